@@ -1,0 +1,113 @@
+/** What the source consists of: databases, collections and what hangs on them, as of one etcd revision. */
+import type { CollectionSchema } from "../proto/gen/schema_pb.ts";
+import type { ConsistencyLevel } from "../proto/gen/common_pb.ts";
+import type { HybridTs } from "./hybrid.ts";
+
+export type Properties = Readonly<Record<string, string>>;
+
+/** Databases exist since 2.2.9; before, everything is in `default` (id 1). */
+export interface Database {
+  readonly id: bigint;
+  readonly name: string;
+  readonly createTs: HybridTs;
+  readonly properties: Properties;
+}
+
+export interface Partition {
+  readonly id: bigint;
+  readonly name: string;
+  readonly createTs: HybridTs;
+}
+
+/** One index as the user defined it. */
+export interface Index {
+  readonly id: bigint;
+  readonly fieldId: bigint;
+  readonly fieldName: string;
+  readonly name: string;
+  /** The parameters of CreateIndex as the user gave them: `index_type`, `metric_type`, `params` (JSON text), … */
+  readonly params: Properties;
+  readonly typeParams: Properties;
+  readonly isAuto: boolean;
+  readonly createTs: HybridTs;
+}
+
+/** Present while a collection, or some of its partitions, is loaded or loading. */
+export interface LoadState {
+  /** `collection`: all partitions, also future ones; `partitions`: just the ones named. */
+  readonly scope: "collection" | "partitions";
+  readonly partitionIds: readonly bigint[];
+  readonly replicas: number;
+  /** Field ids, empty = all (2.4+). */
+  readonly loadFields: readonly bigint[];
+  readonly loaded: boolean;
+}
+
+/** A live collection (CollectionState Created) with its live partitions. Identity is `id`, never the name. */
+export interface Collection {
+  readonly id: bigint;
+  readonly dbId: bigint;
+  readonly dbName: string;
+  readonly name: string;
+  /** With fields, functions and struct-array fields joined from their own keys; system fields 0 and 1 included as stored. */
+  readonly schema: CollectionSchema;
+  readonly shards: number;
+  /** `vchannels[i]` is carried by `pchannels[i]`. */
+  readonly vchannels: readonly string[];
+  readonly pchannels: readonly string[];
+  /** pchannel -> Kafka offset of the CreateCollection record. */
+  readonly startOffsets: ReadonlyMap<string, bigint>;
+  readonly createTs: HybridTs;
+  readonly consistency: ConsistencyLevel;
+  readonly properties: Properties;
+  readonly partitions: readonly Partition[];
+  readonly aliases: readonly string[];
+  readonly indexes: readonly Index[];
+  readonly load: LoadState | undefined;
+}
+
+export interface Grant {
+  readonly role: string;
+  readonly objectType: string;
+  readonly object: string;
+  readonly dbName: string;
+  readonly privilege: string;
+  readonly grantor: string;
+}
+
+export interface Rbac {
+  /** User name and the stored bcrypt hash; the password itself is nowhere. */
+  readonly users: readonly { readonly name: string; readonly passwordHash: string; readonly roles: readonly string[] }[];
+  readonly roles: readonly string[];
+  readonly grants: readonly Grant[];
+  readonly privilegeGroups: readonly { readonly name: string; readonly privileges: readonly string[] }[];
+}
+
+/** Something in the metadata that is not usable, with the reason (tombstone, Creating, Dropping, orphan, …). */
+export interface NotLive {
+  readonly kind: string;
+  readonly id: string;
+  readonly reason: string;
+}
+
+export interface Catalog {
+  readonly databases: readonly Database[];
+  readonly collections: readonly Collection[];
+  readonly rbac: Rbac;
+  readonly notLive: readonly NotLive[];
+}
+
+/** The primary key field of a collection. */
+export function primaryKey(schema: CollectionSchema): CollectionSchema["fields"][number] | undefined {
+  return schema.fields.find((field) => field.isPrimaryKey);
+}
+
+/** The partition-key field, if the collection has one: its partitions are then chosen by hash, never by name. */
+export function partitionKey(schema: CollectionSchema): CollectionSchema["fields"][number] | undefined {
+  return schema.fields.find((field) => field.isPartitionKey);
+}
+
+/** `database.collection`, the form that select and route patterns match. */
+export function qualifiedName(collection: Pick<Collection, "dbName" | "name">): string {
+  return `${collection.dbName}.${collection.name}`;
+}

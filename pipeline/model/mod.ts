@@ -1,0 +1,11 @@
+/** The vocabulary of the pipeline, in Milvus' own words. */
+export * from "./catalog.ts";
+export * from "./check.ts";
+export * from "./column.ts";
+export * from "./hybrid.ts";
+export * from "./record.ts";
+export * from "./segment.ts";
+export * from "./sink.ts";
+export * from "./snapshot.ts";
+export * from "./source.ts";
+export * from "./store.ts";

@@ -1,0 +1,127 @@
+/** Records of the queue, and what they say. */
+import type { Keys } from "./column.ts";
+import type { HybridTs } from "./hybrid.ts";
+
+/** One record of a topic, undecoded. Values are views into a fetch response: copy what is kept for long. */
+export interface LogRecord {
+  readonly topic: string;
+  readonly offset: bigint;
+  /** Producer's wall clock, unix ms; meaningless for order. */
+  readonly timestampMs: bigint;
+  readonly headers: readonly (readonly [name: string, value: Uint8Array])[];
+  readonly value: Uint8Array | null;
+}
+
+/** What one fetch brought. An idle fetch has no records but still says where the log ends. */
+export interface LogFetch {
+  readonly records: readonly LogRecord[];
+  /** Offset that the next record will get. */
+  readonly highWatermark: bigint;
+}
+
+export interface LogBounds {
+  /** Offset of the oldest record still held. */
+  readonly earliest: bigint;
+  /** Offset that the next record will get. */
+  readonly latest: bigint;
+  /** Identity of the topic; a topic deleted and created again has another. */
+  readonly topicId: string;
+}
+
+/** From where to read a pchannel: `offset` inclusive, and of what is read only what has an effective ts > `tick`. */
+export interface ResumePoint {
+  readonly offset: bigint;
+  readonly tick: HybridTs;
+}
+
+interface EventBase {
+  /** 1: msgstream (2.2 to 2.5); 2: streaming WAL (2.6, 3.0). Decided per record. */
+  readonly generation: 1 | 2;
+  /** Effective timestamp: of the rows in generation 1, the record's or its transaction's time tick in generation 2. */
+  readonly ts: HybridTs;
+  readonly pchannel: string;
+  /** Empty for events of the whole pchannel. */
+  readonly vchannel: string;
+  readonly offset: bigint;
+  /** Size of the record's value in bytes; what the window counts. */
+  readonly bytes: number;
+  readonly txnId?: bigint;
+}
+
+export interface InsertEvent extends EventBase {
+  readonly kind: "insert";
+  readonly collectionId: bigint;
+  readonly partitionId: bigint;
+  readonly partitionName: string;
+  readonly segmentId: bigint;
+  readonly msgId: bigint;
+  readonly rows: number;
+  /** Serialised schema.FieldData messages, one a column, untouched. System columns are not among them. */
+  readonly fieldsData: readonly Uint8Array[];
+}
+
+export interface DeleteEvent extends EventBase {
+  readonly kind: "delete";
+  readonly collectionId: bigint;
+  /** -1 = all partitions. */
+  readonly partitionId: bigint;
+  readonly partitionName: string;
+  readonly msgId: bigint;
+  readonly keys: Keys;
+}
+
+/** The operations that the log announces. Generation 1 knows the first five on its pchannels. */
+export type DdlOperation =
+  | "create_collection"
+  | "drop_collection"
+  | "create_partition"
+  | "drop_partition"
+  | "import"
+  | "truncate_collection"
+  | "replicate"
+  | "alter_collection"
+  | "other";
+
+export interface DdlEvent extends EventBase {
+  readonly kind: "ddl";
+  readonly operation: DdlOperation;
+  /** MsgType (generation 1) or MessageType (generation 2). */
+  readonly type: number;
+  readonly typeName: string;
+  readonly collectionId: bigint;
+  readonly collectionName: string;
+  /** For partition operations; empty otherwise. */
+  readonly partitionIds: readonly bigint[];
+  readonly partitionName: string;
+  /** Generation 2: identity and channels of a broadcast; copies on several channels share it. */
+  readonly broadcast?: { readonly id: bigint; readonly vchannels: readonly string[] };
+  /** The decoded request, or {header, body}, for `inspect log`. */
+  readonly message: unknown;
+}
+
+/** A record that was read but must not be skipped silently: its collection (or channel) is blocked with the reason. */
+export interface BlockEvent extends EventBase {
+  readonly kind: "block";
+  /** -1 where the record does not say. */
+  readonly collectionId: bigint;
+  readonly type: number;
+  /** A sentence: what it is and why it cannot be applied. */
+  readonly reason: string;
+}
+
+export type LogEvent = InsertEvent | DeleteEvent | DdlEvent | BlockEvent;
+
+/** What a time tick released on one pchannel, in the order in which it must be applied. */
+export interface TickGroup {
+  readonly pchannel: string;
+  /** Every event with ts <= tick is in this or an earlier group. */
+  readonly tick: HybridTs;
+  /** Sorted by (ts, delete before insert, offset). */
+  readonly events: readonly LogEvent[];
+  /** Every record read since the last group, in offset order, the tick itself last; for an archive. */
+  readonly records: readonly LogRecord[];
+  /** Where to start again once this group is applied. */
+  readonly resume: ResumePoint;
+  /** Bytes of `events`' values: credit to give back when they are acknowledged. */
+  readonly bytes: number;
+}

@@ -1,0 +1,142 @@
+/**
+ * What the pipeline asks of its sinks. A row sink takes rows and operations (a target Milvus); an archive sink takes
+ * files and raw records (a backup). Sinks write and acknowledge: a promise that resolves means that it is durable there.
+ */
+import type { CheckLine } from "./check.ts";
+import type { Catalog, Collection } from "./catalog.ts";
+import type { Keys } from "./column.ts";
+
+/** Where a source collection goes: the routed database and name. */
+export interface TargetName {
+  readonly db: string;
+  readonly name: string;
+}
+
+/** A collection as the target should have it. */
+export interface WantedCollection {
+  readonly source: Collection;
+  readonly target: TargetName;
+}
+
+export interface WriteRequest {
+  readonly collectionId: bigint;
+  readonly target: TargetName;
+  /** Name of the partition on source and target; ignored for collections with a partition key. */
+  readonly partition: string;
+  /** `insert` only where no row of these keys can be there yet; `upsert` otherwise. */
+  readonly mode: "insert" | "upsert";
+  readonly rows: number;
+  /** Serialised schema.FieldData messages, one a column; keys are unique within the request. */
+  readonly fieldsData: readonly Uint8Array[];
+}
+
+export interface RemoveRequest {
+  readonly collectionId: bigint;
+  readonly target: TargetName;
+  /** Undefined: in all partitions. */
+  readonly partition: string | undefined;
+  readonly keys: Keys;
+}
+
+/** A DDL kind, as `transforms.ddl.include` / `exclude` name it. */
+export type DdlKind =
+  | "create_database"
+  | "drop_database"
+  | "alter_database"
+  | "create_collection"
+  | "drop_collection"
+  | "rename_collection"
+  | "alter_collection"
+  | "truncate_collection"
+  | "create_partition"
+  | "drop_partition"
+  | "create_index"
+  | "drop_index"
+  | "alter_index"
+  | "create_alias"
+  | "drop_alias"
+  | "alter_alias"
+  | "load"
+  | "release"
+  | "flush"
+  | "rbac";
+
+/** One change that brings the target nearer to what is wanted. `sentence` reads like "Create index vec_idx (HNSW, L2) on sales.items.vec". */
+export interface DdlStep {
+  readonly kind: DdlKind;
+  readonly collectionId: bigint | undefined;
+  readonly sentence: string;
+  /** Destroys rows or objects: drop, truncate. */
+  readonly destructive: boolean;
+}
+
+export interface DdlOutcome extends DdlStep {
+  readonly result: "applied" | "refused" | "skipped";
+  /** The server's words where it refused; why where it was skipped. */
+  readonly detail: string;
+}
+
+/** Decides for each step whether it is to be done; the sink asks before each. */
+export type DdlGate = (step: DdlStep) => "apply" | "skip";
+
+/** What a collection is on the target, from the target's own description. */
+export interface TargetState {
+  readonly exists: boolean;
+  readonly rows: bigint;
+  readonly loaded: boolean;
+  /** True if the run's own marker says that it was created for this source collection. */
+  readonly partitions: readonly string[];
+}
+
+export interface RowSink {
+  readonly kind: "rows";
+  readonly name: string;
+  check(signal: AbortSignal): Promise<CheckLine[]>;
+  /** What the target has under that name. */
+  state(target: TargetName, signal: AbortSignal): Promise<TargetState>;
+  /** The steps that `reconcile` would take now, in order; changes nothing. */
+  plan(wanted: WantedCollection, signal: AbortSignal): Promise<DdlStep[]>;
+  /**
+   * Brings databases to what the catalog says (create, alter; drop only the ones in `drop`).
+   */
+  reconcileDatabases(
+    wanted: readonly { readonly name: string; readonly properties: Readonly<Record<string, string>> }[],
+    drop: readonly string[],
+    gate: DdlGate,
+    signal: AbortSignal,
+  ): Promise<DdlOutcome[]>;
+  /**
+   * Creates what is missing of one collection and alters what differs: schema parts the target can change, partitions,
+   * indexes, aliases, properties, load state. `previous` is the name under which the target has it so far (rename).
+   * `parts` limits it: `structure` = collection and partitions only, as needed before rows; `all` also indexes, aliases, load.
+   * Never drops a collection or a partition: that is `barrier`'s.
+   */
+  reconcile(
+    wanted: WantedCollection,
+    previous: TargetName | undefined,
+    parts: "structure" | "all",
+    gate: DdlGate,
+    signal: AbortSignal,
+  ): Promise<DdlOutcome[]>;
+  /** Roles, grants, users, privilege groups. */
+  reconcileRbac(catalog: Catalog, gate: DdlGate, signal: AbortSignal): Promise<DdlOutcome[]>;
+  write(request: WriteRequest, signal: AbortSignal): Promise<void>;
+  remove(request: RemoveRequest, signal: AbortSignal): Promise<void>;
+  dropCollection(target: TargetName, signal: AbortSignal): Promise<void>;
+  dropPartition(target: TargetName, partition: string, signal: AbortSignal): Promise<void>;
+  /** Deletes every row, keeps the definition. */
+  truncate(target: TargetName, signal: AbortSignal): Promise<void>;
+  flush(targets: readonly TargetName[], signal: AbortSignal): Promise<void>;
+  /** Number of rows now, all acknowledged writes included. */
+  count(target: TargetName, partition: string | undefined, signal: AbortSignal): Promise<bigint>;
+  /**
+   * All rows of a collection, or those of the given keys, with all columns, in pages; all acknowledged writes included.
+   * The collection must be loaded; where it is not, throws `refused` with the sentence that says so.
+   */
+  read(
+    collection: WantedCollection,
+    selection: { readonly partition?: string; readonly keys?: Keys; readonly outputFields?: readonly string[] },
+    signal: AbortSignal,
+  ): AsyncIterable<{ readonly rows: number; readonly fieldsData: readonly Uint8Array[] }>;
+  close(): Promise<void>;
+}

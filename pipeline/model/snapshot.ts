@@ -1,0 +1,62 @@
+/** Everything a run needs of the source's metadata, read at one etcd revision. */
+import type { Catalog, Collection } from "./catalog.ts";
+import type { HybridTs } from "./hybrid.ts";
+import type { Segment, StoredPosition } from "./segment.ts";
+
+/** An import (bulk insert) as metadata knows it. Its rows never pass through the log. */
+export interface ImportTask {
+  readonly id: bigint;
+  readonly collectionId: bigint;
+  readonly state: "pending" | "failed" | "persisted" | "completed" | "other";
+  readonly segmentIds: readonly bigint[];
+  readonly rows: bigint;
+}
+
+export interface Snapshot {
+  /** The etcd revision at which everything was read. */
+  readonly revision: bigint;
+  /** Identity of the etcd cluster, decimal; a state file of another cluster is refused. */
+  readonly clusterId: string;
+  readonly catalog: Catalog;
+  /** All segments of live collections, Dropped ones included. */
+  readonly segments: readonly Segment[];
+  /** vchannel -> channel-cp. A dropped channel's marker (ts 2^64-1) is not in here but in `droppedChannels`. */
+  readonly checkpoints: ReadonlyMap<string, StoredPosition>;
+  readonly droppedChannels: readonly string[];
+  readonly imports: readonly ImportTask[];
+  /** Server version of a registered session, empty where unknown, for example `2.3.5`. */
+  readonly serverVersion: string;
+  /** Unix ms when the read began, by the reader's clock. */
+  readonly takenAtMs: number;
+}
+
+/** A change of the source's catalog after a snapshot. */
+export interface CatalogChange {
+  readonly revision: bigint;
+  /** The whole catalog after the change. */
+  readonly catalog: Catalog;
+  /** Collections whose definition, partitions, indexes, aliases, load state or properties changed, new ones included. */
+  readonly changed: readonly bigint[];
+  /** Collections that are no longer live. */
+  readonly gone: readonly bigint[];
+  readonly databasesChanged: boolean;
+  readonly rbacChanged: boolean;
+  /** Imports that became `completed` by this change. */
+  readonly importsCompleted: readonly ImportTask[];
+}
+
+/** What is known of one collection id when the log mentions it. */
+export type CollectionLookup =
+  | { readonly state: "live"; readonly collection: Collection }
+  /** Creating: ask again; dropping: its metadata is still there but it is doomed. */
+  | { readonly state: "creating" | "dropping"; readonly name: string; readonly dbId: bigint }
+  | { readonly state: "unknown" };
+
+/** The cut of one vchannel: base rows have ts <= `ts`, the tail starts at `offset` (inclusive) and takes ts > `ts`. */
+export interface Cut {
+  readonly vchannel: string;
+  readonly pchannel: string;
+  readonly collectionId: bigint;
+  readonly offset: bigint;
+  readonly ts: HybridTs;
+}

@@ -1,0 +1,79 @@
+/** What the pipeline asks of its sources. Implementations read, decode and validate; they decide nothing. */
+import type { CatalogChange, CollectionLookup, Snapshot } from "./snapshot.ts";
+import type { ColumnBatch, DeleteMark } from "./column.ts";
+import type { LogBounds, LogFetch } from "./record.ts";
+import type { LogFile, Segment } from "./segment.ts";
+import type { ObjectStore } from "./store.ts";
+import type { CheckLine } from "./check.ts";
+
+export interface MetaSource {
+  /**
+   * Reads all metadata at one revision; torn reads are detected and repeated.
+   * Throws `not_found` for an empty catalog root, `unreachable`, `authentication`, `torn` when repeating did not help.
+   */
+  snapshot(signal: AbortSignal): Promise<Snapshot>;
+  /** Changes after `revision`, each with the whole catalog. Throws `position_lost` when etcd compacted it away. */
+  watch(revision: bigint, signal: AbortSignal): AsyncIterable<CatalogChange>;
+  /** What is known of a collection right now, read from etcd at once. */
+  lookup(collectionId: bigint, signal: AbortSignal): Promise<CollectionLookup>;
+  check(signal: AbortSignal): Promise<CheckLine[]>;
+  close(): Promise<void>;
+}
+
+export interface LogSource {
+  /** Names of the topics that exist. */
+  topics(signal: AbortSignal): Promise<string[]>;
+  /** Throws `not_found` for a topic that does not exist. */
+  bounds(topic: string, signal: AbortSignal): Promise<LogBounds>;
+  /**
+   * Records of `topic` from `offset` (inclusive) for ever, in offset order, each exactly once.
+   * Nothing is fetched ahead by more than one response: not calling `next()` is the back-pressure.
+   * Survives broker restarts. Throws `position_lost` when `offset` is outside the log or the topic's identity is not
+   * `topicId` any more (pass undefined to accept any).
+   */
+  tail(topic: string, offset: bigint, topicId: string | undefined, signal: AbortSignal): AsyncIterable<LogFetch>;
+  check(signal: AbortSignal): Promise<CheckLine[]>;
+  close(): Promise<void>;
+}
+
+/** A file that metadata names and the store does not have as named, or one that it has and metadata does not name. */
+export interface FileFinding {
+  readonly kind: "missing" | "wrong_size" | "dirty_insert" | "unnamed_delta";
+  readonly path: string;
+  readonly collectionId: bigint;
+  readonly segmentId: bigint;
+  readonly detail: string;
+  readonly bytes: bigint;
+}
+
+export interface FileReport {
+  readonly findings: readonly FileFinding[];
+  /** Every delta file below delta_log/<collection>/, named or not, of live, dropped or unknown segments. */
+  readonly deltaFiles: readonly LogFile[];
+  readonly insertFiles: number;
+  readonly insertBytes: bigint;
+}
+
+export interface BinlogSource {
+  /** Lists the collection's folders and compares them with what `segments` (all of the collection's) name. */
+  verify(collectionId: bigint, segments: readonly Segment[], signal: AbortSignal): Promise<FileReport>;
+  /**
+   * Rows of a segment in row order, only the given fields, bounded in memory whatever the segment's size.
+   * Nulls where a field has no file but the schema has it (added later): the caller fills defaults.
+   * Throws `not_found` for a missing file and `damaged` for a broken one, both with segment and file in the message.
+   */
+  rows(
+    segment: Segment,
+    schema: import("../proto/gen/schema_pb.ts").CollectionSchema,
+    fieldIds: readonly bigint[] | "all",
+    signal: AbortSignal,
+  ): AsyncIterable<ColumnBatch>;
+  /** Deletes in one delta file, any of its forms (text, JSON, multi-field Parquet, bare Parquet). */
+  deletes(file: LogFile, signal: AbortSignal): AsyncIterable<DeleteMark>;
+  /** The store and key of a file, for copying it whole. */
+  object(file: LogFile): { readonly store: ObjectStore; readonly key: string };
+  check(signal: AbortSignal): Promise<CheckLine[]>;
+  /** Stops the source's garbage collection while the returned handle lives, where a management address is configured. */
+  pauseGc(signal: AbortSignal): Promise<AsyncDisposable>;
+  close(): Promise<void>;
+}
