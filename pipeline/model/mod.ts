@@ -8,4 +8,5 @@ export * from "./segment.ts";
 export * from "./sink.ts";
 export * from "./snapshot.ts";
 export * from "./source.ts";
+export * from "./status.ts";
 export * from "./store.ts";

@@ -1,0 +1,68 @@
+/** What a run is doing, as `status` and the progress display show it. Kept in the state beside the checkpoint. */
+import type { HybridTs } from "./hybrid.ts";
+
+/**
+ * `starting`: reading metadata and the state; `snapshot`: reading the catalog; `base`: copying files; `tail`: following the
+ * log; `waiting`: nothing moves because a server does not answer or asks to slow down; `blocked`: every collection is held;
+ * `done`: the run ended where it was told to.
+ */
+export type RunPhase = "starting" | "snapshot" | "base" | "tail" | "waiting" | "blocked" | "done";
+
+export interface CollectionStatus {
+  readonly db: string;
+  readonly name: string;
+  /** `database.collection` on the target. */
+  readonly target: string;
+  readonly phase: "pending" | "base" | "tail" | "blocked" | "dropped";
+  readonly segmentsDone: number;
+  readonly segmentsTotal: number;
+  readonly rowsDone: bigint;
+  readonly rowsTotal: bigint;
+  /** Rows written and keys deleted by the tail. */
+  readonly inserted: bigint;
+  readonly deleted: bigint;
+  readonly blockedReason: string | undefined;
+}
+
+export interface ChannelStatus {
+  readonly pchannel: string;
+  /** Offset from which a restart would read. */
+  readonly offset: bigint;
+  /** Everything up to here is on the sinks. */
+  readonly tick: HybridTs;
+  readonly lagMs: number;
+  readonly recordsPerSec: number;
+}
+
+export interface SinkStatus {
+  readonly name: string;
+  readonly state: "ok" | "waiting";
+  /** Why it waits, empty where it does not. */
+  readonly reason: string;
+}
+
+export interface RunRates {
+  readonly rowsPerSec: number;
+  readonly bytesPerSec: number;
+}
+
+export interface RunStatus {
+  readonly pipeline: string;
+  readonly phase: RunPhase;
+  readonly collections: readonly CollectionStatus[];
+  readonly channels: readonly ChannelStatus[];
+  readonly sinks: readonly SinkStatus[];
+  /** The largest lag of all channels. */
+  readonly lagMs: number;
+  readonly rates: RunRates;
+  /** Bytes read and not yet acknowledged by the sinks, and the limit. */
+  readonly inFlightBytes: number;
+  readonly inFlightLimitBytes: number;
+  /** ISO times, empty where there is none. */
+  readonly startedAt: string;
+  readonly checkpointAt: string;
+  /** When this status was taken. */
+  readonly at: string;
+  readonly lastError: string | undefined;
+  readonly warnings: readonly string[];
+}

@@ -1,0 +1,3 @@
+/** Units in which people write configuration, and their schemas. */
+export * from "./duration.ts";
+export * from "./size.ts";
