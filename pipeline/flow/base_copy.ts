@@ -1,0 +1,233 @@
+/**
+ * The base: rows with ts <= cut of the live segments, less what the log or a delta file deletes and less older copies of
+ * a key. Two passes over each vchannel: the key and timestamp columns first, to know which rows are dead; then all
+ * columns of each segment, written as they come. Memory is the tables of the first pass (split by key hash when they
+ * would be too large) and a few batches.
+ */
+import { TidemarkError } from "../errors.ts";
+import {
+  type Collection,
+  type ColumnBatch,
+  type Cut,
+  type DeleteMark,
+  type LogFile,
+  partitionKey,
+  primaryKey,
+  qualifiedName,
+  type Segment,
+} from "../model/mod.ts";
+import { encodeColumn, keysOfColumn } from "../columns/mod.ts";
+import { DeadRows, type DeadSegment, partsFor } from "../transforms/mod.ts";
+import type { FlowDependencies, RowSinkSetup } from "./dependencies.ts";
+import type { CollectionState } from "./run_state.ts";
+import { completeColumns } from "./complete_columns.ts";
+
+/** Everything of one collection's base. */
+export interface BaseJob {
+  readonly collection: Collection;
+  readonly own: CollectionState;
+  readonly setup: RowSinkSetup;
+  readonly cuts: readonly Cut[];
+  /** Live segments with rows, of live partitions. */
+  readonly segments: readonly Segment[];
+  /** From the log, by vchannel. */
+  readonly logDeletes: ReadonlyMap<string, readonly DeleteMark[]>;
+  /** Every delta file of the collection. */
+  readonly deltaFiles: readonly LogFile[];
+  /** True if rows of this collection may be on the target already: then all is upserted. */
+  readonly resumed: boolean;
+}
+
+export interface BaseProgress {
+  /** A segment's rows are known: how many will be written. */
+  planned(segmentId: bigint, rows: number): void;
+  written(rows: number, bytes: number): void;
+  segmentDone(segmentId: bigint): Promise<void>;
+  segmentBegun(segmentId: bigint): Promise<void>;
+}
+
+export async function copyBase(
+  deps: FlowDependencies,
+  job: BaseJob,
+  progress: BaseProgress,
+  slots: Slots,
+  signal: AbortSignal,
+): Promise<void> {
+  const { collection, own, cuts } = job;
+  const deltaMarks = await readDeltaFiles(deps, job, signal);
+  const byVchannel = Map.groupBy(job.segments, (segment) => segment.vchannel);
+  for (const [vchannel, segments] of byVchannel) {
+    const cut = cuts.find((item) => item.vchannel === vchannel);
+    if (cut === undefined) {
+      throw new TidemarkError("damaged", `Segment ${segments[0]!.id} of ${qualifiedName(collection)} names the channel ${vchannel}, which the collection does not have`);
+    }
+    const marks = [...job.logDeletes.get(vchannel) ?? [], ...deltaMarks.get(vchannel) ?? []];
+    const dead = await findDeadRows(deps, collection, cut, segments, marks, signal);
+    for (const { counts } of dead.values()) own.duplicates += BigInt(counts.duplicates);
+    const todo = segments.filter((segment) => !own.segmentsDone.includes(segment.id));
+    const results = await Promise.allSettled(todo.map((segment) =>
+      slots.run(async () => {
+        signal.throwIfAborted();
+        await copySegment(deps, job, segment, dead.get(segment.id), progress, signal);
+      })
+    ));
+    for (const result of results) if (result.status === "rejected") throw result.reason;
+  }
+}
+
+/** All deletes in delta files, by the vchannels of the collection: a delta file's segment says which channel it is of. */
+async function readDeltaFiles(
+  deps: FlowDependencies,
+  job: BaseJob,
+  signal: AbortSignal,
+): Promise<Map<string, DeleteMark[]>> {
+  const marks = new Map<string, DeleteMark[]>();
+  for (const file of job.deltaFiles) {
+    for await (const mark of deps.binlogs.deletes(file, signal)) {
+      // A key lives in one vchannel only (hash of the key), so a delete is harmless in the others.
+      for (const cut of job.cuts) {
+        const list = marks.get(cut.vchannel);
+        if (list === undefined) marks.set(cut.vchannel, [mark]);
+        else list.push(mark);
+      }
+    }
+  }
+  return marks;
+}
+
+async function findDeadRows(
+  deps: FlowDependencies,
+  collection: Collection,
+  cut: Cut,
+  segments: readonly Segment[],
+  marks: readonly DeleteMark[],
+  signal: AbortSignal,
+): Promise<Map<bigint, DeadSegment>> {
+  const key = primaryKey(collection.schema);
+  if (key === undefined) throw new TidemarkError("damaged", `Collection ${qualifiedName(collection)} has no primary key`);
+  const rows = segments.reduce((sum, segment) => sum + Number(segment.rows), 0);
+  const deletes = marks.reduce((sum, mark) => sum + mark.keys.values.length, 0);
+  const parts = partsFor(rows, deletes, deps.limits.baseMemoryBytes);
+  const all = new Map<bigint, DeadSegment>();
+  for (let part = 0; part < parts; part++) {
+    const finder = new DeadRows({
+      cutTs: cut.ts,
+      partitions: partitionKey(collection.schema) === undefined ? "scoped" : "any",
+      part,
+      parts,
+    });
+    for (const mark of marks) finder.addDeletes(mark);
+    for (const segment of segments) {
+      for await (const batch of deps.binlogs.rows(segment, collection.schema, [1n, key.fieldID], signal)) {
+        finder.addRows(segment.id, segment.partitionId, batch.firstRow, keysOf(batch, key.fieldID, segment), timestampsOf(batch, segment));
+      }
+    }
+    for (const [id, found] of finder.finish()) {
+      const before = all.get(id);
+      all.set(id, before === undefined ? found : mergeDead(before, found));
+    }
+  }
+  return all;
+}
+
+function mergeDead(a: DeadSegment, b: DeadSegment): DeadSegment {
+  const dead = new Uint32Array(a.dead.length + b.dead.length);
+  dead.set(a.dead);
+  dead.set(b.dead, a.dead.length);
+  dead.sort();
+  return {
+    dead,
+    counts: {
+      later: a.counts.later + b.counts.later,
+      deleted: a.counts.deleted + b.counts.deleted,
+      duplicates: a.counts.duplicates + b.counts.duplicates,
+    },
+  };
+}
+
+function keysOf(batch: ColumnBatch, fieldId: bigint, segment: Segment) {
+  const column = batch.columns.find((item) => item.fieldId === fieldId);
+  if (column === undefined) throw new TidemarkError("damaged", `Segment ${segment.id} has no files of its primary key`);
+  return keysOfColumn(column);
+}
+
+function timestampsOf(batch: ColumnBatch, segment: Segment): BigUint64Array {
+  if (batch.timestamps === undefined) throw new TidemarkError("damaged", `Segment ${segment.id} has no files of its Timestamp field`);
+  return batch.timestamps;
+}
+
+async function copySegment(
+  deps: FlowDependencies,
+  job: BaseJob,
+  segment: Segment,
+  dead: DeadSegment | undefined,
+  progress: BaseProgress,
+  signal: AbortSignal,
+): Promise<void> {
+  const { collection, own, setup } = job;
+  const partition = collection.partitions.find((item) => item.id === segment.partitionId);
+  if (partition === undefined) return;
+  const gone = dead?.dead ?? new Uint32Array();
+  progress.planned(segment.id, Number(segment.rows) - gone.length);
+  // Rows that a run before this one may have written must not be inserted twice.
+  const mode = job.resumed || setup.onExisting === "merge" ? "upsert" : "insert";
+  await progress.segmentBegun(segment.id);
+  let next = 0;
+  let writing: Promise<void> | undefined;
+  for await (const batch of deps.binlogs.rows(segment, collection.schema, "all", signal)) {
+    const keep: number[] = [];
+    for (let row = 0; row < batch.rows; row++) {
+      const index = batch.firstRow + row;
+      while (next < gone.length && gone[next]! < index) next++;
+      if (next < gone.length && gone[next] === index) continue;
+      keep.push(row);
+    }
+    if (keep.length === 0) continue;
+    const columns = completeColumns(collection.schema, batch, segment);
+    const rows = keep.length;
+    const selection = rows === batch.rows ? undefined : Uint32Array.from(keep);
+    const fieldsData = columns.map((column) => encodeColumn(column, selection));
+    const bytes = fieldsData.reduce((sum, item) => sum + item.length, 0);
+    // One batch is written while the next is read and encoded.
+    if (writing !== undefined) await writing;
+    signal.throwIfAborted();
+    writing = setup.sink.write({
+      collectionId: collection.id,
+      target: own.target,
+      partition: partition.name,
+      mode,
+      rows,
+      fieldsData,
+    }, signal).then(() => {
+      own.rows += BigInt(rows);
+      progress.written(rows, bytes);
+      deps.crash("mid_segment");
+    });
+    writing.catch(() => {});
+  }
+  await writing;
+  await progress.segmentDone(segment.id);
+  deps.crash("between_segments");
+}
+
+/** A fixed number of things at a time, over all collections. */
+export class Slots {
+  #free: number;
+  #waiting: (() => void)[] = [];
+
+  constructor(count: number) {
+    this.#free = count;
+  }
+
+  async run<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#free > 0) this.#free--;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    try {
+      return await work();
+    } finally {
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#free++;
+      else next();
+    }
+  }
+}

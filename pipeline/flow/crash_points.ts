@@ -1,0 +1,24 @@
+/**
+ * Named phases at which a test may kill the process. The flow calls {@link CrashPoints} at each; in production it does
+ * nothing. A process-wide switch would be module state, so it is handed in.
+ */
+export const CRASH_POINTS = [
+  "before_snapshot",
+  "after_snapshot",
+  "mid_segment",
+  "between_segments",
+  "before_first_batch",
+  "after_first_batch",
+  "between_write_and_ack",
+  "between_ack_and_checkpoint",
+  "inside_barrier",
+  "inside_reconcile",
+  "inside_import",
+] as const;
+
+export type CrashPoint = typeof CRASH_POINTS[number];
+
+/** Called when the flow passes a named phase. */
+export type CrashPoints = (point: CrashPoint) => void;
+
+export const noCrashPoints: CrashPoints = () => {};

@@ -1,0 +1,122 @@
+/** What the flow is given by `config`: components by their interfaces, decisions as pure functions, time and limits. */
+import type { TidemarkError } from "../errors.ts";
+import type {
+  BinlogSource,
+  CatalogChange,
+  CreditGate,
+  DdlKind,
+  DdlOutcome,
+  DdlStep,
+  HybridTs,
+  LogEvent,
+  LogSource,
+  MetaSource,
+  ResumePoint,
+  RowSink,
+  StateStore,
+  TargetName,
+  TickGroup,
+} from "../model/mod.ts";
+import type { CrashPoints } from "./crash_points.ts";
+
+/** Reads one pchannel from a resume point as ordered groups. `select` drops events at the source of the stream. */
+export interface FollowRequest {
+  readonly pchannel: string;
+  readonly from: ResumePoint;
+  readonly topicId: string | undefined;
+  readonly select: (event: LogEvent) => boolean;
+  readonly gate?: CreditGate;
+  /** Keep every raw record in the groups, for an archive. */
+  readonly records?: boolean;
+}
+
+export type Follow = (request: FollowRequest, signal: AbortSignal) => AsyncIterable<TickGroup>;
+
+/** What to do with a DDL step, and with one that the target refused. */
+export interface DdlRules {
+  /** `block`: the collection is held at this change (policy `exception`). */
+  decide(step: DdlStep): "apply" | "skip" | "block";
+  /** `block`: the collection is held with the server's words; `report`: go on. */
+  onRefusal(step: DdlStep): "block" | "report";
+  /** Whether a kind may be applied at all, for changes that come from the log. */
+  allows(kind: DdlKind): boolean;
+}
+
+export interface RowSinkSetup {
+  readonly sink: RowSink;
+  readonly onExisting: "fail" | "merge" | "replace";
+}
+
+export interface FlowLimits {
+  /** Bytes read from the log and not acknowledged. */
+  readonly inFlightBytes: number;
+  /** Segments read at once. */
+  readonly baseParallelism: number;
+  /** Rows and bytes after which a batch of the tail is sent. */
+  readonly batchRows: number;
+  readonly batchBytes: number;
+  /** Batches of one vchannel under way at once, where their keys are disjoint. */
+  readonly laneDepth: number;
+  /** Bytes for the tables that find deleted and superseded rows of the base. */
+  readonly baseMemoryBytes: number;
+  readonly checkpointIntervalMs: number;
+}
+
+export const DEFAULT_LIMITS: FlowLimits = {
+  inFlightBytes: 256 * 1024 * 1024,
+  baseParallelism: 4,
+  batchRows: 8192,
+  batchBytes: 8 * 1024 * 1024,
+  laneDepth: 2,
+  baseMemoryBytes: 128 * 1024 * 1024,
+  checkpointIntervalMs: 1000,
+};
+
+/** What the flow tells: each is logged, and counted in the status. */
+export interface FlowReport {
+  /** Something that a person should know; said once per key. */
+  warn(key: string, message: string): void;
+  info(message: string): void;
+  ddl(outcome: DdlOutcome): void;
+  blocked(collection: string, error: TidemarkError): void;
+}
+
+export interface FlowDependencies {
+  readonly pipeline: string;
+  readonly meta: MetaSource;
+  readonly log: LogSource;
+  readonly follow: Follow;
+  readonly binlogs: BinlogSource;
+  readonly sinks: readonly RowSinkSetup[];
+  readonly state: StateStore;
+  /** True if `database.collection` is selected. */
+  readonly selects: (db: string, name: string) => boolean;
+  /** True if an empty database of this name is to be carried. */
+  readonly selectsDatabase: (db: string) => boolean;
+  readonly route: (db: string, name: string) => TargetName;
+  readonly routeDatabase: (db: string) => string;
+  readonly ddl: DdlRules;
+  readonly rbac: boolean;
+  readonly onPositionLost: "fail" | "resnapshot";
+  readonly limits: FlowLimits;
+  readonly report: FlowReport;
+  readonly crash: CrashPoints;
+  readonly now: () => number;
+}
+
+export interface RunOptions {
+  /** `follow`: for ever; `once`: all that was in the log when the run began; `until`: exactly up to `ts`. */
+  readonly end: { readonly kind: "follow" } | { readonly kind: "once" } | { readonly kind: "until"; readonly ts: HybridTs };
+}
+
+export interface RunResult {
+  /** Everything is applied up to here, on all channels; 0 where the run was stopped before. */
+  readonly upTo: HybridTs;
+  /** Collections that are held, with the reason. */
+  readonly blocked: readonly { readonly collection: string; readonly reason: string }[];
+  /** DDL that the target refused and the policy let pass. */
+  readonly refused: readonly DdlOutcome[];
+}
+
+/** The part of a catalog change that the flow works on. */
+export type Change = CatalogChange;

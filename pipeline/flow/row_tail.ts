@@ -1,0 +1,566 @@
+/**
+ * The tail of one row sink: groups of the log become batches per vchannel, applied in order within a vchannel and in
+ * parallel across them, with barriers where rows are destroyed. What cannot be applied holds its collection, never the
+ * others.
+ */
+import { concatAll, EMPTY, filter, from, groupBy, map, merge, mergeMap, type Observable, Subject } from "rxjs";
+import { TidemarkError, toTidemarkError } from "../errors.ts";
+import {
+  type CatalogChange,
+  type Collection,
+  type HybridTs,
+  type ImportTask,
+  partitionKey,
+  primaryKey,
+  qualifiedName,
+  type TickGroup,
+} from "../model/mod.ts";
+import { foldEvents, type FoldTarget, keyConflict } from "../transforms/mod.ts";
+import { AckLedger } from "./ack_ledger.ts";
+import { Barriers } from "./barriers.ts";
+import type { FlowDependencies, RowSinkSetup } from "./dependencies.ts";
+import { loadImport } from "./import_load.ts";
+import { lane } from "./lane.ts";
+import { type LaneItem, type LaneWork, splitGroup, type Ticket } from "./lane_work.ts";
+import type { SinkState } from "./run_state.ts";
+import { Held, type Targets } from "./targets.ts";
+
+/** Largest number of vchannels that work at once; a collection has 1 to 16. */
+const MAX_LANES = 65536;
+
+export interface RowTailOptions {
+  readonly deps: FlowDependencies;
+  readonly setup: RowSinkSetup;
+  readonly state: SinkState;
+  readonly targets: Targets;
+  readonly save: () => Promise<void>;
+  /** A group is applied: give its credit back, note its position. */
+  readonly acknowledged: (group: TickGroup) => void;
+  readonly changed: () => void;
+  readonly applied: (collectionId: bigint, inserted: number, deleted: number) => void;
+  readonly blocked: (collection: string, error: TidemarkError) => void;
+  readonly signal: AbortSignal;
+}
+
+interface LaneState {
+  readonly vchannel: string;
+  readonly collectionId: bigint;
+  /** Set once the collection is known and on the target; undefined while asking. */
+  fold: FoldTarget | undefined;
+  carried: boolean;
+  /** Highest tick whose events of this lane are all done, or reached by a waiting barrier. */
+  reached: HybridTs;
+}
+
+export class RowTail {
+  readonly #o: RowTailOptions;
+  readonly #lanes = new Map<string, LaneState>();
+  readonly #ledgers = new Map<string, AckLedger>();
+  readonly #before = new Map<string, { offset: bigint; tick: bigint }>();
+  readonly #barriers = new Barriers();
+  /** pchannel or vchannel -> events up to here are on the target from earlier runs, or in the base. */
+  readonly #starts = new Map<string, HybridTs>();
+  readonly #control = new Subject<LaneItem>();
+  /** Collections whose events are only acknowledged: dropped, not selected, held. */
+  readonly #notCarried = new Map<bigint, "gone" | "held">();
+  readonly #partitionsMade = new Set<bigint>();
+  #appliedOnce = false;
+
+  constructor(options: RowTailOptions) {
+    this.#o = options;
+    const { positions, vchannels } = options.state;
+    for (const [pchannel, { tick }] of positions) this.#starts.set(pchannel, tick);
+    for (const own of vchannels.values()) {
+      const tick = positions.get(own.pchannel)?.tick ?? 0n;
+      this.#starts.set(own.vchannel, own.held || own.ts > tick ? own.ts : tick);
+    }
+    for (const own of options.state.collections.values()) {
+      if (own.phase === "dropped") this.#notCarried.set(own.id, "gone");
+      // A new start tries again what was held.
+      own.blocked = undefined;
+    }
+  }
+
+  /** False for events that need not even be kept: of collections that are known not to be carried. */
+  cares(collectionId: bigint): boolean {
+    return this.#notCarried.get(collectionId) !== "gone";
+  }
+
+  /** Where a pchannel's stream starts, so that a held vchannel knows what to repeat. */
+  startsAt(pchannel: string, resume: { offset: bigint; tick: bigint }): void {
+    this.#before.set(pchannel, resume);
+  }
+
+  /** Groups in, nothing out: everything it does is acknowledged through the options. Errors end the run. */
+  run(groups: Observable<TickGroup>): Observable<never> {
+    const items = groups.pipe(map((group) => from(this.#enter(group))), concatAll());
+    return merge(items, this.#control).pipe(
+      groupBy((item) => item.vchannel),
+      mergeMap((items$) => {
+        const state = this.#laneOf(items$.key);
+        return items$.pipe(lane<LaneItem, LaneWork, void>({
+          depth: this.#o.deps.limits.laneDepth,
+          ready: this.#admit(state),
+          prepare: (queue) => this.#prepare(state, queue),
+          conflicts: (before, next) => conflict(before, next),
+          run: (work) => this.#run(state, work),
+        }));
+      }, MAX_LANES),
+      filter((_done): _done is never => false),
+      mergeMap(() => EMPTY, 1),
+    );
+  }
+
+  /** No more imports will be announced; lets {@link run} complete when the groups are done. */
+  closeControl(): void {
+    this.#control.complete();
+  }
+
+  /** The catalog changed: new collections, reconciles, imports. Errors of one collection hold that collection. */
+  async catalogChanged(change: CatalogChange): Promise<void> {
+    const { deps, targets } = this.#o;
+    targets.update(change.catalog);
+    for (const id of change.changed) {
+      const collection = targets.live(id);
+      if (collection === undefined || !this.#selected(collection)) continue;
+      await this.#guard(collection.id, qualifiedName(collection), async () => {
+        if (this.#notCarried.has(id)) return;
+        const known = targets.state(id);
+        if (known?.phase === "base") return;
+        if (known === undefined && this.#nameBusy(collection)) return;
+        const own = await targets.ensure(collection, "tail", false);
+        if (own !== undefined) await targets.reconcileAll(collection, false);
+      });
+    }
+    for (const task of change.importsCompleted) this.#announceImport(task);
+    if (change.rbacChanged && deps.rbac) await this.reconcileRbac(change);
+    this.#o.changed();
+  }
+
+  /** Imports that completed while no run looked. */
+  announceImports(tasks: readonly ImportTask[]): void {
+    for (const task of tasks) if (task.state === "completed") this.#announceImport(task);
+  }
+
+  async reconcileRbac(change: { readonly catalog: CatalogChange["catalog"] }): Promise<void> {
+    const { deps, setup, signal } = this.#o;
+    const outcomes = await setup.sink.reconcileRbac(
+      change.catalog,
+      (step) => deps.ddl.decide(step) === "apply" ? "apply" : "skip",
+      signal,
+    );
+    for (const outcome of outcomes) {
+      deps.report.ddl(outcome);
+      if (outcome.result === "refused") deps.report.warn(outcome.sentence, `${outcome.sentence}: ${outcome.detail}`);
+    }
+  }
+
+  #announceImport(task: ImportTask): void {
+    const own = this.#o.state.collections.get(task.collectionId);
+    if (own === undefined || own.phase !== "tail" || own.importsDone.includes(task.id)) return;
+    const collection = this.#o.targets.live(task.collectionId);
+    if (collection === undefined) return;
+    // All of the collection's lanes get it in one turn, so all stand at the same point of the log.
+    const upTo = new Map([...this.#before].map(([pchannel, resume]) => [pchannel, resume.tick]));
+    for (const vchannel of collection.vchannels) {
+      this.#control.next({ kind: "import", vchannel, ticket: undefined, task, upTo });
+    }
+  }
+
+  /** While behind in the log, a name may still belong to a collection that the source has dropped by now. */
+  #nameBusy(collection: Collection): boolean {
+    const { targets, state } = this.#o;
+    const target = targets.wantedName(collection);
+    return [...state.collections.values()].some((other) =>
+      other.id !== collection.id && other.phase !== "dropped" && other.target.db === target.db &&
+      other.target.name === target.name
+    );
+  }
+
+  #selected(collection: Collection): boolean {
+    return this.#o.deps.selects(collection.dbName, collection.name);
+  }
+
+  #enter(group: TickGroup): LaneItem[] {
+    const { pchannel } = group;
+    const before = this.#before.get(pchannel) ?? { offset: group.resume.offset, tick: 0n };
+    const ticket: Ticket = { group, before };
+    this.#before.set(pchannel, group.resume);
+    const items = splitGroup(
+      ticket,
+      (vchannel, ts) => ts > this.#startOf(vchannel, pchannel),
+      () => this.#vchannelsOn(pchannel),
+    );
+    let ledger = this.#ledgers.get(pchannel);
+    if (ledger === undefined) {
+      this.#ledgers.set(pchannel, ledger = new AckLedger((done) => this.#advance(done)));
+    }
+    ledger.open(group, items.length);
+    return items;
+  }
+
+  #vchannelsOn(pchannel: string): string[] {
+    const found = [];
+    for (const collection of this.#o.targets.catalog.collections) {
+      if (this.#o.targets.state(collection.id) === undefined) continue;
+      collection.pchannels.forEach((item, i) => item === pchannel && found.push(collection.vchannels[i]!));
+    }
+    return found;
+  }
+
+  #startOf(vchannel: string, pchannel: string): HybridTs {
+    return this.#starts.get(vchannel) ?? this.#starts.get(pchannel) ?? 0n;
+  }
+
+  #advance(group: TickGroup): void {
+    const { state, acknowledged, changed } = this.#o;
+    const { pchannel, tick, resume } = group;
+    const position = state.positions.get(pchannel);
+    // While vchannels that were held catch up, the pchannel's own position stays where it is.
+    if (position === undefined || tick >= position.tick) {
+      state.positions.set(pchannel, resume);
+      for (const [vchannel, own] of state.vchannels) {
+        if (own.pchannel !== pchannel || this.#notCarried.get(own.collectionId) === "held") continue;
+        if (own.ts <= tick) state.vchannels.delete(vchannel);
+      }
+    } else {
+      for (const own of state.vchannels.values()) {
+        if (own.pchannel !== pchannel || !own.held || own.ts >= tick) continue;
+        if (this.#notCarried.get(own.collectionId) === "held") continue;
+        own.ts = tick;
+        own.offset = resume.offset;
+      }
+    }
+    this.#o.deps.crash("between_ack_and_checkpoint");
+    acknowledged(group);
+    changed();
+  }
+
+  #laneOf(vchannel: string): LaneState {
+    const existing = this.#lanes.get(vchannel);
+    if (existing !== undefined) return existing;
+    const state: LaneState = {
+      vchannel,
+      collectionId: collectionOf(vchannel),
+      fold: undefined,
+      carried: false,
+      reached: 0n,
+    };
+    this.#lanes.set(vchannel, state);
+    return state;
+  }
+
+  /** Before a lane's first event: is the collection carried, and is it on the target? */
+  async #admit(state: LaneState): Promise<void> {
+    const { deps, targets, signal } = this.#o;
+    const id = state.collectionId;
+    const own = targets.state(id);
+    if (own?.phase === "dropped") return this.#leave(id);
+    let collection = targets.live(id);
+    while (collection === undefined) {
+      const found = await deps.meta.lookup(id, signal);
+      if (found.state === "live") {
+        targets.learn(found.collection);
+        collection = found.collection;
+      } else if (found.state === "creating") {
+        await pause(100, signal);
+      } else {
+        // Doomed: the source has dropped it already. What it still has in the log matters to nobody, its drop does.
+        if (own === undefined) this.#leave(id);
+        return;
+      }
+    }
+    if (!this.#selected(collection) && own === undefined) return this.#leave(id);
+    const carried = collection;
+    await this.#guard(id, qualifiedName(carried), async () => {
+      const made = await targets.ensure(carried, "tail", false);
+      if (made === undefined) return this.#leave(id);
+      if (own === undefined) await targets.reconcileAll(carried, false);
+      state.fold = foldTarget(carried);
+      state.carried = true;
+    });
+  }
+
+  #leave(id: bigint): void {
+    if (!this.#notCarried.has(id)) this.#notCarried.set(id, "gone");
+  }
+
+  #prepare(state: LaneState, queue: readonly LaneItem[]): { work: LaneWork; used: number } {
+    const first = queue[0]!;
+    const stopped = this.#notCarried.get(state.collectionId);
+    if (stopped !== undefined) {
+      if (stopped === "held") this.#hold(state, queue);
+      return { work: { kind: "discard", items: queue }, used: queue.length };
+    }
+    if (first.kind !== "rows") return { work: { kind: "alone", items: [first] }, used: 1 };
+    const { batchRows, batchBytes } = this.#o.deps.limits;
+    let used = 0;
+    let rows = 0;
+    let bytes = 0;
+    const events = [];
+    while (used < queue.length) {
+      const item = queue[used]!;
+      if (item.kind !== "rows" || (used > 0 && (rows + item.rows > batchRows || bytes + item.bytes > batchBytes))) break;
+      rows += item.rows;
+      bytes += item.bytes;
+      events.push(item.events);
+      used++;
+    }
+    const items = queue.slice(0, used);
+    // Doomed: its collection is gone from the source, only its drop is still to come.
+    if (!state.carried || state.fold === undefined) return { work: { kind: "discard", items }, used };
+    return { work: { kind: "rows", items, batch: foldEvents(events.flat(), state.fold) }, used };
+  }
+
+  async #run(state: LaneState, work: LaneWork): Promise<void> {
+    const { deps } = this.#o;
+    if (work.kind !== "discard") {
+      const own = this.#o.targets.state(state.collectionId);
+      const name = own === undefined ? `collection ${state.collectionId}` : `${own.source.db}.${own.source.name}`;
+      if (!this.#appliedOnce) deps.crash("before_first_batch");
+      const done = await this.#guard(state.collectionId, name, () => this.#do(state, work));
+      if (!done) this.#hold(state, work.items);
+      if (!this.#appliedOnce && work.kind === "rows") {
+        this.#appliedOnce = true;
+        deps.crash("after_first_batch");
+      }
+      deps.crash("between_write_and_ack");
+    }
+    for (const item of work.items) {
+      if (item.ticket === undefined) continue;
+      const { group } = item.ticket;
+      this.#ledgers.get(group.pchannel)!.acknowledge(group);
+    }
+  }
+
+  async #do(state: LaneState, work: Exclude<LaneWork, { kind: "discard" }>): Promise<void> {
+    if (work.kind === "rows") return await this.#writeBatch(state, work);
+    const item = work.items[0]!;
+    switch (item.kind) {
+      case "rows":
+        return;
+      case "block":
+        throw new Held(
+          new TidemarkError("unsupported", item.event.reason, {
+            hint: "The log holds something that this version cannot carry. Take a fresh copy of this collection once it is past it.",
+          }),
+        );
+      case "import":
+        return await this.#barrier(state, `import:${item.task.id}`, 0n, () => this.#import(state, item.task, item.upTo));
+      case "ddl":
+        return await this.#ddl(state, item.event);
+    }
+  }
+
+  async #ddl(state: LaneState, event: Extract<LaneItem, { kind: "ddl" }>["event"]): Promise<void> {
+    const { targets, setup, signal, deps } = this.#o;
+    switch (event.operation) {
+      case "create_collection":
+      case "create_partition":
+      case "replicate":
+        // Made from the metadata; the record says nothing more.
+        return;
+      case "drop_collection":
+        return await this.#barrier(state, "drop", event.ts, async () => {
+          await targets.dropCollection(state.collectionId);
+          this.#notCarried.set(state.collectionId, "gone");
+          await this.#nameIsFree();
+        });
+      case "drop_partition":
+        return await this.#barrier(state, `partition:${event.partitionIds.join(",")}`, event.ts, async () => {
+          for (const id of event.partitionIds) await targets.dropPartition(state.collectionId, id, event.partitionName);
+        });
+      case "truncate_collection":
+        return await this.#barrier(state, `truncate:${event.broadcast?.id ?? event.ts}`, event.ts, async () => {
+          const own = targets.state(state.collectionId);
+          if (own !== undefined && deps.ddl.allows("truncate_collection")) await setup.sink.truncate(own.target, signal);
+        });
+      case "import":
+        // Only files are named here; the metadata says when their rows count.
+        return;
+      case "alter_collection": {
+        const live = targets.live(state.collectionId);
+        if (live !== undefined) await targets.reconcileAll(live, false);
+        return;
+      }
+      case "other":
+        throw new Held(
+          new TidemarkError("unsupported", `The log holds ${event.typeName} (${event.type}) for this collection, which cannot be carried`),
+        );
+    }
+  }
+
+  async #import(state: LaneState, task: ImportTask, upTo: ReadonlyMap<string, HybridTs>): Promise<void> {
+    const { deps, targets, setup, save, signal } = this.#o;
+    const own = targets.state(state.collectionId);
+    const collection = targets.live(state.collectionId);
+    if (own === undefined || collection === undefined || own.importsDone.includes(task.id)) return;
+    const rows = await loadImport(deps, { task, collection, own, setup, upTo }, signal);
+    deps.report.info(`Import ${task.id} of ${qualifiedName(collection)}: ${rows} rows loaded`);
+    own.importsDone.push(task.id);
+    await save();
+    this.#o.applied(collection.id, rows, 0);
+  }
+
+  #barrier(state: LaneState, key: string, ts: HybridTs, action: () => Promise<void>): Promise<void> {
+    const members = this.#membersOf(state);
+    return this.#barriers.arrive(
+      `${state.collectionId}:${key}`,
+      ts,
+      state.vchannel,
+      members,
+      (member) => ts !== 0n && this.#startOf(member, pchannelOf(member)) >= ts,
+      action,
+    );
+  }
+
+  #membersOf(state: LaneState): string[] {
+    const live = this.#o.targets.live(state.collectionId);
+    if (live !== undefined) return [...live.vchannels];
+    const known = this.#o.targets.state(state.collectionId)?.vchannels;
+    return known === undefined || known.length === 0 ? [state.vchannel] : [...known];
+  }
+
+  /** A collection that waited for a name can have it now. */
+  async #nameIsFree(): Promise<void> {
+    const { targets } = this.#o;
+    for (const collection of targets.catalog.collections) {
+      if (targets.state(collection.id) !== undefined || !this.#selected(collection) || this.#nameBusy(collection)) continue;
+      await this.#guard(collection.id, qualifiedName(collection), async () => {
+        const made = await targets.ensure(collection, "tail", false);
+        if (made !== undefined) await targets.reconcileAll(collection, false);
+      });
+    }
+  }
+
+  async #writeBatch(state: LaneState, work: Extract<LaneWork, { kind: "rows" }>): Promise<void> {
+    const { setup, targets, signal, applied } = this.#o;
+    const own = targets.state(state.collectionId);
+    if (own === undefined || own.phase === "dropped") return;
+    const { removes, writes } = work.batch;
+    let inserted = 0;
+    let deleted = 0;
+    await Promise.all(removes.map(async (remove) => {
+      const partition = remove.partitionId === undefined
+        ? undefined
+        : await this.#partitionName(state, remove.partitionId, remove.partitionName);
+      if (partition === null) return;
+      await setup.sink.remove({ collectionId: state.collectionId, target: own.target, partition, keys: remove.keys }, signal);
+      deleted += remove.keys.values.length;
+    }));
+    await Promise.all(writes.map(async (write) => {
+      const partition = await this.#partitionName(state, write.partitionId, write.partitionName);
+      if (partition === null) return;
+      await setup.sink.write({
+        collectionId: state.collectionId,
+        target: own.target,
+        partition,
+        mode: "upsert",
+        rows: write.rows,
+        fieldsData: write.fieldsData,
+      }, signal);
+      inserted += write.rows;
+    }));
+    own.duplicates += BigInt(work.batch.duplicates);
+    applied(state.collectionId, inserted, deleted);
+  }
+
+  /** The partition's name on the target, made if need be; null if the source has dropped it: its rows matter no more. */
+  async #partitionName(state: LaneState, id: bigint, name: string): Promise<string | null> {
+    const { targets, deps, signal } = this.#o;
+    const own = targets.state(state.collectionId)!;
+    if (own.partitionsDropped.includes(id)) return null;
+    let collection = targets.live(state.collectionId);
+    let partition = collection?.partitions.find((item) => item.id === id);
+    if (partition === undefined) {
+      const found = await deps.meta.lookup(state.collectionId, signal);
+      if (found.state !== "live") return null;
+      targets.learn(found.collection);
+      collection = found.collection;
+      partition = collection.partitions.find((item) => item.id === id);
+      if (partition === undefined) return null;
+    }
+    if (!this.#partitionsMade.has(id)) {
+      await targets.ensure(collection!, "tail", false);
+      this.#partitionsMade.add(id);
+    }
+    return partition.name || name;
+  }
+  /** Runs `work`; what only concerns this collection holds it, everything else ends the run. False if it is held. */
+  async #guard(id: bigint, name: string, work: () => Promise<void>): Promise<boolean> {
+    try {
+      await work();
+      return true;
+    } catch (thrown) {
+      const error = thrown instanceof Held ? thrown.error : toTidemarkError(thrown);
+      const ours = thrown instanceof Held || error.code === "refused" || error.code === "unsupported" ||
+        error.code === "damaged" || error.code === "target_not_empty" || error.code === "not_found";
+      if (!ours || this.#o.signal.aborted) throw thrown;
+      this.#block(id, name, error);
+      return false;
+    }
+  }
+
+  #block(id: bigint, name: string, error: TidemarkError): void {
+    if (this.#notCarried.get(id) === "held") return;
+    this.#notCarried.set(id, "held");
+    const own = this.#o.targets.state(id);
+    if (own !== undefined) own.blocked = error.message;
+    this.#barriers.abandon(`${id}:`, new Held(error));
+    this.#o.blocked(name, error);
+    this.#o.changed();
+  }
+
+  /** A held vchannel remembers where its first unapplied group begins; the next run goes on there. */
+  #hold(state: LaneState, items: readonly LaneItem[]): void {
+    const first = items.find((item) => item.ticket !== undefined)?.ticket;
+    if (first === undefined) return;
+    const { vchannels } = this.#o.state;
+    const own = vchannels.get(state.vchannel);
+    if (own?.held === true && own.ts <= first.before.tick) return;
+    const start = this.#startOf(state.vchannel, first.group.pchannel);
+    vchannels.set(state.vchannel, {
+      vchannel: state.vchannel,
+      pchannel: first.group.pchannel,
+      collectionId: state.collectionId,
+      offset: first.before.offset,
+      ts: first.before.tick > start ? first.before.tick : start,
+      held: true,
+    });
+  }
+}
+
+function conflict(before: LaneWork, next: LaneWork): boolean {
+  if (before.kind === "rows" && next.kind === "rows") return keyConflict(before.batch, next.batch);
+  return !(before.kind === "discard" && next.kind === "discard");
+}
+
+function foldTarget(collection: Collection): FoldTarget {
+  const key = primaryKey(collection.schema);
+  if (key === undefined) throw new TidemarkError("damaged", `Collection ${qualifiedName(collection)} has no primary key`);
+  return { primaryKey: key, hasPartitionKey: partitionKey(collection.schema) !== undefined };
+}
+
+/** `<pchannel>_<collection id>v<shard>` */
+export function collectionOf(vchannel: string): bigint {
+  const match = /_(\d+)v\d+$/.exec(vchannel);
+  return match === null ? -1n : BigInt(match[1]!);
+}
+
+export function pchannelOf(vchannel: string): string {
+  return vchannel.replace(/_\d+v\d+$/, "");
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      signal.removeEventListener("abort", stop);
+      resolve();
+    }, ms);
+    const stop = () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    };
+    signal.addEventListener("abort", stop, { once: true });
+  });
+}

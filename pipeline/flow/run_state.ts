@@ -1,0 +1,184 @@
+/**
+ * What a run must remember to go on after a crash, as one JSON document: source coordinates only. The target is never
+ * asked where the run was; what was written after the last checkpoint is written again, as upserts.
+ */
+import { TidemarkError } from "../errors.ts";
+import { formatJson, type Json, parseJson } from "../json.ts";
+import type { HybridTs, ResumePoint, TargetName } from "../model/mod.ts";
+
+export const STATE_VERSION = 1;
+
+/**
+ * `creating`: the target object is about to be made by this run (it did not exist when this was written);
+ * `base`: rows are being copied; `tail`: the base is complete; `dropped`: it was dropped on the target, or given up there.
+ */
+export type CollectionPhase = "creating" | "base" | "tail" | "dropped";
+
+/** One source collection on one sink. Identity is the source's collection id. */
+export interface CollectionState {
+  id: bigint;
+  /** Source name at the last reconcile, for people. */
+  source: TargetName;
+  target: TargetName;
+  /** The source collection's vchannels: who takes part in its barriers, also after it is gone from the metadata. */
+  vchannels: readonly string[];
+  phase: CollectionPhase;
+  /** Segments whose base rows are on the target. Emptied when the base is complete. */
+  segmentsDone: bigint[];
+  /** Segments whose rows were begun; after a crash they are written as upserts. */
+  segmentsBegun: bigint[];
+  rows: bigint;
+  duplicates: bigint;
+  /** Source partitions that were dropped on the target by a barrier. */
+  partitionsDropped: bigint[];
+  /** Imports whose rows are on the target. */
+  importsDone: bigint[];
+  /** Why the collection is held; its vchannels keep their own resume points until the next run tries again. */
+  blocked: string | undefined;
+}
+
+/** Where one vchannel starts: events with ts <= `ts` are on the target already. */
+export interface VchannelState {
+  vchannel: string;
+  pchannel: string;
+  collectionId: bigint;
+  offset: bigint;
+  ts: HybridTs;
+  /** True while it is behind its pchannel's position: new, or blocked. */
+  held: boolean;
+}
+
+export interface SinkState {
+  collections: Map<bigint, CollectionState>;
+  /** pchannel -> where to go on. */
+  positions: Map<string, ResumePoint>;
+  vchannels: Map<string, VchannelState>;
+  /** Sink's own facts (an archive's ledger key, …), opaque to the flow. */
+  extra: Json;
+}
+
+export interface RunState {
+  version: number;
+  pipeline: string;
+  clusterId: string;
+  /** Revision of the snapshot of the last start. */
+  revision: bigint;
+  startedAt: string;
+  savedAt: string;
+  topicIds: Map<string, string>;
+  sinks: Map<string, SinkState>;
+  /** The last status, for `tidemark status` in another process. */
+  status: Json;
+}
+
+export function newRunState(pipeline: string, clusterId: string, now: Date): RunState {
+  return {
+    version: STATE_VERSION,
+    pipeline,
+    clusterId,
+    revision: 0n,
+    startedAt: now.toISOString(),
+    savedAt: "",
+    topicIds: new Map(),
+    sinks: new Map(),
+    status: null,
+  };
+}
+
+export function newSinkState(): SinkState {
+  return { collections: new Map(), positions: new Map(), vchannels: new Map(), extra: null };
+}
+
+export function newCollectionState(
+  id: bigint,
+  source: TargetName,
+  target: TargetName,
+  vchannels: readonly string[],
+  phase: CollectionPhase,
+): CollectionState {
+  return {
+    id,
+    source,
+    target,
+    vchannels,
+    phase,
+    segmentsDone: [],
+    segmentsBegun: [],
+    rows: 0n,
+    duplicates: 0n,
+    partitionsDropped: [],
+    importsDone: [],
+    blocked: undefined,
+  };
+}
+
+/** The document's text. Integers stay exact. */
+export function formatRunState(state: RunState): string {
+  return formatJson({
+    ...state,
+    topicIds: Object.fromEntries(state.topicIds),
+    sinks: Object.fromEntries([...state.sinks].map(([name, sink]) => [name, {
+      collections: [...sink.collections.values()],
+      positions: Object.fromEntries(sink.positions),
+      vchannels: [...sink.vchannels.values()],
+      extra: sink.extra,
+    }])),
+  }, 1);
+}
+
+/** Throws `damaged` for a document that is not one of ours, `unsupported` for one of a newer version. */
+export function parseRunState(text: string, location: string): RunState {
+  let raw: Json;
+  try {
+    raw = parseJson(text, { bigint: "all" });
+  } catch (cause) {
+    throw damaged(location, "it is not JSON", cause);
+  }
+  if (raw === null || typeof raw !== "object" || Array.isArray(raw)) throw damaged(location, "it is not a JSON object");
+  const version = raw.version;
+  if (typeof version !== "bigint") throw damaged(location, "it has no version");
+  if (version > BigInt(STATE_VERSION)) {
+    throw new TidemarkError("unsupported", `The state ${location} was written by a newer Tidemark (version ${version})`, {
+      hint: "Run the newer Tidemark, or point `state` to another place to start over.",
+    });
+  }
+  try {
+    const sinks = new Map<string, SinkState>();
+    for (const [name, sink] of Object.entries(raw.sinks as Record<string, Record<string, Json>>)) {
+      sinks.set(name, parseSink(sink));
+    }
+    return {
+      version: STATE_VERSION,
+      pipeline: raw.pipeline as string,
+      clusterId: raw.clusterId as string,
+      revision: raw.revision as bigint,
+      startedAt: raw.startedAt as string,
+      savedAt: raw.savedAt as string,
+      topicIds: new Map(Object.entries(raw.topicIds as Record<string, string>)),
+      sinks,
+      status: raw.status ?? null,
+    };
+  } catch (cause) {
+    throw damaged(location, "a part of it is missing", cause);
+  }
+}
+
+function parseSink(raw: Record<string, Json>): SinkState {
+  const collections = (raw.collections as unknown as CollectionState[]).map((item) =>
+    [item.id, { ...item, blocked: item.blocked ?? undefined }] as const
+  );
+  const vchannels = (raw.vchannels as unknown as VchannelState[]).map((item) => [item.vchannel, item] as const);
+  return {
+    collections: new Map(collections),
+    positions: new Map(Object.entries(raw.positions as unknown as Record<string, ResumePoint>)),
+    vchannels: new Map(vchannels),
+    extra: raw.extra ?? null,
+  };
+}
+
+function damaged(location: string, why: string, cause?: unknown): TidemarkError {
+  return new TidemarkError("damaged", `The state ${location} cannot be read: ${why}`, {
+    hint: "Restore it from a copy, or remove it to start over with a full copy (set on_existing of the sink to replace or merge).",
+    cause,
+  });
+}
