@@ -118,10 +118,20 @@ export interface TickGroup {
   readonly tick: HybridTs;
   /** Sorted by (ts, delete before insert, offset). */
   readonly events: readonly LogEvent[];
-  /** Every record read since the last group, in offset order, the tick itself last; for an archive. */
+  /** Every record read since the last group, in offset order, the tick itself last; for an archive. Empty unless asked for. */
   readonly records: readonly LogRecord[];
   /** Where to start again once this group is applied. */
   readonly resume: ResumePoint;
-  /** Bytes of `events`' values: credit to give back when they are acknowledged. */
+  /** Bytes of the values that this group holds in memory: credit to give back when it is acknowledged. */
   readonly bytes: number;
+}
+
+/**
+ * Counts bytes of log values that are held in memory. A reader takes credit for what a fetch brought before it buffers it,
+ * and gives it back at once for records that lead to no event; the credit of events goes with their group's `bytes`.
+ */
+export interface CreditGate {
+  /** Resolves when `bytes` may be held. Rejects with the signal's reason. */
+  take(bytes: number, signal: AbortSignal): Promise<void>;
+  give(bytes: number): void;
 }
