@@ -1,4 +1,5 @@
 /** The vocabulary of the pipeline, in Milvus' own words. */
+export * from "./archive_sink.ts";
 export * from "./catalog.ts";
 export * from "./check.ts";
 export * from "./column.ts";

@@ -1,0 +1,153 @@
+/** What the pipeline asks of a sink that keeps files and records instead of rows: a backup. */
+import type { Catalog, Collection } from "./catalog.ts";
+import type { CheckLine } from "./check.ts";
+import type { DeleteMark } from "./column.ts";
+import type { HybridTs } from "./hybrid.ts";
+import type { LogRecord, ResumePoint } from "./record.ts";
+import type { LogFile, Segment } from "./segment.ts";
+import type { Cut } from "./snapshot.ts";
+import type { FileFinding } from "./source.ts";
+import type { ObjectStore } from "./store.ts";
+
+/** A record of the queue with what the archive indexes. The value is copied when it is taken over. */
+export interface ArchivedRecord {
+  readonly record: LogRecord;
+  /** Effective hybrid timestamp: of the rows, of the tick. 0 where the record has none. */
+  readonly ts: HybridTs;
+  /** Empty for records of the whole pchannel. */
+  readonly vchannel: string;
+  /** `insert`, `delete`, `tick`, or the name of the DDL operation. */
+  readonly type: string;
+}
+
+/** Where the metadata of a base comes from, and what is exact. */
+export interface BaseFacts {
+  readonly revision: bigint;
+  readonly clusterId: string;
+  readonly serverVersion: string;
+  /** Unix ms. */
+  readonly takenAtMs: number;
+  readonly catalog: Catalog;
+  readonly cuts: readonly Cut[];
+  /** The first moment that base and log give exactly over all channels. */
+  readonly exactFrom: HybridTs;
+  /** The collections of the run; others of the catalog are not in the backup. */
+  readonly collectionIds: readonly bigint[];
+  readonly findings: readonly FileFinding[];
+}
+
+/** One collection as it goes into the backup's metadata: exactly these segments, all of them copied. */
+export interface BaseCollection {
+  readonly collection: Collection;
+  readonly segmentIds: readonly bigint[];
+}
+
+export interface SegmentCopy {
+  readonly segmentId: bigint;
+  readonly files: number;
+  readonly bytes: bigint;
+  /** Of `files` and `bytes`: there already, from before a restart. */
+  readonly presentFiles: number;
+  /** Of `bytes`: not stored again but shared with the previous base. */
+  readonly sharedBytes: bigint;
+  /** Deletes written as a delta log of our own. */
+  readonly ownDeletes: number;
+}
+
+/** What one pchannel's archive durably holds. */
+export interface ArchiveProgress {
+  /** Number of the last closed file, 0 if there is none. */
+  readonly sequence: bigint;
+  /** Offset of the last record durably archived; -1 if there is none. */
+  readonly lastOffset: bigint;
+  /** Where a restart must read again; undefined if nothing is archived yet. */
+  readonly resume: ResumePoint | undefined;
+}
+
+export interface BaseReport {
+  readonly name: string;
+  readonly objects: number;
+  readonly bytes: bigint;
+  readonly sharedBytes: bigint;
+  /** Left over from an earlier attempt and removed before the metadata was written. */
+  readonly removed: readonly string[];
+}
+
+/** One backup being written: a base and, beside it, its log. All methods may run concurrently for different segments and pchannels. */
+export interface BackupSession {
+  readonly name: string;
+  /** `complete`: `meta/backup_meta.json` is there, only the log goes on; `partial`: begun, not finished. */
+  readonly base: "none" | "partial" | "complete";
+  /** States what is copied. May be called again with a newer snapshot: what is already copied stays copied. */
+  begin(facts: BaseFacts, signal: AbortSignal): Promise<void>;
+  /**
+   * Copies every file of a segment whole. `object` says where a file lies (BinlogSource.object).
+   * `forgotten`: deletes that metadata does not name, for rows of this segment; any timestamp, the reader filters.
+   * Throws `not_found` (with segment and file) when a file has gone: read the metadata again and pass the successor.
+   */
+  copySegment(
+    segment: Segment,
+    object: (file: LogFile) => { readonly store: ObjectStore; readonly key: string },
+    forgotten: readonly DeleteMark[],
+    signal: AbortSignal,
+  ): Promise<SegmentCopy>;
+  /**
+   * Writes the metadata, `meta/backup_meta.json` last and only if it is absent. `failed` names collections that are missing
+   * from the backup and why. Throws `damaged` if a named segment was not copied.
+   */
+  finishBase(
+    collections: readonly BaseCollection[],
+    failed: readonly { readonly id: bigint; readonly name: string; readonly reason: string }[],
+    signal: AbortSignal,
+  ): Promise<BaseReport>;
+
+  /** What the archive of a pchannel holds: read before tailing, and for the checkpoint of this sink. */
+  progress(pchannel: string, signal: AbortSignal): Promise<ArchiveProgress>;
+  /**
+   * Takes records over, in offset order; those that are archived already are skipped. Resolves when they are accepted (the
+   * caller may give its credit back), not when they are durable: the checkpoint follows `durable`.
+   * `resume`: where a restart must read once these records are durable.
+   */
+  appendLog(
+    pchannel: string,
+    records: readonly ArchivedRecord[],
+    resume: ResumePoint,
+    signal: AbortSignal,
+  ): Promise<void>;
+  /** The resume point that is durable now; undefined until the first file is closed. */
+  durable(pchannel: string): ResumePoint | undefined;
+  /** States that the records from `from` up to, not including, `to` are lost to the archive, so that readers know. */
+  gap(pchannel: string, from: bigint, to: bigint, reason: string): Promise<void>;
+  /** Closes the files that are old enough at `nowMs`. Call it from time to time: an idle pchannel has no other clock. */
+  rollDue(nowMs: number, signal: AbortSignal): Promise<void>;
+  /** Closes all open files: everything appended is durable afterwards. */
+  flushLog(signal: AbortSignal): Promise<void>;
+  /**
+   * For a new base in the same run: takes over the files of the previous backup's log from this base's cuts on. From then
+   * on records go to this session only. Nothing may be appended to either while it runs.
+   */
+  adoptLog(previous: BackupSession, signal: AbortSignal): Promise<void>;
+  /** Bytes of closed archive files, and the time of the base, for `due`. */
+  readonly archiveBytes: bigint;
+  readonly baseTakenAtMs: number;
+  close(): Promise<void>;
+}
+
+export interface ArchiveSink {
+  readonly kind: "archive";
+  readonly name: string;
+  /** Whether the log is archived too. */
+  readonly logArchive: boolean;
+  check(signal: AbortSignal): Promise<CheckLine[]>;
+  /**
+   * Opens a backup for writing. `resume`: the name a former run of this pipeline was writing; otherwise a new name is made
+   * from the pattern. Throws `target_not_empty` if the new name is taken.
+   */
+  open(
+    options: { readonly resume: string | undefined; readonly previous: string | undefined; readonly nowMs: number },
+    signal: AbortSignal,
+  ): Promise<BackupSession>;
+  /** Why a new base is due now: the schedule, or the archive's size or age; undefined if it is not. */
+  due(session: BackupSession, nowMs: number): string | undefined;
+  close(): Promise<void>;
+}
