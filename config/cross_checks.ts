@@ -1,0 +1,252 @@
+/** What the keys of a configuration must be to each other; a schema of single keys cannot say it. */
+import { type ConfigNode, keyPosition, nodeAt, plainValue, valuePosition } from "./document.ts";
+import { pathText } from "./messages.ts";
+import type { Problem } from "./problem.ts";
+
+/**
+ * Works on the document, not on the checked value, so that these problems come together with all others: it says nothing
+ * of what is missing or of a wrong type.
+ */
+export function crossCheck(root: ConfigNode): Problem[] {
+  return [...sources(root), ...sinks(root), ...patterns(root), ...routes(root), ...ddl(root), ...limits(root)];
+}
+
+type Path = readonly PropertyKey[];
+
+function atValue(root: ConfigNode, path: Path, message: string): Problem {
+  return { at: valuePosition(root, path), message };
+}
+
+function text(root: ConfigNode, path: Path): string | undefined {
+  const node = nodeAt(root, path);
+  return node?.kind === "scalar" && typeof node.value === "string" ? node.value : undefined;
+}
+
+function keys(root: ConfigNode, path: Path): string[] {
+  const node = nodeAt(root, path);
+  return node?.kind === "map" ? [...node.entries.keys()] : [];
+}
+
+function items(root: ConfigNode, path: Path): readonly ConfigNode[] {
+  const node = nodeAt(root, path);
+  return node?.kind === "list" ? node.items : [];
+}
+
+const LIVE = ["meta", "log", "binlogs"] as const;
+
+function sources(root: ConfigNode): Problem[] {
+  const given = keys(root, ["sources"]);
+  if (nodeAt(root, ["sources"])?.kind !== "map") return [];
+  const live = LIVE.filter((key) => given.includes(key));
+  if (given.includes("backup")) {
+    return live.map((key) => ({
+      at: keyPosition(root, ["sources", key]),
+      message:
+        `\`${key}\` beside \`backup\` in \`sources\`: a restore reads one backup and nothing else, a copy reads meta, log and binlogs; remove one`,
+    }));
+  }
+  const missing = LIVE.filter((key) => !given.includes(key));
+  if (missing.length === 0) return [];
+  return [{
+    at: keyPosition(root, ["sources"]),
+    message: `Missing ${
+      missing.map((key) => `\`${key}\``).join(", ")
+    } in \`sources\`: a running Milvus is read from meta, log and binlogs (or give \`backup\` alone to restore one)`,
+  }];
+}
+
+function sinks(root: ConfigNode): Problem[] {
+  const problems: Problem[] = [];
+  const node = nodeAt(root, ["sinks"]);
+  const names = keys(root, ["sinks"]);
+  if (node?.kind === "map" && names.length === 0) {
+    problems.push({
+      at: keyPosition(root, ["sinks"]),
+      message: "No sink: expected at least one name with { type: milvus, … } or { type: backup, … }",
+    });
+  }
+  const restore = keys(root, ["sources"]).includes("backup");
+  const seen = new Map<string, string>();
+  for (const name of names) {
+    const path = ["sinks", name];
+    const type = text(root, [...path, "type"]);
+    if (restore && type === "backup") {
+      problems.push(
+        atValue(root, [...path, "type"], `A restore cannot go into a backup (sink \`${name}\`): expected \`milvus\``),
+      );
+    }
+    const place = placeOf(root, path, type);
+    if (place === undefined) continue;
+    const other = seen.get(place);
+    if (other === undefined) seen.set(place, name);
+    else {
+      problems.push({
+        at: keyPosition(root, path),
+        message:
+          `The sinks \`${other}\` and \`${name}\` write to the same place: they would overwrite each other's rows`,
+      });
+    }
+  }
+  return problems;
+}
+
+/** What makes two sinks the same one; undefined where the document does not say enough. */
+function placeOf(root: ConfigNode, path: Path, type: string | undefined): string | undefined {
+  if (type === "milvus") {
+    const address = text(root, [...path, "address"]);
+    return address === undefined
+      ? undefined
+      : `milvus ${address.toLowerCase().replace(/^[a-z]+:\/\//, "").replace(/\/+$/, "")}`;
+  }
+  const storage = nodeAt(root, [...path, "storage"]);
+  if (type !== "backup" || storage?.kind !== "map") return undefined;
+  const part = (key: string) => text(root, [...path, "storage", key]) ?? "";
+  return ["backup", text(root, [...path, "name"]) ?? "", ...["type", "endpoint", "bucket", "path", "prefix"].map(part)]
+    .join(" ");
+}
+
+/** Milvus' names have letters, digits, _ and $. */
+const NAME_PATTERN = /^[A-Za-z0-9_$*?]+$/;
+
+function patternFault(pattern: string): string | undefined {
+  const parts = pattern.split(".");
+  if (parts.length === 1 && NAME_PATTERN.test(pattern)) {
+    return `expected database.collection: did you mean \`${pattern}.*\` (a whole database) or \`default.${pattern}\`?`;
+  }
+  if (parts.length !== 2 || parts.some((part) => part === "")) {
+    return "expected database.collection with one dot, such as `sales.*` or `sales.items`";
+  }
+  const bad = parts.find((part) => !NAME_PATTERN.test(part));
+  return bad === undefined
+    ? undefined
+    : `\`${bad}\` is not a name of Milvus: expected letters, digits, _ and $, with * and ? as wildcards`;
+}
+
+function patterns(root: ConfigNode): Problem[] {
+  const problems: Problem[] = [];
+  for (const list of ["include", "exclude"]) {
+    const path = ["transforms", "select", list];
+    items(root, path).forEach((_, index) => {
+      const pattern = text(root, [...path, index]);
+      const fault = pattern === undefined ? undefined : patternFault(pattern);
+      if (fault !== undefined) {
+        problems.push(atValue(root, [...path, index], `The pattern ${JSON.stringify(pattern)}: ${fault}`));
+      }
+    });
+  }
+  return problems;
+}
+
+function routes(root: ConfigNode): Problem[] {
+  const problems: Problem[] = [];
+  const base = ["transforms", "route"];
+  const rules = items(root, base).map((_, index) => ({
+    index,
+    from: text(root, [...base, index, "from"]),
+    to: text(root, [...base, index, "to"]),
+  }));
+  for (const { index, from, to } of rules) {
+    const path = [...base, index];
+    const faults = { from: from && patternFault(from), to: to && patternFault(to) };
+    if (faults.from) {
+      problems.push(atValue(root, [...path, "from"], `The pattern ${JSON.stringify(from)}: ${faults.from}`));
+    }
+    if (faults.to) problems.push(atValue(root, [...path, "to"], `The name ${JSON.stringify(to)}: ${faults.to}`));
+    if (from === undefined || to === undefined || faults.from || faults.to) continue;
+    problems.push(...routeFaults(root, path, from, to));
+    const earlier = rules.slice(0, index).find((rule) => rule.from !== undefined && covers(rule.from, from));
+    if (earlier !== undefined) {
+      problems.push(
+        atValue(
+          root,
+          [...path, "from"],
+          `This rule is never reached: ${
+            pathText([...base, earlier.index])
+          } (${earlier.from}) matches first; put the narrower rule before it`,
+        ),
+      );
+    }
+    const sameTarget = rules.slice(0, index).find((rule) => rule.to === to && !to.includes("*") && rule.from !== from);
+    if (sameTarget !== undefined) {
+      problems.push(
+        atValue(
+          root,
+          [...path, "to"],
+          `${from} and ${sameTarget.from} both go to ${to}: two collections cannot become one`,
+        ),
+      );
+    }
+  }
+  return problems;
+}
+
+function routeFaults(root: ConfigNode, path: Path, from: string, to: string): Problem[] {
+  if (to.includes("?")) {
+    return [atValue(root, [...path, "to"], `The name ${JSON.stringify(to)}: ? cannot stand in a target name, only *`)];
+  }
+  const [fromDb, fromName] = from.split(".") as [string, string];
+  const [toDb, toName] = to.split(".") as [string, string];
+  const stars = (part: string) => part.split("*").length - 1;
+  for (const [place, left, right] of [["database", fromDb, toDb], ["collection", fromName, toName]] as const) {
+    if (stars(right) > stars(left)) {
+      return [
+        atValue(
+          root,
+          [...path, "to"],
+          `${JSON.stringify(to)} has more * in its ${place} than ${
+            JSON.stringify(from)
+          }: there is nothing to put there`,
+        ),
+      ];
+    }
+  }
+  if (/[*?]/.test(fromName) && !toName.includes("*")) {
+    return [
+      atValue(
+        root,
+        [...path, "to"],
+        `${from} may be many collections, ${
+          JSON.stringify(to)
+        } is one name: write * where the collection's name goes, such as \`${toDb}.*\``,
+      ),
+    ];
+  }
+  return [];
+}
+
+/** Whether every name that `narrow` matches is matched by `wide`. `*` of `narrow` is covered only by `*`. */
+export function covers(wide: string, narrow: string): boolean {
+  const parts = wide.split(".");
+  const others = narrow.split(".");
+  return parts.length === others.length && parts.every((part, index) => {
+    const pattern = part.split("").map((char) =>
+      char === "*" ? ".*" : char === "?" ? "[^*]" : char.replace(/[$]/, "\\$&")
+    );
+    return new RegExp(`^${pattern.join("")}$`).test(others[index]!);
+  });
+}
+
+function ddl(root: ConfigNode): Problem[] {
+  const base = ["transforms", "ddl"];
+  const included = new Set(items(root, [...base, "include"]).map((item) => plainValue(item)));
+  return items(root, [...base, "exclude"]).flatMap((item, index) =>
+    included.has(plainValue(item))
+      ? [
+        atValue(
+          root,
+          [...base, "exclude", index],
+          `\`${String(plainValue(item))}\` is in both include and exclude: keep one`,
+        ),
+      ]
+      : []
+  );
+}
+
+function limits(root: ConfigNode): Problem[] {
+  const state = nodeAt(root, ["state"]);
+  // The most frequent slip: the folder given where the component is expected.
+  if (state?.kind === "scalar" && typeof state.value === "string") {
+    return [atValue(root, ["state"], `To keep the state in a folder, write { type: file, path: ${state.value} }`)];
+  }
+  return [];
+}

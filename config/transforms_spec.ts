@@ -1,0 +1,63 @@
+/** Configuration of what lies between sources and sinks: selection, routing, DDL policy, users and roles. */
+import { z } from "zod";
+import type { DdlKind } from "../pipeline/model/mod.ts";
+
+/** Every kind that `ddl.include` and `ddl.exclude` may name; the compiler refuses it where one is missing. */
+const KINDS: { readonly [Kind in DdlKind]: true } = {
+  create_database: true,
+  drop_database: true,
+  alter_database: true,
+  create_collection: true,
+  drop_collection: true,
+  rename_collection: true,
+  alter_collection: true,
+  truncate_collection: true,
+  create_partition: true,
+  drop_partition: true,
+  create_index: true,
+  drop_index: true,
+  alter_index: true,
+  create_alias: true,
+  drop_alias: true,
+  alter_alias: true,
+  load: true,
+  release: true,
+  flush: true,
+  rbac: true,
+};
+
+export const DDL_KINDS = Object.keys(KINDS) as [DdlKind, ...DdlKind[]];
+
+export const DDL_POLICIES = ["exception", "evolve", "try_evolve", "lenient", "ignore"] as const;
+
+const pattern = z.string().min(1);
+
+const select = z.strictObject({
+  include: z.array(pattern).min(1).default(["*.*"]).describe(
+    "Patterns database.collection of what is copied; * stands for any characters, ? for one",
+  ),
+  exclude: z.array(pattern).default([]).describe("Patterns of what is left out although it is included"),
+});
+
+const route = z.strictObject({
+  from: pattern.describe("Pattern database.collection on the source"),
+  to: pattern.describe("Name on the target; each * takes what the * of the same place in `from` matched"),
+});
+
+const ddl = z.strictObject({
+  policy: z.enum(DDL_POLICIES).default("evolve").describe(
+    "What happens with a change of structure: exception blocks its collection; evolve applies it, one that the target refuses blocks; " +
+      "try_evolve reports the refusal and goes on; lenient is try_evolve without drops and truncates; ignore applies none",
+  ),
+  include: z.array(z.enum(DDL_KINDS)).optional().describe("Only these kinds are applied; all where left out"),
+  exclude: z.array(z.enum(DDL_KINDS)).default([]).describe("Kinds that are never applied"),
+});
+
+export const transformsSpec = z.strictObject({
+  select: select.prefault({}).describe("Which collections are copied"),
+  route: z.array(route).default([]).describe("New names on the target; the first rule that matches is taken"),
+  ddl: ddl.prefault({}).describe("How changes of structure are carried over"),
+  rbac: z.boolean().default(false).describe("Carry users, roles, grants and privilege groups"),
+});
+
+export type TransformsConfig = z.output<typeof transformsSpec>;
