@@ -1,0 +1,22 @@
+/** What the test stack runs, pinned. A change here makes the installer fetch that part again. */
+export const VERSIONS = {
+  /** The newest release that ships as a wheel with the whole server in it; reports itself as `v2.3.5-lite`. */
+  milvus: "2.3.5",
+  /** The client of that release, with the pins it needs on a current Python. */
+  pymilvus: [
+    "pymilvus==2.3.7",
+    "setuptools==69.5.1",
+    "marshmallow==3.26.2",
+    "protobuf==4.25.9",
+    "numpy==1.26.4",
+    "pyyaml==6.0.3",
+    "boto3==1.44.5",
+    "grpcio==1.60.0",
+    "pandas==3.0.6",
+    "pyarrow==26.0.1",
+  ],
+  milvusLite: ["milvus-lite==3.2.2", "pymilvus==3.0.2"],
+  kafka: "3.9.2",
+  slf4jReload4j: "1.7.36",
+  versitygw: "v1.8.0",
+} as const;
