@@ -1,0 +1,145 @@
+/** `<name>/tidemark.json`: what milvus-backup's metadata has no place for. One line per object, so that it can be read and grepped. */
+import { formatJson } from "../../pipeline/json.ts";
+import { TidemarkError } from "../../pipeline/errors.ts";
+import type { Cut, FileFinding, HybridTs } from "../../pipeline/model/mod.ts";
+import { type JsonObject, readJsonObject } from "./json_reader.ts";
+
+/** Raised when a reader of the former number would misread. */
+export const MANIFEST_FORMAT = 1;
+
+export interface ManifestObject {
+  /** Below the backup's folder, for example `binlogs/insert_log/…`. */
+  readonly path: string;
+  readonly size: bigint;
+  /** `sha256:<hex>` or `md5:<hex>`. */
+  readonly sum: string;
+}
+
+export interface BackupManifest {
+  readonly name: string;
+  readonly pipeline: string;
+  /** Version of Tidemark that wrote it. */
+  readonly writtenBy: string;
+  /** 1: msgstream (Milvus 2.2 to 2.5), 2: streaming WAL. */
+  readonly generation: 1 | 2;
+  readonly source: {
+    readonly clusterId: string;
+    readonly serverVersion: string;
+    readonly revision: bigint;
+    readonly takenAtMs: number;
+  };
+  readonly startedMs: number;
+  readonly finishedMs: number;
+  /** The base before this one in the same run, whose unchanged files it shares or could share. */
+  readonly previous: string;
+  readonly logArchive: boolean;
+  /** The first moment that base and archive give exactly over all channels. */
+  readonly exactFrom: HybridTs;
+  readonly cuts: readonly Cut[];
+  readonly collections: readonly {
+    readonly id: bigint;
+    readonly name: string;
+    /** Serialised schema.CollectionSchema, complete. */
+    readonly schema: Uint8Array;
+    readonly startOffsets: ReadonlyMap<string, bigint>;
+  }[];
+  /** Collections that should be in the backup and are not. */
+  readonly failed: readonly { readonly id: bigint; readonly name: string; readonly reason: string }[];
+  readonly findings: readonly FileFinding[];
+  /** Delta logs of our own: deletes that the source's metadata forgot. */
+  readonly ownDeltas: readonly string[];
+  readonly sharedBytes: bigint;
+  readonly objects: readonly ManifestObject[];
+}
+
+export function encodeManifest(manifest: BackupManifest): string {
+  const { objects, collections, cuts, generation, findings, ...head } = manifest;
+  const lines = (items: readonly unknown[]) => items.map((item) => formatJson(item)).join(",\n");
+  const top = formatJson({ tidemark: MANIFEST_FORMAT, generation, ...head }, 1).slice(0, -2);
+  const schemas = collections.map(({ schema, startOffsets, ...rest }) => ({
+    ...rest,
+    startOffsets: Object.fromEntries(startOffsets),
+    schema: schema.toBase64(),
+  }));
+  return `${top},\n "cuts": [\n${lines(cuts)}\n ],\n "collections": [\n${lines(schemas)}\n ],\n "findings": [\n${
+    lines(findings)
+  }\n ],\n "objects": [\n${lines(objects.map(({ path, size, sum }) => ({ path, size, sum })))}\n ]\n}\n`;
+}
+
+/** Throws `damaged` for text that is no manifest, `unsupported` for a newer format. */
+export function decodeManifest(text: string, what: string): BackupManifest {
+  const json = readJsonObject(text, what);
+  const format = json.small("tidemark");
+  if (format !== MANIFEST_FORMAT) {
+    throw new TidemarkError("unsupported", `${what} has format ${format}, expected ${MANIFEST_FORMAT}`, {
+      hint: "Use the version of Tidemark that made the backup, or a newer one.",
+    });
+  }
+  const source = required(json, "source", what);
+  return {
+    name: json.text("name"),
+    pipeline: json.text("pipeline"),
+    writtenBy: json.text("writtenBy"),
+    generation: json.small("generation") === 2 ? 2 : 1,
+    source: {
+      clusterId: source.text("clusterId"),
+      serverVersion: source.text("serverVersion"),
+      revision: source.int("revision"),
+      takenAtMs: millis(source, "takenAtMs"),
+    },
+    startedMs: millis(json, "startedMs"),
+    finishedMs: millis(json, "finishedMs"),
+    previous: json.text("previous"),
+    logArchive: json.flag("logArchive"),
+    exactFrom: json.int("exactFrom"),
+    cuts: json.list("cuts").map((cut) => ({
+      vchannel: cut.text("vchannel"),
+      pchannel: cut.text("pchannel"),
+      collectionId: cut.int("collectionId"),
+      offset: cut.int("offset"),
+      ts: cut.int("ts"),
+    })),
+    collections: json.list("collections").map((collection) => ({
+      id: collection.int("id"),
+      name: collection.text("name"),
+      schema: Uint8Array.fromBase64(collection.text("schema")),
+      startOffsets: offsets(collection.object("startOffsets"), collection),
+    })),
+    failed: json.list("failed").map((item) => ({
+      id: item.int("id"),
+      name: item.text("name"),
+      reason: item.text("reason"),
+    })),
+    findings: json.list("findings").map((finding) => ({
+      kind: finding.text("kind") as FileFinding["kind"],
+      path: finding.text("path"),
+      collectionId: finding.int("collectionId"),
+      segmentId: finding.int("segmentId"),
+      detail: finding.text("detail"),
+      bytes: finding.int("bytes"),
+    })),
+    ownDeltas: json.texts("ownDeltas"),
+    sharedBytes: json.int("sharedBytes"),
+    objects: json.list("objects").map((object) => ({
+      path: object.text("path"),
+      size: object.int("size"),
+      sum: object.text("sum"),
+    })),
+  };
+}
+
+function offsets(object: JsonObject | undefined, collection: JsonObject): Map<string, bigint> {
+  if (object === undefined) return new Map();
+  return new Map(collection.keysOf("startOffsets").map((name) => [name, object.int(name)]));
+}
+
+function required(json: JsonObject, key: string, what: string): JsonObject {
+  const value = json.object(key);
+  if (value === undefined) throw new TidemarkError("damaged", `${what}: ${key} is missing`);
+  return value;
+}
+
+/** Unix milliseconds fit a double. */
+function millis(json: JsonObject, key: string): number {
+  return Number(json.int(key));
+}
