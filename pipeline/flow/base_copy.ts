@@ -34,6 +34,8 @@ export interface BaseJob {
   readonly logDeletes: ReadonlyMap<string, readonly DeleteMark[]>;
   /** Every delta file of the collection. */
   readonly deltaFiles: readonly LogFile[];
+  /** vchannel of each segment that metadata knows, Dropped ones included. */
+  readonly channelOfSegment: ReadonlyMap<bigint, string>;
   /** True if rows of this collection may be on the target already: then all is upserted. */
   readonly resumed: boolean;
 }
@@ -59,7 +61,12 @@ export async function copyBase(
   for (const [vchannel, segments] of byVchannel) {
     const cut = cuts.find((item) => item.vchannel === vchannel);
     if (cut === undefined) {
-      throw new TidemarkError("damaged", `Segment ${segments[0]!.id} of ${qualifiedName(collection)} names the channel ${vchannel}, which the collection does not have`);
+      throw new TidemarkError(
+        "damaged",
+        `Segment ${segments[0]!.id} of ${
+          qualifiedName(collection)
+        } names the channel ${vchannel}, which the collection does not have`,
+      );
     }
     const marks = [...job.logDeletes.get(vchannel) ?? [], ...deltaMarks.get(vchannel) ?? []];
     const dead = await findDeadRows(deps, collection, cut, segments, marks, signal);
@@ -83,11 +90,15 @@ async function readDeltaFiles(
 ): Promise<Map<string, DeleteMark[]>> {
   const marks = new Map<string, DeleteMark[]>();
   for (const file of job.deltaFiles) {
+    // delta_log/<collection>/<partition>/<segment>/<log>. A key lives in one vchannel (hash of the key), so where the
+    // segment is forgotten its deletes are harmless in the others.
+    const segmentId = BigInt(/\/(\d+)\/\d+$/.exec(file.path)?.[1] ?? -1);
+    const channel = job.channelOfSegment.get(segmentId);
+    const channels = channel === undefined ? job.cuts.map((cut) => cut.vchannel) : [channel];
     for await (const mark of deps.binlogs.deletes(file, signal)) {
-      // A key lives in one vchannel only (hash of the key), so a delete is harmless in the others.
-      for (const cut of job.cuts) {
-        const list = marks.get(cut.vchannel);
-        if (list === undefined) marks.set(cut.vchannel, [mark]);
+      for (const vchannel of channels) {
+        const list = marks.get(vchannel);
+        if (list === undefined) marks.set(vchannel, [mark]);
         else list.push(mark);
       }
     }
@@ -104,7 +115,9 @@ async function findDeadRows(
   signal: AbortSignal,
 ): Promise<Map<bigint, DeadSegment>> {
   const key = primaryKey(collection.schema);
-  if (key === undefined) throw new TidemarkError("damaged", `Collection ${qualifiedName(collection)} has no primary key`);
+  if (key === undefined) {
+    throw new TidemarkError("damaged", `Collection ${qualifiedName(collection)} has no primary key`);
+  }
   const rows = segments.reduce((sum, segment) => sum + Number(segment.rows), 0);
   const deletes = marks.reduce((sum, mark) => sum + mark.keys.values.length, 0);
   const parts = partsFor(rows, deletes, deps.limits.baseMemoryBytes);
@@ -119,7 +132,13 @@ async function findDeadRows(
     for (const mark of marks) finder.addDeletes(mark);
     for (const segment of segments) {
       for await (const batch of deps.binlogs.rows(segment, collection.schema, [1n, key.fieldID], signal)) {
-        finder.addRows(segment.id, segment.partitionId, batch.firstRow, keysOf(batch, key.fieldID, segment), timestampsOf(batch, segment));
+        finder.addRows(
+          segment.id,
+          segment.partitionId,
+          batch.firstRow,
+          keysOf(batch, key.fieldID, segment),
+          timestampsOf(batch, segment),
+        );
       }
     }
     for (const [id, found] of finder.finish()) {
@@ -152,7 +171,9 @@ function keysOf(batch: ColumnBatch, fieldId: bigint, segment: Segment) {
 }
 
 function timestampsOf(batch: ColumnBatch, segment: Segment): BigUint64Array {
-  if (batch.timestamps === undefined) throw new TidemarkError("damaged", `Segment ${segment.id} has no files of its Timestamp field`);
+  if (batch.timestamps === undefined) {
+    throw new TidemarkError("damaged", `Segment ${segment.id} has no files of its Timestamp field`);
+  }
   return batch.timestamps;
 }
 

@@ -51,7 +51,10 @@ export async function readLogDeletes(
     for await (const group of groups) {
       for (const event of group.events) {
         if (event.kind === "block") {
-          throw new TidemarkError("unsupported", `The log of ${event.vchannel} holds a record that the base needs and that cannot be read: ${event.reason}`);
+          throw new TidemarkError(
+            "unsupported",
+            `The log of ${event.vchannel} holds a record that the base needs and that cannot be read: ${event.reason}`,
+          );
         }
         if (event.kind === "delete") append(marks, event.vchannel, markOf(event));
       }

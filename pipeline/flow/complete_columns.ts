@@ -21,9 +21,14 @@ function absent(field: FieldSchema, rows: number, segment: Segment): Column {
   const value = field.defaultValue?.data;
   const fallback = value?.case !== undefined;
   if (!field.nullable && !fallback && !field.isDynamic) {
-    throw new TidemarkError("damaged", `Segment ${segment.id} has no files of the field ${field.name} (${field.fieldID}), which is neither nullable nor has a default`, {
-      hint: "The metadata of the source and its files do not fit together; look at the segment with `tidemark inspect meta`.",
-    });
+    throw new TidemarkError(
+      "damaged",
+      `Segment ${segment.id} has no files of the field ${field.name} (${field.fieldID}), which is neither nullable nor has a default`,
+      {
+        hint:
+          "The metadata of the source and its files do not fit together; look at the segment with `tidemark inspect meta`.",
+      },
+    );
   }
   const base = {
     fieldId: field.fieldID,

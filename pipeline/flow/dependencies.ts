@@ -106,7 +106,10 @@ export interface FlowDependencies {
 
 export interface RunOptions {
   /** `follow`: for ever; `once`: all that was in the log when the run began; `until`: exactly up to `ts`. */
-  readonly end: { readonly kind: "follow" } | { readonly kind: "once" } | { readonly kind: "until"; readonly ts: HybridTs };
+  readonly end: { readonly kind: "follow" } | { readonly kind: "once" } | {
+    readonly kind: "until";
+    readonly ts: HybridTs;
+  };
 }
 
 export interface RunResult {

@@ -38,9 +38,14 @@ export async function loadImport(deps: FlowDependencies, job: ImportJob, signal:
   for (const id of task.segmentIds) {
     const imported = byId.get(id);
     if (imported === undefined) {
-      throw new TidemarkError("not_found", `Segment ${id} of import ${task.id} into ${qualifiedName(collection)} is not in the metadata any more`, {
-        hint: "It was collected before it could be read. Take a fresh copy of this collection (remove it from the state, on_existing: replace).",
-      });
+      throw new TidemarkError(
+        "not_found",
+        `Segment ${id} of import ${task.id} into ${qualifiedName(collection)} is not in the metadata any more`,
+        {
+          hint:
+            "It was collected before it could be read. Take a fresh copy of this collection (remove it from the state, on_existing: replace).",
+        },
+      );
     }
     const ts = imported.startPosition?.ts ?? 0n;
     const holders = imported.class === "rows" ? [imported] : descendants(imported, snapshot.segments);

@@ -1,5 +1,5 @@
 /** What a lane has to do, one piece after the other. */
-import type { DdlEvent, BlockEvent, DeleteEvent, ImportTask, InsertEvent, TickGroup } from "../model/mod.ts";
+import type { BlockEvent, DdlEvent, DeleteEvent, ImportTask, InsertEvent, TickGroup } from "../model/mod.ts";
 import type { FoldedBatch } from "../transforms/mod.ts";
 
 /** A group and where to start again if it must be repeated. */
@@ -22,13 +22,21 @@ export type LaneItem =
   | { readonly kind: "ddl"; readonly vchannel: string; readonly ticket: Ticket; readonly event: DdlEvent }
   | { readonly kind: "block"; readonly vchannel: string; readonly ticket: Ticket; readonly event: BlockEvent }
   /** An import finished on the source; comes from the metadata, not from the log. */
-  | { readonly kind: "import"; readonly vchannel: string; readonly ticket: undefined; readonly task: ImportTask; readonly upTo: ReadonlyMap<string, bigint> };
+  | {
+    readonly kind: "import";
+    readonly vchannel: string;
+    readonly ticket: undefined;
+    readonly task: ImportTask;
+    readonly upTo: ReadonlyMap<string, bigint>;
+  };
 
 export type LaneWork =
   | { readonly kind: "rows"; readonly items: readonly LaneItem[]; readonly batch: FoldedBatch }
   | { readonly kind: "alone"; readonly items: readonly LaneItem[] }
   /** The lane's collection is not carried, or held: what comes is only acknowledged. */
   | { readonly kind: "discard"; readonly items: readonly LaneItem[] };
+
+const MADE_FROM_METADATA: ReadonlySet<string> = new Set(["create_collection", "create_partition", "replicate"]);
 
 /**
  * Cuts a group's events into lane items. `wanted` leaves out what is on the target already. A block that names no

@@ -22,6 +22,8 @@ import type { FlowDependencies, RowSinkSetup } from "./dependencies.ts";
 import { loadImport } from "./import_load.ts";
 import { lane } from "./lane.ts";
 import { type LaneItem, type LaneWork, splitGroup, type Ticket } from "./lane_work.ts";
+import { pause } from "./pause.ts";
+import { collectionOf, pchannelOf } from "./pchannels.ts";
 import type { SinkState } from "./run_state.ts";
 import { Held, type Targets } from "./targets.ts";
 
@@ -76,8 +78,8 @@ export class RowTail {
     }
     for (const own of options.state.collections.values()) {
       if (own.phase === "dropped") this.#notCarried.set(own.id, "gone");
-      // A new start tries again what was held.
-      own.blocked = undefined;
+      // Its base failed: the tail must not pass it by.
+      else if (own.blocked !== undefined || own.phase === "base") this.#markHeld(own.id);
     }
   }
 
@@ -136,6 +138,28 @@ export class RowTail {
     if (change.rbacChanged && deps.rbac) await this.reconcileRbac(change);
     this.#o.changed();
   }
+
+  /** Collections that are gone from the metadata and whose channels no longer tick: their drop will not be released. */
+  async dropSilent(ticking: ReadonlySet<string>, afterMs: number, now: number): Promise<void> {
+    const { targets, state } = this.#o;
+    for (const own of state.collections.values()) {
+      const silent = own.phase !== "dropped" && targets.live(own.id) === undefined &&
+        own.vchannels.every((vchannel) => !ticking.has(pchannelOf(vchannel)));
+      if (!silent) {
+        this.#silentSince.delete(own.id);
+        continue;
+      }
+      const since = this.#silentSince.get(own.id) ?? now;
+      this.#silentSince.set(own.id, since);
+      if (now - since < afterMs) continue;
+      await this.#guard(own.id, `${own.source.db}.${own.source.name}`, async () => {
+        await targets.dropCollection(own.id);
+        this.#notCarried.set(own.id, "gone");
+        await this.#nameIsFree();
+      });
+    }
+  }
+  readonly #silentSince = new Map<bigint, number>();
 
   /** Imports that completed while no run looked. */
   announceImports(tasks: readonly ImportTask[]): void {
@@ -200,7 +224,7 @@ export class RowTail {
   }
 
   #vchannelsOn(pchannel: string): string[] {
-    const found = [];
+    const found: string[] = [];
     for (const collection of this.#o.targets.catalog.collections) {
       if (this.#o.targets.state(collection.id) === undefined) continue;
       collection.pchannels.forEach((item, i) => item === pchannel && found.push(collection.vchannels[i]!));
@@ -300,7 +324,9 @@ export class RowTail {
     const events = [];
     while (used < queue.length) {
       const item = queue[used]!;
-      if (item.kind !== "rows" || (used > 0 && (rows + item.rows > batchRows || bytes + item.bytes > batchBytes))) break;
+      if (item.kind !== "rows" || (used > 0 && (rows + item.rows > batchRows || bytes + item.bytes > batchBytes))) {
+        break;
+      }
       rows += item.rows;
       bytes += item.bytes;
       events.push(item.events);
@@ -342,11 +368,17 @@ export class RowTail {
       case "block":
         throw new Held(
           new TidemarkError("unsupported", item.event.reason, {
-            hint: "The log holds something that this version cannot carry. Take a fresh copy of this collection once it is past it.",
+            hint:
+              "The log holds something that this version cannot carry. Take a fresh copy of this collection once it is past it.",
           }),
         );
       case "import":
-        return await this.#barrier(state, `import:${item.task.id}`, 0n, () => this.#import(state, item.task, item.upTo));
+        return await this.#barrier(
+          state,
+          `import:${item.task.id}`,
+          0n,
+          () => this.#import(state, item.task, item.upTo),
+        );
       case "ddl":
         return await this.#ddl(state, item.event);
     }
@@ -373,7 +405,9 @@ export class RowTail {
       case "truncate_collection":
         return await this.#barrier(state, `truncate:${event.broadcast?.id ?? event.ts}`, event.ts, async () => {
           const own = targets.state(state.collectionId);
-          if (own !== undefined && deps.ddl.allows("truncate_collection")) await setup.sink.truncate(own.target, signal);
+          if (own !== undefined && deps.ddl.allows("truncate_collection")) {
+            await setup.sink.truncate(own.target, signal);
+          }
         });
       case "import":
         // Only files are named here; the metadata says when their rows count.
@@ -385,7 +419,10 @@ export class RowTail {
       }
       case "other":
         throw new Held(
-          new TidemarkError("unsupported", `The log holds ${event.typeName} (${event.type}) for this collection, which cannot be carried`),
+          new TidemarkError(
+            "unsupported",
+            `The log holds ${event.typeName} (${event.type}) for this collection, which cannot be carried`,
+          ),
         );
     }
   }
@@ -425,7 +462,9 @@ export class RowTail {
   async #nameIsFree(): Promise<void> {
     const { targets } = this.#o;
     for (const collection of targets.catalog.collections) {
-      if (targets.state(collection.id) !== undefined || !this.#selected(collection) || this.#nameBusy(collection)) continue;
+      if (targets.state(collection.id) !== undefined || !this.#selected(collection) || this.#nameBusy(collection)) {
+        continue;
+      }
       await this.#guard(collection.id, qualifiedName(collection), async () => {
         const made = await targets.ensure(collection, "tail", false);
         if (made !== undefined) await targets.reconcileAll(collection, false);
@@ -445,7 +484,10 @@ export class RowTail {
         ? undefined
         : await this.#partitionName(state, remove.partitionId, remove.partitionName);
       if (partition === null) return;
-      await setup.sink.remove({ collectionId: state.collectionId, target: own.target, partition, keys: remove.keys }, signal);
+      await setup.sink.remove(
+        { collectionId: state.collectionId, target: own.target, partition, keys: remove.keys },
+        signal,
+      );
       deleted += remove.keys.values.length;
     }));
     await Promise.all(writes.map(async (write) => {
@@ -503,12 +545,17 @@ export class RowTail {
 
   #block(id: bigint, name: string, error: TidemarkError): void {
     if (this.#notCarried.get(id) === "held") return;
-    this.#notCarried.set(id, "held");
+    this.#markHeld(id);
     const own = this.#o.targets.state(id);
     if (own !== undefined) own.blocked = error.message;
     this.#barriers.abandon(`${id}:`, new Held(error));
     this.#o.blocked(name, error);
     this.#o.changed();
+  }
+
+  #markHeld(id: bigint): void {
+    this.#notCarried.set(id, "held");
+    for (const own of this.#o.state.vchannels.values()) if (own.collectionId === id) own.held = true;
   }
 
   /** A held vchannel remembers where its first unapplied group begins; the next run goes on there. */
@@ -537,30 +584,8 @@ function conflict(before: LaneWork, next: LaneWork): boolean {
 
 function foldTarget(collection: Collection): FoldTarget {
   const key = primaryKey(collection.schema);
-  if (key === undefined) throw new TidemarkError("damaged", `Collection ${qualifiedName(collection)} has no primary key`);
+  if (key === undefined) {
+    throw new TidemarkError("damaged", `Collection ${qualifiedName(collection)} has no primary key`);
+  }
   return { primaryKey: key, hasPartitionKey: partitionKey(collection.schema) !== undefined };
-}
-
-/** `<pchannel>_<collection id>v<shard>` */
-export function collectionOf(vchannel: string): bigint {
-  const match = /_(\d+)v\d+$/.exec(vchannel);
-  return match === null ? -1n : BigInt(match[1]!);
-}
-
-export function pchannelOf(vchannel: string): string {
-  return vchannel.replace(/_\d+v\d+$/, "");
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => {
-      signal.removeEventListener("abort", stop);
-      resolve();
-    }, ms);
-    const stop = () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    };
-    signal.addEventListener("abort", stop, { once: true });
-  });
 }

@@ -138,9 +138,13 @@ export function parseRunState(text: string, location: string): RunState {
   const version = raw.version;
   if (typeof version !== "bigint") throw damaged(location, "it has no version");
   if (version > BigInt(STATE_VERSION)) {
-    throw new TidemarkError("unsupported", `The state ${location} was written by a newer Tidemark (version ${version})`, {
-      hint: "Run the newer Tidemark, or point `state` to another place to start over.",
-    });
+    throw new TidemarkError(
+      "unsupported",
+      `The state ${location} was written by a newer Tidemark (version ${version})`,
+      {
+        hint: "Run the newer Tidemark, or point `state` to another place to start over.",
+      },
+    );
   }
   try {
     const sinks = new Map<string, SinkState>();
@@ -178,7 +182,8 @@ function parseSink(raw: Record<string, Json>): SinkState {
 
 function damaged(location: string, why: string, cause?: unknown): TidemarkError {
   return new TidemarkError("damaged", `The state ${location} cannot be read: ${why}`, {
-    hint: "Restore it from a copy, or remove it to start over with a full copy (set on_existing of the sink to replace or merge).",
+    hint:
+      "Restore it from a copy, or remove it to start over with a full copy (set on_existing of the sink to replace or merge).",
     cause,
   });
 }

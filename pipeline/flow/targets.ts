@@ -183,11 +183,14 @@ export class Targets {
     });
   }
 
-  /** Drops the target collections whose source is gone; used where no log says so (a fresh copy after a lost log). */
-  async dropOrphans(): Promise<void> {
-    for (const own of this.#o.state.collections.values()) {
-      if (own.phase !== "dropped" && !this.#live.has(own.id)) await this.dropCollection(own.id);
-    }
+  /** Drops what the run made of a collection and forgets it, so that it is copied afresh, or stays gone if its source is. */
+  startOver(own: CollectionState): Promise<void> {
+    return this.#structure.run(async () => {
+      const { setup, state, save, signal } = this.#o;
+      await setup.sink.dropCollection(own.target, signal);
+      state.collections.delete(own.id);
+      await save();
+    });
   }
 
   async #drop(own: CollectionState): Promise<void> {
@@ -224,9 +227,13 @@ export class Targets {
         await this.#drop(other);
         if (same(other.target, target) && (other.phase as string) !== "dropped") {
           throw new Held(
-            new TidemarkError("refused", `${target.db}.${target.name} on the target still holds a collection that the source dropped`, {
-              hint: "The DDL policy leaves drops out; drop or rename it on the target, or allow drop_collection.",
-            }),
+            new TidemarkError(
+              "refused",
+              `${target.db}.${target.name} on the target still holds a collection that the source dropped`,
+              {
+                hint: "The DDL policy leaves drops out; drop or rename it on the target, or allow drop_collection.",
+              },
+            ),
           );
         }
         continue;
@@ -234,9 +241,13 @@ export class Targets {
       const next = this.wantedName(live);
       if (same(next, target)) {
         throw new Held(
-          new TidemarkError("config", `${qualifiedName(live)} and ${qualifiedName(collection)} both go to ${target.db}.${target.name}`, {
-            hint: "Change transforms.route so that every collection has a name of its own.",
-          }),
+          new TidemarkError(
+            "config",
+            `${qualifiedName(live)} and ${qualifiedName(collection)} both go to ${target.db}.${target.name}`,
+            {
+              hint: "Change transforms.route so that every collection has a name of its own.",
+            },
+          ),
         );
       }
       if (underWay.has(other.id)) {
@@ -246,7 +257,9 @@ export class Targets {
         continue;
       }
       await this.#ensure(live, "tail", false, underWay);
-      if (same(other.target, target)) await this.#rename(live, other, { db: target.db, name: `${target.name}_tidemark_${other.id}` });
+      if (same(other.target, target)) {
+        await this.#rename(live, other, { db: target.db, name: `${target.name}_tidemark_${other.id}` });
+      }
     }
   }
 
@@ -270,9 +283,12 @@ export class Targets {
         throw new Held(
           new TidemarkError(
             "target_not_empty",
-            `${target.db}.${target.name} exists on ${setup.sink.name} already (${rows} rows), so ${qualifiedName(collection)} cannot be copied there`,
+            `${target.db}.${target.name} exists on ${setup.sink.name} already (${rows} rows), so ${
+              qualifiedName(collection)
+            } cannot be copied there`,
             {
-              hint: `Set sinks.${setup.sink.name}.on_existing to merge (upsert into it) or replace (drop it first), or route the collection elsewhere.`,
+              hint:
+                `Set sinks.${setup.sink.name}.on_existing to merge (upsert into it) or replace (drop it first), or route the collection elsewhere.`,
             },
           ),
         );
@@ -316,9 +332,13 @@ export class Targets {
     const decision = deps.ddl.decide(step);
     if (decision === "block") {
       throw new Held(
-        new TidemarkError("refused", `${step.sentence}: ddl.policy is "exception", so ${own.source.db}.${own.source.name} is held at this change`, {
-          hint: "Apply the change on the target yourself or choose another policy, then start the run again.",
-        }),
+        new TidemarkError(
+          "refused",
+          `${step.sentence}: ddl.policy is "exception", so ${own.source.db}.${own.source.name} is held at this change`,
+          {
+            hint: "Apply the change on the target yourself or choose another policy, then start the run again.",
+          },
+        ),
       );
     }
     if (decision === "skip") deps.report.ddl({ ...step, result: "skipped", detail: "left out by transforms.ddl" });

@@ -1,0 +1,93 @@
+/** Follows the source's metadata beside the log: what is made, altered or imported, and drops that no log will tell. */
+import { toTidemarkError } from "../errors.ts";
+import type { Catalog, CatalogChange, Collection, Snapshot } from "../model/mod.ts";
+import type { FlowDependencies } from "./dependencies.ts";
+import type { RowTail } from "./row_tail.ts";
+
+export interface CatalogWatchOptions {
+  readonly deps: FlowDependencies;
+  readonly snapshot: Snapshot;
+  readonly tails: readonly RowTail[];
+  readonly follow: (collections: readonly Collection[]) => void;
+  readonly databases: (catalog: Catalog, gone: readonly string[]) => Promise<void>;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Milvus stops the ticks of a pchannel with its last collection, so the record of that collection's drop may never be
+ * released. After this time without a live collection on the pchannel the drop is taken from the metadata.
+ */
+const SILENT_DROP_MS = 5000;
+const SWEEP_MS = 1000;
+
+export class CatalogWatch {
+  readonly #o: CatalogWatchOptions;
+  #catalog: Catalog;
+
+  constructor(options: CatalogWatchOptions) {
+    this.#o = options;
+    this.#catalog = options.snapshot.catalog;
+  }
+
+  /** Ends with the signal; throws what is not to be waited out. */
+  async run(): Promise<void> {
+    const { deps, snapshot, tails, signal } = this.#o;
+    const sweep = setInterval(() => {
+      this.dropSilent(SILENT_DROP_MS).catch((error) => deps.report.warn("silent drop", toTidemarkError(error).message));
+    }, SWEEP_MS);
+    try {
+      for (const tail of tails) tail.announceImports(snapshot.imports);
+      await this.#apply({ ...everythingOf(snapshot), databasesChanged: false, importsCompleted: [] });
+      let from = snapshot.revision;
+      while (!signal.aborted) {
+        try {
+          for await (const change of deps.meta.watch(from, signal)) {
+            from = change.revision;
+            await this.#apply(change);
+          }
+          if (signal.aborted) return;
+        } catch (error) {
+          if (signal.aborted) return;
+          if (toTidemarkError(error).code !== "position_lost") throw error;
+          // etcd compacted the revision away: the difference comes from a whole reading.
+          const fresh = await deps.meta.snapshot(signal);
+          from = fresh.revision;
+          await this.#apply(everythingOf(fresh));
+        }
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    } finally {
+      clearInterval(sweep);
+    }
+  }
+
+  /** Drops on the target what the source dropped on a pchannel where nobody lives any more, `afterMs` after that was seen. */
+  async dropSilent(afterMs: number): Promise<void> {
+    const ticking = new Set(this.#catalog.collections.flatMap((collection) => collection.pchannels));
+    for (const tail of this.#o.tails) await tail.dropSilent(ticking, afterMs, this.#o.deps.now());
+  }
+
+  async #apply(change: CatalogChange): Promise<void> {
+    const gone = change.databasesChanged
+      ? this.#catalog.databases.filter((before) => !change.catalog.databases.some((now) => now.id === before.id))
+      : [];
+    this.#catalog = change.catalog;
+    this.#o.follow(change.catalog.collections);
+    if (change.databasesChanged) await this.#o.databases(change.catalog, []);
+    for (const tail of this.#o.tails) await tail.catalogChanged(change);
+    if (gone.length > 0) await this.#o.databases(change.catalog, gone.map((item) => item.name));
+  }
+}
+
+function everythingOf(snapshot: Snapshot): CatalogChange {
+  return {
+    revision: snapshot.revision,
+    catalog: snapshot.catalog,
+    changed: snapshot.catalog.collections.map((collection) => collection.id),
+    gone: [],
+    databasesChanged: true,
+    rbacChanged: true,
+    importsCompleted: snapshot.imports.filter((task) => task.state === "completed"),
+  };
+}

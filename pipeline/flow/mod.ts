@@ -1,0 +1,5 @@
+/** The run: from components to a copy that is kept current. */
+export * from "./dependencies.ts";
+export { CRASH_POINTS, type CrashPoint, type CrashPoints, noCrashPoints } from "./crash_points.ts";
+export { formatRunState, parseRunState, type RunState, type SinkState } from "./run_state.ts";
+export { type RunHandle, startRun } from "./run.ts";

@@ -1,0 +1,339 @@
+/** A run: lease, state, snapshot, cut, base, tail. */
+import { TidemarkError, toTidemarkError } from "../errors.ts";
+import type { Json } from "../json.ts";
+import type { Catalog, DdlOutcome, DdlStep, RunStatus, Snapshot } from "../model/mod.ts";
+import { firstExactTs, importGate } from "../transforms/mod.ts";
+import { Checkpointer } from "./checkpointer.ts";
+import { Slots } from "./base_copy.ts";
+import type { FlowDependencies, RowSinkSetup, RunOptions, RunResult } from "./dependencies.ts";
+import { lostPositions, pchannelOf, prunePositions, startPoints } from "./pchannels.ts";
+import { RowLeg } from "./row_leg.ts";
+import { RowTail } from "./row_tail.ts";
+import { CatalogWatch } from "./catalog_watch.ts";
+import { pointsOfCollections, TailStream } from "./tail_stream.ts";
+import { endAfter, endAt, endless, type RunEnd } from "./run_end.ts";
+import { RunProgress } from "./run_progress.ts";
+import { newRunState, newSinkState, parseRunState, type RunState, type SinkState } from "./run_state.ts";
+import { Targets } from "./targets.ts";
+import { pause } from "./pause.ts";
+
+export interface RunHandle {
+  readonly result: Promise<RunResult>;
+  status(): RunStatus;
+}
+
+/**
+ * Runs the pipeline. `stop` drains: nothing more is read, what was read is applied and checkpointed. `kill` ends at once.
+ * Throws TidemarkErrors: `locked`, `position_lost`, `target_not_empty`, `config` and what the components throw for good.
+ */
+export function startRun(deps: FlowDependencies, options: RunOptions, stop: AbortSignal, kill: AbortSignal): RunHandle {
+  const run = new Run(deps, options, stop, kill);
+  return { result: run.execute(), status: () => run.status() };
+}
+
+interface Leg {
+  readonly name: string;
+  readonly state: SinkState;
+  readonly targets: Targets;
+  readonly setup: RowSinkSetup;
+  readonly row: RowLeg;
+}
+
+class Run {
+  readonly #deps: FlowDependencies;
+  readonly #options: RunOptions;
+  readonly #stop: AbortSignal;
+  readonly #kill: AbortSignal;
+  readonly #refused: DdlOutcome[] = [];
+  readonly #blocked = new Map<string, string>();
+  #state: RunState;
+  #progress: RunProgress;
+  #checkpointer: Checkpointer | undefined;
+
+  constructor(deps: FlowDependencies, options: RunOptions, stop: AbortSignal, kill: AbortSignal) {
+    this.#deps = deps;
+    this.#options = options;
+    this.#stop = stop;
+    this.#kill = kill;
+    this.#state = newRunState(deps.pipeline, "", new Date(deps.now()));
+    this.#progress = new RunProgress(this.#state, deps.now);
+  }
+
+  status(): RunStatus {
+    return this.#progress.status();
+  }
+
+  async execute(): Promise<RunResult> {
+    const deps = this.#deps;
+    const lease = await deps.state.lock(this.#stop);
+    const lost = new AbortController();
+    const onLost = () => lost.abort(lease.lost.reason);
+    lease.lost.addEventListener("abort", onLost, { once: true });
+    try {
+      return await this.#leased(lost);
+    } catch (error) {
+      this.#progress.failed(toTidemarkError(error).message);
+      await this.#checkpointer?.close().catch(() => {});
+      throw error;
+    } finally {
+      lease.lost.removeEventListener("abort", onLost);
+      await lease[Symbol.asyncDispose]();
+    }
+  }
+
+  async #leased(lost: AbortController): Promise<RunResult> {
+    const deps = this.#deps;
+    const text = await deps.state.read(this.#stop);
+    if (text !== undefined) {
+      this.#state = parseRunState(text, deps.state.location);
+      this.#progress = new RunProgress(this.#state, deps.now);
+    }
+    const failed = Promise.withResolvers<never>();
+    failed.promise.catch(() => {});
+    this.#checkpointer = new Checkpointer(this.#state, deps.state, {
+      intervalMs: deps.limits.checkpointIntervalMs,
+      now: () => new Date(deps.now()),
+      beforeWrite: () => this.#state.status = this.status() as unknown as Json,
+      onError: failed.reject,
+    });
+    const work = AbortSignal.any([this.#kill, lost.signal]);
+    const reading = AbortSignal.any([this.#stop, work]);
+
+    deps.crash("before_snapshot");
+    this.#progress.phase = "snapshot";
+    const snapshot = await this.#snapshot(reading);
+    if (this.#state.clusterId === "") this.#state.clusterId = snapshot.clusterId;
+    if (this.#state.clusterId !== snapshot.clusterId) {
+      throw new TidemarkError(
+        "config",
+        `The state ${deps.state.location} belongs to another source (etcd cluster ${this.#state.clusterId}, this one is ${snapshot.clusterId})`,
+        {
+          hint: "Give each pipeline a name or a state of its own.",
+        },
+      );
+    }
+    this.#state.revision = snapshot.revision;
+    deps.crash("after_snapshot");
+
+    const legs = deps.sinks.map((setup) => this.#leg(setup, snapshot, work));
+    const end = await this.#end(snapshot, reading);
+    for (const leg of legs) {
+      for (const own of leg.state.collections.values()) own.blocked = undefined;
+      prunePositions(leg.state);
+    }
+    await this.#positions(legs, reading);
+    for (const leg of legs) leg.row.fixCuts(snapshot, leg.row.needsBase(snapshot));
+    await this.#checkpointer.save();
+    await this.#positions(legs, reading);
+
+    await this.#databases(legs, snapshot.catalog, [], reading);
+    await this.#base(legs, snapshot, reading);
+    const result = await Promise.race([failed.promise, this.#tail(legs, snapshot, end, reading, work)]);
+    this.#progress.phase = this.#stop.aborted ? this.#progress.phase : "done";
+    await this.#checkpointer.close();
+    return result;
+  }
+
+  /** Waits until no import is half visible. */
+  async #snapshot(signal: AbortSignal): Promise<Snapshot> {
+    const deps = this.#deps;
+    for (;;) {
+      const snapshot = await deps.meta.snapshot(signal);
+      const waitFor = importGate(snapshot, (collection) => deps.selects(collection.dbName, collection.name));
+      if (waitFor.length === 0) return snapshot;
+      deps.report.warn(
+        "imports",
+        `Waits for ${waitFor.length} imports to finish before the copy can begin: ${waitFor[0]}`,
+      );
+      await pause(1000, signal);
+    }
+  }
+
+  #leg(setup: RowSinkSetup, snapshot: Snapshot, work: AbortSignal): Leg {
+    const deps = this.#deps;
+    const { name } = setup.sink;
+    let state = this.#state.sinks.get(name);
+    if (state === undefined) this.#state.sinks.set(name, state = newSinkState());
+    const save = () => this.#checkpointer!.save();
+    const changed = () => this.#checkpointer!.touch();
+    const targets = new Targets({ deps, setup, state, save, signal: work, refused: this.#refused }, snapshot.catalog);
+    const row = new RowLeg({ deps, setup, state, targets, progress: this.#progress, save, changed });
+    return { name, state, targets, setup, row };
+  }
+
+  async #end(snapshot: Snapshot, signal: AbortSignal): Promise<RunEnd> {
+    const { end } = this.#options;
+    const exact = firstExactTs(snapshot);
+    switch (end.kind) {
+      case "follow":
+        return endless();
+      case "until":
+        if (end.ts < exact && this.#state.sinks.size === 0) {
+          throw new TidemarkError(
+            "usage",
+            `The copy cannot end at ${end.ts}: the source's files already hold rows and deletes up to ${exact}`,
+            {
+              hint: "Choose a later time. An earlier state can only come from a backup with a log archive.",
+            },
+          );
+        }
+        return endAt(end.ts);
+      case "once": {
+        // Only channels of live collections tick.
+        const ticking = new Set(snapshot.catalog.collections.flatMap((collection) => collection.pchannels));
+        const latest = new Map<string, bigint>();
+        const selected = snapshot.catalog.collections.filter((item) => this.#deps.selects(item.dbName, item.name));
+        for (const pchannel of new Set(selected.flatMap((collection) => collection.pchannels))) {
+          if (ticking.has(pchannel)) latest.set(pchannel, (await this.#deps.log.bounds(pchannel, signal)).latest);
+        }
+        return endAfter(latest);
+      }
+    }
+  }
+
+  /** The log must hold every position; otherwise the run ends, or the collections concerned start over. */
+  async #positions(legs: readonly Leg[], signal: AbortSignal): Promise<void> {
+    const deps = this.#deps;
+    const points = startPoints(legs.map((leg) => leg.state));
+    const lost = await lostPositions(deps.log, points, this.#state.topicIds, signal);
+    if (lost.length === 0) return;
+    if (deps.onPositionLost === "fail") throw lost[0]!.error;
+    for (const { pchannel, error } of lost) {
+      deps.report.warn(`lost ${pchannel}`, `${error.message}; copies the collections on it afresh`);
+      this.#state.topicIds.delete(pchannel);
+      for (const leg of legs) await this.#startOver(leg, pchannel);
+    }
+    await this.#checkpointer!.save();
+  }
+
+  async #startOver(leg: Leg, pchannel: string): Promise<void> {
+    const { state, targets } = leg;
+    state.positions.delete(pchannel);
+    for (const own of [...state.collections.values()]) {
+      if (own.phase === "dropped" || !own.vchannels.some((vchannel) => vchannel.startsWith(`${pchannel}_`))) continue;
+      await targets.startOver(own);
+      for (const vchannel of own.vchannels) state.vchannels.delete(vchannel);
+    }
+  }
+
+  async #databases(
+    legs: readonly Leg[],
+    catalog: Catalog,
+    gone: readonly string[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const deps = this.#deps;
+    const wanted = new Map(
+      catalog.databases.filter((item) => deps.selectsDatabase(item.name))
+        .map((
+          item,
+        ) => [deps.routeDatabase(item.name), { name: deps.routeDatabase(item.name), properties: item.properties }]),
+    );
+    const drop = gone.map((name) => deps.routeDatabase(name)).filter((name) => !wanted.has(name));
+    for (const { setup } of legs) {
+      const gate = (step: DdlStep) => step.destructive && deps.ddl.decide(step) !== "apply" ? "skip" : "apply";
+      const outcomes = await setup.sink.reconcileDatabases([...wanted.values()], drop, gate, signal);
+      for (const outcome of outcomes) {
+        deps.report.ddl(outcome);
+        if (outcome.result === "refused") deps.report.warn(outcome.sentence, `${outcome.sentence}: ${outcome.detail}`);
+      }
+    }
+  }
+
+  async #base(legs: readonly Leg[], snapshot: Snapshot, signal: AbortSignal): Promise<void> {
+    const deps = this.#deps;
+    const wanted = legs.map((leg) => ({ leg, collections: leg.row.needsBase(snapshot) }));
+    if (wanted.every(({ collections }) => collections.length === 0)) return;
+    this.#progress.phase = "base";
+    await using _gc = await deps.binlogs.pauseGc(signal);
+    const slots = new Slots(deps.limits.baseParallelism);
+    const results = await Promise.allSettled(
+      wanted.map(({ leg, collections }) =>
+        leg.row.base(snapshot, collections, slots, (name, error) => this.#hold(name, error), signal)
+      ),
+    );
+    for (const result of results) if (result.status === "rejected") throw result.reason;
+    await this.#checkpointer!.save();
+  }
+
+  async #tail(
+    legs: readonly Leg[],
+    snapshot: Snapshot,
+    end: RunEnd,
+    reading: AbortSignal,
+    work: AbortSignal,
+  ): Promise<RunResult> {
+    const deps = this.#deps;
+    this.#progress.phase = "tail";
+    const stream = new TailStream({
+      deps,
+      end,
+      endless: this.#options.end.kind === "follow",
+      topicIds: this.#state.topicIds,
+      progress: this.#progress,
+      points: startPoints(legs.map((leg) => leg.state)),
+      signal: reading,
+    });
+    const tails = legs.map((leg) =>
+      new RowTail({
+        deps,
+        setup: leg.setup,
+        state: leg.state,
+        targets: leg.targets,
+        save: () => this.#checkpointer!.save(),
+        acknowledged: (group) => stream.acknowledge(group),
+        changed: () => this.#checkpointer!.touch(),
+        applied: (id, inserted, deleted) => this.#progress.applied(leg.name, id, inserted, deleted),
+        blocked: (name, error) => this.#hold(name, error),
+        signal: work,
+      })
+    );
+    const watch = new CatalogWatch({
+      deps,
+      snapshot,
+      tails,
+      follow: (collections) => stream.follow(pointsOfCollections(deps, collections)),
+      databases: (catalog, gone) => this.#databases(legs, catalog, gone, work),
+      signal: stream.reading,
+    });
+    const finished = stream.run(tails, this.#followed(legs, snapshot));
+    const watching = watch.run();
+    try {
+      await Promise.race([finished, watching.then(() => finished)]);
+    } finally {
+      stream.end();
+      await watching.catch(() => {});
+    }
+    work.throwIfAborted();
+    if (this.#options.end.kind !== "follow" && !reading.aborted) await watch.dropSilent(0);
+    return {
+      upTo: end.ts ?? 0n,
+      blocked: [...this.#blocked].map(([collection, reason]) => ({ collection, reason })),
+      refused: this.#refused,
+    };
+  }
+
+  /** Channels of collections that are on a sink, or will be. A run that ends leaves out those that no longer tick. */
+  #followed(legs: readonly Leg[], snapshot: Snapshot): Map<string, bigint> {
+    const deps = this.#deps;
+    const selected = snapshot.catalog.collections.filter((item) => deps.selects(item.dbName, item.name));
+    const starts = pointsOfCollections(deps, selected);
+    for (const { state } of legs) {
+      for (const own of state.collections.values()) {
+        if (own.phase === "dropped") continue;
+        for (const vchannel of own.vchannels) {
+          const pchannel = pchannelOf(vchannel);
+          if (!starts.has(pchannel)) starts.set(pchannel, 0n);
+        }
+      }
+    }
+    if (this.#options.end.kind === "follow") return starts;
+    const ticking = new Set(snapshot.catalog.collections.flatMap((collection) => collection.pchannels));
+    return new Map([...starts].filter(([pchannel]) => ticking.has(pchannel)));
+  }
+
+  #hold(collection: string, error: TidemarkError): void {
+    this.#blocked.set(collection, error.message);
+    this.#deps.report.blocked(collection, error);
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * Where a run ends. `once` and `until` end at one moment T that is the same on every pchannel: each stream is passed on
+ * up to its first tick >= T, less the events later than T.
+ */
+import type { HybridTs, TickGroup } from "../model/mod.ts";
+
+export interface RunEnd {
+  /** The part of `group` that is still to be applied, and whether the stream ends with it. */
+  admit(group: TickGroup): Promise<{ group: TickGroup; last: boolean }>;
+  /** T, once it is known. */
+  readonly ts: HybridTs | undefined;
+}
+
+/** Follows for ever. */
+export function endless(): RunEnd {
+  return { ts: undefined, admit: (group) => Promise.resolve({ group, last: false }) };
+}
+
+/** Exactly up to `ts`. */
+export function endAt(ts: HybridTs): RunEnd {
+  return { ts, admit: (group) => Promise.resolve(clip(group, ts)) };
+}
+
+/**
+ * Everything that was in the log at `latest` (pchannel -> offset of the next record). The streams agree on T: the largest
+ * of the first ticks at or behind those offsets. A stream that is there early waits for the others.
+ */
+export function endAfter(latest: ReadonlyMap<string, bigint>): RunEnd {
+  const missing = new Set(latest.keys());
+  const agreed = Promise.withResolvers<HybridTs>();
+  let ts: HybridTs | undefined;
+  let largest = 0n;
+  return {
+    get ts() {
+      return ts;
+    },
+    async admit(group) {
+      const end = latest.get(group.pchannel);
+      if (end === undefined) return { group, last: false };
+      if (missing.has(group.pchannel)) {
+        if (group.resume.offset < end) return { group, last: false };
+        missing.delete(group.pchannel);
+        if (group.tick > largest) largest = group.tick;
+        if (missing.size === 0) {
+          ts = largest;
+          agreed.resolve(largest);
+        }
+      }
+      return clip(group, await agreed.promise);
+    },
+  };
+}
+
+function clip(group: TickGroup, ts: HybridTs): { group: TickGroup; last: boolean } {
+  if (group.tick < ts) return { group, last: false };
+  if (group.tick === ts) return { group, last: true };
+  const events = group.events.filter((event) => event.ts <= ts);
+  // What is left out must be read again by the next run.
+  let offset = group.resume.offset;
+  for (const event of group.events) if (event.ts > ts && event.offset < offset) offset = event.offset;
+  return { last: true, group: { ...group, tick: ts, events, resume: { offset, tick: ts } } };
+}

@@ -1,0 +1,34 @@
+import assert from "node:assert/strict";
+import type { LogEvent, TickGroup } from "../../../pipeline/model/mod.ts";
+import { endAfter, endAt } from "../../../pipeline/flow/run_end.ts";
+
+function group(pchannel: string, tick: bigint, offset: bigint, events: [ts: bigint, offset: bigint][] = []): TickGroup {
+  return {
+    pchannel,
+    tick,
+    events: events.map(([ts, at]) => ({ kind: "delete", ts, offset: at }) as unknown as LogEvent),
+    records: [],
+    resume: { offset, tick },
+    bytes: 0,
+  };
+}
+
+Deno.test("endAt cuts the last group at the moment and keeps what it leaves out readable for the next run", async () => {
+  const end = endAt(15n);
+  assert.equal((await end.admit(group("p", 10n, 4n))).last, false);
+  const { group: clipped, last } = await end.admit(group("p", 20n, 9n, [[14n, 5n], [16n, 6n], [18n, 7n]]));
+  assert.equal(last, true);
+  assert.deepEqual(clipped.events.map((event) => event.ts), [14n]);
+  assert.deepEqual(clipped.resume, { offset: 6n, tick: 15n });
+});
+
+Deno.test("endAfter lets all channels agree on the largest of their first ticks behind the log's end", async () => {
+  const end = endAfter(new Map([["p", 5n], ["q", 8n]]));
+  const early = end.admit(group("p", 10n, 6n));
+  assert.equal((await end.admit(group("q", 11n, 7n))).last, false);
+  const late = await end.admit(group("q", 20n, 9n));
+  assert.equal(late.last, true);
+  assert.equal((await early).last, false);
+  assert.equal(end.ts, 20n);
+  assert.equal((await end.admit(group("p", 20n, 7n))).last, true);
+});
