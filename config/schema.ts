@@ -1,7 +1,6 @@
 /** The schema of a whole pipeline, put together from the specs that stand beside the components. */
 import { z } from "zod";
-import { objectStoreSpec } from "../stores/mod.ts";
-import { stateSpec } from "../stores/state/spec.ts";
+import { objectStoreSpec, stateSpec } from "../stores/mod.ts";
 import { limitsSpec } from "./limits_spec.ts";
 import { backupSinkSpec, binlogSpec, logSpec, metaSpec, milvusSpec } from "./placeholder_specs.ts";
 import { transformsSpec } from "./transforms_spec.ts";

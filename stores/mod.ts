@@ -1,0 +1,5 @@
+/** Object stores, state stores, and the adapters that sources and sinks share. */
+export * from "./objects/mod.ts";
+export * from "./state/mod.ts";
+export * from "./backup/mod.ts";
+export * from "./parquet_writer.ts";
