@@ -1,0 +1,141 @@
+/** A store that tries again: back-off with full jitter on what the inner store calls retriable. */
+import { TidemarkError, toTidemarkError } from "../../pipeline/errors.ts";
+import type { ObjectStore } from "../../pipeline/model/mod.ts";
+import { compareKeys } from "./key.ts";
+import type { DecoratedStore } from "./undecorated.ts";
+
+export interface RetryOptions {
+  /** Tries in all. Default 8: with the default delays about a minute. */
+  attempts?: number;
+  /** Longest first delay, ms; doubled with each try. Default 200. */
+  baseMs?: number;
+  /** Longest delay, ms. Default 15 000. */
+  maxMs?: number;
+  /** [0, 1). Default `Math.random`. */
+  random?: () => number;
+  /** Default: a timer that the signal ends. */
+  sleep?: (ms: number, signal?: AbortSignal) => Promise<void>;
+  /** Told of every retry, for status and log. */
+  onRetry?: (error: TidemarkError, attempt: number, delayMs: number) => void;
+}
+
+/** A stream that broke is continued with range reads of this size. */
+const RESUME_BYTES = 8 * 1024 ** 2;
+
+/**
+ * What is used up by a try is not tried again: `put` of a stream fails at once (inside it, the client repeats single
+ * parts), and its caller opens the source again. A broken `stream` continues where it stopped.
+ */
+export function withRetry(inner: ObjectStore, options: RetryOptions = {}): DecoratedStore {
+  const { attempts = 8, baseMs = 200, maxMs = 15_000, random = Math.random, sleep = pause, onRetry } = options;
+
+  const retry = async <T>(task: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> => {
+    for (let attempt = 1;; attempt++) {
+      try {
+        return await task();
+      } catch (thrown) {
+        const error = toTidemarkError(thrown);
+        if (!error.retriable || attempt >= attempts || signal?.aborted) throw error;
+        const delay = random() * Math.min(maxMs, baseMs * 2 ** (attempt - 1));
+        onRetry?.(error, attempt, delay);
+        await sleep(delay, signal);
+      }
+    }
+  };
+  /** A listing that fails in the middle starts over behind the last key that was given out. */
+  async function* list(prefix: string, signal?: AbortSignal) {
+    let last: string | undefined;
+    for (let attempt = 1;; attempt++) {
+      try {
+        for await (const info of inner.list(prefix, signal)) {
+          if (last !== undefined && compareKeys(info.key, last) <= 0) continue;
+          last = info.key;
+          attempt = 1;
+          yield info;
+        }
+        return;
+      } catch (thrown) {
+        const error = toTidemarkError(thrown);
+        if (!error.retriable || attempt >= attempts || signal?.aborted) throw error;
+        const delay = random() * Math.min(maxMs, baseMs * 2 ** (attempt - 1));
+        onRetry?.(error, attempt, delay);
+        await sleep(delay, signal);
+      }
+    }
+  }
+
+  return {
+    inner,
+    location: inner.location,
+    head: (key, signal) => retry(() => inner.head(key, signal), signal),
+    get: (key, range, signal) => retry(() => inner.get(key, range, signal), signal),
+    async *stream(key, signal) {
+      let sent = 0;
+      try {
+        for await (const chunk of inner.stream(key, signal)) {
+          sent += chunk.length;
+          yield chunk;
+        }
+        return;
+      } catch (thrown) {
+        const error = toTidemarkError(thrown);
+        if (!error.retriable || signal?.aborted) throw error;
+        onRetry?.(error, 1, 0);
+      }
+      const info = await retry(() => inner.head(key, signal), signal);
+      if (info === undefined) {
+        throw new TidemarkError("not_found", `${key} disappeared from ${inner.location} while it was read`);
+      }
+      const size = Number(info.size);
+      while (sent < size) {
+        const range = { start: sent, end: Math.min(size, sent + RESUME_BYTES) };
+        const chunk = await retry(() => inner.get(key, range, signal), signal);
+        if (chunk.length !== range.end - range.start) {
+          throw new TidemarkError("damaged", `${key} in ${inner.location} changed while it was read`);
+        }
+        sent += chunk.length;
+        yield chunk;
+      }
+    },
+    put(key, body, putOptions, signal) {
+      if (!(body instanceof Uint8Array)) return inner.put(key, body, putOptions, signal);
+      let tries = 0;
+      return retry(async () => {
+        try {
+          tries++;
+          return await inner.put(key, body, putOptions, signal);
+        } catch (thrown) {
+          // "Exists already" after a try whose answer was lost: it may be our own.
+          if (tries === 1 || toTidemarkError(thrown).code !== "refused" || putOptions?.ifAbsent !== true) throw thrown;
+          const info = await inner.head(key, signal);
+          if (info?.size !== BigInt(body.length) || !equal(await inner.get(key, undefined, signal), body)) throw thrown;
+          return info;
+        }
+      }, signal);
+    },
+    copyFrom: (source, sourceKey, key, signal) => retry(() => inner.copyFrom(source, sourceKey, key, signal), signal),
+    list,
+    folders: (prefix, signal) => retry(() => inner.folders(prefix, signal), signal),
+    delete: (keys, signal) => retry(() => inner.delete(keys, signal), signal),
+    close: () => inner.close(),
+  };
+}
+
+function equal(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+}
+
+function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const stop = () => {
+      clearTimeout(timer);
+      reject(new TidemarkError("aborted", "Stopped by request", { cause: signal?.reason }));
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", stop);
+      resolve();
+    }, ms);
+    if (signal?.aborted) stop();
+    else signal?.addEventListener("abort", stop, { once: true });
+  });
+}

@@ -1,0 +1,440 @@
+/** An S3 bucket as an object store. The only importer of the AWS clients. */
+import {
+  AbortMultipartUploadCommand,
+  CompleteMultipartUploadCommand,
+  CopyObjectCommand,
+  CreateMultipartUploadCommand,
+  DeleteObjectCommand,
+  DeleteObjectsCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  ListBucketsCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  type PutObjectCommandInput,
+  S3Client,
+  type S3ClientConfig,
+  UploadPartCopyCommand,
+} from "@aws-sdk/client-s3";
+import { Upload } from "@aws-sdk/lib-storage";
+import { Readable } from "node:stream";
+import { TidemarkError } from "../../pipeline/errors.ts";
+import type { ObjectInfo, ObjectStore } from "../../pipeline/model/mod.ts";
+import { createGate } from "./gate.ts";
+import { compareKeys, joinKey, validateKey, validatePrefix } from "./key.ts";
+import { isNoBucket, nameOf, s3Error, statusOf } from "./s3_error.ts";
+import { undecorated } from "./undecorated.ts";
+
+/** CopyObject's limit; larger objects are copied in parts. */
+const COPY_OBJECT_MAX = 5n * 1024n ** 3n;
+const COPY_PART_BYTES = 1024n ** 3n;
+const COPY_PARTS_AT_ONCE = 4;
+/** A stream is sent in parts of this size, so that 10 000 parts reach 160 GB; at most `UPLOAD_PARTS_AT_ONCE` are in memory. */
+const UPLOAD_PART_BYTES = 16 * 1024 ** 2;
+const UPLOAD_PARTS_AT_ONCE = 3;
+const DELETE_BATCH = 1000;
+
+export interface S3StoreOptions {
+  /** Undefined: AWS. */
+  endpoint: string | undefined;
+  bucket: string;
+  /** Keys below which everything is kept; empty: the whole bucket. */
+  prefix: string;
+  region: string;
+  /** Undefined: the usual AWS sources. */
+  credentials: { accessKeyId: string; secretAccessKey: string; sessionToken?: string } | undefined;
+  pathStyle: boolean;
+  sse: { mode: "none" | "sse-s3" | "sse-kms"; kmsKeyId?: string };
+  tls: { ca: string | undefined; insecure: boolean };
+  /** Requests open at once, streams not counted: a stream that waits for its reader must not stop the writes it feeds. */
+  maxConcurrency: number;
+  /** Objects larger than this are copied in parts; a smaller value is for tests. */
+  copyObjectMaxBytes?: bigint;
+  copyPartBytes?: bigint;
+}
+
+interface S3Store extends ObjectStore {
+  readonly bucket: string;
+  readonly prefix: string;
+  /** Stores with the same account can copy from each other on the server. */
+  readonly account: string;
+}
+
+export function createS3Store(options: S3StoreOptions): ObjectStore {
+  const { bucket } = options;
+  const prefix = joinKey(options.prefix);
+  const endpoint = options.endpoint?.replace(/\/+$/, "") ?? `https://s3.${options.region}.amazonaws.com`;
+  const client = new S3Client(clientConfig(options));
+  const gate = createGate(options.maxConcurrency);
+  const sse = sseHeaders(options.sse);
+  let buckets: readonly string[] | undefined;
+  let bucketSeen = false;
+
+  const full = (key: string): string => prefix === "" ? key : `${prefix}/${key}`;
+  const own = (key: string): string => prefix === "" ? key : key.slice(prefix.length + 1);
+  /** Runs a request and maps what it throws. The gate is not for uploads of streams: their bodies may need it themselves. */
+  const request = async <T>(
+    key: string | undefined,
+    signal: AbortSignal | undefined,
+    send: () => Promise<T>,
+    gated = true,
+  ): Promise<T> => {
+    try {
+      return await (gated ? gate.run(send, signal) : send());
+    } catch (thrown) {
+      if (isNoBucket(thrown)) buckets ??= await listBuckets(client);
+      throw s3Error(thrown, { bucket, endpoint, key: key === undefined ? undefined : full(key), buckets }, signal);
+    }
+  };
+  const abort = (signal: AbortSignal | undefined) => signal === undefined ? {} : { abortSignal: signal };
+
+  const head = (key: string, signal?: AbortSignal): Promise<ObjectInfo | undefined> => {
+    validateKey(key);
+    return request(key, signal, async () => {
+      try {
+        const found = await client.send(new HeadObjectCommand({ Bucket: bucket, Key: full(key) }), abort(signal));
+        return {
+          key,
+          size: BigInt(found.ContentLength ?? 0),
+          etag: unquoted(found.ETag),
+          modifiedMs: found.LastModified?.getTime() ?? 0,
+        };
+      } catch (thrown) {
+        if (!isAbsent(thrown)) throw thrown;
+        // HEAD has no body: "no such key" and "no such bucket" look alike. A listing says which.
+        if (!bucketSeen) await client.send(new ListObjectsV2Command({ Bucket: bucket, MaxKeys: 1 }), abort(signal));
+        bucketSeen = true;
+        return undefined;
+      }
+    });
+  };
+
+  const put = async (
+    key: string,
+    body: Uint8Array | AsyncIterable<Uint8Array>,
+    putOptions: { ifAbsent?: boolean; contentType?: string },
+    signal: AbortSignal | undefined,
+  ): Promise<ObjectInfo> => {
+    const input: PutObjectCommandInput = {
+      Bucket: bucket,
+      Key: full(key),
+      Body: undefined,
+      ...sse,
+      ...(putOptions.contentType === undefined ? {} : { ContentType: putOptions.contentType }),
+      ...(putOptions.ifAbsent ? { IfNoneMatch: "*" } : {}),
+    };
+    if (body instanceof Uint8Array) {
+      const done = await client.send(new PutObjectCommand({ ...input, Body: body }), abort(signal));
+      return { key, size: BigInt(body.length), etag: unquoted(done.ETag), modifiedMs: Date.now() };
+    }
+    let size = 0n;
+    const counted = async function* () {
+      for await (const chunk of body) {
+        signal?.throwIfAborted();
+        size += BigInt(chunk.length);
+        yield chunk;
+      }
+    };
+    const upload = new Upload({
+      client,
+      params: { ...input, Body: Readable.from(counted(), { objectMode: false }) },
+      partSize: UPLOAD_PART_BYTES,
+      queueSize: UPLOAD_PARTS_AT_ONCE,
+      leavePartsOnError: false,
+    });
+    const stop = () => void upload.abort().catch(() => {});
+    signal?.addEventListener("abort", stop, { once: true });
+    try {
+      const done = await upload.done();
+      return { key, size, etag: unquoted(done.ETag), modifiedMs: Date.now() };
+    } finally {
+      signal?.removeEventListener("abort", stop);
+    }
+  };
+
+  const copyInParts = async (from: string, key: string, size: bigint, signal: AbortSignal | undefined) => {
+    const target = { Bucket: bucket, Key: full(key) };
+    const partBytes = options.copyPartBytes ?? COPY_PART_BYTES;
+    const { UploadId } = await client.send(new CreateMultipartUploadCommand({ ...target, ...sse }), abort(signal));
+    try {
+      const starts: bigint[] = [];
+      for (let start = 0n; start < size; start += partBytes) starts.push(start);
+      const parts: { PartNumber: number; ETag: string }[] = [];
+      let next = 0;
+      const worker = async () => {
+        while (next < starts.length) {
+          const index = next++;
+          const start = starts[index]!;
+          const last = (start + partBytes < size ? start + partBytes : size) - 1n;
+          const done = await client.send(
+            new UploadPartCopyCommand({
+              ...target,
+              UploadId,
+              PartNumber: index + 1,
+              CopySource: from,
+              CopySourceRange: `bytes=${start}-${last}`,
+            }),
+            abort(signal),
+          );
+          parts[index] = { PartNumber: index + 1, ETag: done.CopyPartResult?.ETag ?? "" };
+        }
+      };
+      const workers = await Promise.allSettled(Array.from({ length: COPY_PARTS_AT_ONCE }, worker));
+      for (const result of workers) if (result.status === "rejected") throw result.reason;
+      await client.send(
+        new CompleteMultipartUploadCommand({ ...target, UploadId, MultipartUpload: { Parts: parts } }),
+        abort(signal),
+      );
+    } catch (thrown) {
+      // Without the caller's signal: it may be why we are here. Parts that stay behind cost money.
+      await client.send(new AbortMultipartUploadCommand({ ...target, UploadId })).catch(() => {});
+      throw thrown;
+    }
+  };
+
+  async function* pages(below: string, delimiter: string | undefined, signal: AbortSignal | undefined) {
+    validatePrefix(below);
+    // Without the slash, a prefix `a` would also list what is below `ab`.
+    const Prefix = below === "" && prefix !== "" ? `${prefix}/` : full(below);
+    let token: string | undefined;
+    do {
+      const page = await request(undefined, signal, () =>
+        client.send(
+          new ListObjectsV2Command({ Bucket: bucket, Prefix, Delimiter: delimiter, ContinuationToken: token }),
+          abort(signal),
+        ));
+      yield page;
+      token = page.IsTruncated ? page.NextContinuationToken : undefined;
+    } while (token !== undefined);
+  }
+
+  const store: S3Store = {
+    location: `s3://${joinKey(bucket, prefix)}@${endpoint}`,
+    bucket,
+    prefix,
+    account: JSON.stringify([endpoint, options.region, options.credentials ?? null]),
+    head,
+    async get(key, range, signal) {
+      validateKey(key);
+      if (range !== undefined && range.end <= range.start) {
+        if (await head(key, signal) !== undefined) return new Uint8Array();
+        throw s3Error({ name: "NoSuchKey" }, { bucket, endpoint, key: full(key) });
+      }
+      return await request(key, signal, async () => {
+        const Range = range === undefined ? undefined : `bytes=${range.start}-${range.end - 1}`;
+        try {
+          const found = await client.send(
+            new GetObjectCommand({ Bucket: bucket, Key: full(key), Range }),
+            abort(signal),
+          );
+          const bytes = await found.Body!.transformToByteArray();
+          if (found.ContentLength !== undefined && found.ContentLength !== bytes.length) {
+            throw Object.assign(new Error(`${bytes.length} of ${found.ContentLength} bytes came`), {
+              code: "ECONNRESET",
+            });
+          }
+          return bytes;
+        } catch (thrown) {
+          if (statusOf(thrown) === 416 || nameOf(thrown) === "InvalidRange") return new Uint8Array();
+          throw thrown;
+        }
+      });
+    },
+    async *stream(key, signal) {
+      validateKey(key);
+      const place = { bucket, endpoint, key: full(key) };
+      const found = await request(
+        key,
+        signal,
+        () => client.send(new GetObjectCommand({ Bucket: bucket, Key: full(key) }), abort(signal)),
+      );
+      const body = found.Body as unknown as Readable;
+      let size = 0;
+      try {
+        for await (const chunk of body) {
+          signal?.throwIfAborted();
+          size += (chunk as Uint8Array).length;
+          yield chunk as Uint8Array;
+        }
+      } catch (thrown) {
+        throw s3Error(thrown, place, signal);
+      } finally {
+        body.destroy();
+      }
+      if (found.ContentLength !== undefined && size !== found.ContentLength) {
+        const cut = Object.assign(new Error(`${size} of ${found.ContentLength} bytes came`), { code: "ECONNRESET" });
+        throw s3Error(cut, place, signal);
+      }
+    },
+    async put(key, body, putOptions = {}, signal) {
+      validateKey(key);
+      const run = (conditional: boolean) => {
+        const send = () => put(key, body, { ...putOptions, ifAbsent: conditional }, signal);
+        return request(key, signal, send, body instanceof Uint8Array);
+      };
+      if (putOptions.ifAbsent !== true) return await run(false);
+      // Looked at first, and then written with If-None-Match: a server that honours the header decides the race between
+      // two writers; one that ignores it (old MinIO, some gateways) still refuses what was there before, and only two
+      // writers within these milliseconds could both succeed.
+      if (await head(key, signal) !== undefined) {
+        throw s3Error({ name: "PreconditionFailed" }, { bucket, endpoint, key: full(key) });
+      }
+      try {
+        return await run(true);
+      } catch (error) {
+        // Some servers reject the header outright. A stream is used up by then and must be opened again by the caller.
+        const cause = (error as Error).cause;
+        const unknownHeader = statusOf(cause) === 501 || nameOf(cause) === "NotImplemented";
+        if (!unknownHeader || !(body instanceof Uint8Array)) throw error;
+        return await run(false);
+      }
+    },
+    async copyFrom(source, sourceKey, key, signal) {
+      const other = undecorated(source) as Partial<S3Store>;
+      if (other.bucket === undefined || other.account !== store.account) return false;
+      validateKey(key);
+      validateKey(sourceKey);
+      const info = await source.head(sourceKey, signal);
+      if (info === undefined) {
+        throw s3Error({ name: "NoSuchKey" }, {
+          bucket: other.bucket,
+          endpoint,
+          key: joinKey(other.prefix ?? "", sourceKey),
+        });
+      }
+      const path = joinKey(other.bucket, other.prefix ?? "", sourceKey);
+      const CopySource = path.split("/").map(encodeURIComponent).join("/");
+      try {
+        await request(key, signal, async () => {
+          if (info.size > (options.copyObjectMaxBytes ?? COPY_OBJECT_MAX)) {
+            return await copyInParts(CopySource, key, info.size, signal);
+          }
+          await client.send(
+            new CopyObjectCommand({ Bucket: bucket, Key: full(key), CopySource, ...sse }),
+            abort(signal),
+          );
+        });
+        return true;
+      } catch (error) {
+        // A key may read here and write there but not copy across, and some gateways have no copy: the caller streams.
+        const cause = (error as Error).cause;
+        if (error instanceof TidemarkError && error.code === "authentication") return false;
+        if (statusOf(cause) === 501 || nameOf(cause) === "NotImplemented") return false;
+        throw error;
+      }
+    },
+    async *list(below, signal) {
+      for await (const page of pages(below, undefined, signal)) {
+        for (const found of page.Contents ?? []) {
+          // "Folder objects" that consoles and gateways create; not a key of ours.
+          if (found.Key === undefined || found.Key.endsWith("/")) continue;
+          yield {
+            key: own(found.Key),
+            size: BigInt(found.Size ?? 0),
+            etag: unquoted(found.ETag),
+            modifiedMs: found.LastModified?.getTime() ?? 0,
+          };
+        }
+      }
+    },
+    async folders(below, signal) {
+      const names: string[] = [];
+      for await (const page of pages(below, "/", signal)) {
+        for (const found of page.CommonPrefixes ?? []) {
+          if (found.Prefix !== undefined) names.push(found.Prefix.slice(0, -1).split("/").at(-1)!);
+        }
+      }
+      return names.sort(compareKeys);
+    },
+    async delete(keys, signal) {
+      keys.forEach(validateKey);
+      for (let start = 0; start < keys.length; start += DELETE_BATCH) {
+        const batch = keys.slice(start, start + DELETE_BATCH);
+        await request(batch[0], signal, () => deleteBatch(client, bucket, batch.map(full), abort(signal)));
+      }
+    },
+    async close() {
+      client.destroy();
+    },
+  };
+  return store;
+}
+
+async function deleteBatch(client: S3Client, bucket: string, keys: readonly string[], abort: object): Promise<void> {
+  if (keys.length > 1) {
+    try {
+      const Objects = keys.map((Key) => ({ Key }));
+      const done = await client.send(
+        new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects, Quiet: true } }),
+        abort,
+      );
+      const failed = done.Errors?.find((error) => error.Code !== "NoSuchKey");
+      if (failed !== undefined) {
+        throw Object.assign(new Error(`${failed.Key}: ${failed.Message ?? ""}`), {
+          name: failed.Code ?? "DeleteFailed",
+        });
+      }
+      return;
+    } catch (thrown) {
+      // Some gateways have no batch, or insist on a Content-MD5 that current clients no longer send: one by one then.
+      if (![400, 405, 411, 501].includes(statusOf(thrown))) throw thrown;
+    }
+  }
+  for (const Key of keys) {
+    try {
+      await client.send(new DeleteObjectCommand({ Bucket: bucket, Key }), abort);
+    } catch (thrown) {
+      if (!isAbsent(thrown)) throw thrown;
+    }
+  }
+}
+
+function clientConfig(options: S3StoreOptions): S3ClientConfig {
+  const silent = () => {};
+  const https = {
+    rejectUnauthorized: !options.tls.insecure,
+    ...(options.tls.ca === undefined ? {} : { ca: options.tls.ca }),
+  };
+  return {
+    region: options.region,
+    forcePathStyle: options.pathStyle,
+    followRegionRedirects: options.endpoint === undefined,
+    // Trailing checksums are unknown to many servers that are not AWS.
+    requestChecksumCalculation: "WHEN_REQUIRED",
+    responseChecksumValidation: "WHEN_REQUIRED",
+    maxAttempts: 3,
+    logger: { trace: silent, debug: silent, info: silent, warn: silent, error: silent },
+    requestHandler: {
+      connectionTimeout: 10_000,
+      requestTimeout: 120_000,
+      httpAgent: { keepAlive: true, maxSockets: 4096 },
+      httpsAgent: { keepAlive: true, maxSockets: 4096, ...https },
+      logger: { trace: silent, debug: silent, info: silent, warn: silent, error: silent },
+    },
+    ...(options.endpoint === undefined ? {} : { endpoint: options.endpoint }),
+    ...(options.credentials === undefined ? {} : { credentials: options.credentials }),
+  };
+}
+
+function sseHeaders(sse: S3StoreOptions["sse"]): Pick<PutObjectCommandInput, "ServerSideEncryption" | "SSEKMSKeyId"> {
+  if (sse.mode === "none") return {};
+  if (sse.mode === "sse-s3") return { ServerSideEncryption: "AES256" };
+  return { ServerSideEncryption: "aws:kms", ...(sse.kmsKeyId === undefined ? {} : { SSEKMSKeyId: sse.kmsKeyId }) };
+}
+
+async function listBuckets(client: S3Client): Promise<readonly string[] | undefined> {
+  try {
+    const answer = await client.send(new ListBucketsCommand({}));
+    return (answer.Buckets ?? []).map((found) => found.Name ?? "").sort();
+  } catch {
+    return undefined;
+  }
+}
+
+function isAbsent(thrown: unknown): boolean {
+  return nameOf(thrown) === "NotFound" || nameOf(thrown) === "NoSuchKey" || statusOf(thrown) === 404;
+}
+
+function unquoted(etag: string | undefined): string {
+  return etag?.replace(/^"|"$/g, "") ?? "";
+}

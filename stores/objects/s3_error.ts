@@ -1,0 +1,138 @@
+/** What an S3 server's or the network's error means for the user. */
+import { TidemarkError, toTidemarkError } from "../../pipeline/errors.ts";
+
+/** Where it happened, for the message. Never holds a key or secret. */
+export interface S3Place {
+  readonly bucket: string;
+  readonly endpoint: string;
+  readonly key?: string;
+  /** Buckets that exist, where the credentials may list them. */
+  readonly buckets?: readonly string[];
+}
+
+interface Thrown {
+  readonly name?: string;
+  readonly code?: string;
+  readonly message?: string;
+  readonly errors?: readonly Thrown[];
+  readonly cause?: unknown;
+  readonly $metadata?: { readonly httpStatusCode?: number };
+}
+
+const AUTHENTICATION = new Set([
+  "AccessDenied",
+  "AllAccessDisabled",
+  "CredentialsProviderError",
+  "ExpiredToken",
+  "Forbidden",
+  "InvalidAccessKeyId",
+  "InvalidToken",
+  "RequestTimeTooSkewed",
+  "SignatureDoesNotMatch",
+  "Unauthorized",
+  // versitygw's own, with status 404, for an access key that it does not know.
+  "XAdminUserNotFound",
+]);
+const THROTTLED = new Set([
+  "ConditionalRequestConflict",
+  "OperationAborted",
+  "RequestLimitExceeded",
+  "ServiceUnavailable",
+  "SlowDown",
+  "Throttling",
+  "ThrottlingException",
+  "TooManyRequests",
+  "TooManyRequestsException",
+]);
+const NETWORK = /^(ECONN|ENOTFOUND|EAI_|EPIPE|ETIMEDOUT|EHOST|ENET|ERR_SOCKET|ERR_STREAM_PREMATURE)/;
+const NETWORK_WORDS = /connection|socket|timed? ?out|network|dns|refused|reset by peer|unexpected end|aborted|hang up/i;
+const CERTIFICATE = /certificate|CERT_|self.signed|unknown ?issuer|ERR_TLS|tls|ssl/i;
+
+export function nameOf(thrown: unknown): string {
+  return (thrown as Thrown | undefined)?.name ?? "";
+}
+
+export function statusOf(thrown: unknown): number {
+  return (thrown as Thrown | undefined)?.$metadata?.httpStatusCode ?? 0;
+}
+
+/** True where the error says that the bucket itself is not there. */
+export function isNoBucket(thrown: unknown): boolean {
+  return nameOf(thrown) === "NoSuchBucket" || nameOf(thrown) === "InvalidBucketName";
+}
+
+/** Maps what the client threw. `signal` decides whether it was an abort. */
+export function s3Error(thrown: unknown, place: S3Place, signal?: AbortSignal): TidemarkError {
+  if (thrown instanceof TidemarkError) return thrown;
+  if (signal?.aborted) return new TidemarkError("aborted", "Stopped by request", { cause: thrown });
+  const error = thrown as Thrown;
+  const name = error.name ?? "";
+  const status = statusOf(thrown);
+  const words = [name, error.message].filter((part) => part !== undefined && part !== "").join(": ") ||
+    `HTTP ${status}`;
+  const at = `${place.endpoint} (bucket ${place.bucket}${place.key === undefined ? "" : `, key ${place.key}`})`;
+
+  if (isNoBucket(thrown)) {
+    const there = place.buckets === undefined
+      ? ""
+      : place.buckets.length === 0
+      ? "; there are no buckets"
+      : `; there are: ${place.buckets.join(", ")}`;
+    return new TidemarkError("not_found", `No bucket ${place.bucket} at ${place.endpoint}${there}`, {
+      hint: "Set bucket to minio.bucketName of the source's milvus.yaml, or to the bucket that holds the backup.",
+      cause: thrown,
+    });
+  }
+  if (AUTHENTICATION.has(name) || status === 401 || status === 403) {
+    return new TidemarkError("authentication", `${at} refused the credentials: ${words}`, {
+      hint:
+        "Check access_key_id and secret_access_key, the rights of that key on the bucket, and this machine's clock.",
+      cause: thrown,
+    });
+  }
+  if (name === "NoSuchKey" || name === "NotFound" || name === "NoSuchUpload" || status === 404) {
+    return new TidemarkError(
+      "not_found",
+      `No object ${place.key ?? ""} in bucket ${place.bucket} at ${place.endpoint}`,
+      {
+        cause: thrown,
+      },
+    );
+  }
+  if (name === "PreconditionFailed" || status === 412) {
+    return new TidemarkError("refused", `Object ${place.key ?? ""} exists already in bucket ${place.bucket}`, {
+      cause: thrown,
+    });
+  }
+  if (name === "AuthorizationHeaderMalformed" || name === "PermanentRedirect" || status === 301) {
+    return new TidemarkError("refused", `${at} wants another region or endpoint: ${words}`, {
+      hint: "Set region (and endpoint) to the bucket's own.",
+      cause: thrown,
+    });
+  }
+  if (THROTTLED.has(name) || status === 429 || status === 503) {
+    return new TidemarkError("throttled", `${at} asks to slow down: ${words}`, {
+      hint: "Lower max_concurrency or limits.bandwidth if it lasts.",
+      cause: thrown,
+    });
+  }
+  const codes = [error.code, error.errors?.[0]?.code, (error.cause as Thrown | undefined)?.code].filter((code) => code);
+  const network = codes.some((code) => NETWORK.test(code!)) || name === "TimeoutError" || name === "AbortError" ||
+    (status === 0 && NETWORK_WORDS.test(words));
+  if (status === 0 && (codes.some((code) => CERTIFICATE.test(code!)) || CERTIFICATE.test(error.message ?? ""))) {
+    return new TidemarkError("unreachable", `The certificate of ${place.endpoint} is not accepted: ${words}`, {
+      hint: "Give its certificate authority in tls.ca_file, or use http:// if the server has no TLS.",
+      retriable: false,
+      cause: thrown,
+    });
+  }
+  if (network) {
+    return new TidemarkError("unreachable", `Cannot reach ${place.endpoint}: ${codes[0] ?? words}`, {
+      hint: "Check that the S3 server runs and that endpoint names its host and port.",
+      cause: thrown,
+    });
+  }
+  if (status >= 500) return new TidemarkError("unreachable", `${at} failed: ${words}`, { cause: thrown });
+  if (status >= 400) return new TidemarkError("refused", `${at} refused: ${words}`, { cause: thrown });
+  return toTidemarkError(thrown);
+}

@@ -1,0 +1,80 @@
+/** Config of an object store: an S3 bucket or a folder. */
+import { z } from "zod";
+
+/** The keys of `type: s3` but for where in the bucket to look; components add `prefix` or `root_path` themselves. */
+export const s3Shape = {
+  type: z.literal("s3").describe("An S3 bucket: AWS, MinIO, Ceph, versitygw, or whatever speaks S3"),
+  endpoint: z.url({ protocol: /^https?$/ }).optional()
+    .describe("URL of the S3 server, for example http://minio:9000; left out for AWS itself"),
+  bucket: z.string().min(1).describe("Name of the bucket"),
+  region: z.string().min(1).default("us-east-1").describe("Region that requests are signed for"),
+  access_key_id: z.string().min(1).optional().meta({ secret: true })
+    .describe("Access key; without one the usual AWS sources are tried (environment, profile, instance role)"),
+  access_key_id_file: z.string().min(1).optional().describe("File that holds the access key"),
+  secret_access_key: z.string().min(1).optional().meta({ secret: true }).describe("Secret of the access key"),
+  secret_access_key_file: z.string().min(1).optional().describe("File that holds the secret of the access key"),
+  session_token: z.string().min(1).optional().meta({ secret: true }).describe("Token of temporary credentials"),
+  session_token_file: z.string().min(1).optional().describe("File that holds the token of temporary credentials"),
+  path_style: z.boolean().default(true)
+    .describe("Bucket in the path (http://host/bucket/key) instead of in the host name; most servers but AWS want it"),
+  sse: z.strictObject({
+    mode: z.enum(["none", "sse-s3", "sse-kms"]).default("none").describe(
+      "Encryption at rest asked for with each write",
+    ),
+    kms_key_id: z.string().min(1).optional().describe("KMS key for sse-kms; left out for the bucket's own"),
+  }).refine((sse) => sse.kms_key_id === undefined || sse.mode === "sse-kms", {
+    error: "kms_key_id needs mode: sse-kms",
+    path: ["kms_key_id"],
+  }).prefault({}).describe("Server-side encryption"),
+  tls: z.strictObject({
+    ca_file: z.string().min(1).optional().describe("PEM file with the certificate authority of the server"),
+    insecure: z.boolean().default(false).describe("Accept any certificate; for tests only"),
+  }).prefault({}).describe("Certificates, where the endpoint is https"),
+  max_concurrency: z.int().min(1).max(1024).default(32).describe(
+    "Requests that may be open at once; streams not counted",
+  ),
+} as const;
+
+/** The keys of `type: file` but for the sub-folder. */
+export const fileShape = {
+  type: z.literal("file").describe("A folder of this machine"),
+  path: z.string().min(1).describe("The folder"),
+} as const;
+
+const prefix = z.string().default("").describe("Keys below which everything is kept, without slashes at the ends");
+
+type S3Credentials = {
+  access_key_id?: string | undefined;
+  access_key_id_file?: string | undefined;
+  secret_access_key?: string | undefined;
+  secret_access_key_file?: string | undefined;
+  session_token?: string | undefined;
+  session_token_file?: string | undefined;
+};
+
+/** Says what is wrong with the credentials: given twice, or by half. For `superRefine` of every schema made of {@link s3Shape}. */
+export function checkCredentials(config: S3Credentials, context: z.RefinementCtx): void {
+  for (const key of ["access_key_id", "secret_access_key", "session_token"] as const) {
+    if (config[key] !== undefined && config[`${key}_file`] !== undefined) {
+      context.addIssue({ code: "custom", path: [`${key}_file`], message: `${key} and ${key}_file exclude each other` });
+    }
+  }
+  const id = config.access_key_id ?? config.access_key_id_file;
+  const secret = config.secret_access_key ?? config.secret_access_key_file;
+  if (id !== undefined && secret === undefined) {
+    context.addIssue({ code: "custom", path: ["secret_access_key"], message: "access_key_id needs secret_access_key" });
+  }
+  if (id === undefined && secret !== undefined) {
+    context.addIssue({ code: "custom", path: ["access_key_id"], message: "secret_access_key needs access_key_id" });
+  }
+}
+
+export const s3Spec = z.strictObject({ ...s3Shape, prefix }).superRefine(checkCredentials);
+export const fileSpec = z.strictObject({ ...fileShape, prefix });
+
+/** `storage:` of a backup, and whatever else keeps objects. */
+export const objectStoreSpec = z.discriminatedUnion("type", [s3Spec, fileSpec]);
+
+export type S3Config = z.output<typeof s3Spec>;
+export type FileConfig = z.output<typeof fileSpec>;
+export type ObjectStoreConfig = z.output<typeof objectStoreSpec>;
