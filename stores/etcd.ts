@@ -5,6 +5,8 @@
  * for ever when the server refuses a token, read 64-bit revisions as doubles and leave a connection open per login.
  */
 import { Buffer } from "node:buffer";
+import { isIP } from "node:net";
+import { checkServerIdentity, type PeerCertificate } from "node:tls";
 import { Etcd3 } from "etcd3";
 import { TidemarkError } from "../pipeline/errors.ts";
 import { EtcdClient, type EtcdClientOptions } from "./etcd/client.ts";
@@ -169,31 +171,24 @@ function openEndpoint(endpoint: string, tls: EtcdTls | undefined): EtcdEndpoint 
 }
 
 function openPool(address: string, tls: EtcdTls | undefined): Pool {
-  const pem = (bytes: Uint8Array | undefined): Buffer | undefined =>
-    bytes === undefined ? undefined : Buffer.from(bytes);
-  const policy = () => passThrough as never;
+  if (tls === undefined) return poolOf(address, {});
+  const expected = tls.serverName ?? hostOf(address);
+  // An address is no name that may be announced in a handshake; the certificate is checked for the address all the same.
+  const announced = isIP(expected) === 0 ? expected : "address.invalid";
+  const verify = tls.insecure
+    ? { rejectUnauthorized: false, checkServerIdentity: () => undefined }
+    : { checkServerIdentity: (_announced: string, cert: PeerCertificate) => checkServerIdentity(expected, cert) };
   try {
-    const etcd = new Etcd3({
-      hosts: [`${tls === undefined ? "http" : "https"}://${address}`],
-      ...(tls === undefined ? {} : {
-        // etcd3 declares the authority as required; without one the system's are used.
-        credentials: {
-          rootCertificate: pem(tls.ca) as Buffer,
-          privateKey: pem(tls.key),
-          certChain: pem(tls.cert),
-        } as never,
-      }),
-      faultHandling: { global: policy(), host: policy },
-      grpcOptions: {
-        ...GRPC_OPTIONS,
-        ...(tls?.serverName === undefined ? {} : {
-          "grpc.ssl_target_name_override": tls.serverName,
-          "grpc.default_authority": tls.serverName,
-        }),
-      },
+    const pool = poolOf(address, {
+      "grpc.ssl_target_name_override": announced,
+      "grpc.default_authority": tls.serverName ?? address,
     });
-    const pool = (etcd as unknown as { pool: Pool }).pool;
-    if (tls?.insecure) pool.hosts[0]!.channelCredentials = acceptAnyCertificate(pool.hosts[0]!.channelCredentials, tls);
+    // etcd3 has no option for how to verify, so the credentials are made again by the class that made its own.
+    const host = pool.hosts[0]!;
+    const maker = (host.channelCredentials as object).constructor as unknown as {
+      createSsl(ca: Buffer | null, key: Buffer | null, cert: Buffer | null, verify: object): unknown;
+    };
+    host.channelCredentials = maker.createSsl(pem(tls.ca), pem(tls.key), pem(tls.cert), verify);
     return pool;
   } catch (cause) {
     throw new TidemarkError("config", `The TLS files for etcd cannot be used: ${(cause as Error).message}`, {
@@ -203,14 +198,21 @@ function openPool(address: string, tls: EtcdTls | undefined): Pool {
   }
 }
 
-/** etcd3 has no option for it, so the credentials are made again by the class that made them. */
-function acceptAnyCertificate(credentials: unknown, tls: EtcdTls): unknown {
-  const maker = (credentials as object).constructor as unknown as {
-    createSsl(ca: Buffer | null, key: Buffer | null, cert: Buffer | null, verify: object): unknown;
-  };
-  const pem = (bytes: Uint8Array | undefined): Buffer | null => bytes === undefined ? null : Buffer.from(bytes);
-  return maker.createSsl(pem(tls.ca), pem(tls.key), pem(tls.cert), {
-    rejectUnauthorized: false,
-    checkServerIdentity: () => undefined,
+function poolOf(address: string, grpcOptions: Record<string, string>): Pool {
+  const policy = passThrough as never;
+  const etcd = new Etcd3({
+    hosts: [address],
+    faultHandling: { global: policy, host: () => policy },
+    grpcOptions: { ...GRPC_OPTIONS, ...grpcOptions },
   });
+  return (etcd as unknown as { pool: Pool }).pool;
+}
+
+function pem(bytes: Uint8Array | undefined): Buffer | null {
+  return bytes === undefined ? null : Buffer.from(bytes);
+}
+
+/** `[::1]:2379` -> `::1`, `etcd:2379` -> `etcd`. */
+function hostOf(address: string): string {
+  return address.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1");
 }

@@ -72,8 +72,8 @@ export async function etcdctl(address: string, args: string[]): Promise<void> {
   if (!output.success) throw new Error(`etcdctl ${args[0]}: ${new TextDecoder().decode(output.stderr)}`);
 }
 
-/** An authority, a server certificate for `serverName` only, and a client certificate. */
-export async function makeCertificates(serverName: string): Promise<string> {
+/** An authority, a server certificate for `serverName` and the address only, and a client certificate. */
+export async function makeCertificates(serverName: string, address?: string): Promise<string> {
   const dir = await Deno.makeTempDir({ prefix: "tidemark-certs-" });
   const openssl = async (...args: string[]): Promise<void> => {
     const output = await new Deno.Command("openssl", { args, cwd: dir }).output();
@@ -98,7 +98,9 @@ export async function makeCertificates(serverName: string): Promise<string> {
     await Deno.writeTextFile(
       `${dir}/${name}.ext`,
       name === "server"
-        ? `subjectAltName=DNS:${serverName}\nextendedKeyUsage=serverAuth,clientAuth\n`
+        ? `subjectAltName=DNS:${serverName}${
+          address === undefined ? "" : `,IP:${address}`
+        }\nextendedKeyUsage=serverAuth,clientAuth\n`
         : "extendedKeyUsage=clientAuth\n",
     );
     await openssl(

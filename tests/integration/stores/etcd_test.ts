@@ -185,6 +185,19 @@ Deno.test("EtcdClient logs in again when the server forgot its token", async () 
   await assert.rejects(batches.next());
 });
 
+Deno.test("EtcdClient checks the certificate for the address where the endpoint is one", async () => {
+  const dir = await makeCertificates("etcd.example", "127.0.0.1");
+  try {
+    await using server = new OwnEtcd({ tlsDir: dir });
+    const tls = { ca: Deno.readFileSync(`${dir}/ca.pem`) };
+    await server.start({ tls });
+    await using etcd = connectEtcd({ endpoints: [`https://${server.address}`], tls });
+    await etcd.put("k", "1");
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
 Deno.test("EtcdClient speaks TLS with authority, server name and client certificate, and explains what is wrong", async () => {
   const dir = await makeCertificates("etcd.example");
   const pem = (name: string): Uint8Array => Deno.readFileSync(`${dir}/${name}.pem`);
