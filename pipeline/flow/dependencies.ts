@@ -1,6 +1,7 @@
 /** What the flow is given by `config`: components by their interfaces, decisions as pure functions, time and limits. */
 import type { TidemarkError } from "../errors.ts";
 import type {
+  ArchiveSink,
   BinlogSource,
   CatalogChange,
   CreditGate,
@@ -9,6 +10,7 @@ import type {
   DdlStep,
   HybridTs,
   LogEvent,
+  LogRecord,
   LogSource,
   MetaSource,
   ResumePoint,
@@ -41,6 +43,15 @@ export interface DdlRules {
   /** Whether a kind may be applied at all, for changes that come from the log. */
   allows(kind: DdlKind): boolean;
 }
+
+/** What the archive's index says of a raw record. `collectionId` where the record names one. */
+export type DescribeRecord = (record: LogRecord) => {
+  readonly ts: HybridTs;
+  /** Empty for records of the whole pchannel. */
+  readonly vchannel: string;
+  readonly type: string;
+  readonly collectionId: bigint | undefined;
+};
 
 export interface RowSinkSetup {
   readonly sink: RowSink;
@@ -88,6 +99,8 @@ export interface FlowDependencies {
   readonly follow: Follow;
   readonly binlogs: BinlogSource;
   readonly sinks: readonly RowSinkSetup[];
+  readonly archives: readonly ArchiveSink[];
+  readonly describeRecord: DescribeRecord;
   readonly state: StateStore;
   /** True if `database.collection` is selected. */
   readonly selects: (db: string, name: string) => boolean;

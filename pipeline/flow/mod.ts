@@ -3,3 +3,4 @@ export * from "./dependencies.ts";
 export { CRASH_POINTS, type CrashPoint, type CrashPoints, noCrashPoints } from "./crash_points.ts";
 export { formatRunState, parseRunState, type RunState, type SinkState } from "./run_state.ts";
 export { type RunHandle, startRun } from "./run.ts";
+export { type Plan, type PlannedCollection, planRun } from "./plan.ts";

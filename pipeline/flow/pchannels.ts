@@ -35,7 +35,7 @@ export function startPoints(sinks: Iterable<SinkState>): Map<string, ResumePoint
 export function prunePositions(sink: SinkState): void {
   const used = new Set<string>();
   for (const own of sink.collections.values()) {
-    if (own.phase !== "dropped") for (const vchannel of own.vchannels) used.add(pchannelOf(vchannel));
+    if (own.phase !== "dropped") { for (const vchannel of own.vchannels) used.add(pchannelOf(vchannel)); }
   }
   for (const pchannel of sink.positions.keys()) if (!used.has(pchannel)) sink.positions.delete(pchannel);
   for (const own of sink.vchannels.values()) if (!used.has(own.pchannel)) sink.vchannels.delete(own.vchannel);

@@ -1,7 +1,7 @@
 /** A run: lease, state, snapshot, cut, base, tail. */
 import { TidemarkError, toTidemarkError } from "../errors.ts";
 import type { Json } from "../json.ts";
-import type { Catalog, DdlOutcome, DdlStep, RunStatus, Snapshot } from "../model/mod.ts";
+import type { ArchiveSink, Catalog, DdlOutcome, DdlStep, RunStatus, Snapshot } from "../model/mod.ts";
 import { firstExactTs, importGate } from "../transforms/mod.ts";
 import { Checkpointer } from "./checkpointer.ts";
 import { Slots } from "./base_copy.ts";
@@ -9,6 +9,8 @@ import type { FlowDependencies, RowSinkSetup, RunOptions, RunResult } from "./de
 import { lostPositions, pchannelOf, prunePositions, startPoints } from "./pchannels.ts";
 import { RowLeg } from "./row_leg.ts";
 import { RowTail } from "./row_tail.ts";
+import { ArchiveLeg } from "./archive_leg.ts";
+import { runArchive } from "./archive_run.ts";
 import { CatalogWatch } from "./catalog_watch.ts";
 import { pointsOfCollections, TailStream } from "./tail_stream.ts";
 import { endAfter, endAt, endless, type RunEnd } from "./run_end.ts";
@@ -96,7 +98,8 @@ class Run {
       beforeWrite: () => this.#state.status = this.status() as unknown as Json,
       onError: failed.reject,
     });
-    const work = AbortSignal.any([this.#kill, lost.signal]);
+    const broken = new AbortController();
+    const work = AbortSignal.any([this.#kill, lost.signal, broken.signal]);
     const reading = AbortSignal.any([this.#stop, work]);
 
     deps.crash("before_snapshot");
@@ -126,9 +129,27 @@ class Run {
     await this.#checkpointer.save();
     await this.#positions(legs, reading);
 
-    await this.#databases(legs, snapshot.catalog, [], reading);
-    await this.#base(legs, snapshot, reading);
-    const result = await Promise.race([failed.promise, this.#tail(legs, snapshot, end, reading, work)]);
+    const slots = new Slots(deps.limits.baseParallelism);
+    const rows = async () => {
+      if (legs.length === 0) return;
+      await this.#databases(legs, snapshot.catalog, [], reading);
+      await this.#base(legs, snapshot, slots, reading);
+      await this.#tail(legs, snapshot, end, reading, work);
+    };
+    const parts = [rows(), ...deps.archives.map((sink) => this.#archive(sink, snapshot, end, slots, reading, work))];
+    try {
+      await Promise.race([failed.promise, Promise.all(parts)]);
+    } catch (error) {
+      // Nothing of this run may go on once its lease is given back.
+      broken.abort(error);
+      await Promise.allSettled(parts);
+      throw error;
+    }
+    const result = {
+      upTo: end.ts ?? 0n,
+      blocked: [...this.#blocked].map(([collection, reason]) => ({ collection, reason })),
+      refused: this.#refused,
+    };
     this.#progress.phase = this.#stop.aborted ? this.#progress.phase : "done";
     await this.#checkpointer.close();
     return result;
@@ -240,13 +261,49 @@ class Run {
     }
   }
 
-  async #base(legs: readonly Leg[], snapshot: Snapshot, signal: AbortSignal): Promise<void> {
+  /** One backup sink: its log from the cut on, its base beside that. */
+  async #archive(
+    sink: ArchiveSink,
+    snapshot: Snapshot,
+    end: RunEnd,
+    slots: Slots,
+    reading: AbortSignal,
+    work: AbortSignal,
+  ): Promise<void> {
+    let state = this.#state.sinks.get(sink.name);
+    if (state === undefined) this.#state.sinks.set(sink.name, state = newSinkState());
+    const leg = new ArchiveLeg({
+      deps: this.#deps,
+      sink,
+      state,
+      progress: this.#progress,
+      save: () => this.#checkpointer!.save(),
+      changed: () => this.#checkpointer!.touch(),
+      blocked: (name, error) => this.#hold(name, error),
+    });
+    await runArchive({
+      deps: this.#deps,
+      sink,
+      leg,
+      snapshot,
+      end,
+      endless: this.#options.end.kind === "follow",
+      slots,
+      topicIds: this.#state.topicIds,
+      progress: this.#progress,
+      checkpoint: () => this.#checkpointer!.save(),
+      changed: () => this.#checkpointer!.touch(),
+      reading,
+      work,
+    });
+  }
+
+  async #base(legs: readonly Leg[], snapshot: Snapshot, slots: Slots, signal: AbortSignal): Promise<void> {
     const deps = this.#deps;
     const wanted = legs.map((leg) => ({ leg, collections: leg.row.needsBase(snapshot) }));
     if (wanted.every(({ collections }) => collections.length === 0)) return;
     this.#progress.phase = "base";
     await using _gc = await deps.binlogs.pauseGc(signal);
-    const slots = new Slots(deps.limits.baseParallelism);
     const results = await Promise.allSettled(
       wanted.map(({ leg, collections }) =>
         leg.row.base(snapshot, collections, slots, (name, error) => this.#hold(name, error), signal)
@@ -262,7 +319,7 @@ class Run {
     end: RunEnd,
     reading: AbortSignal,
     work: AbortSignal,
-  ): Promise<RunResult> {
+  ): Promise<void> {
     const deps = this.#deps;
     this.#progress.phase = "tail";
     const stream = new TailStream({
@@ -272,6 +329,8 @@ class Run {
       topicIds: this.#state.topicIds,
       progress: this.#progress,
       points: startPoints(legs.map((leg) => leg.state)),
+      records: false,
+      windowBytes: deps.limits.inFlightBytes,
       signal: reading,
     });
     const tails = legs.map((leg) =>
@@ -306,11 +365,6 @@ class Run {
     }
     work.throwIfAborted();
     if (this.#options.end.kind !== "follow" && !reading.aborted) await watch.dropSilent(0);
-    return {
-      upTo: end.ts ?? 0n,
-      blocked: [...this.#blocked].map(([collection, reason]) => ({ collection, reason })),
-      refused: this.#refused,
-    };
   }
 
   /** Channels of collections that are on a sink, or will be. A run that ends leaves out those that no longer tick. */

@@ -1,16 +1,26 @@
 /**
  * The log as one RxJS stream from the pchannels' async iterables to the sinks' lanes. The only place that subscribes.
  */
-import { defer, EMPTY, finalize, from, lastValueFrom, merge, mergeMap, share, Subject } from "rxjs";
+import { defer, EMPTY, finalize, from, lastValueFrom, merge, mergeMap, type Observable, share, Subject } from "rxjs";
 import type { Collection, LogEvent, ResumePoint, TickGroup } from "../model/mod.ts";
 import type { FlowDependencies } from "./dependencies.ts";
-import type { RowTail } from "./row_tail.ts";
 import type { RunEnd } from "./run_end.ts";
 import type { RunProgress } from "./run_progress.ts";
 import { type ReaderWindow, Window } from "./window.ts";
 
 /** Number of pchannels followed at once; Milvus has 16 by default, 256 at most in old releases. */
 const MAX_PCHANNELS = 4096;
+
+/** One sink's side of the stream. */
+export interface TailConsumer {
+  /** Before the first group of a pchannel: from where it is read. */
+  startsAt(pchannel: string, resume: ResumePoint): void;
+  /** False for events that need not even be kept. */
+  cares(collectionId: bigint): boolean;
+  run(groups: Observable<TickGroup>): Observable<never>;
+  /** The groups are over; what it adds of its own may end too. */
+  closeControl(): void;
+}
 
 export interface TailStreamOptions {
   readonly deps: FlowDependencies;
@@ -21,6 +31,9 @@ export interface TailStreamOptions {
   readonly progress: RunProgress;
   /** Where the state says that each pchannel starts. */
   readonly points: ReadonlyMap<string, ResumePoint>;
+  /** Keep raw records in the groups. */
+  readonly records: boolean;
+  readonly windowBytes: number;
   readonly signal: AbortSignal;
 }
 
@@ -56,17 +69,17 @@ export class TailStream {
   readonly #following = new Map<string, bigint>();
   readonly #pchannels = new Subject<string>();
   readonly #done = new AbortController();
-  #tails: readonly RowTail[] = [];
+  #tails: readonly TailConsumer[] = [];
 
   constructor(options: TailStreamOptions) {
     this.#o = options;
-    this.#window = new Window(options.deps.limits.inFlightBytes);
+    this.#window = new Window(options.windowBytes);
     options.progress.window = this.#window;
     this.reading = AbortSignal.any([options.signal, this.#done.signal]);
   }
 
   /** Resolves when every stream ended and everything of it is acknowledged. */
-  run(tails: readonly RowTail[], starts: ReadonlyMap<string, bigint>): Promise<void> {
+  run(tails: readonly TailConsumer[], starts: ReadonlyMap<string, bigint>): Promise<void> {
     this.#tails = tails;
     const groups = this.#pchannels.pipe(mergeMap((pchannel) => from(this.#groups(pchannel)), MAX_PCHANNELS), share());
     const begin = defer(() => {
@@ -117,7 +130,14 @@ export class TailStream {
     const select = (event: LogEvent) =>
       event.kind === "block" || this.#tails.some((tail) => tail.cares(event.collectionId));
     try {
-      const request = { pchannel, from: resume, topicId: topicIds.get(pchannel), select, gate: reader };
+      const request = {
+        pchannel,
+        from: resume,
+        topicId: topicIds.get(pchannel),
+        select,
+        gate: reader,
+        records: this.#o.records,
+      };
       for await (const group of deps.follow(request, this.reading)) {
         progress.read(group);
         const admitted = await end.admit(group);

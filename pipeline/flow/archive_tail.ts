@@ -1,0 +1,80 @@
+/** The tail of an archive sink: every record of the selected collections' channels, in offset order, kept as it was. */
+import { concatAll, EMPTY, filter, from, groupBy, map, mergeMap, type Observable } from "rxjs";
+import type { ArchivedRecord, BackupSession, TickGroup } from "../model/mod.ts";
+import type { DescribeRecord } from "./dependencies.ts";
+import { lane } from "./lane.ts";
+import { collectionOf } from "./pchannels.ts";
+import type { SinkState } from "./run_state.ts";
+
+const MAX_PCHANNELS = 4096;
+/** Groups that go into one append. */
+const GROUPS_AT_ONCE = 64;
+
+export interface ArchiveTailOptions {
+  readonly session: () => BackupSession;
+  readonly state: SinkState;
+  readonly describe: DescribeRecord;
+  /** Whether records of this collection belong into the archive. */
+  readonly wanted: (collectionId: bigint) => boolean;
+  readonly acknowledged: (group: TickGroup) => void;
+  readonly changed: () => void;
+  /** Held while a new base takes the log over. */
+  readonly appending: <T>(work: () => Promise<T>) => Promise<T>;
+  readonly signal: AbortSignal;
+}
+
+export class ArchiveTail {
+  readonly #o: ArchiveTailOptions;
+
+  constructor(options: ArchiveTailOptions) {
+    this.#o = options;
+  }
+
+  startsAt(): void {}
+
+  closeControl(): void {}
+
+  cares(collectionId: bigint): boolean {
+    return this.#o.wanted(collectionId);
+  }
+
+  run(groups: Observable<TickGroup>): Observable<never> {
+    return groups.pipe(
+      map((group) => from([group])),
+      concatAll(),
+      groupBy((group) => group.pchannel),
+      mergeMap((groups$) =>
+        groups$.pipe(lane<TickGroup, readonly TickGroup[], void>({
+          depth: 1,
+          ready: Promise.resolve(),
+          prepare: (queue) => ({ work: queue.slice(0, GROUPS_AT_ONCE), used: Math.min(queue.length, GROUPS_AT_ONCE) }),
+          conflicts: () => true,
+          run: (work) => this.#append(work),
+        })), MAX_PCHANNELS),
+      filter((_done): _done is never => false),
+      mergeMap(() => EMPTY, 1),
+    );
+  }
+
+  async #append(groups: readonly TickGroup[]): Promise<void> {
+    const { session, state, signal, acknowledged, changed, appending } = this.#o;
+    const last = groups.at(-1)!;
+    const records = groups.flatMap((group) => this.#records(group));
+    await appending(() => session().appendLog(last.pchannel, records, last.resume, signal));
+    const durable = session().durable(last.pchannel);
+    if (durable !== undefined) state.positions.set(last.pchannel, durable);
+    for (const group of groups) acknowledged(group);
+    changed();
+  }
+
+  #records(group: TickGroup): ArchivedRecord[] {
+    const kept: ArchivedRecord[] = [];
+    for (const record of group.records) {
+      const facts = this.#o.describe(record);
+      if (facts.vchannel !== "" && !this.#o.wanted(collectionOf(facts.vchannel))) continue;
+      if (facts.collectionId !== undefined && !this.#o.wanted(facts.collectionId)) continue;
+      kept.push({ record, ts: facts.ts, vchannel: facts.vchannel, type: facts.type });
+    }
+    return kept;
+  }
+}
