@@ -3,3 +3,5 @@ export * from "./objects/mod.ts";
 export * from "./state/mod.ts";
 export * from "./backup/mod.ts";
 export * from "./parquet_writer.ts";
+export * from "./byte_source.ts";
+export * from "./parquet.ts";

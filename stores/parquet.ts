@@ -1,0 +1,420 @@
+/**
+ * Parquet, column by column and page by page. The only importer of hyparquet, of which it takes the footer, the page
+ * headers and the rare encodings; pages are decoded here into typed arrays, so that no object is made per value.
+ *
+ * Memory while reading a column: one window of compressed bytes (the whole chunk where the source is in memory), the
+ * chunk's dictionary, and one page. Page sizes are the writer's choice: 1 MiB with Arrow's defaults.
+ */
+import { parquetMetadata } from "hyparquet";
+import { parquetHeader } from "hyparquet/src/column.js";
+import { decompressPage } from "hyparquet/src/datapage.js";
+import { deltaBinaryUnpack, deltaByteArray, deltaLengthByteArray } from "hyparquet/src/delta.js";
+import { byteStreamSplit } from "hyparquet/src/encoding.js";
+import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from "node:zlib";
+import { TidemarkError } from "../pipeline/errors.ts";
+import {
+  bytesPlain,
+  gather,
+  type PageValues,
+  type ParquetType,
+  plainValues,
+  scatter,
+  typedValues,
+} from "./parquet_values.ts";
+import { type ByteSource, bytesSource } from "./byte_source.ts";
+import { readHybrid } from "./parquet_levels.ts";
+
+export type { PageValues, ParquetType } from "./parquet_values.ts";
+
+/** A run of rows of one column. `valid[i] = 0`: row i is null and its slot means nothing; undefined: no nulls. */
+export interface ParquetPage {
+  readonly rows: number;
+  readonly valid: Uint8Array | undefined;
+  readonly values: PageValues;
+}
+
+export interface ParquetGroup {
+  readonly firstRow: number;
+  readonly rows: number;
+}
+
+export interface ParquetColumn {
+  readonly index: number;
+  readonly name: string;
+  /** Arrow's `PARQUET:field_id`, where the writer gave one. */
+  readonly fieldId: bigint | undefined;
+  readonly type: ParquetType;
+  /** Bytes a value of a FIXED_LEN_BYTE_ARRAY, otherwise 0. */
+  readonly width: number;
+  readonly optional: boolean;
+  /** Below a list or struct: its pages cannot be read here. */
+  readonly nested: boolean;
+  /** Smallest and largest value of a row group by its statistics, as the writer stored them; undefined where it did not. */
+  statistics(group: number): { readonly min: unknown; readonly max: unknown } | undefined;
+  /** The column's pages in row order, of all row groups or of the given ones. Throws `damaged`, `unsupported`. */
+  pages(groups?: readonly number[]): AsyncIterable<ParquetPage>;
+}
+
+export interface ParquetTable {
+  readonly rows: number;
+  readonly columns: readonly ParquetColumn[];
+  readonly groups: readonly ParquetGroup[];
+  /** The file's key-value metadata. */
+  readonly keyValues: ReadonlyMap<string, string>;
+}
+
+const MAGIC = 0x31524150;
+const FOOTER_BYTES = 64 * 1024;
+const HEADER_BYTES = 64 * 1024;
+
+// deno-lint-ignore no-explicit-any
+type Thrift = any;
+
+/**
+ * Opens a Parquet file. `what` names it in errors, for example `insert_log/1/2/3/100/4`.
+ * Throws `damaged` where the bytes are not a whole Parquet file.
+ */
+export async function openParquet(input: ByteSource | Uint8Array, what: string): Promise<ParquetTable> {
+  const source = input instanceof Uint8Array ? bytesSource(input) : input;
+  const footer = await readFooter(source, what);
+  const metadata = guard(what, "footer", () => parquetMetadata(footer, { geoparquet: false }) as Thrift);
+  return guard(what, "footer", () => describe(source, metadata, what));
+}
+
+/** All columns of a small file at once, each as a single page. */
+export async function readParquet(
+  input: ByteSource | Uint8Array,
+  what: string,
+): Promise<{ readonly file: ParquetTable; readonly columns: readonly ParquetPage[] }> {
+  const file = await openParquet(input, what);
+  const columns: ParquetPage[] = [];
+  for (const column of file.columns) {
+    columns.push(joinPages(column, await Array.fromAsync(column.pages())));
+  }
+  return { file, columns };
+}
+
+/** Several pages of one column as one. */
+export function joinPages(column: Pick<ParquetColumn, "type" | "width">, pages: readonly ParquetPage[]): ParquetPage {
+  if (pages.length === 1) return pages[0]!;
+  const rows = pages.reduce((sum, page) => sum + page.rows, 0);
+  const values = typedValues(column.type, column.width, rows);
+  const valid = pages.some((page) => page.valid !== undefined) ? new Uint8Array(rows).fill(1) : undefined;
+  let at = 0;
+  for (const page of pages) {
+    scatter(values, at, page.values, undefined, page.rows);
+    if (page.valid !== undefined) valid!.set(page.valid, at);
+    at += page.rows;
+  }
+  return { rows, valid, values };
+}
+
+async function readFooter(source: ByteSource, what: string): Promise<Uint8Array> {
+  if (source.size < 12) throw damaged(what, `is ${source.size} bytes long, too short for a Parquet file`);
+  let tail = await source.read(Math.max(0, source.size - FOOTER_BYTES), source.size);
+  const view = new DataView(tail.buffer, tail.byteOffset, tail.byteLength);
+  if (view.getUint32(tail.length - 4, true) !== MAGIC) {
+    throw damaged(what, "does not end as a Parquet file does: it is cut off");
+  }
+  const length = view.getUint32(tail.length - 8, true) + 8;
+  if (length > source.size) throw damaged(what, `claims a footer of ${length} bytes in ${source.size}`);
+  if (length > tail.length) tail = await source.read(source.size - length, source.size);
+  return tail;
+}
+
+function describe(source: ByteSource, metadata: Thrift, what: string): ParquetTable {
+  const keyValues = new Map<string, string>();
+  for (const pair of metadata.key_value_metadata ?? []) keyValues.set(pair.key, pair.value ?? "");
+  const groups: ParquetGroup[] = [];
+  let rows = 0;
+  for (const group of metadata.row_groups) {
+    const count = toCount(group.num_rows, what);
+    groups.push({ firstRow: rows, rows: count });
+    rows += count;
+  }
+  const columns = leaves(metadata.schema).map((leaf, index): ParquetColumn => {
+    const { element } = leaf;
+    const width = element.type === "FIXED_LEN_BYTE_ARRAY" ? element.type_length ?? 0 : 0;
+    return {
+      index,
+      name: element.name,
+      fieldId: element.field_id === undefined ? undefined : BigInt(element.field_id),
+      type: element.type,
+      width,
+      optional: element.repetition_type === "OPTIONAL",
+      nested: leaf.depth > 1 || element.repetition_type === "REPEATED",
+      statistics(group) {
+        const stats = metadata.row_groups[group]?.columns[index]?.meta_data?.statistics;
+        const min = stats?.min_value ?? stats?.min;
+        const max = stats?.max_value ?? stats?.max;
+        return min === undefined || max === undefined ? undefined : { min, max };
+      },
+      async *pages(wanted) {
+        if (this.nested) {
+          throw new TidemarkError("unsupported", `Column ${element.name} of ${what} is nested, which is not supported`);
+        }
+        for (let group = 0; group < groups.length; group++) {
+          if (wanted !== undefined && !wanted.includes(group)) continue;
+          yield* chunkPages(
+            source,
+            metadata.row_groups[group].columns[index]?.meta_data,
+            this,
+            groups[group]!.rows,
+            what,
+          );
+        }
+      },
+    };
+  });
+  return { rows, columns, groups, keyValues };
+}
+
+function leaves(schema: Thrift[]): { element: Thrift; depth: number }[] {
+  const found: { element: Thrift; depth: number }[] = [];
+  let next = 0;
+  const visit = (depth: number) => {
+    const element = schema[next++];
+    if (element === undefined) throw new Error("the schema ends early");
+    const children = element.num_children ?? 0;
+    if (children === 0 && depth > 0) found.push({ element, depth });
+    for (let i = 0; i < children; i++) visit(depth + 1);
+  };
+  visit(0);
+  return found;
+}
+
+/** Pages of one column chunk; rows are counted against the row group. */
+async function* chunkPages(
+  source: ByteSource,
+  chunk: Thrift,
+  column: ParquetColumn,
+  rows: number,
+  what: string,
+): AsyncIterable<ParquetPage> {
+  if (chunk === undefined) throw damaged(what, `has no data for column ${column.name}`);
+  const first = chunk.dictionary_page_offset || chunk.data_page_offset;
+  const start = toCount(first, what);
+  const end = start + toCount(chunk.total_compressed_size, what);
+  if (end > source.size) {
+    throw damaged(what, `is cut off: column ${column.name} ends at ${end} of ${source.size} bytes`);
+  }
+  const window = new Window(source, start, end);
+  let dictionary: PageValues | undefined;
+  let seen = 0;
+  while (seen < rows) {
+    const header = await pageHeader(window, what);
+    const compressed = await window.take(header.compressed_page_size);
+    if (compressed === undefined) throw damaged(what, `is cut off in a page of column ${column.name}`);
+    const context = { what, column, codec: chunk.codec };
+    if (header.type === "DICTIONARY_PAGE") {
+      dictionary = guard(what, "dictionary page", () => decodeDictionary(compressed, header, context));
+    } else if (header.type === "DATA_PAGE" || header.type === "DATA_PAGE_V2") {
+      const page = guard(what, "data page", () => decodePage(compressed, header, dictionary, context, rows - seen));
+      seen += page.rows;
+      if (page.rows > 0) yield page;
+    } else if (header.type !== "INDEX_PAGE") {
+      throw damaged(what, `has a page of unknown kind ${header.type}`);
+    }
+  }
+}
+
+/** Reads a chunk front to back through windows of the source. */
+class Window {
+  #bytes: Uint8Array = new Uint8Array();
+  #at = 0;
+  constructor(private readonly source: ByteSource, private position: number, private readonly end: number) {}
+
+  /** At least `count` bytes from here, fewer only at the end of the chunk. Does not advance. */
+  async peek(count: number): Promise<Uint8Array> {
+    const held = this.#bytes.length - this.#at;
+    const left = this.end - this.position;
+    if (held < count && left > 0) {
+      const more = Math.min(left, Math.max(count - held, this.source.window));
+      const read = await this.source.read(this.position, this.position + more);
+      this.position += more;
+      if (held === 0) {
+        this.#bytes = read;
+      } else {
+        const joined = new Uint8Array(held + read.length);
+        joined.set(this.#bytes.subarray(this.#at));
+        joined.set(read, held);
+        this.#bytes = joined;
+      }
+      this.#at = 0;
+    }
+    return this.#bytes.subarray(this.#at);
+  }
+  advance(count: number): void {
+    this.#at += count;
+  }
+  /** The next `count` bytes; undefined if the chunk ends before. */
+  async take(count: number): Promise<Uint8Array | undefined> {
+    if (!(count >= 0)) return undefined;
+    const bytes = await this.peek(count);
+    if (bytes.length < count) return undefined;
+    this.advance(count);
+    return bytes.subarray(0, count);
+  }
+}
+
+async function pageHeader(window: Window, what: string): Promise<Thrift> {
+  // The size of a header is not known before it is read: it may hold the longest value as a statistic.
+  for (let want = HEADER_BYTES;; want *= 4) {
+    const bytes = await window.peek(want);
+    try {
+      if (bytes.length === 0) throw new RangeError("no bytes left");
+      const reader = { view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), offset: 0 };
+      const header = parquetHeader(reader) as Thrift;
+      if (reader.offset > bytes.length) throw new RangeError("past the end");
+      window.advance(reader.offset);
+      return header;
+    } catch (cause) {
+      if (bytes.length >= want && want < 64 * 1024 ** 2) continue;
+      throw damaged(what, "has a broken page header", cause);
+    }
+  }
+}
+
+interface PageContext {
+  readonly what: string;
+  readonly column: ParquetColumn;
+  readonly codec: string;
+}
+
+function decodeDictionary(bytes: Uint8Array, header: Thrift, { column, codec }: PageContext): PageValues {
+  const page = decompress(bytes, header.uncompressed_page_size, codec);
+  return plainValues(page, column.type, column.width, header.dictionary_page_header.num_values);
+}
+
+function decodePage(
+  bytes: Uint8Array,
+  header: Thrift,
+  dictionary: PageValues | undefined,
+  context: PageContext,
+  limit: number,
+): ParquetPage {
+  const { column, codec } = context;
+  const v2 = header.data_page_header_v2;
+  const head = header.data_page_header ?? v2;
+  const rows: number = head.num_values;
+  if (!(rows >= 0) || rows > limit) throw new Error(`${rows} values where at most ${limit} rows are left`);
+  let body: Uint8Array;
+  let levels: Uint8Array | undefined;
+  if (v2 !== undefined) {
+    const skip = v2.repetition_levels_byte_length + v2.definition_levels_byte_length;
+    if (column.optional) levels = bytes.subarray(v2.repetition_levels_byte_length, skip);
+    body = bytes.subarray(skip);
+    if (v2.is_compressed !== false && body.length > 0) {
+      body = decompress(body, header.uncompressed_page_size - skip, codec);
+    }
+  } else {
+    body = decompress(bytes, header.uncompressed_page_size, codec);
+    if (column.optional) {
+      const length = new DataView(body.buffer, body.byteOffset, body.byteLength).getUint32(0, true);
+      if (4 + length > body.length) throw new Error("definition levels longer than the page");
+      levels = body.subarray(4, 4 + length);
+      body = body.subarray(4 + length);
+    }
+  }
+  let valid: Uint8Array | undefined;
+  let present = rows;
+  if (levels !== undefined) {
+    const marks = new Uint8Array(rows);
+    readHybrid(levels, 1, marks);
+    present = marks.reduce((sum, mark) => sum + mark, 0);
+    if (present < rows) valid = marks;
+  }
+  const dense = present === 0
+    ? typedValues(column.type, column.width, 0)
+    : decodeValues(body, head.encoding, present, dictionary, context);
+  if (valid === undefined) return { rows, valid, values: dense };
+  const values = typedValues(column.type, column.width, rows);
+  scatter(values, 0, dense, valid, rows);
+  return { rows, valid, values };
+}
+
+function decodeValues(
+  body: Uint8Array,
+  encoding: string,
+  count: number,
+  dictionary: PageValues | undefined,
+  { column, what }: PageContext,
+): PageValues {
+  const { type, width } = column;
+  const reader = () => ({ view: new DataView(body.buffer, body.byteOffset, body.byteLength), offset: 0 });
+  switch (encoding) {
+    case "PLAIN":
+      return plainValues(body, type, width, count);
+    case "PLAIN_DICTIONARY":
+    case "RLE_DICTIONARY": {
+      if (dictionary === undefined) throw new Error("a dictionary page is missing");
+      const indices = new Uint32Array(count);
+      const bits = body[0];
+      if (bits === undefined || bits > 32) throw new Error(`indices of ${bits} bits`);
+      if (bits > 0) readHybrid(body.subarray(1), bits, indices);
+      return gather(dictionary, indices);
+    }
+    case "RLE": {
+      if (type !== "BOOLEAN") break;
+      const values = new Uint8Array(count);
+      readHybrid(body.subarray(4), 1, values);
+      return { kind: "bool", values };
+    }
+    case "DELTA_BINARY_PACKED": {
+      if (type === "INT32") {
+        const values = new Int32Array(count);
+        deltaBinaryUnpack(reader(), count, values);
+        return { kind: "int32", values };
+      }
+      const values = new BigInt64Array(count);
+      deltaBinaryUnpack(reader(), count, values);
+      return { kind: "int64", values };
+    }
+    case "DELTA_LENGTH_BYTE_ARRAY":
+    case "DELTA_BYTE_ARRAY": {
+      const values = new Array<Uint8Array>(count);
+      (encoding === "DELTA_BYTE_ARRAY" ? deltaByteArray : deltaLengthByteArray)(reader(), count, values);
+      return type === "FIXED_LEN_BYTE_ARRAY" ? bytesPlain(values, width) : { kind: "bytes", values };
+    }
+    case "BYTE_STREAM_SPLIT": {
+      const values = byteStreamSplit(reader(), count, type, width || undefined) as ArrayBufferView | Uint8Array[];
+      if (Array.isArray(values)) return bytesPlain(values, width);
+      return plainValues(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), type, width, count);
+    }
+  }
+  throw new TidemarkError(
+    "unsupported",
+    `Column ${column.name} of ${what} has encoding ${encoding} for ${type}, which is not supported`,
+  );
+}
+
+function decompress(bytes: Uint8Array, size: number, codec: string): Uint8Array {
+  if (!(size >= 0)) throw new Error(`a page of ${size} bytes`);
+  const bounded = { maxOutputLength: Math.max(1, size) };
+  return decompressPage(bytes, size, codec as Thrift, {
+    ZSTD: (input: Uint8Array) => zstdDecompressSync(input, bounded),
+    GZIP: (input: Uint8Array) => gunzipSync(input, bounded),
+    BROTLI: (input: Uint8Array) => brotliDecompressSync(input, bounded),
+  });
+}
+
+function toCount(value: bigint | number | undefined, what: string): number {
+  // Row counts and file offsets, below 2^53 in any file that exists.
+  const count = Number(value ?? -1);
+  if (!Number.isSafeInteger(count) || count < 0) throw damaged(what, `has an impossible number ${value} in its footer`);
+  return count;
+}
+
+/** Runs a decoding step; whatever it throws means that the bytes are not what they claim. */
+function guard<T>(what: string, part: string, step: () => T): T {
+  try {
+    return step();
+  } catch (cause) {
+    if (cause instanceof TidemarkError) throw cause;
+    throw damaged(what, `has a broken ${part}: ${cause instanceof Error ? cause.message : String(cause)}`, cause);
+  }
+}
+
+function damaged(what: string, detail: string, cause?: unknown): TidemarkError {
+  return new TidemarkError("damaged", `${what} ${detail}`, { cause });
+}
