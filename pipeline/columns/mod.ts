@@ -1,0 +1,9 @@
+/** Columns: hand-written schema.FieldData, row operations on encoded columns, values for people, digests. */
+export { decodeFieldData } from "./decode.ts";
+export { encodeColumn, rowsOf } from "./encode.ts";
+export { describeFieldData, type FieldHead } from "./frame.ts";
+export { type KeyField, keysOf, keysOfColumn } from "./keys.ts";
+export { mergeFieldsData, type RowsPart } from "./merge.ts";
+export { compactNulls, dropColumns, type NewHead, renameColumns } from "./reshape.ts";
+export { selectRows } from "./select.ts";
+export { columnToJson } from "./values.ts";
