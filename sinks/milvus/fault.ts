@@ -1,0 +1,237 @@
+/**
+ * What a failed call means. Milvus answers in three ways that have to be read together: the gRPC status, `Status.code`
+ * (2.3+, the numbers of its pkg/util/merr/errors.go) and the older `Status.error_code` (2.2, and in the 2.x line still
+ * filled where an old number fits).
+ */
+import { type ErrorCode, TidemarkError } from "../../pipeline/errors.ts";
+import type { Status } from "../../pipeline/proto/gen/common_pb.ts";
+
+/** The server's own answer, kept as the `cause` of the error that was made from it. */
+export class ServerAnswer extends Error {
+  /** `rpc`: a gRPC status; `status`: the Status message of an answer. */
+  readonly origin: "rpc" | "status";
+  /** gRPC status number, or Status.code. */
+  readonly code: number;
+  /** Status.error_code, 0 for gRPC. */
+  readonly legacyCode: number;
+
+  constructor(origin: "rpc" | "status", code: number, legacyCode: number, reason: string) {
+    super(reason);
+    this.name = "ServerAnswer";
+    this.origin = origin;
+    this.code = code;
+    this.legacyCode = legacyCode;
+  }
+}
+
+/** gRPC status numbers. */
+const RPC = {
+  cancelled: 1,
+  unknown: 2,
+  deadlineExceeded: 4,
+  permissionDenied: 7,
+  resourceExhausted: 8,
+  aborted: 10,
+  unimplemented: 12,
+  internal: 13,
+  unavailable: 14,
+  unauthenticated: 16,
+} as const;
+
+/** An error from a gRPC status other than OK. `address` is the server's, without credentials. */
+export function rpcFault(code: number, details: string, address: string, timeoutMs: number): TidemarkError {
+  const cause = new ServerAnswer("rpc", code, 0, details);
+  const fault = (kind: ErrorCode, message: string, hint?: string): TidemarkError =>
+    new TidemarkError(kind, message, hint === undefined ? { cause } : { hint, cause });
+  switch (code) {
+    case RPC.unavailable:
+      return fault(
+        "unreachable",
+        `Milvus at ${address} cannot be reached: ${details}`,
+        "Check the address, that the server runs, and whether it wants TLS (https://).",
+      );
+    case RPC.deadlineExceeded:
+      return fault(
+        "unreachable",
+        `Milvus at ${address} did not answer within ${timeoutMs} ms`,
+        "The server may be overloaded; timeout_ms of the sink sets the limit.",
+      );
+    case RPC.unauthenticated:
+    case RPC.permissionDenied:
+      return fault("authentication", `Milvus at ${address} refused the login: ${details}`, LOGIN_HINT);
+    case RPC.resourceExhausted:
+      if (isTooLarge(details)) {
+        return fault(
+          "refused",
+          `A message for or from Milvus at ${address} is larger than allowed: ${details}`,
+          "Lower max_batch_bytes of the sink, or raise max_message_bytes together with the server's proxy.grpc.serverMaxRecvSize and serverMaxSendSize.",
+        );
+      }
+      return fault("throttled", `Milvus at ${address} asks to slow down: ${details}`);
+    case RPC.unimplemented:
+      return fault("unsupported", `Milvus at ${address} does not know this operation: ${details}`);
+    case RPC.cancelled:
+    case RPC.aborted:
+      return fault("unreachable", `The call to Milvus at ${address} was cut off: ${details}`);
+    case RPC.internal:
+      // A stream that broke under the call is INTERNAL too; so is a server that fails to write its own answer (2.3.5 does for AlterIndex).
+      if (CUT_OFF_WORDS.test(details)) {
+        return fault("unreachable", `The call to Milvus at ${address} was cut off: ${details}`);
+      }
+      return fault("refused", `Milvus at ${address} failed inside: ${details}`);
+    default:
+      // Proxies answer an interceptor's refusal as UNKNOWN with the words inside.
+      if (LOGIN_WORDS.test(details)) {
+        return fault("authentication", `Milvus at ${address} refused the login: ${details}`, LOGIN_HINT);
+      }
+      if (NOT_READY_WORDS.test(details)) {
+        return fault("unreachable", `Milvus at ${address} is not ready: ${details}`);
+      }
+      return fault("refused", `Milvus at ${address} answered with gRPC status ${code}: ${details}`);
+  }
+}
+
+const CUT_OFF_WORDS = /RST_STREAM|GOAWAY|stream (?:closed|terminated|ended)|connection|socket|session/i;
+const LOGIN_HINT = "Set token (user:password or an API key) of the sink; the user needs the rights to write there.";
+const LOGIN_WORDS = /auth check failure|unauthenticated|not authenticated|invalid token|missing authorization/i;
+const NOT_READY_WORDS =
+  /not ready|is not healthy|node (?:not|is not) (?:ready|serving)|proxy.*(?:abnormal|initializing)/i;
+
+/** Whether a gRPC refusal is about the size of a message. */
+export function isTooLarge(details: string): boolean {
+  return /larger than max|message.*too large|exceeds? max/i.test(details);
+}
+
+/** True for the error that {@link rpcFault} and {@link statusFault} make of a message beyond a size limit. */
+export function isTooLargeFault(error: unknown): boolean {
+  return error instanceof TidemarkError && error.cause instanceof ServerAnswer && isTooLarge(error.cause.message);
+}
+
+/**
+ * Status.code -> what it means; every other number is a refusal, also "resource insufficient" (12): a load that does not fit
+ * into the target's memory would otherwise be waited for without end.
+ * From Milvus' error table, 2.3 to 3.0.
+ */
+const CODES: ReadonlyMap<number, ErrorCode> = new Map<number, ErrorCode>([
+  [1, "unreachable"], // service not ready
+  [2, "unreachable"], // service unavailable
+  [3, "throttled"], // memory limit
+  [4, "throttled"], // request limit, "too many requests"
+  [7, "throttled"], // disk limit
+  [8, "throttled"], // rate limit
+  [9, "throttled"], // quota exceeded; 2.3: force deny ("deny to write")
+  [10, "unsupported"], // unimplemented
+  [11, "throttled"], // time tick long delay
+  [100, "not_found"], // collection
+  [103, "unreachable"], // collection not fully loaded
+  [106, "unreachable"], // collection on recovering
+  [200, "not_found"], // partition
+  [202, "unreachable"], // partition not fully loaded
+  [401, "unreachable"], // replica not available
+  [503, "unreachable"], // channel not available
+  [504, "throttled"], // channel checkpoint exceeds max lag
+  [700, "not_found"], // index
+  [800, "not_found"], // database
+  [901, "unreachable"], // node not found
+  [902, "unreachable"], // node offline
+  [903, "unreachable"], // node lacks
+  [904, "unreachable"], // node not match
+  [905, "unreachable"], // node not available
+  [1302, "unreachable"], // message queue internal error
+  [1303, "throttled"], // deny to write the message to mq
+  [1400, "authentication"],
+  [1401, "authentication"],
+  [1600, "not_found"], // alias
+  [1800, "authentication"],
+  [1807, "throttled"],
+  [3000, "unsupported"],
+  [10000, "unreachable"], // canceled
+  [10001, "unreachable"], // timeout
+]);
+
+/** Status.error_code, consulted where `code` is absent (2.2) or 65535 (an old error that 2.3 wrapped). */
+const LEGACY_CODES: ReadonlyMap<number, ErrorCode> = new Map<number, ErrorCode>([
+  [2, "unreachable"], // ConnectFailed
+  [3, "authentication"], // PermissionDenied
+  [4, "not_found"], // CollectionNotExists
+  [25, "not_found"], // IndexNotExist
+  [28, "not_found"], // CollectionNameNotFound
+  [45, "unreachable"], // NotShardLeader
+  [46, "unreachable"], // NoReplicaAvailable
+  [48, "throttled"], // ForceDeny
+  [49, "throttled"], // RateLimit
+  [50, "unreachable"], // NodeIDNotMatch
+  [53, "throttled"], // MemoryQuotaExhausted
+  [54, "throttled"], // DiskQuotaExhausted
+  [55, "throttled"], // TimeTickLongDelay
+  [56, "unreachable"], // NotReadyServe
+  [57, "unreachable"], // NotReadyCoordActivating
+  [100, "unreachable"], // DataCoordNA
+  [1000, "unreachable"], // DDRequestRace
+]);
+
+const UNEXPECTED_CODE = 65535;
+
+/** Whether a Status says that the call succeeded. An absent Status does. */
+export function isSuccess(status: Status | undefined): boolean {
+  return status === undefined || (status.code === 0 && status.errorCode === 0);
+}
+
+/**
+ * The error that a Status other than success stands for. `what` names the operation in the infinitive for the message:
+ * "insert 1000 rows into sales.items".
+ */
+export function statusFault(status: Status, what: string): TidemarkError {
+  const reason = (status.reason || status.detail || "no reason given").trim();
+  const cause = new ServerAnswer("status", status.code, status.errorCode, reason);
+  const kind = classify(status, reason);
+  const number = status.code === 0 ? `error_code ${status.errorCode}` : `code ${status.code}`;
+  switch (kind) {
+    case "throttled":
+      return new TidemarkError(kind, `The target asks to slow down (could not ${what}): ${reason} (${number})`, {
+        cause,
+        hint:
+          "It is tried again until the target accepts it; quotas are under quotaAndLimits of the target's milvus.yaml.",
+      });
+    case "unreachable":
+      return new TidemarkError(kind, `The target is not ready (could not ${what}): ${reason} (${number})`, { cause });
+    case "authentication":
+      return new TidemarkError(kind, `The target does not allow to ${what}: ${reason} (${number})`, {
+        cause,
+        hint: LOGIN_HINT,
+      });
+    default:
+      return new TidemarkError(kind, `The target refused to ${what}: ${reason} (${number})`, { cause });
+  }
+}
+
+function classify(status: Status, reason: string): ErrorCode {
+  // Missing databases have a number of their own only in newer releases, and another one in milvus-lite.
+  if (MISSING_DATABASE.test(reason)) return "not_found";
+  if (status.code !== 0 && status.code !== UNEXPECTED_CODE) {
+    const known = CODES.get(status.code);
+    // milvus-lite answers 1 for everything that has no number; only the real "not ready" is worth waiting for.
+    if (status.code <= 2 && !status.retriable && !NOT_READY_CODES.has(status.errorCode)) return "refused";
+    if (known !== undefined) return known;
+    return status.retriable && status.code !== 12 ? "unreachable" : "refused";
+  }
+  const known = LEGACY_CODES.get(status.errorCode);
+  if (known !== undefined) return known;
+  if (THROTTLE_WORDS.test(reason)) return "throttled";
+  return "refused";
+}
+
+const MISSING_DATABASE = /^database\b.*(?:not found|does not exist)/i;
+const NOT_READY_CODES: ReadonlySet<number> = new Set([2, 56, 57, 100]);
+
+/** 2.2 and 2.3 wrap some refusals of the rate limiter without a number. */
+const THROTTLE_WORDS = /rate limit exceeded|request is rejected by (?:grpc )?ratelimiter|deny to write|force ?deny/i;
+
+/** The server's own words and number, for a DDL outcome. */
+export function serverWords(error: unknown): string {
+  if (!(error instanceof TidemarkError)) return error instanceof Error ? error.message : String(error);
+  if (!(error.cause instanceof ServerAnswer)) return error.message;
+  const { origin, code, legacyCode, message } = error.cause;
+  if (origin === "rpc") return `${message} (gRPC status ${code})`;
+  return `${message} (${code === 0 ? `error_code ${legacyCode}` : `code ${code}`})`;
+}

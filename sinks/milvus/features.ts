@@ -1,0 +1,75 @@
+/**
+ * What a target knows, from its version. Most gaps show by themselves (UNIMPLEMENTED, a refusal in words); the ones here
+ * do not: older servers take the request and drop, or store unusable, the part that they do not know.
+ */
+import { DataType } from "../../pipeline/proto/gen/schema_pb.ts";
+
+export interface Features {
+  /** As the server gives it. */
+  readonly version: string;
+  readonly lite: boolean;
+  readonly nullable: boolean;
+  readonly functions: boolean;
+  readonly structArrays: boolean;
+  /** The server fills a missing column from the default. 2.3 ends with a panic of the whole process instead. */
+  readonly fillsDefaults: boolean;
+  /** AlterCollection honours `delete_keys`. */
+  readonly deletesProperties: boolean;
+  /** AlterCollection changes consistency level and description. */
+  readonly altersDefinition: boolean;
+  readonly altersFields: boolean;
+  readonly addsFields: boolean;
+  readonly altersIndexes: boolean;
+  /** Indexes of scalar fields can be dropped while the collection is loaded. */
+  readonly dropsScalarIndexLoaded: boolean;
+  /** LoadCollection with another replica number changes a loaded collection. */
+  readonly changesReplicasLoaded: boolean;
+  /** An index keeps the name it was given; milvus-lite names it after the field. */
+  readonly namesIndexes: boolean;
+  /** Consistency level, shard count and description come back from DescribeCollection as they were given. */
+  readonly describesDefinition: boolean;
+  knowsType(type: DataType): boolean;
+}
+
+/** First release (major * 100 + minor) that can store a type. */
+const TYPE_SINCE: ReadonlyMap<DataType, number> = new Map([
+  [DataType.JSON, 202],
+  [DataType.Array, 203],
+  [DataType.Float16Vector, 204],
+  [DataType.BFloat16Vector, 204],
+  [DataType.SparseFloatVector, 204],
+  [DataType.Int8Vector, 206],
+  [DataType.Geometry, 206],
+  [DataType.Timestamptz, 206],
+  [DataType.ArrayOfVector, 206],
+  [DataType.ArrayOfStruct, 206],
+  [DataType.Struct, 206],
+  [DataType.Text, 206],
+  [DataType.Mol, 300],
+]);
+
+/** `version` as GetVersion gives it: `v2.3.5-lite` (the wheel's server), `2.6.6`, `milvus_lite-3.2.2`, `master-2026…`. */
+export function featuresOf(version: string): Features {
+  const lite = version.startsWith("milvus_lite");
+  const match = /(\d+)\.(\d+)/.exec(version);
+  // A build without a number is a development build, thus newer than everything here.
+  const release = lite || match === null ? Infinity : Number(match[1]) * 100 + Number(match[2]);
+  return {
+    version,
+    lite,
+    nullable: release >= 205,
+    functions: release >= 205,
+    structArrays: release >= 206,
+    fillsDefaults: release >= 205,
+    deletesProperties: release >= 205,
+    altersDefinition: !lite && release >= 206,
+    altersFields: !lite && release >= 205,
+    addsFields: !lite && release >= 206,
+    altersIndexes: !lite && release >= 204,
+    dropsScalarIndexLoaded: !lite && release >= 205,
+    changesReplicasLoaded: !lite && release >= 205,
+    namesIndexes: !lite,
+    describesDefinition: !lite,
+    knowsType: (type) => release >= (TYPE_SINCE.get(type) ?? 0),
+  };
+}
