@@ -11,6 +11,7 @@ export type { MilvusSettings } from "./components/milvus.ts";
 export { stackEnv } from "./env.ts";
 export { install } from "./install.ts";
 export { type ComponentName, type Profile } from "./profile.ts";
+export { PyMilvus, PyMilvusError, type PyMilvusOptions, runPython } from "./pymilvus.ts";
 export { endOrphans, endStack, listStacks } from "./run_folder.ts";
 export { EAGER_COMPACTION, FREQUENT_SYNC } from "./settings.ts";
 export { type Stack, type StackOptions, startStack } from "./start.ts";

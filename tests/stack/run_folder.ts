@@ -25,9 +25,10 @@ export async function readRecord(dir: string): Promise<StackRecord | undefined> 
   }
 }
 
-export async function writeRecord(dir: string, record: StackRecord): Promise<void> {
-  await Deno.writeTextFile(`${dir}/stack.json.new`, JSON.stringify(record, null, 1));
-  await Deno.rename(`${dir}/stack.json.new`, `${dir}/stack.json`);
+/** Replaces the record at once. Synchronous, so that components that start beside each other cannot interleave. */
+export function writeRecord(dir: string, record: StackRecord): void {
+  Deno.writeTextFileSync(`${dir}/stack.json.new`, JSON.stringify(record, null, 1));
+  Deno.renameSync(`${dir}/stack.json.new`, `${dir}/stack.json`);
 }
 
 /** The recorded process of a component (or of the guard), running or not. */

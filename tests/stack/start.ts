@@ -66,16 +66,15 @@ export async function startStack(profile: Profile, options: StackOptions = {}): 
   const software = await install(profile, { log, signal: options.signal });
   await endStack(dir);
   await Deno.mkdir(`${dir}/logs`, { recursive: true });
-  const ports = await reservePorts(dir, name, profile, options);
+  const { ports, record } = await reservePorts(dir, name, profile, options);
   try {
-    const context: Context = { dir, ports, software, options, log, started: performance.now() };
-    const components = await startAll(profile, context);
+    const context: Context = { dir, ports, software, options, record, log, started: performance.now() };
+    await startAll(profile, context);
     const env = stackEnvironment(profile, name, context);
     await Deno.writeTextFile(`${dir}/env`, Object.entries(env).map(([key, value]) => `${key}=${value}\n`).join(""));
-    const record = (await readRecord(dir))!;
     const down: Stack["down"] = (options) => endStack(dir, options);
     return {
-      ...stackControl(dir, { ...record, components }, env),
+      ...stackControl(dir, record, env),
       down,
       [Symbol.asyncDispose]: () => down(),
     };
@@ -90,41 +89,47 @@ interface Context {
   ports: Ports;
   software: Software;
   options: StackOptions;
+  /** Grows by each component that is launched. */
+  record: StackRecord;
   log: (line: string) => void;
   /** `performance.now()` at the first launch. */
   started: number;
 }
 
 /** Chooses ports and writes the record that tells other stacks about them, and starts the guard. */
-async function reservePorts(dir: string, name: string, profile: Profile, options: StackOptions): Promise<Ports> {
+async function reservePorts(
+  dir: string,
+  name: string,
+  profile: Profile,
+  options: StackOptions,
+): Promise<{ ports: Ports; record: StackRecord }> {
   using lock = await Deno.open(`${runRoot()}/ports.lock`, { create: true, write: true });
   await lock.lock(true);
   const taken = new Set((await listStacks()).map(({ record }) => record.basePort));
   const ports = choosePorts(taken, options.basePort);
   const record: StackRecord = { name, profile, basePort: ports.base, components: [] };
   if (!options.keep) record.owner = ownProcess();
-  await writeRecord(dir, record);
+  writeRecord(dir, record);
   if (record.owner !== undefined) {
     const args = [`${import.meta.dirname}/guard.sh`, String(record.owner.pid), record.owner.ticks, dir];
     await writePid(dir, GUARD, await launch({ command: "sh", args, env: {}, cwd: "/", log: "/dev/null" }));
   }
-  return ports;
+  return { ports, record };
 }
 
 /** Each component starts as soon as what it needs answers. */
-async function startAll(profile: Profile, context: Context): Promise<Component[]> {
+async function startAll(profile: Profile, context: Context): Promise<void> {
   const failed = new AbortController();
-  const { dir, log, options } = context;
+  const { dir, log, options, record } = context;
   const signal = options.signal === undefined ? failed.signal : AbortSignal.any([failed.signal, options.signal]);
-  const components: Component[] = [];
   const running = new Map<ComponentName, Promise<void>>();
   const start = async (name: ComponentName): Promise<void> => {
     await Promise.all((NEEDS[profile][name] ?? []).map((needed) => running.get(needed)));
     signal.throwIfAborted();
     await Deno.mkdir(`${dir}/${name}`, { recursive: true });
     const component = await describe(name, profile, context);
-    components.push(component);
-    await writeRecord(dir, { ...(await readRecord(dir))!, components });
+    record.components.push(component);
+    writeRecord(dir, record);
     await startComponent(dir, component, signal);
     log(`${name} is ready (${((performance.now() - context.started) / 1000).toFixed(1)} s)`);
   };
@@ -135,7 +140,6 @@ async function startAll(profile: Profile, context: Context): Promise<Component[]
   }
   const outcomes = await Promise.allSettled(running.values());
   if (outcomes.some((outcome) => outcome.status === "rejected")) throw failed.signal.reason;
-  return components;
 }
 
 const NEEDS: Record<Profile, Partial<Record<ComponentName, readonly ComponentName[]>>> = {
