@@ -1,0 +1,129 @@
+/**
+ * msg.DeleteRequest (401). Keys are in `primary_keys`, or in `int64_primary_keys` of old writers; a delete by predicate
+ * (3.0) has neither but a serialised plan.
+ */
+import type { Keys } from "../../../pipeline/model/mod.ts";
+import { packedInt64, packedSame, WireError, WireReader } from "../wire.ts";
+
+export interface DeleteBody {
+  readonly vchannel: string;
+  readonly collectionId: bigint;
+  /** -1 = all partitions. */
+  readonly partitionId: bigint;
+  readonly partitionName: string;
+  readonly keys: Keys;
+  /** The one timestamp of all keys; 0 where there is none. */
+  readonly ts: bigint;
+  /** One per key, only where they differ. */
+  readonly timestamps: BigUint64Array | undefined;
+  readonly defect: string | undefined;
+}
+
+const ALL_PARTITIONS = -1n;
+
+/** `reader` stands behind the base or at the start. Throws WireError. */
+export function readDelete(reader: WireReader): DeleteBody {
+  let vchannel = "";
+  let collectionId = 0n;
+  let partitionId = 0n;
+  let partitionName = "";
+  let legacy: bigint[] | BigInt64Array = [];
+  let keys: Keys | undefined;
+  let packedStamps: Uint8Array[] = [];
+  let plan = false;
+  for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
+    switch (tag) {
+      case 2 << 3 | 2:
+        vchannel = reader.text();
+        break;
+      case 5 << 3 | 2:
+        partitionName = reader.text();
+        break;
+      case 7 << 3:
+        collectionId = reader.int64();
+        break;
+      case 8 << 3:
+        partitionId = reader.int64();
+        break;
+      case 9 << 3 | 2:
+        legacy = [...legacy, ...packedInt64(reader.view())];
+        break;
+      case 9 << 3:
+        legacy = [...legacy, reader.int64()];
+        break;
+      case 10 << 3 | 2:
+        packedStamps.push(reader.view());
+        break;
+      case 10 << 3: {
+        const start = reader.position;
+        reader.skip(tag);
+        packedStamps.push(reader.bytes.subarray(start, reader.position));
+        break;
+      }
+      case 12 << 3 | 2:
+        keys = readIds(reader.message());
+        break;
+      case 14 << 3 | 2:
+        plan = reader.view().length > 0;
+        break;
+      default:
+        reader.skip(tag);
+    }
+  }
+  if (partitionId === 0n && partitionName === "") partitionId = ALL_PARTITIONS;
+  keys ??= { kind: "int64", values: legacy };
+  const stamps = packedStamps.length === 1 ? packedStamps[0]! : joined(packedStamps);
+  packedStamps = [];
+  const { count, value: ts, same } = packedSame(stamps);
+  const length = keys.values.length;
+  const timestamps = same ? undefined : new BigUint64Array(packedInt64(stamps).buffer as ArrayBuffer);
+  const defect = plan
+    ? "deletes by a predicate, whose plan only Milvus can evaluate"
+    : timestamps !== undefined && count !== length
+    ? `has ${length} keys but ${count} timestamps`
+    : undefined;
+  return { vchannel, collectionId, partitionId, partitionName, keys, ts, timestamps, defect };
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
+/** schema.IDs: int_id = 1 (LongArray), str_id = 2 (StringArray); the arrays have `data` = 1. */
+function readIds(ids: WireReader): Keys | undefined {
+  let keys: Keys | undefined;
+  for (let tag = ids.tag(); tag !== 0; tag = ids.tag()) {
+    if (tag === (1 << 3 | 2)) keys = { kind: "int64", values: readLongs(ids.message()) };
+    else if (tag === (2 << 3 | 2)) keys = { kind: "varchar", values: readTexts(ids.message()) };
+    else if (tag >>> 3 === 3) throw new WireError("Primary keys are UUIDs, which are not supported");
+    else ids.skip(tag);
+  }
+  return keys;
+}
+
+function readLongs(array: WireReader): bigint[] | BigInt64Array {
+  let values: bigint[] | BigInt64Array = [];
+  for (let tag = array.tag(); tag !== 0; tag = array.tag()) {
+    if (tag === (1 << 3 | 2)) {
+      const more = packedInt64(array.view());
+      values = values.length === 0 ? more : [...values, ...more];
+    } else if (tag === 1 << 3) values = [...values, array.int64()];
+    else array.skip(tag);
+  }
+  return values;
+}
+
+function readTexts(array: WireReader): string[] {
+  const values: string[] = [];
+  for (let tag = array.tag(); tag !== 0; tag = array.tag()) {
+    if (tag === (1 << 3 | 2)) values.push(array.text());
+    else array.skip(tag);
+  }
+  return values;
+}

@@ -1,0 +1,301 @@
+/**
+ * The log source on Kafka. Only metadata, listOffsets and fetch of the client are used: no consumer group, no stream, no
+ * committed offsets. What a tailer must never do, skip silently, is checked here: bounds before the first fetch, the
+ * topic's identity at every fetch, and both again where the broker says that an offset is out of range.
+ */
+import { Admin, Consumer } from "@platformatic/kafka";
+import type { ConsumerOptions, RecordsBatch } from "@platformatic/kafka";
+import { TidemarkError } from "../../pipeline/errors.ts";
+import type { CheckLine, LogBounds, LogFetch, LogRecord, LogSource } from "../../pipeline/model/mod.ts";
+import { kafkaError } from "./kafka_errors.ts";
+import type { KafkaLogConfig } from "./spec.ts";
+import { type Page, type TopicPort, TopicTail, type TopicTailOptions } from "./topic_tail.ts";
+
+export interface KafkaLogOptions extends TopicTailOptions {
+  /** Offsets that the log does not hold between two records: legal in Kafka, unexpected on Milvus' topics. */
+  readonly onHole?: (topic: string, from: bigint, to: bigint) => void;
+}
+
+type ClientOptions = ConsumerOptions<Buffer, Buffer, Buffer, Buffer>;
+
+/** Milvus writes and reads partition 0 only, whatever the topic has. */
+const PARTITION = 0;
+const EARLIEST = -2n;
+const LATEST = -1n;
+/** Bit of a batch's attributes: transaction markers, no records of anybody. */
+const CONTROL_BATCH = 32;
+const NO_HEADERS: LogRecord["headers"] = [];
+const NO_BYTES = new Uint8Array(0);
+/** `check` names at most this many topics. */
+const TOPICS_NAMED = 64;
+const PCHANNEL = /-dml_\d+$/;
+
+/** Reads the certificate files. Throws `config` where one cannot be read; connects to nothing. */
+export async function openKafkaLog(config: KafkaLogConfig, options: KafkaLogOptions = {}): Promise<LogSource> {
+  return new KafkaLog(config, await clientOptions(config), options);
+}
+
+async function clientOptions(config: KafkaLogConfig): Promise<ClientOptions> {
+  const options: ClientOptions = {
+    clientId: config.client_id,
+    // Asked for by the client, never sent by metadata, listOffsets and fetch.
+    groupId: config.client_id,
+    bootstrapBrokers: config.brokers,
+    // Back-off is this file's own.
+    retries: 0,
+    requestTimeout: config.request_timeout_ms,
+    autocreateTopics: false,
+    isolationLevel: 0,
+  };
+  if (config.sasl !== undefined) {
+    const { mechanism, username, password, password_file: file } = config.sasl;
+    options.sasl = {
+      mechanism,
+      username,
+      password: file === undefined ? password! : async () => (await readText(file, "sasl.password_file")).trimEnd(),
+    };
+  }
+  if (config.tls?.enabled) {
+    const { ca_file: ca, cert_file: cert, key_file: key, server_name: name, insecure_skip_verify: skip } = config.tls;
+    options.tls = {
+      rejectUnauthorized: !skip,
+      ...(ca === undefined ? {} : { ca: await readText(ca, "tls.ca_file") }),
+      ...(cert === undefined ? {} : { cert: await readText(cert, "tls.cert_file") }),
+      ...(key === undefined ? {} : { key: await readText(key, "tls.key_file") }),
+      ...(name === undefined ? {} : { servername: name }),
+    };
+  }
+  return options;
+}
+
+async function readText(path: string, key: string): Promise<string> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch (cause) {
+    throw new TidemarkError("config", `sources.log.${key} names ${path}, which cannot be read`, {
+      hint: "Give the path of a file that this process may read.",
+      cause,
+    });
+  }
+}
+
+class KafkaLog implements LogSource {
+  readonly #config: KafkaLogConfig;
+  readonly #client: ClientOptions;
+  readonly #options: KafkaLogOptions;
+  readonly #what: string;
+  readonly #tails = new Set<TopicTail>();
+  #asking: Consumer | undefined;
+  #admin: Admin | undefined;
+
+  constructor(
+    config: KafkaLogConfig,
+    client: ClientOptions,
+    options: KafkaLogOptions,
+  ) {
+    this.#config = config;
+    this.#client = client;
+    this.#options = options;
+    this.#what = `Kafka at ${config.brokers.join(", ")}`;
+  }
+
+  async topics(signal: AbortSignal): Promise<string[]> {
+    this.#admin ??= new Admin({
+      clientId: this.#config.client_id,
+      bootstrapBrokers: this.#config.brokers,
+      retries: 0,
+      requestTimeout: this.#config.request_timeout_ms,
+      ...(this.#client.sasl === undefined ? {} : { sasl: this.#client.sasl }),
+      ...(this.#client.tls === undefined ? {} : { tls: this.#client.tls }),
+    });
+    const admin = this.#admin;
+    const topics = await this.#ask(() => admin.listTopics({ includeInternals: false }), signal);
+    return topics.sort();
+  }
+
+  bounds(topic: string, signal: AbortSignal): Promise<LogBounds> {
+    this.#asking ??= new Consumer(this.#client);
+    const consumer = this.#asking;
+    return this.#ask(() => topicBounds(consumer, topic), signal);
+  }
+
+  async *tail(
+    topic: string,
+    offset: bigint,
+    topicId: string | undefined,
+    signal: AbortSignal,
+  ): AsyncIterable<LogFetch> {
+    signal.throwIfAborted();
+    const port = new KafkaTopic(this.#client, this.#config, this.#options, this.#what, topic);
+    const tail = new TopicTail(port, topicId, this.#options, signal);
+    this.#tails.add(tail);
+    try {
+      yield* tail.pages(offset);
+    } finally {
+      this.#tails.delete(tail);
+      await tail.close();
+    }
+  }
+
+  async check(signal: AbortSignal): Promise<CheckLine[]> {
+    const what = `kafka ${this.#config.brokers.join(", ")}`;
+    const lines: CheckLine[] = [];
+    let topics: string[];
+    try {
+      topics = await this.topics(signal);
+    } catch (thrown) {
+      if (!(thrown instanceof TidemarkError)) throw thrown;
+      return [{ what, ok: "fail", detail: sentence(thrown), code: thrown.code }];
+    }
+    const login = this.#config.sasl === undefined ? "no login" : `logged in as ${this.#config.sasl.username}`;
+    lines.push({ what, ok: "ok", detail: `reached, ${login}, ${topics.length} topics` });
+    const pchannels = topics.filter((topic) => PCHANNEL.test(topic));
+    if (pchannels.length === 0) {
+      lines.push({
+        what: "kafka topics",
+        ok: "warn",
+        detail: "no topic is named like a channel of Milvus (…-dml_0). Right where nothing was created yet, or where " +
+          "common.preCreatedTopic is used; otherwise sources.log.brokers is another cluster.",
+      });
+    }
+    for (const topic of pchannels.slice(0, TOPICS_NAMED)) {
+      try {
+        const { earliest, latest } = await this.bounds(topic, signal);
+        lines.push({ what: `kafka ${topic}`, ok: "ok", detail: `offsets ${earliest} to ${latest}` });
+      } catch (thrown) {
+        if (!(thrown instanceof TidemarkError)) throw thrown;
+        lines.push({ what: `kafka ${topic}`, ok: "fail", detail: sentence(thrown), code: thrown.code });
+      }
+    }
+    return lines;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#tails].map((tail) => tail.close()));
+    await Promise.all([this.#asking?.close(), this.#admin?.close()]);
+    this.#asking = undefined;
+    this.#admin = undefined;
+  }
+
+  /** One question, not repeated; an abort ends the wait at once, the answer is then dropped. */
+  async #ask<T>(question: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    signal.throwIfAborted();
+    const { promise, reject } = Promise.withResolvers<never>();
+    const onAbort = () => reject(signal.reason);
+    signal.addEventListener("abort", onAbort, { once: true });
+    const answer = question();
+    answer.catch(() => {});
+    try {
+      return await Promise.race([answer, promise]);
+    } catch (thrown) {
+      signal.throwIfAborted();
+      throw kafkaError(thrown, this.#what);
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+}
+
+function sentence(error: TidemarkError): string {
+  return error.hint === undefined ? error.message : `${error.message}. ${error.hint}`;
+}
+
+async function topicBounds(consumer: Consumer, topic: string): Promise<LogBounds> {
+  const metadata = await consumer.metadata({ topics: [topic], forceUpdate: true });
+  const ask = async (timestamp: bigint) => {
+    const offsets = await consumer.listOffsets({ topics: [topic], partitions: { [topic]: [PARTITION] }, timestamp });
+    const offset = offsets.get(topic)?.[PARTITION];
+    if (offset === undefined) throw new Error(`No offset for topic ${topic}`);
+    return offset;
+  };
+  const earliest = await ask(EARLIEST);
+  const latest = await ask(LATEST);
+  return { earliest, latest, topicId: metadata.topics.get(topic)?.id ?? "" };
+}
+
+/** One topic over its own consumer: the client keeps fetch sessions per broker, so two loops must not share one. */
+class KafkaTopic implements TopicPort {
+  readonly topic: string;
+  readonly what: string;
+  readonly #consumer: Consumer;
+  readonly #config: KafkaLogConfig;
+  readonly #onHole: KafkaLogOptions["onHole"];
+
+  constructor(client: ClientOptions, config: KafkaLogConfig, options: KafkaLogOptions, what: string, topic: string) {
+    this.topic = topic;
+    this.what = what;
+    this.#consumer = new Consumer(client);
+    // The client resolves metadata only of topics that are tracked.
+    this.#consumer.topics.trackAll(topic);
+    this.#config = config;
+    this.#onHole = options.onHole;
+  }
+
+  bounds(): Promise<LogBounds> {
+    return topicBounds(this.#consumer, this.topic);
+  }
+
+  async fetch(offset: bigint, identify: (topicId: string) => void): Promise<Page> {
+    const metadata = await this.#consumer.metadata({ topics: [this.topic] });
+    const topic = metadata.topics.get(this.topic);
+    const partition = topic?.partitions[PARTITION];
+    if (topic === undefined || partition === undefined) throw new Error(`Unknown topic ${this.topic}`);
+    identify(topic.id);
+    const response = await this.#consumer.fetch({
+      node: partition.leader,
+      maxWaitTime: this.#config.max_wait_ms,
+      minBytes: 1,
+      maxBytes: this.#config.fetch_max_bytes,
+      isolationLevel: 0,
+      topics: [{
+        topicId: topic.id,
+        partitions: [{
+          partition: PARTITION,
+          fetchOffset: offset,
+          partitionMaxBytes: this.#config.partition_max_bytes,
+          currentLeaderEpoch: -1,
+          lastFetchedEpoch: -1,
+        }],
+      }],
+    });
+    const answer = response.responses[0]?.partitions[0];
+    // A session answers without the partition where nothing changed: the asked offset is still the end.
+    if (answer === undefined) return { records: [], highWatermark: offset, next: offset };
+    return this.#page(answer.records ?? [], offset, answer.highWatermark);
+  }
+
+  close(): Promise<void> {
+    return this.#consumer.close();
+  }
+
+  #page(batches: readonly RecordsBatch[], offset: bigint, highWatermark: bigint): Page {
+    const records: LogRecord[] = [];
+    let next = offset;
+    for (const batch of batches) {
+      const { firstOffset } = batch;
+      const end = firstOffset + BigInt(batch.lastOffsetDelta) + 1n;
+      // Whole batches are returned: what lies below the asked offset was seen before.
+      if (end <= next) continue;
+      if (firstOffset > next) this.#onHole?.(this.topic, next, firstOffset);
+      if ((batch.attributes & CONTROL_BATCH) === 0) {
+        for (const record of batch.records) {
+          const at = firstOffset + BigInt(record.offsetDelta);
+          if (at < offset) continue;
+          records.push({
+            topic: this.topic,
+            offset: at,
+            timestampMs: batch.firstTimestamp + record.timestampDelta,
+            headers: record.headers.length === 0 ? NO_HEADERS : record.headers.map(header),
+            value: record.value,
+          });
+        }
+      }
+      next = end;
+    }
+    return { records, highWatermark, next };
+  }
+}
+
+function header([name, value]: [Buffer | null, Buffer | null]): readonly [string, Uint8Array] {
+  return [name === null ? "" : name.toString("utf8"), value ?? NO_BYTES];
+}

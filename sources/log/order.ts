@@ -1,0 +1,167 @@
+/**
+ * The order of a pchannel. Between two time ticks records are in any order, because several proxies write at once; a tick T
+ * promises that everything with ts <= T is in the log before it. So events are buffered, and each tick releases those with
+ * ts <= T sorted by (ts, delete before insert, offset): an upsert's insert is written before its delete, at one ts.
+ *
+ * The place to start again is the oldest event still buffered, or the tick's own record. The tick is read again on purpose:
+ * what comes before it with ts <= tick was released, what comes after it with such a ts is late and was not.
+ */
+import type { HybridTs, LogEvent, LogRecord, ResumePoint, TickGroup } from "../../pipeline/model/mod.ts";
+import type { Decoded } from "./decoded.ts";
+import { Duplicates } from "./duplicates.ts";
+
+/** What was unusual; each counts events or ticks. */
+export interface OrderCounts {
+  /** Released before: at or below the tick of the resume point. */
+  suppressed: number;
+  /** Written twice by a producer. */
+  duplicates: number;
+  /** Came after a tick that promised that nothing of the kind would come; released with the next one. */
+  late: number;
+  /** Ticks below an earlier tick. */
+  staleTicks: number;
+}
+
+export interface TickOrdererOptions {
+  /** Keep the raw records and hand them out with the groups. */
+  readonly records?: boolean;
+}
+
+const NO_RECORDS: readonly LogRecord[] = [];
+
+export class TickOrderer {
+  readonly counts: OrderCounts = { suppressed: 0, duplicates: 0, late: 0, staleTicks: 0 };
+  readonly pchannel: string;
+  readonly #from: ResumePoint;
+  readonly #keepRecords: boolean;
+  readonly #duplicates = new Duplicates();
+  #tick: HybridTs;
+  /** True behind the first tick at or above the resume point's. */
+  #caughtUp = false;
+  /** Events in the order of the log. */
+  #open: LogEvent[] = [];
+  #records: LogRecord[] = [];
+  #heldBytes = 0;
+
+  constructor(pchannel: string, from: ResumePoint, options: TickOrdererOptions = {}) {
+    this.pchannel = pchannel;
+    this.#from = from;
+    this.#tick = from.tick;
+    this.#keepRecords = options.records ?? false;
+  }
+
+  /** Bytes of the values that are kept and not in any group yet. */
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
+  /** Events that wait for a tick. */
+  get buffered(): number {
+    return this.#open.length;
+  }
+
+  /** The last tick seen, at first the resume point's. */
+  get tick(): HybridTs {
+    return this.#tick;
+  }
+
+  /**
+   * Takes the next record of the log with what it says; `undefined` for one that nobody wants. Returns the group where it
+   * is a tick. Whether the record's value is kept shows in {@link heldBytes}.
+   */
+  push(record: LogRecord, decoded: Decoded | undefined): TickGroup | undefined {
+    if (this.#keepRecords) {
+      this.#records.push(record);
+      this.#heldBytes += record.value?.length ?? 0;
+    }
+    if (decoded === undefined) return undefined;
+    switch (decoded.kind) {
+      case "skip":
+        return undefined;
+      case "tick":
+        return this.#release(record, decoded.ts);
+      case "events":
+        for (const event of decoded.events) this.#add(event);
+        return undefined;
+      default:
+        this.#add(decoded);
+        return undefined;
+    }
+  }
+
+  #add(event: LogEvent): void {
+    // A record whose time nobody knows counts as the next thing that happened, so that no resume point passes it.
+    if (event.kind === "block" && event.ts === 0n) event = { ...event, ts: this.#tick + 1n };
+    if (!this.#caughtUp && event.ts <= this.#from.tick) {
+      this.counts.suppressed++;
+      return;
+    }
+    if ((event.kind === "insert" || event.kind === "delete") && this.#duplicates.seen(event)) {
+      this.counts.duplicates++;
+      return;
+    }
+    if (event.ts <= this.#tick) this.counts.late++;
+    this.#open.push(event);
+    if (!this.#keepRecords) this.#heldBytes += event.bytes;
+  }
+
+  #release(record: LogRecord, tick: HybridTs): TickGroup | undefined {
+    if (tick < this.#tick) {
+      if (this.#caughtUp) this.counts.staleTicks++;
+      return undefined;
+    }
+    this.#tick = tick;
+    this.#caughtUp = true;
+    const open = this.#open;
+    let events = open;
+    let kept: LogEvent[] = [];
+    if (open.some((event) => event.ts > tick)) {
+      events = open.filter((event) => event.ts <= tick);
+      kept = open.filter((event) => event.ts > tick);
+    }
+    this.#open = kept;
+    const keptBytes = kept.reduce((sum, event) => sum + event.bytes, 0);
+    const bytes = this.#heldBytes - keptBytes;
+    this.#heldBytes = keptBytes;
+    const records = this.#keepRecords ? this.#records : NO_RECORDS;
+    if (this.#keepRecords) this.#records = [];
+    return {
+      pchannel: this.pchannel,
+      tick,
+      events: sorted(events),
+      records,
+      resume: { offset: kept[0]?.offset ?? record.offset, tick },
+      bytes,
+    };
+  }
+}
+
+/** Sorts in place, unless it is in order already, as most of it is. */
+function sorted(events: LogEvent[]): LogEvent[] {
+  for (let i = 1; i < events.length; i++) {
+    if (before(events[i - 1]!, events[i]!) > 0) return events.sort(before);
+  }
+  return events;
+}
+
+/** The order in which events are applied. */
+export function before(a: LogEvent, b: LogEvent): number {
+  if (a.ts !== b.ts) return a.ts < b.ts ? -1 : 1;
+  const rank = rankOf(a) - rankOf(b);
+  if (rank !== 0) return rank;
+  return a.offset < b.offset ? -1 : a.offset > b.offset ? 1 : 0;
+}
+
+/** At one timestamp: what makes comes first, what destroys last, and what blocks before the rows it may concern. */
+function rankOf(event: LogEvent): number {
+  switch (event.kind) {
+    case "block":
+      return 1;
+    case "delete":
+      return 2;
+    case "insert":
+      return 3;
+    case "ddl":
+      return event.operation === "create_collection" || event.operation === "create_partition" ? 0 : 4;
+  }
+}

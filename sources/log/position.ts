@@ -1,0 +1,35 @@
+/** The errors of a position that the log does not hold any more. One wording for every log source. */
+import { TidemarkError } from "../../pipeline/errors.ts";
+import type { LogBounds } from "../../pipeline/model/mod.ts";
+
+const AFRESH = "Set on_position_lost: resnapshot to copy afresh, or delete the run's state.";
+
+/** `wanted` lies outside of what the topic holds. */
+export function lostByBounds(topic: string, wanted: bigint, bounds: LogBounds): TidemarkError {
+  const why = wanted < bounds.earliest
+    ? "the records in between were removed by the topic's retention"
+    : "the log was truncated or replaced";
+  return new TidemarkError(
+    "position_lost",
+    `Topic ${topic} holds offsets ${bounds.earliest} to ${bounds.latest}, but offset ${wanted} is wanted: ${why}`,
+    {
+      hint: `${AFRESH} To keep it from happening again, give the topic a longer retention.ms than any pause of a run.`,
+    },
+  );
+}
+
+/** The topic was deleted and created again. */
+export function lostByIdentity(topic: string, wanted: bigint, expected: string, found: string): TidemarkError {
+  return new TidemarkError(
+    "position_lost",
+    `Topic ${topic} was deleted and created again (its id was ${expected} and is ${found}), so offset ${wanted} means nothing there`,
+    { hint: `${AFRESH} The source's log was replaced: its content may be another one altogether.` },
+  );
+}
+
+/** The topic is gone. */
+export function lostByRemoval(topic: string): TidemarkError {
+  return new TidemarkError("position_lost", `Topic ${topic} does not exist any more`, {
+    hint: `${AFRESH} Check that sources.log.brokers still names the source's Kafka.`,
+  });
+}
