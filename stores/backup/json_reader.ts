@@ -28,7 +28,9 @@ export function readJsonObject(text: string, what: string): JsonObject {
   try {
     json = parseJson(text, { bigint: "all" });
   } catch (cause) {
-    throw new TidemarkError("damaged", `${what} is not JSON: ${cause instanceof Error ? cause.message : cause}`, { cause });
+    throw new TidemarkError("damaged", `${what} is not JSON: ${cause instanceof Error ? cause.message : cause}`, {
+      cause,
+    });
   }
   if (!isObject(json)) throw new TidemarkError("damaged", `${what} holds no JSON object`);
   return wrap(json, what);
@@ -72,7 +74,9 @@ function wrap(raw: Raw, what: string): JsonObject {
       return typeof value === "boolean" ? value : fail(key, "true or false");
     },
     list: (key) =>
-      array(key).map((item, index) => isObject(item) ? wrap(item, `${what}: ${key}[${index}]`) : fail(key, "a list of objects")),
+      array(key).map((item, index) =>
+        isObject(item) ? wrap(item, `${what}: ${key}[${index}]`) : fail(key, "a list of objects")
+      ),
     texts: (key) => array(key).map((item) => typeof item === "string" ? item : fail(key, "a list of texts")),
     ints: (key) => array(key).map((item) => typeof item === "bigint" ? item : fail(key, "a list of integers")),
     object(key) {
@@ -85,7 +89,9 @@ function wrap(raw: Raw, what: string): JsonObject {
       if (value === null) return {};
       if (!isObject(value)) return fail(key, "an object");
       return Object.fromEntries(
-        Object.entries(value).map(([name, item]) => [name, typeof item === "string" ? item : fail(key, "a map of texts")]),
+        Object.entries(value).map((
+          [name, item],
+        ) => [name, typeof item === "string" ? item : fail(key, "a map of texts")]),
       );
     },
     pairs: (key) => Object.fromEntries(reader.list(key).map((pair) => [pair.text("key"), pair.text("value")])),

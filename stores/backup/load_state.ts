@@ -13,7 +13,10 @@ export function partitionLoadStateText(collection: Collection, partitionId: bigi
 }
 
 /** `partitions`: id and state text of each. */
-export function parseLoadState(text: string, partitions: readonly (readonly [id: bigint, state: string])[]): LoadState | undefined {
+export function parseLoadState(
+  text: string,
+  partitions: readonly (readonly [id: bigint, state: string])[],
+): LoadState | undefined {
   const isLoaded = (state: string) => state === "Loaded" || state === "Loading";
   if (!isLoaded(text)) return undefined;
   const named = partitions.filter(([, state]) => state !== "");

@@ -22,7 +22,10 @@ export function decodeFullMeta(text: string, folder: string): DecodedMeta {
 }
 
 /** The four level files, joined by (collection, partition). */
-export function decodeLevelMeta(texts: Readonly<Record<Exclude<MetaFile, "full_meta">, string>>, folder: string): DecodedMeta {
+export function decodeLevelMeta(
+  texts: Readonly<Record<Exclude<MetaFile, "full_meta">, string>>,
+  folder: string,
+): DecodedMeta {
   const read = (file: Exclude<MetaFile, "full_meta">) => readJsonObject(texts[file], `${folder}/meta/${file}.json`);
   const key = (object: JsonObject) => `${object.int("collection_id")}/${object.int("partition_id")}`;
   const segments = Map.groupBy(read("segment_meta").list("infos"), key);

@@ -13,7 +13,13 @@ import {
   type FunctionSchema,
   ValueFieldSchema,
 } from "../../pipeline/proto/gen/schema_pb.ts";
-import { type BackedCollection, type BackedFieldFiles, type BackedSegment, type BackupMeta, segmentBytes } from "./meta.ts";
+import {
+  type BackedCollection,
+  type BackedFieldFiles,
+  type BackedSegment,
+  type BackupMeta,
+  segmentBytes,
+} from "./meta.ts";
 import type { MetaFile } from "./layout.ts";
 
 type Encoded = Record<string, unknown>;
@@ -52,7 +58,9 @@ export function encodeMeta(meta: BackupMeta): Record<MetaFile, string> {
       })),
     }),
     partition_meta: formatJson({ infos: partitions.map(withoutSegments) }),
-    segment_meta: formatJson({ infos: partitions.flatMap((partition) => (partition.segment_backups ?? []) as Encoded[]) }),
+    segment_meta: formatJson({
+      infos: partitions.flatMap((partition) => (partition.segment_backups ?? []) as Encoded[]),
+    }),
     full_meta: formatJson(full),
     backup_meta: formatJson(omitEmpty({ ...head, ...tail }, always)),
   };
@@ -238,8 +246,9 @@ function omitEmpty(object: Encoded, always: readonly string[] = []): Encoded {
 }
 
 function isEmpty(value: unknown): boolean {
-  if (value === undefined || value === null || value === 0 || value === 0n || value === false || value === "") return true;
+  if (value === undefined || value === null || value === 0 || value === 0n || value === false || value === "") {
+    return true;
+  }
   if (Array.isArray(value)) return value.length === 0;
   return typeof value === "object" && Object.keys(value).length === 0;
 }
-

@@ -1,0 +1,133 @@
+/** One object, copied whole: shared with the previous base, server-side, or streamed; always with a checksum. */
+import { TidemarkError } from "../../pipeline/errors.ts";
+import type { ObjectInfo, ObjectStore } from "../../pipeline/model/mod.ts";
+import {
+  checksumOf,
+  checksumOfStream,
+  createChecksum,
+  linkObject,
+  type ManifestObject,
+  md5OfEtag,
+  type TokenBucket,
+} from "../../stores/mod.ts";
+
+export interface CopyJob {
+  readonly source: ObjectStore;
+  readonly sourceKey: string;
+  /** Below the backup's folder. */
+  readonly path: string;
+  /** As the source's listing says. */
+  readonly info: ObjectInfo;
+}
+
+export interface CopyTarget {
+  readonly store: ObjectStore;
+  readonly name: string;
+  /** The base before, to share files with; undefined if there is none or sharing is off. */
+  readonly previous: { readonly name: string; object(path: string): ManifestObject | undefined } | undefined;
+  readonly bandwidth: TokenBucket | undefined;
+  /** May the store copy by itself? */
+  readonly serverSide: EtagTrust | undefined;
+}
+
+export interface Copied {
+  readonly object: ManifestObject;
+  readonly how: "shared" | "server" | "streamed";
+}
+
+/** Up to this size an object is held in memory: one read and one write, which a retry can repeat. */
+const WHOLE_BYTES = 8n << 20n;
+
+/** Throws `not_found` when the source object has gone, `damaged` when the copy is not as long as its source. */
+export async function copyObject(job: CopyJob, target: CopyTarget, signal: AbortSignal): Promise<Copied> {
+  const { source, sourceKey, path, info } = job;
+  const key = `${target.name}/${path}`;
+  const known = target.previous?.object(path);
+  if (target.previous !== undefined && known !== undefined && known.size === info.size) {
+    if (await linkObject(target.store, `${target.previous.name}/${path}`, target.store, key)) {
+      return { object: known, how: "shared" };
+    }
+  }
+  await target.bandwidth?.take(Number(info.size), signal);
+  if (target.serverSide !== undefined && await target.store.copyFrom(source, sourceKey, key, signal)) {
+    return {
+      object: { path, size: info.size, sum: await target.serverSide.sum(target.store, key, info, signal) },
+      how: "server",
+    };
+  }
+  if (info.size <= WHOLE_BYTES) {
+    const bytes = await source.get(sourceKey, undefined, signal);
+    checkLength(BigInt(bytes.length), info);
+    await target.store.put(key, bytes, {}, signal);
+    return { object: { path, size: info.size, sum: checksumOf(bytes) }, how: "streamed" };
+  }
+  const body = new HashedStream(source, sourceKey, signal);
+  await target.store.put(key, body, {}, signal);
+  const { sum, bytes } = body.finish();
+  if (bytes !== info.size) {
+    await target.store.delete([key], signal);
+    checkLength(bytes, info);
+  }
+  return { object: { path, size: bytes, sum }, how: "streamed" };
+}
+
+/**
+ * Whether an ETag is the MD5 of its object is learnt once, by reading the first object copied: with SSE-KMS it only looks like
+ * it. Afterwards a copy costs one request; the listing at the end of the base compares every ETag and size.
+ */
+export interface EtagTrust {
+  /** A checksum for an object that the store copied by itself. */
+  sum(store: ObjectStore, key: string, source: ObjectInfo, signal: AbortSignal): Promise<string>;
+}
+
+export function createEtagTrust(): EtagTrust {
+  let trusted: boolean | undefined;
+  const readBack = async (store: ObjectStore, key: string, source: ObjectInfo, signal: AbortSignal) => {
+    const { sum, bytes } = await checksumOfStream(store.stream(key, signal), "sha256");
+    checkLength(bytes, { ...source, key });
+    return sum;
+  };
+  return {
+    async sum(store, key, source, signal) {
+      const md5 = md5OfEtag(source.etag);
+      if (md5 === undefined || trusted === false) return await readBack(store, key, source, signal);
+      if (trusted === undefined) {
+        const copy = await store.head(key, signal);
+        const read = await checksumOfStream(store.stream(key, signal), "md5");
+        checkLength(read.bytes, { ...source, key });
+        trusted = read.sum === md5 && md5OfEtag(copy?.etag ?? "") === md5;
+        if (!trusted) return await readBack(store, key, source, signal);
+      }
+      return md5;
+    },
+  };
+}
+
+/** A stream that can be begun again (by a retry) and is hashed as it passes. */
+class HashedStream implements AsyncIterable<Uint8Array> {
+  #meter = createChecksum();
+
+  constructor(readonly source: ObjectStore, readonly key: string, readonly signal: AbortSignal) {}
+
+  async *[Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
+    const meter = createChecksum();
+    this.#meter = meter;
+    for await (const chunk of this.source.stream(this.key, this.signal)) {
+      meter.update(chunk);
+      yield chunk;
+    }
+  }
+
+  finish() {
+    const bytes = this.#meter.bytes;
+    return { sum: this.#meter.finish(), bytes };
+  }
+}
+
+function checkLength(bytes: bigint, info: ObjectInfo): void {
+  if (bytes === info.size) return;
+  throw new TidemarkError("damaged", `${info.key} has ${bytes} bytes, expected ${info.size}`, {
+    hint: "Objects of Milvus never change: look for something else that writes into the bucket, then run again.",
+    retriable: true,
+  });
+}

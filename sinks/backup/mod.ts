@@ -1,0 +1,5 @@
+/** The sink `type: backup`: base in milvus-backup's layout, log archive beside it. */
+export { encodeDeltaFile } from "./delta_file.ts";
+export { backupName } from "./name.ts";
+export { type BackupSinkDependencies, createBackupSink } from "./sink.ts";
+export { type BackupSinkConfig, backupSinkSpec, type Retention, retentionSpec } from "./spec.ts";

@@ -1,0 +1,297 @@
+/** One backup being written. See the interface for what each method promises. */
+import { toBinary } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
+import { TidemarkError } from "../../pipeline/errors.ts";
+import type {
+  BackupSession,
+  BaseCollection,
+  BaseFacts,
+  BaseReport,
+  Cut,
+  HybridTs,
+  ObjectInfo,
+  ObjectStore,
+} from "../../pipeline/model/mod.ts";
+import { MsgPositionSchema } from "../../pipeline/proto/gen/msg_pb.ts";
+import { CollectionSchemaSchema } from "../../pipeline/proto/gen/schema_pb.ts";
+import {
+  type BackedCollection,
+  backupFolder,
+  type BackupManifest,
+  type BackupMeta,
+  binlogFolder,
+  checksumOf,
+  encodeManifest,
+  encodeMeta,
+  manifestKey,
+  type ManifestObject,
+  META_FILES,
+  metaKey,
+  type TokenBucket,
+} from "../../stores/mod.ts";
+import { adoptLogFiles } from "./adopt.ts";
+import { createLogArchive } from "./archive.ts";
+import { createEtagTrust } from "./copy.ts";
+import { openLedger } from "./ledger.ts";
+import { type CopiedSegment, copySegmentFiles } from "./segment_copy.ts";
+import { createSlots } from "./slots.ts";
+import type { BackupSinkConfig } from "./spec.ts";
+
+export interface SessionOptions {
+  readonly store: ObjectStore;
+  readonly name: string;
+  readonly config: Pick<BackupSinkConfig, "parallel" | "checksum" | "share" | "roll" | "log_archive">;
+  readonly pipeline: string;
+  /** Name and version of the program, for the files. */
+  readonly program: string;
+  readonly generation: 1 | 2;
+  readonly base: BackupSession["base"];
+  readonly startedMs: number;
+  /** Of the base that is there already, or of now. */
+  readonly baseTakenAtMs: number;
+  readonly previous: BackupManifest | undefined;
+  /** Bytes in closed archive files when the session is opened. */
+  readonly archiveBytes: bigint;
+  readonly bandwidth: TokenBucket | undefined;
+  readonly now: () => number;
+  readonly uuid: () => string;
+}
+
+export async function openSession(options: SessionOptions, signal: AbortSignal): Promise<BackupSession> {
+  const { store, name, config, now, previous } = options;
+  const ledger = await openLedger(store, name, signal);
+  const unrecorded = new Map<string, ObjectInfo>();
+  if (options.base === "partial") {
+    for await (const info of store.list(binlogFolder(name), signal)) {
+      const path = info.key.slice(backupFolder(name).length);
+      if (ledger.get(path) === undefined) unrecorded.set(path, info);
+    }
+  }
+  const shared = new Map(
+    (config.share === "never" ? [] : previous?.objects ?? []).map((object) => [object.path, object]),
+  );
+  const serverSide = config.checksum === "auto" && store.location.startsWith("s3://") ? createEtagTrust() : undefined;
+  const context = {
+    target: {
+      store,
+      name,
+      previous: previous && shared.size > 0
+        ? { name: previous.name, object: (path: string) => shared.get(path) }
+        : undefined,
+      bandwidth: options.bandwidth,
+      serverSide,
+    },
+    ledger,
+    slots: createSlots(config.parallel),
+    unrecorded,
+    now,
+  };
+  const archive = createLogArchive({ store, name, roll: config.roll, createdBy: options.program, now });
+  const segments = new Map<bigint, CopiedSegment>();
+  let facts: BaseFacts | undefined;
+  let base = options.base;
+  let baseTakenAtMs = options.baseTakenAtMs;
+
+  const session: BackupSession & { readonly store: ObjectStore } = {
+    store,
+    name,
+    get base() {
+      return base;
+    },
+    async begin(next) {
+      if (base === "complete") {
+        throw new TidemarkError("target_not_empty", `The base of backup ${name} is complete; it is not written again`, {
+          hint: "Start a new backup under another name.",
+        });
+      }
+      facts = next;
+      base = "partial";
+      baseTakenAtMs = next.takenAtMs;
+    },
+    async copySegment(segment, object, forgotten, signal) {
+      const copied = await copySegmentFiles(segment, object, forgotten, context, signal);
+      segments.set(segment.id, copied);
+      return copied.result;
+    },
+    async finishBase(collections, failed, signal) {
+      if (facts === undefined) throw new TidemarkError("unexpected", "finishBase was called before begin");
+      await ledger.flush(true, signal);
+      const backed = collections.map((collection) => backedCollection(collection, segments, facts!.cuts));
+      const kept = collections.flatMap(({ segmentIds }) => segmentIds.map((id) => segments.get(id)!));
+      const paths = new Set(kept.flatMap((segment) => segment.paths));
+      const objects = [...paths].map((path) => ledger.get(path)!).sort((a, b) => a.path < b.path ? -1 : 1);
+      const removed = await reconcileObjects(store, name, objects, signal);
+      const report = await writeMeta(backed, kept, objects, failed, facts, signal);
+      base = "complete";
+      await ledger.remove(signal);
+      return { ...report, removed };
+    },
+
+    progress: (pchannel, signal) => archive.progress(pchannel, signal),
+    appendLog: (pchannel, records, resume, signal) => archive.append(pchannel, records, resume, signal),
+    durable: (pchannel) => archive.durable(pchannel),
+    gap: (pchannel, from, to, reason) => archive.gap(pchannel, { from, to, reason }),
+    rollDue: (nowMs, signal) => archive.rollDue(nowMs, signal),
+    flushLog: (signal) => archive.flush(signal),
+    async adoptLog(from, signal) {
+      if (facts === undefined) throw new TidemarkError("unexpected", "adoptLog was called before begin");
+      await from.flushLog(signal);
+      for (const pchannel of await adoptLogFiles(store, from.name, name, facts.cuts, signal)) archive.reread(pchannel);
+    },
+    get archiveBytes() {
+      return options.archiveBytes + archive.bytes;
+    },
+    get baseTakenAtMs() {
+      return baseTakenAtMs;
+    },
+    async close() {
+      if (base !== "complete") await ledger.flush(true);
+    },
+  };
+  return session;
+
+  async function writeMeta(
+    backed: readonly BackedCollection[],
+    kept: readonly CopiedSegment[],
+    objects: readonly ManifestObject[],
+    failed: Parameters<BackupSession["finishBase"]>[1],
+    facts: BaseFacts,
+    signal: AbortSignal,
+  ): Promise<Omit<BaseReport, "removed">> {
+    const { catalog } = facts;
+    const used = new Set(backed.map(({ collection }) => collection.dbName));
+    const whole = catalog.collections.every(({ id }) => facts.collectionIds.includes(id));
+    const { rbac } = catalog;
+    const empty = rbac.users.length + rbac.roles.length + rbac.grants.length + rbac.privilegeGroups.length === 0;
+    const meta: BackupMeta = {
+      id: options.uuid(),
+      name,
+      milvusVersion: facts.serverVersion === "" ? "" : `v${facts.serverVersion}`,
+      backupTs: facts.exactFrom,
+      format: "",
+      databases: catalog.databases.filter((database) => whole || used.has(database.name)),
+      rbac: empty ? undefined : rbac,
+      collections: backed,
+    };
+    const texts = encodeMeta(meta);
+    const encoded = META_FILES.map((file) => ({
+      key: metaKey(name, file),
+      path: `meta/${file}.json`,
+      bytes: utf8(texts[file]),
+    }));
+    const all: ManifestObject[] = [
+      ...objects,
+      ...encoded.map(({ path, bytes }) => ({ path, size: BigInt(bytes.length), sum: checksumOf(bytes) })),
+    ];
+    const sharedBytes = kept.reduce((sum, { result }) => sum + result.sharedBytes, 0n);
+    const manifest: BackupManifest = {
+      name,
+      pipeline: options.pipeline,
+      writtenBy: options.program,
+      generation: options.generation,
+      source: {
+        clusterId: facts.clusterId,
+        serverVersion: facts.serverVersion,
+        revision: facts.revision,
+        takenAtMs: facts.takenAtMs,
+      },
+      startedMs: options.startedMs,
+      finishedMs: now(),
+      previous: previous?.name ?? "",
+      logArchive: config.log_archive,
+      exactFrom: facts.exactFrom,
+      cuts: facts.cuts,
+      collections: backed.map(({ collection }) => ({
+        id: collection.id,
+        name: `${collection.dbName}.${collection.name}`,
+        schema: toBinary(CollectionSchemaSchema, collection.schema),
+        startOffsets: collection.startOffsets,
+      })),
+      failed,
+      findings: facts.findings,
+      ownDeltas: kept.flatMap(({ ownDelta }) => ownDelta === undefined ? [] : [ownDelta]),
+      sharedBytes,
+      objects: all,
+    };
+    for (const { key, bytes } of encoded.slice(0, -1)) await store.put(key, bytes, {}, signal);
+    await store.put(manifestKey(name), utf8(encodeManifest(manifest)), {}, signal);
+    const last = encoded[encoded.length - 1]!;
+    try {
+      await store.put(last.key, last.bytes, { ifAbsent: true }, signal);
+    } catch (error) {
+      if (!(error instanceof TidemarkError && error.code === "refused")) throw error;
+      const there = await store.get(last.key, undefined, signal);
+      if (checksumOf(there) !== checksumOf(last.bytes)) {
+        throw new TidemarkError("locked", `Backup ${name} was finished by another run`, {
+          hint: "Only one run may write a backup: give this one another name.",
+          cause: error,
+        });
+      }
+    }
+    return { name, objects: all.length, bytes: all.reduce((sum, { size }) => sum + size, 0n), sharedBytes };
+  }
+}
+
+function backedCollection(
+  { collection, segmentIds }: BaseCollection,
+  segments: ReadonlyMap<bigint, CopiedSegment>,
+  cuts: readonly Cut[],
+): BackedCollection {
+  const own = cuts.filter(({ collectionId }) => collectionId === collection.id);
+  const backupTs = own.reduce<HybridTs>((max, { ts }) => ts > max ? ts : max, 0n);
+  return {
+    collection,
+    // A segment without rows has no folder; naming it would make a restore look for one.
+    segments: segmentIds.map((id) => {
+      const copied = segments.get(id);
+      if (copied === undefined) {
+        throw new TidemarkError("damaged", `Segment ${id} of ${collection.dbName}.${collection.name} was not copied`);
+      }
+      return copied.backed;
+    }).filter(({ binlogs, deltalogs, isL0 }) => binlogs.length > 0 || (isL0 && deltalogs.length > 0)),
+    checkpoints: new Map(own.map((cut) => [cut.vchannel, positionOf(cut)])),
+    backupTs,
+  };
+}
+
+function positionOf({ vchannel, offset, ts }: Cut): Uint8Array {
+  const msgID = new Uint8Array(8);
+  new DataView(msgID.buffer).setBigInt64(0, offset, true);
+  return toBinary(MsgPositionSchema, create(MsgPositionSchema, { channelName: vchannel, msgID, timestamp: ts }));
+}
+
+/**
+ * Compares what lies below `binlogs/` with what the metadata will name. A file too many (of an earlier attempt whose segment
+ * was compacted since) goes: every child of a group folder would be taken for a segment. One too few or too short is damage.
+ */
+async function reconcileObjects(
+  store: ObjectStore,
+  name: string,
+  objects: readonly ManifestObject[],
+  signal: AbortSignal,
+): Promise<string[]> {
+  const wanted = new Map(objects.map((object) => [object.path, object]));
+  const surplus: string[] = [];
+  for await (const { key, size } of store.list(binlogFolder(name), signal)) {
+    const path = key.slice(backupFolder(name).length);
+    const object = wanted.get(path);
+    if (object === undefined) surplus.push(path);
+    else if (object.size === size) wanted.delete(path);
+  }
+  const missing = wanted.keys().next().value;
+  if (missing !== undefined) {
+    throw new TidemarkError(
+      "damaged",
+      `${wanted.size} files of backup ${name} are missing or too short, first ${missing}`,
+      {
+        hint: "Something else writes into the backup's folder: find it, then run again.",
+      },
+    );
+  }
+  await store.delete(surplus.map((path) => `${name}/${path}`), signal);
+  return surplus;
+}
+
+function utf8(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}

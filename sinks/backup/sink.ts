@@ -1,0 +1,146 @@
+/** The sink `type: backup`. */
+import { TidemarkError, toTidemarkError } from "../../pipeline/errors.ts";
+import type { ArchiveSink, BackupSession, CheckLine, ObjectStore } from "../../pipeline/model/mod.ts";
+import {
+  backupFolder,
+  type BackupManifest,
+  decodeManifest,
+  ledgerFolder,
+  logFolder,
+  manifestKey,
+  metaKey,
+  type TokenBucket,
+  validateBackupName,
+} from "../../stores/mod.ts";
+import { backupName } from "./name.ts";
+import { nextRun } from "./schedule.ts";
+import { openSession } from "./session.ts";
+import type { BackupSinkConfig } from "./spec.ts";
+
+export interface BackupSinkDependencies {
+  /** Name of the sink in the configuration. */
+  readonly name: string;
+  /** The folder that holds all backups. The sink closes it. */
+  readonly store: ObjectStore;
+  /** Name of the pipeline, kept in the backup. */
+  readonly pipeline: string;
+  /** `tidemark <version>`, kept in the files. */
+  readonly program: string;
+  /** 1: msgstream (Milvus 2.2 to 2.5), 2: streaming WAL. */
+  readonly generation?: 1 | 2;
+  /** Bytes per second for copying, shared with whoever else is limited. */
+  readonly bandwidth?: TokenBucket;
+  readonly now?: () => number;
+  readonly uuid?: () => string;
+}
+
+export function createBackupSink(
+  config: Omit<BackupSinkConfig, "type" | "storage">,
+  dependencies: BackupSinkDependencies,
+): ArchiveSink {
+  const { store, pipeline, program, generation = 1, bandwidth } = dependencies;
+  const now = dependencies.now ?? Date.now;
+  const uuid = dependencies.uuid ?? (() => crypto.randomUUID());
+  return {
+    kind: "archive",
+    name: dependencies.name,
+    logArchive: config.log_archive,
+    check: (signal) => check(store, signal),
+    async open({ resume, previous, nowMs }, signal) {
+      const name = resume ?? backupName(config.name, nowMs);
+      validateBackupName(name);
+      const base = await stateOf(store, name, signal);
+      if (resume === undefined && base !== "none") throw taken(store, name, base);
+      const own = base === "complete" ? await manifestOf(store, name, signal) : undefined;
+      const session = await openSession({
+        store,
+        name,
+        config,
+        pipeline,
+        program,
+        generation,
+        base,
+        startedMs: nowMs,
+        baseTakenAtMs: own?.source.takenAtMs ?? nowMs,
+        previous: previous === undefined ? undefined : await manifestOf(store, previous, signal),
+        archiveBytes: await bytesBelow(store, logFolder(name), signal),
+        bandwidth,
+        now,
+        uuid,
+      }, signal);
+      if (base === "complete") await removeLedger(store, name, signal);
+      return session;
+    },
+    due: (session, nowMs) => due(config, session, nowMs),
+    close: () => store.close(),
+  };
+}
+
+function due(
+  config: Omit<BackupSinkConfig, "type" | "storage">,
+  session: BackupSession,
+  nowMs: number,
+): string | undefined {
+  const { schedule, time_zone, rebase_after } = config;
+  if (schedule !== undefined) {
+    const next = nextRun(schedule, time_zone, session.baseTakenAtMs);
+    if (next !== undefined && next <= nowMs) return `schedule ${schedule}`;
+  }
+  if (rebase_after.age !== undefined && nowMs - session.baseTakenAtMs >= rebase_after.age) {
+    return "the base is older than rebase_after.age";
+  }
+  if (rebase_after.size !== undefined && session.archiveBytes >= BigInt(rebase_after.size)) {
+    return "the log archive is larger than rebase_after.size";
+  }
+  return undefined;
+}
+
+async function stateOf(store: ObjectStore, name: string, signal: AbortSignal): Promise<BackupSession["base"]> {
+  if (await store.head(metaKey(name, "backup_meta"), signal) !== undefined) return "complete";
+  for await (const _ of store.list(backupFolder(name), signal)) return "partial";
+  return "none";
+}
+
+/** Undefined where there is none: a half-written backup, or one of milvus-backup. */
+async function manifestOf(store: ObjectStore, name: string, signal: AbortSignal): Promise<BackupManifest | undefined> {
+  const key = manifestKey(name);
+  if (await store.head(key, signal) === undefined) return undefined;
+  return decodeManifest(new TextDecoder().decode(await store.get(key, undefined, signal)), key);
+}
+
+async function bytesBelow(store: ObjectStore, prefix: string, signal: AbortSignal): Promise<bigint> {
+  let bytes = 0n;
+  for await (const { size } of store.list(prefix, signal)) bytes += size;
+  return bytes;
+}
+
+async function removeLedger(store: ObjectStore, name: string, signal: AbortSignal): Promise<void> {
+  const keys: string[] = [];
+  for await (const { key } of store.list(ledgerFolder(name), signal)) keys.push(key);
+  await store.delete(keys, signal);
+}
+
+function taken(store: ObjectStore, name: string, base: string): TidemarkError {
+  return new TidemarkError(
+    "target_not_empty",
+    `There is ${base === "complete" ? "a backup" : "a half-written backup"} ${name} in ${store.location} already`,
+    {
+      hint: "Choose another name, put {date} and {time} into it, or remove the old one with `tidemark backup prune`.",
+    },
+  );
+}
+
+/** Writes, reads and removes one small object. */
+async function check(store: ObjectStore, signal: AbortSignal): Promise<CheckLine[]> {
+  const what = `backup storage ${store.location}`;
+  const key = `_tidemark_check_${crypto.randomUUID()}`;
+  try {
+    await store.put(key, new TextEncoder().encode("tidemark"), {}, signal);
+    await store.get(key, undefined, signal);
+    await store.delete([key], signal);
+    return [{ what, ok: "ok", detail: "can be written, read and deleted from" }];
+  } catch (thrown) {
+    const error = toTidemarkError(thrown);
+    return [{ what, ok: "fail", detail: `${error.message}. ${error.hint ?? ""}`.trim(), code: error.code }];
+  }
+}

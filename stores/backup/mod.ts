@@ -1,0 +1,11 @@
+/** The on-disk form of a backup, shared by the sink that writes it and the source that reads it. */
+export * from "./checksum.ts";
+export * from "./json_reader.ts";
+export * from "./layout.ts";
+export * from "./log_format.ts";
+export * from "./log_reader.ts";
+export * from "./log_writer.ts";
+export * from "./manifest.ts";
+export * from "./meta.ts";
+export * from "./meta_decode.ts";
+export * from "./meta_encode.ts";
