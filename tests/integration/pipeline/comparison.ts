@@ -1,0 +1,83 @@
+/** Both sides as their users see them: definitions and every row, read by another client than ours. */
+import assert from "node:assert/strict";
+import type { PyMilvus } from "../../stack/pymilvus.ts";
+
+export interface Side {
+  readonly server: PyMilvus;
+  readonly db?: string;
+  readonly name: string;
+}
+
+type Described = Record<string, unknown> & { load: string; partitions: Record<string, string> };
+
+/** What a copy cannot or need not keep is taken out before the comparison. */
+function comparable(described: Described): unknown {
+  const { auto_id: _auto, fields, properties: _properties, ...rest } = described as Described & {
+    fields: Record<string, unknown>[];
+  };
+  return {
+    ...rest,
+    properties: described.properties,
+    // A target is made with autoID off, so that keys are kept.
+    fields: fields.map(({ autoID: _, field_id: __, ...field }) => field),
+  };
+}
+
+/** Asserts equal schema, partitions, indexes, aliases, properties, load state and, where loaded, every row. */
+export async function assertSame(source: Side, target: Side): Promise<void> {
+  const [a, b] = await Promise.all([describe(source), describe(target)]);
+  assert.deepEqual(comparable(b), comparable(a));
+  if (a.load !== "Loaded") return;
+  await assertSameRows(source, target);
+}
+
+export async function assertSameRows(source: Side, target: Side): Promise<void> {
+  const [a, b] = await Promise.all([digest(source), digest(target)]);
+  if (JSON.stringify(a) === JSON.stringify(b)) return;
+  assert.deepEqual(await differing(source, target), [], `rows of ${target.name} differ from those of ${source.name}`);
+  assert.deepEqual(b, a);
+}
+
+/** The first rows that are not the same, for the message of a failing test. */
+async function differing(source: Side, target: Side): Promise<unknown[]> {
+  const [a, b] = await Promise.all([rows(source), rows(target)]);
+  const found: unknown[] = [];
+  for (const key of new Set([...a.keys(), ...b.keys()])) {
+    if (a.get(key) === b.get(key)) continue;
+    found.push({ key, source: a.get(key) ?? "absent", target: b.get(key) ?? "absent" });
+    if (found.length === 10) break;
+  }
+  return found;
+}
+
+async function rows({ server, db, name }: Side): Promise<Map<string, string>> {
+  const all = await server.call("query_all", { name, db: db ?? "" }) as Record<string, unknown>[];
+  const described = await describe({ server, db, name });
+  const key = (described.fields as { name: string; is_primary_key?: boolean }[]).find((field) => field.is_primary_key)!.name;
+  const text = (value: unknown) => JSON.stringify(value, (_k, item) => typeof item === "bigint" ? `${item}n` : item);
+  return new Map(all.map((row) => [`${text(row["$partition"] ?? "")}/${text(row[key])}`, text(row)]));
+}
+
+async function digest({ server, db, name }: Side): Promise<unknown> {
+  return await server.call("digest", { name, db: db ?? "" });
+}
+
+async function describe({ server, db, name }: Side): Promise<Described> {
+  return await server.call("describe_collection", { name, db: db ?? "" }) as unknown as Described;
+}
+
+/** Polls until `test` holds; fails with `what` after `seconds`. */
+export async function eventually(what: string, seconds: number, test: () => Promise<boolean>): Promise<void> {
+  const end = Date.now() + seconds * 1000;
+  let last: unknown;
+  while (Date.now() < end) {
+    try {
+      if (await test()) return;
+      last = undefined;
+    } catch (error) {
+      last = error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error(`Not within ${seconds} s: ${what}${last === undefined ? "" : ` (${last})`}`);
+}
