@@ -160,11 +160,12 @@ class Run {
     const deps = this.#deps;
     for (;;) {
       const snapshot = await deps.meta.snapshot(signal);
-      const waitFor = importGate(snapshot, (collection) => deps.selects(collection.dbName, collection.name));
+      const selected = snapshot.catalog.collections.filter((item) => deps.selects(item.dbName, item.name));
+      const waitFor = importGate(snapshot, selected);
       if (waitFor.length === 0) return snapshot;
       deps.report.warn(
         "imports",
-        `Waits for ${waitFor.length} imports to finish before the copy can begin: ${waitFor[0]}`,
+        `Waits for ${waitFor.length} imports before the copy can begin: ${waitFor[0]!.detail}`,
       );
       await pause(1000, signal);
     }

@@ -1,0 +1,453 @@
+/**
+ * The copy against what the source's files and log say, row by row. The log's state at a moment T is computed as a run
+ * would (base rows, less deletes, plus tail), the target is read, and each key compared by a digest of its content. Keys
+ * that the log touched after T are looked at again instead of being called wrong. Memory: one digest a row, in parts.
+ */
+import { TidemarkError } from "../errors.ts";
+import {
+  type Collection,
+  type HybridTs,
+  type Keys,
+  partitionKey,
+  primaryKey,
+  qualifiedName,
+  type RowSink,
+  type Segment,
+  type Snapshot,
+  type TargetName,
+} from "../model/mod.ts";
+import { encodeColumn, keysOf, rowDigests } from "../columns/mod.ts";
+import { DeadRows, deleteHorizon, liveSegments, makeCuts } from "../transforms/mod.ts";
+import { readLogDeletes } from "./base_deletes.ts";
+import { completeColumns } from "./complete_columns.ts";
+import type { FlowDependencies } from "./dependencies.ts";
+import { pause } from "./pause.ts";
+import { parseRunState } from "./run_state.ts";
+
+export interface VerifyOptions {
+  /** Only counts; otherwise keys and content too. */
+  readonly countsOnly: boolean;
+  /** How many differing keys are named per collection. */
+  readonly names: number;
+  /** How long to wait for a running pipeline to reach the compared moment, ms. */
+  readonly waitMs: number;
+  readonly onProgress?: (message: string) => void;
+}
+
+export interface Difference {
+  /** `missing` on the target, `extra` there, or of other `content`. */
+  readonly kind: "missing" | "extra" | "content";
+  readonly partition: string;
+  readonly key: string;
+  /** What the log says of the key. */
+  readonly log: string;
+}
+
+export interface CollectionVerdict {
+  readonly sink: string;
+  readonly source: string;
+  readonly target: string;
+  readonly verdict: "equal" | "different" | "held" | "not_loaded";
+  /** Rows that the log says are alive, keys inserted twice counted once. */
+  readonly expectedRows: bigint;
+  readonly targetRows: bigint;
+  readonly missing: number;
+  readonly extra: number;
+  readonly content: number;
+  /** Keys in motion: the log touched them after the compared moment, so they were left out. */
+  readonly changing: number;
+  readonly examples: readonly Difference[];
+  readonly detail: string;
+}
+
+export interface VerifyReport {
+  readonly ts: HybridTs;
+  readonly collections: readonly CollectionVerdict[];
+  readonly equal: boolean;
+}
+
+/** Digests of this many rows are held at once. */
+const ROWS_PER_PART = 2_000_000;
+
+export async function verifyRun(
+  deps: FlowDependencies,
+  options: VerifyOptions,
+  signal: AbortSignal,
+): Promise<VerifyReport> {
+  const text = await deps.state.read(signal);
+  if (text === undefined) {
+    throw new TidemarkError("not_found", `There is no state of pipeline ${deps.pipeline} at ${deps.state.location}`, {
+      hint: "verify compares what a run has copied. Run `tidemark run --once` first.",
+    });
+  }
+  const snapshot = await deps.meta.snapshot(signal);
+  const selected = snapshot.catalog.collections.filter((item) => deps.selects(item.dbName, item.name));
+  const pchannels = [...new Set(selected.flatMap((collection) => collection.pchannels))];
+  const tails = new Map<string, Tail>();
+  let ts = 0n;
+  for (const pchannel of pchannels) {
+    const tail = await readTail(deps, snapshot, selected, pchannel, signal);
+    if (tail.tick > ts) ts = tail.tick;
+    for (const [vchannel, own] of tail.channels) {
+      tails.set(vchannel, { tick: tail.tick, offset: tail.offset, events: own });
+    }
+  }
+  options.onProgress?.(`Waits until the copy has reached ${ts}`);
+  const verdicts: CollectionVerdict[] = [];
+  const { state, reached } = await reachedState(deps, pchannels, tails, options.waitMs, signal);
+  for (const { sink } of deps.sinks) {
+    const own = state.sinks.get(sink.name);
+    for (const collection of selected) {
+      const there = own?.collections.get(collection.id);
+      const target = there?.target ?? deps.route(collection.dbName, collection.name);
+      options.onProgress?.(`${qualifiedName(collection)} against ${target.db}.${target.name} on ${sink.name}`);
+      if (there?.blocked !== undefined) {
+        verdicts.push(none(sink, collection, target, "held", there.blocked));
+        continue;
+      }
+      verdicts.push(await verifyOne(deps, snapshot, collection, sink, target, tails, options, signal));
+    }
+  }
+  if (!reached) {
+    throw new TidemarkError("partial", `The copy did not reach the compared moment within ${options.waitMs} ms`, {
+      hint: "Start the run, or end it with `tidemark run --once`, and verify again.",
+    });
+  }
+  return { ts, collections: verdicts, equal: verdicts.every((item) => item.verdict === "equal") };
+}
+
+interface TailOp {
+  readonly partition: bigint;
+  readonly key: bigint | string;
+  /** Undefined: a delete. */
+  readonly digest: bigint | undefined;
+  readonly ts: HybridTs;
+}
+
+interface Tail {
+  readonly tick: HybridTs;
+  /** Where the log goes on behind the compared moment. */
+  readonly offset: bigint;
+  readonly events: readonly TailOp[];
+}
+
+async function readTail(
+  deps: FlowDependencies,
+  snapshot: Snapshot,
+  selected: readonly Collection[],
+  pchannel: string,
+  signal: AbortSignal,
+): Promise<{ tick: HybridTs; offset: bigint; channels: Map<string, TailOp[]> }> {
+  const cuts = makeCuts(snapshot, selected).filter((cut) => cut.pchannel === pchannel);
+  const channels = new Map<string, TailOp[]>(cuts.map((cut) => [cut.vchannel, []]));
+  const byId = new Map(selected.map((collection) => [collection.id, collection]));
+  const cutTs = new Map(cuts.map((cut) => [cut.vchannel, cut.ts]));
+  const bounds = await deps.log.bounds(pchannel, signal);
+  const offset = cuts.reduce((min, cut) => cut.offset < min ? cut.offset : min, bounds.latest);
+  const groups = deps.follow({
+    pchannel,
+    from: { offset, tick: 0n },
+    topicId: bounds.topicId,
+    select: (event) => cutTs.has(event.vchannel) && event.ts > cutTs.get(event.vchannel)!,
+  }, signal);
+  for await (const group of groups) {
+    for (const event of group.events) {
+      const ops = channels.get(event.vchannel);
+      const collection = "collectionId" in event ? byId.get(event.collectionId) : undefined;
+      if (ops === undefined || collection === undefined) continue;
+      if (event.kind === "insert") {
+        const keys = keysOf(event.fieldsData, primaryKey(collection.schema)!, event.rows).values;
+        const digests = rowDigests(event.fieldsData, event.rows);
+        keys.forEach((key, i) => ops.push({ partition: event.partitionId, key, digest: digests[i]!, ts: event.ts }));
+      } else if (event.kind === "delete") {
+        event.keys.values.forEach((key) =>
+          ops.push({ partition: event.partitionId, key, digest: undefined, ts: event.ts })
+        );
+      }
+    }
+    if (group.resume.offset >= bounds.latest) return { tick: group.tick, offset: group.resume.offset, channels };
+  }
+  throw new TidemarkError("unexpected", `The log of ${pchannel} ended while it was read`);
+}
+
+/** Reads the state until every position is at or behind the compared moment. */
+async function reachedState(
+  deps: FlowDependencies,
+  pchannels: readonly string[],
+  tails: ReadonlyMap<string, Tail>,
+  waitMs: number,
+  signal: AbortSignal,
+) {
+  const end = deps.now() + waitMs;
+  for (;;) {
+    const state = parseRunState((await deps.state.read(signal))!, deps.state.location);
+    const behind = [...state.sinks.values()].some((sink) =>
+      pchannels.some((pchannel) => {
+        const tick = [...tails].find(([vchannel]) => vchannel.startsWith(`${pchannel}_`))?.[1].tick ?? 0n;
+        return (sink.positions.get(pchannel)?.tick ?? 0n) < tick;
+      })
+    );
+    if (!behind) return { state, reached: true };
+    if (deps.now() >= end) return { state, reached: false };
+    await pause(250, signal);
+  }
+}
+
+async function verifyOne(
+  deps: FlowDependencies,
+  snapshot: Snapshot,
+  collection: Collection,
+  sink: RowSink,
+  target: TargetName,
+  tails: ReadonlyMap<string, Tail>,
+  options: VerifyOptions,
+  signal: AbortSignal,
+): Promise<CollectionVerdict> {
+  const there = await sink.state(target, signal);
+  if (!there.exists) return none(sink, collection, target, "different", "the collection is not on the target");
+  if (!there.loaded) {
+    return none(
+      sink,
+      collection,
+      target,
+      "not_loaded",
+      `${target.db}.${target.name} is not loaded on ${sink.name}, so its rows cannot be read; load it and verify again`,
+    );
+  }
+  const segments = liveSegments(snapshot, collection);
+  const rows = segments.reduce((sum, segment) => sum + Number(segment.rows), 0);
+  const parts = options.countsOnly ? 1 : Math.max(1, Math.ceil(rows / ROWS_PER_PART));
+  const result = {
+    expected: 0n,
+    target: 0n,
+    missing: 0,
+    extra: 0,
+    content: 0,
+    changing: 0,
+    examples: [] as Difference[],
+  };
+  for (let part = 0; part < parts; part++) {
+    const expected = await expectedRows(deps, snapshot, collection, segments, tails, part, parts, signal);
+    result.expected += BigInt(expected.size);
+    if (options.countsOnly) {
+      result.target = await sink.count(target, undefined, signal);
+      continue;
+    }
+    const differences = await compare(collection, sink, target, expected, part, parts, result, signal);
+    const moved = differences.length === 0 ? new Set<string>() : await touchedSince(deps, collection, tails, signal);
+    for (const difference of differences) {
+      if (moved.has(difference.key)) {
+        result.changing++;
+        continue;
+      }
+      result[difference.kind]++;
+      if (result.examples.length < options.names) result.examples.push(difference);
+    }
+  }
+  const equal = options.countsOnly
+    ? result.expected === result.target
+    : result.missing + result.extra + result.content === 0;
+  return {
+    sink: sink.name,
+    source: qualifiedName(collection),
+    target: `${target.db}.${target.name}`,
+    verdict: equal ? "equal" : "different",
+    expectedRows: result.expected,
+    targetRows: result.target,
+    missing: result.missing,
+    extra: result.extra,
+    content: result.content,
+    changing: result.changing,
+    examples: result.examples,
+    detail: "",
+  };
+}
+
+/** Rows of the log's state at the compared moment: `partition/key` -> digest, keys of this part. */
+async function expectedRows(
+  deps: FlowDependencies,
+  snapshot: Snapshot,
+  collection: Collection,
+  segments: readonly Segment[],
+  tails: ReadonlyMap<string, Tail>,
+  part: number,
+  parts: number,
+  signal: AbortSignal,
+): Promise<Map<string, bigint>> {
+  const key = primaryKey(collection.schema)!;
+  const scoped = partitionKey(collection.schema) === undefined;
+  const expected = new Map<string, bigint>();
+  const cuts = makeCuts(snapshot, [collection]);
+  const horizons = deleteHorizon(snapshot, collection);
+  const deletes = await readLogDeletes(deps, cuts.map((cut) => ({ cut, horizon: horizons.get(cut.vchannel) })), signal);
+  const all = snapshot.segments.filter((segment) => segment.collectionId === collection.id);
+  const files = await deps.binlogs.verify(collection.id, all, signal);
+  const partitions = new Set(collection.partitions.map((partition) => partition.id));
+  for (const cut of cuts) {
+    const own = segments.filter((segment) => segment.vchannel === cut.vchannel);
+    const dead = new DeadRows({ cutTs: cut.ts, partitions: scoped ? "scoped" : "any", part: 0, parts: 1 });
+    for (const mark of deletes.marks.get(cut.vchannel) ?? []) dead.addDeletes(mark);
+    for (const file of files.deltaFiles) {
+      for await (const mark of deps.binlogs.deletes(file, signal)) dead.addDeletes(mark);
+    }
+    for (const segment of own) {
+      for await (const batch of deps.binlogs.rows(segment, collection.schema, [1n, key.fieldID], signal)) {
+        const fields = completeKeys(batch, key.fieldID);
+        dead.addRows(segment.id, segment.partitionId, batch.firstRow, fields, batch.timestamps!);
+      }
+    }
+    const found = dead.finish();
+    for (const segment of own) {
+      const gone = new Set(found.get(segment.id)?.dead ?? []);
+      for await (const batch of deps.binlogs.rows(segment, collection.schema, "all", signal)) {
+        const fieldsData = completeColumns(collection.schema, batch, segment).map((column) => encodeColumn(column));
+        const keys = keysOf(fieldsData, key, batch.rows).values;
+        const digests = rowDigests(fieldsData, batch.rows);
+        for (let row = 0; row < batch.rows; row++) {
+          if (gone.has(batch.firstRow + row) || partOf(keys[row]!, parts) !== part) continue;
+          expected.set(nameOf(scoped ? segment.partitionId : 0n, keys[row]!), digests[row]!);
+        }
+      }
+    }
+    for (const op of tails.get(cut.vchannel)?.events ?? []) {
+      if (partOf(op.key, parts) !== part) continue;
+      if (op.digest !== undefined) {
+        if (!scoped || partitions.has(op.partition)) {
+          expected.set(nameOf(scoped ? op.partition : 0n, op.key), op.digest);
+        }
+      } else if (!scoped) {
+        expected.delete(nameOf(0n, op.key));
+      } else if (op.partition === -1n) {
+        for (const id of partitions) expected.delete(nameOf(id, op.key));
+      } else {
+        expected.delete(nameOf(op.partition, op.key));
+      }
+    }
+  }
+  return expected;
+}
+
+function completeKeys(batch: Parameters<typeof completeColumns>[1], fieldId: bigint): Keys {
+  const column = batch.columns.find((item) => item.fieldId === fieldId);
+  if (column === undefined) throw new TidemarkError("damaged", "A segment has no files of its primary key");
+  return keysOf([encodeColumn(column)], { fieldID: fieldId, name: column.name, dataType: column.type }, batch.rows);
+}
+
+/** Takes what is equal out of `expected`; what is left is missing. */
+async function compare(
+  collection: Collection,
+  sink: RowSink,
+  target: TargetName,
+  expected: Map<string, bigint>,
+  part: number,
+  parts: number,
+  result: { target: bigint },
+  signal: AbortSignal,
+): Promise<Difference[]> {
+  const key = primaryKey(collection.schema)!;
+  const scoped = partitionKey(collection.schema) === undefined;
+  const differences: Difference[] = [];
+  const note = (kind: Difference["kind"], partition: string, name: bigint | string, log: string) =>
+    differences.push({ kind, partition, key: String(name), log });
+  const partitions = scoped ? collection.partitions : [undefined];
+  for (const partition of partitions) {
+    const pages = sink.read(
+      { source: collection, target },
+      partition === undefined ? {} : { partition: partition.name },
+      signal,
+    );
+    for await (const page of pages) {
+      const keys = keysOf(page.fieldsData, key, page.rows).values;
+      const digests = rowDigests(page.fieldsData, page.rows);
+      for (let row = 0; row < page.rows; row++) {
+        if (partOf(keys[row]!, parts) !== part) continue;
+        result.target++;
+        const name = nameOf(partition?.id ?? 0n, keys[row]!);
+        const digest = expected.get(name);
+        if (digest === undefined) note("extra", partition?.name ?? "", keys[row]!, "no such row, or it was deleted");
+        else if (digest !== digests[row]!) {
+          note("content", partition?.name ?? "", keys[row]!, "its newest insert says other content");
+        }
+        expected.delete(name);
+      }
+    }
+  }
+  const names = new Map(collection.partitions.map((partition) => [String(partition.id), partition.name]));
+  for (const name of expected.keys()) {
+    const at = name.indexOf("/");
+    note("missing", names.get(name.slice(0, at)) ?? "", name.slice(at + 2), "inserted and not deleted");
+  }
+  expected.clear();
+  return differences;
+}
+
+/** Keys that the log touched after the compared moment. */
+async function touchedSince(
+  deps: FlowDependencies,
+  collection: Collection,
+  tails: ReadonlyMap<string, Tail>,
+  signal: AbortSignal,
+): Promise<Set<string>> {
+  const touched = new Set<string>();
+  for (let i = 0; i < collection.vchannels.length; i++) {
+    const vchannel = collection.vchannels[i]!;
+    const pchannel = collection.pchannels[i]!;
+    const tail = tails.get(vchannel);
+    if (tail === undefined) continue;
+    const bounds = await deps.log.bounds(pchannel, signal);
+    const groups = deps.follow({
+      pchannel,
+      from: { offset: tail.offset, tick: tail.tick },
+      topicId: bounds.topicId,
+      select: (event) => event.vchannel === vchannel,
+    }, signal);
+    for await (const group of groups) {
+      for (const event of group.events) {
+        if (event.kind === "delete") { for (const key of event.keys.values) touched.add(String(key)); }
+        if (event.kind === "insert") {
+          for (const key of keysOf(event.fieldsData, primaryKey(collection.schema)!, event.rows).values) {
+            touched.add(String(key));
+          }
+        }
+      }
+      if (group.resume.offset >= bounds.latest) break;
+    }
+  }
+  return touched;
+}
+
+function nameOf(partition: bigint, key: bigint | string): string {
+  return typeof key === "bigint" ? `${partition}/i${key}` : `${partition}/s${key}`;
+}
+
+/** Which part a key is in: a small hash, only to spread. */
+function partOf(key: bigint | string, parts: number): number {
+  if (parts === 1) return 0;
+  if (typeof key === "bigint") return Number(BigInt.asUintN(64, key * 0x9E3779B97F4A7C15n) >> 40n) % parts;
+  let hash = 2166136261;
+  for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 16777619);
+  return (hash >>> 0) % parts;
+}
+
+function none(
+  sink: RowSink,
+  collection: Collection,
+  target: TargetName,
+  verdict: CollectionVerdict["verdict"],
+  detail: string,
+): CollectionVerdict {
+  return {
+    sink: sink.name,
+    source: qualifiedName(collection),
+    target: `${target.db}.${target.name}`,
+    verdict,
+    expectedRows: 0n,
+    targetRows: 0n,
+    missing: 0,
+    extra: 0,
+    content: 0,
+    changing: 0,
+    examples: [],
+    detail,
+  };
+}
