@@ -1,0 +1,129 @@
+/**
+ * Where the base ends and the tail begins, and what the base needs. Pure functions of one snapshot.
+ *
+ * For a vchannel the cut is its checkpoint (position, ts): rows with ts <= cut are base, log entries with ts > cut, read
+ * from the position (inclusive), are tail. Nothing else is exact for a sink that applies operations in order.
+ */
+import { TidemarkError } from "../errors.ts";
+import { type Collection, type Cut, type HybridTs, qualifiedName, type Segment, type Snapshot } from "../model/mod.ts";
+
+/**
+ * One cut per vchannel of `collections`. A vchannel without a checkpoint yet (a collection of less than a second) starts
+ * at its CreateCollection record: the server's own first checkpoint is exactly that.
+ * Throws `unsupported` for positions that are not Kafka's, `torn` for a live collection whose channel is marked dropped,
+ * `damaged` where there is neither checkpoint nor start position.
+ */
+export function makeCuts(snapshot: Snapshot, collections: readonly Collection[]): Cut[] {
+  const dropped = new Set(snapshot.droppedChannels);
+  return collections.flatMap((collection) =>
+    collection.vchannels.map((vchannel, shard) => {
+      const pchannel = collection.pchannels[shard];
+      if (pchannel === undefined) {
+        throw new TidemarkError(
+          "damaged",
+          `Collection ${qualifiedName(collection)} names no pchannel for its vchannel ${vchannel}`,
+        );
+      }
+      if (dropped.has(vchannel)) {
+        throw new TidemarkError(
+          "torn",
+          `Channel ${vchannel} of the live collection ${qualifiedName(collection)} is marked as dropped`,
+        );
+      }
+      return {
+        vchannel,
+        pchannel,
+        collectionId: collection.id,
+        ...positionOf(snapshot, collection, vchannel, pchannel),
+      };
+    })
+  );
+}
+
+function positionOf(
+  snapshot: Snapshot,
+  collection: Collection,
+  vchannel: string,
+  pchannel: string,
+): { offset: bigint; ts: HybridTs } {
+  const checkpoint = snapshot.checkpoints.get(vchannel);
+  if (checkpoint !== undefined) {
+    if (checkpoint.offset === undefined) {
+      throw new TidemarkError("unsupported", `The checkpoint of ${vchannel} is no Kafka position`, {
+        hint:
+          "Tidemark reads sources whose message queue is Kafka; mq.type of the source's milvus.yaml says which one it uses.",
+      });
+    }
+    return { offset: checkpoint.offset, ts: checkpoint.ts };
+  }
+  const start = collection.startOffsets.get(pchannel);
+  if (start === undefined) {
+    throw new TidemarkError(
+      "damaged",
+      `Channel ${vchannel} of ${qualifiedName(collection)} has neither a checkpoint nor a start position`,
+      {
+        hint:
+          "Read the metadata again; if it stays so, the source's metadata is incomplete and the collection must be left out.",
+      },
+    );
+  }
+  return { offset: start, ts: collection.createTs };
+}
+
+/**
+ * Segments whose files are base: rows by their own state and lineage, of a live partition and of a channel of the
+ * collection, with at least one insert file (a Growing segment appears before its first row). Segments of an import that
+ * is not complete are left out: its completion brings them.
+ */
+export function liveSegments(snapshot: Snapshot, collection: Collection): Segment[] {
+  const partitions = new Set(collection.partitions.map((partition) => partition.id));
+  const vchannels = new Set(collection.vchannels);
+  const importing = new Set<bigint>();
+  for (const task of snapshot.imports) {
+    if (task.collectionId !== collection.id) continue;
+    if (task.state === "pending" || task.state === "persisted") task.segmentIds.forEach((id) => importing.add(id));
+  }
+  return snapshot.segments.filter((segment) =>
+    segment.collectionId === collection.id && segment.class === "rows" && partitions.has(segment.partitionId) &&
+    vchannels.has(segment.vchannel) && !importing.has(segment.id) &&
+    segment.binlogs.some((field) => field.files.length > 0)
+  );
+}
+
+/**
+ * vchannel -> smallest start position of its live segments: the log offset from which deletes must be read for the base,
+ * because metadata names fewer delta logs than exist. Compaction keeps the smallest start position, so no row of a segment
+ * is older. A segment that does not say where it starts counts from the collection's creation. A vchannel without
+ * live segments is not in the map.
+ */
+export function deleteHorizon(snapshot: Snapshot, collection: Collection): Map<string, bigint> {
+  const horizon = new Map<string, bigint>();
+  for (const segment of liveSegments(snapshot, collection)) {
+    const pchannel = collection.pchannels[collection.vchannels.indexOf(segment.vchannel)]!;
+    const start = segment.startPosition?.offset ?? collection.startOffsets.get(pchannel) ?? 0n;
+    const before = horizon.get(segment.vchannel);
+    if (before === undefined || start < before) horizon.set(segment.vchannel, start);
+  }
+  return horizon;
+}
+
+/**
+ * The first moment that base and tail together give exactly, over all channels: the largest of all cuts and of all
+ * timestamps in live and dropped segments' logs. Before it, a compaction may have applied deletes that are later than a
+ * cut, so a base at that earlier moment lacks rows.
+ */
+export function firstExactTs(
+  snapshot: Snapshot,
+  collections: readonly Collection[] = snapshot.catalog.collections,
+): HybridTs {
+  const ids = new Set(collections.map((collection) => collection.id));
+  let last = 0n;
+  for (const cut of makeCuts(snapshot, collections)) if (cut.ts > last) last = cut.ts;
+  for (const segment of snapshot.segments) {
+    if (!ids.has(segment.collectionId)) continue;
+    for (const field of [...segment.binlogs, ...segment.deltalogs]) {
+      for (const file of field.files) if (file.tsTo > last) last = file.tsTo;
+    }
+  }
+  return last;
+}

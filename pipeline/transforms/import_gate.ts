@@ -1,0 +1,60 @@
+/**
+ * Bulk imports never pass through the log, so the base must hold them whole or not at all. A snapshot that an import
+ * blocks is read again a little later.
+ */
+import { type Collection, qualifiedName, type Segment, type Snapshot } from "../model/mod.ts";
+
+export interface ImportBlock {
+  readonly collectionId: bigint;
+  readonly taskId: bigint;
+  /**
+   * `running`: the task is not completed: its segments become visible one by one, half of it may be there;
+   * `ahead`: its rows are later than their channel's checkpoint: neither base nor tail would bring them.
+   */
+  readonly reason: "running" | "ahead";
+  /** A sentence for people. */
+  readonly detail: string;
+}
+
+/** What of `collections`' imports keeps this snapshot from being used; empty = nothing. */
+export function importGate(snapshot: Snapshot, collections: readonly Collection[]): ImportBlock[] {
+  const byId = new Map(collections.map((collection) => [collection.id, collection]));
+  const segments = new Map(snapshot.segments.map((segment) => [segment.id, segment]));
+  const blocks: ImportBlock[] = [];
+  for (const task of snapshot.imports) {
+    const collection = byId.get(task.collectionId);
+    if (collection === undefined || task.state === "failed") continue;
+    const block = { collectionId: collection.id, taskId: task.id };
+    if (task.state !== "completed") {
+      const detail = `Import ${task.id} into ${qualifiedName(collection)} is not completed yet (${task.state})`;
+      blocks.push({ ...block, reason: "running", detail });
+      continue;
+    }
+    const ahead = task.segmentIds.map((id) => segments.get(id)).find((segment) =>
+      isAhead(snapshot, collection, segment)
+    );
+    if (ahead !== undefined) {
+      const detail = `The rows of import ${task.id} into ${
+        qualifiedName(collection)
+      } (segment ${ahead.id}) are later than the checkpoint of ${ahead.vchannel}`;
+      blocks.push({ ...block, reason: "ahead", detail });
+    }
+  }
+  return blocks;
+}
+
+/**
+ * All rows of an import's segment have one timestamp: its start position's. Where a compaction replaced the segment, its
+ * own record, now Dropped, still says it; where that is collected too, the checkpoint has long passed.
+ */
+function isAhead(snapshot: Snapshot, collection: Collection, segment: Segment | undefined): boolean {
+  if (segment === undefined) return false;
+  const cut = snapshot.checkpoints.get(segment.vchannel)?.ts ?? collection.createTs;
+  return importTs(segment) > cut;
+}
+
+function importTs(segment: Segment): bigint {
+  let ts = segment.startPosition?.ts ?? 0n;
+  for (const field of segment.binlogs) for (const file of field.files) if (file.tsTo > ts) ts = file.tsTo;
+  return ts;
+}

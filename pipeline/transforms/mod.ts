@@ -1,0 +1,17 @@
+/** Transforms: pure decisions about what is base, what is tail, what is carried and under which name. */
+export { deleteHorizon, firstExactTs, liveSegments, makeCuts } from "./cut.ts";
+export { type ImportBlock, importGate } from "./import_gate.ts";
+export { type DeadCounts, DeadRows, type DeadRowsOptions, type DeadSegment, partsFor } from "./dead_rows.ts";
+export {
+  type FoldedBatch,
+  type FoldedRemove,
+  type FoldedWrite,
+  foldEvents,
+  type FoldTarget,
+  keyConflict,
+} from "./fold.ts";
+export { globProblem } from "./glob.ts";
+export { makeSelector, type Selector } from "./select.ts";
+export { makeRouter, type RouteCollision, routeProblem, type Router, type RouteRule } from "./route.ts";
+export { type DdlPolicy, type DdlPolicyOptions, type DdlPolicyRules, makeDdlRules } from "./ddl_policy.ts";
+export type { RunEnd } from "./until.ts";

@@ -1,0 +1,80 @@
+/** Under which names collections go to the target. */
+import type { TargetName } from "../model/mod.ts";
+import { compileGlob, globProblem, starsOf } from "./glob.ts";
+
+export interface RouteRule {
+  readonly from: string;
+  /** Each `*` takes what the `*` of the same place in `from` matched. */
+  readonly to: string;
+}
+
+/** Several source collections that would become one on the target. */
+export interface RouteCollision {
+  readonly target: TargetName;
+  readonly sources: readonly TargetName[];
+}
+
+export interface Router {
+  /** The first rule that matches decides; without one the name stays. */
+  readonly route: (db: string, name: string) => TargetName;
+  /** Where a database goes as a whole: the first rule that takes all of its collections decides. */
+  readonly routeDatabase: (db: string) => string;
+  readonly collisions: (sources: readonly TargetName[]) => RouteCollision[];
+  /** Which of `sources` go to `target`. */
+  readonly sourcesOf: (target: TargetName, sources: readonly TargetName[]) => TargetName[];
+}
+
+/** Why a rule cannot be used, as a sentence; undefined if it can. */
+export function routeProblem(rule: RouteRule): string | undefined {
+  const problem = globProblem(rule.from) ?? globProblem(rule.to);
+  if (problem !== undefined) return problem;
+  if (rule.to.includes("?")) return `"${rule.to}" has a "?": a target name may only carry over what a "*" matched`;
+  const { from, to } = { from: starsOf(rule.from), to: starsOf(rule.to) };
+  if (to > from) return `"${rule.to}" has ${to} "*" but "${rule.from}" only ${from}: there is nothing to put there`;
+  return undefined;
+}
+
+/** Throws RangeError for a rule in which {@link routeProblem} finds a problem. */
+export function makeRouter(rules: readonly RouteRule[]): Router {
+  const compiled = rules.map((rule) => {
+    const problem = routeProblem(rule);
+    if (problem !== undefined) throw new RangeError(problem);
+    const [db, name] = rule.to.split(".") as [string, string];
+    return { from: compileGlob(rule.from), db, name };
+  });
+  const route = (db: string, name: string): TargetName => {
+    for (const rule of compiled) {
+      const matched = rule.from.match(db, name);
+      if (matched === undefined) continue;
+      const toDb = starsOf(rule.db);
+      return { db: fill(rule.db, matched), name: fill(rule.name, matched.slice(toDb)) };
+    }
+    return { db, name };
+  };
+  return {
+    route,
+    routeDatabase: (db) => {
+      for (const rule of compiled) {
+        const matched = rule.from.wholeDatabase ? rule.from.matchDatabase(db) : undefined;
+        // A target database made of a collection's name is not one place for the whole database.
+        if (matched !== undefined && starsOf(rule.db) <= matched.length) return fill(rule.db, matched);
+      }
+      return db;
+    },
+    collisions: (sources) => {
+      const byTarget = Map.groupBy(sources, (source) => key(route(source.db, source.name)));
+      return [...byTarget.values()].filter((group) => group.length > 1)
+        .map((group) => ({ target: route(group[0]!.db, group[0]!.name), sources: group }));
+    },
+    sourcesOf: (target, sources) => sources.filter((source) => key(route(source.db, source.name)) === key(target)),
+  };
+}
+
+function fill(pattern: string, matched: readonly string[]): string {
+  let next = 0;
+  return pattern.replaceAll("*", () => matched[next++]!);
+}
+
+function key(name: TargetName): string {
+  return `${name.db}.${name.name}`;
+}

@@ -1,0 +1,23 @@
+/** Which collections are carried. */
+import { compileGlob, type Glob } from "./glob.ts";
+
+export interface Selector {
+  /** True if a pattern of `include` matches and none of `exclude` does. */
+  readonly selects: (db: string, name: string) => boolean;
+  /** True if a database is carried even while it has no collection: not one that `exclude` takes whole. */
+  readonly selectsDatabase: (db: string) => boolean;
+}
+
+/** Throws RangeError for a text that is no pattern; check with globProblem where positions are known. */
+export function makeSelector(options: { include: readonly string[]; exclude: readonly string[] }): Selector {
+  const include = options.include.map(compileGlob);
+  const exclude = options.exclude.map(compileGlob);
+  const any = (globs: readonly Glob[], db: string, name: string) =>
+    globs.some((glob) => glob.match(db, name) !== undefined);
+  return {
+    selects: (db, name) => any(include, db, name) && !any(exclude, db, name),
+    selectsDatabase: (db) =>
+      include.some((glob) => glob.matchDatabase(db) !== undefined) &&
+      !exclude.some((glob) => glob.wholeDatabase && glob.matchDatabase(db) !== undefined),
+  };
+}
