@@ -1,0 +1,148 @@
+/** The house rules that a machine can check: who imports whom, what files are called, what is pinned. */
+import assert from "node:assert/strict";
+import { filesBelow, sourceFiles } from "./runner/suites.ts";
+
+const ROOT = new URL("../", import.meta.url).pathname;
+
+/** From the top down: a file imports from its own layer or from one further down. `sources` and `sinks` share a floor. */
+const LAYERS = [["main.ts"], ["control"], ["config"], ["sources", "sinks"], ["stores"], ["pipeline"]];
+
+/** Files of the core that are entered without a `mod.ts`. */
+const OPEN = [/^pipeline\/(errors|json)\.ts$/, /^pipeline\/proto\/gen\//];
+
+/** Each dependency has one adapter file; these have a reason for more. */
+const SHARED_DEPENDENCIES: Record<string, RegExp> = {
+  /** The spec of every component stands next to it. */
+  "zod": /^(config\/|pipeline\/units\/|(sources|sinks|stores|pipeline)\/.*spec\.ts$)/,
+  /** The runtime of the generated code. */
+  "@bufbuild/protobuf": /./,
+  "rxjs": /^pipeline\/flow\//,
+  "commander": /^control\//,
+};
+
+/** Files over 400 lines, each with its reason. */
+const LONG: Record<string, string> = {};
+
+interface Import {
+  from: string;
+  /** Path inside the project, or the name as written for a package. */
+  to: string;
+}
+
+const product = sourceFiles().filter((path) => !path.startsWith("tests/") && !path.startsWith("pipeline/proto/"));
+
+function read(path: string): string {
+  return Deno.readTextFileSync(`${ROOT}${path}`);
+}
+
+function importsOf(path: string): Import[] {
+  const statement = /^\s*(?:import|export)\b(?:[^;"]*?\bfrom)?\s*"([^"]+)"|\bimport\(\s*"([^"]+)"\s*\)/gm;
+  return [...read(path).matchAll(statement)].map((match) => {
+    const name = match[1] ?? match[2]!;
+    const url = new URL(name, `file:///${path}`);
+    return { from: path, to: name.startsWith(".") ? url.pathname.slice(1) : name };
+  });
+}
+
+const imports = product.flatMap(importsOf);
+const inside = imports.filter(({ to }) => LAYERS.flat().includes(to.split("/")[0]!));
+
+function layer(path: string): number {
+  return LAYERS.findIndex((names) => names.includes(path.split("/")[0]!));
+}
+
+function shown(found: readonly Import[]): string {
+  return found.map(({ from, to }) => `\n  ${from} imports ${to}`).join("");
+}
+
+Deno.test("layers: imports go one way, main -> control -> config -> sources and sinks -> stores -> pipeline", () => {
+  const wrong = inside.filter(({ from, to }) => {
+    const [a, b] = [from.split("/")[0], to.split("/")[0]];
+    return layer(to) < layer(from) || (layer(to) === layer(from) && a !== b);
+  });
+  assert.equal(wrong.length, 0, `These imports go against the layers:${shown(wrong)}`);
+});
+
+Deno.test("layers: another folder is entered through its mod.ts", () => {
+  const wrong = inside.filter(({ from, to }) => {
+    const [a, b] = [from.split("/")[0], to.split("/")[0]];
+    return a !== b && !to.endsWith("/mod.ts") && !OPEN.some((open) => open.test(to));
+  });
+  assert.equal(wrong.length, 0, `These imports go past the door of a folder:${shown(wrong)}`);
+});
+
+Deno.test("layers: the product imports nothing from tests", () => {
+  const wrong = imports.filter(({ to }) => to.startsWith("tests/"));
+  assert.equal(wrong.length, 0, shown(wrong));
+});
+
+Deno.test("dependencies: each is imported by one adapter file", () => {
+  const adapters = new Map<string, Set<string>>();
+  const wrong: Import[] = [];
+  for (const { from, to } of imports) {
+    const name = /^(@[^/]+\/[^/]+|[^./@][^/]*)/.exec(to)?.[1];
+    if (name === undefined || to.startsWith("node:") || inside.some((own) => own.to === to)) continue;
+    const shared = SHARED_DEPENDENCIES[name];
+    if (shared === undefined) adapters.set(name, (adapters.get(name) ?? new Set()).add(from));
+    else if (!shared.test(from)) wrong.push({ from, to });
+  }
+  for (const [name, files] of adapters) {
+    if (files.size > 1) wrong.push(...[...files].map((from) => ({ from, to: name })));
+  }
+  assert.equal(wrong.length, 0, `Only the adapter of a dependency imports it:${shown(wrong)}`);
+});
+
+Deno.test("dependencies: every version in deno.json is pinned exactly, and nothing is imported past it", () => {
+  const known = JSON.parse(read("deno.json")).imports as Record<string, string>;
+  const loose = Object.entries(known).filter(([, to]) => !/^npm:\/?(@[\w.-]+\/)?[\w.-]+@\d+\.\d+\.\d+\/?$/.test(to));
+  assert.deepEqual(loose, [], "Expected npm:NAME@MAJOR.MINOR.PATCH");
+  const direct = [...imports, ...filesBelow("tests", ".ts").flatMap(importsOf)]
+    .filter(({ to }) => /^(npm|jsr|https?):/.test(to));
+  assert.equal(direct.length, 0, `These imports bypass deno.json:${shown(direct)}`);
+});
+
+Deno.test("files: main.ts stays under 60 lines", () => {
+  const lines = read("main.ts").split("\n").length;
+  assert.ok(lines < 60, `main.ts has ${lines} lines`);
+});
+
+Deno.test("files: no name says nothing", () => {
+  const names = [...product, ...filesBelow("tests", ".ts")];
+  const empty = names.filter((path) => /(^|\/)(utils?|helpers?|common|misc|types)(\.ts$|\/)/.test(path));
+  assert.deepEqual(empty, []);
+});
+
+Deno.test("files: none over 400 lines without a reason", () => {
+  const long = product.filter((path) => read(path).split("\n").length > 401 && !LONG[path]);
+  assert.deepEqual(long, []);
+});
+
+Deno.test("code: no enum, no default export, no console, nothing left behind", () => {
+  const rules: [string, RegExp][] = [
+    ["an enum", /^\s*(export\s+)?(const\s+)?enum\s/m],
+    ["a default export", /^\s*export\s+default\b/m],
+    ["console output", /\bconsole\.\w+\(/],
+    ["a debugger statement", /^\s*debugger;/m],
+    ["an unfinished note", /\b(TODO|FIXME|XXX)\b/],
+    ["a path of one machine", /["'`](\/home\/|\/root\/|\/work\/|\/Users\/)/],
+  ];
+  const found = product.flatMap((path) => {
+    const text = read(path);
+    return rules.filter(([, rule]) => rule.test(text)).map(([what]) => `${path} has ${what}`);
+  });
+  assert.deepEqual(found, []);
+});
+
+Deno.test("code: the core does no input or output of its own", () => {
+  const core = product.filter((path) => path.startsWith("pipeline/"));
+  const found = core.filter((path) =>
+    /^[^*/]*\bDeno\.(?!inspect)\w+|from "node:(fs|net|http|child_process)/m.test(read(path))
+  );
+  assert.deepEqual(found, []);
+});
+
+Deno.test("tests: none is run alone by a forgotten only", () => {
+  const files = filesBelow("tests", "_test.ts").filter((path) => path !== "tests/layers_test.ts");
+  const found = files.filter((path) => /\bDeno\.test\.only\b|\bonly:\s*true/.test(read(path)));
+  assert.deepEqual(found, []);
+});

@@ -1,0 +1,63 @@
+import { type Counts, readCounts } from "./counts.ts";
+import { runStep, type Step, type StepOutcome } from "./step.ts";
+import { exists, filesBelow, sourceFiles, unitTests } from "./suites.ts";
+
+/** The steps of `deno task ok`, in the order from fast to slow. */
+export function gateSteps(): Step[] {
+  return [
+    { name: "format", command: ["deno", "fmt", "--check", "--quiet"], limitSecs: 120 },
+    { name: "lint", command: ["deno", "lint", "--quiet"], limitSecs: 120 },
+    { name: "types", command: ["deno", "check", "--quiet", ...sourceFiles()], limitSecs: 300 },
+    { name: "schema", command: ["deno", "run", "-A", "tests/runner/schema_step.ts"], limitSecs: 60 },
+    { name: "examples", command: ["deno", "run", "-A", "tests/runner/examples_step.ts"], limitSecs: 120 },
+  ];
+}
+
+/** The step that runs the unit tests, the layer test among them. They share nothing, so files run in parallel. */
+export function unitStep(filter?: string): Step {
+  return {
+    name: "unit tests",
+    command: [
+      ...["deno", "test", "-A", "--no-check", "--parallel", "--reporter=dot"],
+      ...(filter === undefined ? [] : ["--filter", filter]),
+      ...unitTests(),
+    ],
+    limitSecs: 300,
+  };
+}
+
+/** Runs the gate, prints a line per step, and returns how many tests ran. Failed steps count as failed tests. */
+export async function runGate(signal?: AbortSignal, filter?: string): Promise<Counts> {
+  const total: Counts = { passed: 0, failed: 0 };
+  for (const step of gateSteps()) {
+    const outcome = await runStep(step, signal);
+    report(step, outcome);
+    if (!outcome.ok) total.failed++;
+    if (signal?.aborted) return total;
+  }
+  const step = unitStep(filter);
+  const outcome = await runStep(step, signal);
+  const counts = readCounts(outcome.output, outcome.ok);
+  report(step, outcome, `${counts.passed} passed, ${counts.failed} failed`);
+  return { passed: total.passed + counts.passed, failed: total.failed + counts.failed };
+}
+
+/** One line for a step, and its output where it failed. */
+export function report(step: Step, outcome: StepOutcome, detail = ""): void {
+  const mark = outcome.ok ? "ok" : "FAILED";
+  const text = [`${mark.padEnd(7)}${step.name.padEnd(22)}${outcome.seconds.toFixed(1).padStart(7)} s`, detail];
+  console.log(text.filter((part) => part !== "").join("  "));
+  if (outcome.ok) return;
+  console.log(`The step "${step.name}" ${outcome.reason}: ${shown(step.command)}`);
+  if (!step.live) console.log(outcome.output.trimEnd().replace(/^/gm, "  "));
+}
+
+function shown(command: readonly string[]): string {
+  const text = command.join(" ");
+  return text.length > 160 ? `${text.slice(0, 157)}...` : text;
+}
+
+/** The committed JSON Schema, when it is there. */
+export function committedSchema(): string | undefined {
+  return ["config/pipeline.schema.json", ...filesBelow("config", "pipeline.schema.json")].find(exists);
+}

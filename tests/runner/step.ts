@@ -1,0 +1,67 @@
+/** One step of a gate or of the test run: a program, its limit, its output. */
+export interface Step {
+  name: string;
+  /** Program and arguments; `deno` is the running Deno. */
+  command: readonly string[];
+  env?: Record<string, string>;
+  /** The step fails when it takes longer, in seconds. */
+  limitSecs: number;
+  /** Passes the output on as it comes; otherwise it is shown only when the step fails. */
+  live?: boolean;
+}
+
+export interface StepOutcome {
+  ok: boolean;
+  /** stdout and stderr, in the order in which they came. */
+  output: string;
+  seconds: number;
+  /** Why it failed, when it did. */
+  reason?: string;
+}
+
+/** Runs a step to its end. Never throws for a step that fails. */
+export async function runStep(step: Step, signal?: AbortSignal): Promise<StepOutcome> {
+  const start = performance.now();
+  const limit = AbortSignal.timeout(step.limitSecs * 1000);
+  const stop = signal === undefined ? limit : AbortSignal.any([limit, signal]);
+  const [program, ...args] = step.command;
+  const child = new Deno.Command(program === "deno" ? Deno.execPath() : program!, {
+    args,
+    env: { NO_COLOR: "1", ...step.env },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const kill = () => {
+    try {
+      child.kill("SIGTERM");
+      setTimeout(() => child.kill("SIGKILL"), 5000).unref?.();
+    } catch {
+      // It has ended in between.
+    }
+  };
+  stop.addEventListener("abort", kill, { once: true });
+  if (stop.aborted) kill();
+  const collected: string[] = [];
+  const collect = async (stream: ReadableStream<Uint8Array>, to: typeof Deno.stdout) => {
+    const decoder = new TextDecoder();
+    for await (const chunk of stream) {
+      collected.push(decoder.decode(chunk, { stream: true }));
+      if (step.live) to.writeSync(chunk);
+    }
+  };
+  await Promise.all([collect(child.stdout, Deno.stdout), collect(child.stderr, Deno.stderr)]);
+  const status = await child.status;
+  stop.removeEventListener("abort", kill);
+  const seconds = (performance.now() - start) / 1000;
+  const output = collected.join("");
+  if (status.success) return { ok: true, output, seconds };
+  const reason = limit.aborted
+    ? `took longer than ${step.limitSecs} s and was stopped`
+    : signal?.aborted
+    ? "was stopped"
+    : status.signal !== null
+    ? `was ended by ${status.signal}`
+    : `ended with ${status.code}`;
+  return { ok: false, output, seconds, reason };
+}

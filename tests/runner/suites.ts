@@ -1,0 +1,58 @@
+/** Which test files belong to which stage. */
+
+/** Folders below `tests/` whose tests need the real servers, in the order in which they run. */
+export const STACK_SUITES = ["integration", "conformance", "crash"] as const;
+
+/** Folders below `tests/` that hold no tests of the gate. */
+const NO_TESTS = new Set<string>(["bench", "demo", "samples", "stack", "vectors"]);
+
+const ROOT = new URL("../../", import.meta.url).pathname;
+
+/** Test files of the unit stage: everything that needs no server. Sorted. */
+export function unitTests(): string[] {
+  const skip = new Set<string>([...NO_TESTS, ...STACK_SUITES]);
+  const files: string[] = [];
+  for (const entry of Deno.readDirSync(`${ROOT}tests`)) {
+    if (entry.isDirectory && !skip.has(entry.name)) files.push(...testFiles(`tests/${entry.name}`));
+    if (entry.isFile && entry.name.endsWith("_test.ts")) files.push(`tests/${entry.name}`);
+  }
+  return files.sort();
+}
+
+/** Test files of a suite that needs the stack; none when the folder does not exist. */
+export function suiteTests(suite: typeof STACK_SUITES[number]): string[] {
+  return testFiles(`tests/${suite}`).sort();
+}
+
+/** Every TypeScript file of the project, for the type check. */
+export function sourceFiles(): string[] {
+  const folders = ["config", "control", "pipeline", "sinks", "sources", "stores", "tests"];
+  const files = folders.flatMap((folder) => filesBelow(folder, ".ts"));
+  return (exists("main.ts") ? ["main.ts", ...files] : files).sort();
+}
+
+/** Whether a path of the project exists. */
+export function exists(path: string): boolean {
+  try {
+    Deno.statSync(`${ROOT}${path}`);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function testFiles(folder: string): string[] {
+  return filesBelow(folder, "_test.ts");
+}
+
+/** Paths below a folder of the project, relative to the project, with this ending. */
+export function filesBelow(folder: string, ending: string): string[] {
+  const files: string[] = [];
+  if (!exists(folder)) return files;
+  for (const entry of Deno.readDirSync(`${ROOT}${folder}`)) {
+    const path = `${folder}/${entry.name}`;
+    if (entry.isDirectory && entry.name !== "node_modules") files.push(...filesBelow(path, ending));
+    else if (entry.isFile && entry.name.endsWith(ending)) files.push(path);
+  }
+  return files.sort();
+}
