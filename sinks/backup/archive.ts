@@ -21,6 +21,8 @@ export interface ArchiveOptions {
   readonly name: string;
   readonly roll: { readonly size: number; readonly age: number; readonly memory: number };
   readonly createdBy: string;
+  /** Where the first file of a pchannel begins: the base's cut. Undefined: at the first record. */
+  readonly startOffset: (pchannel: string) => bigint | undefined;
   readonly now: () => number;
 }
 
@@ -156,7 +158,7 @@ export function createLogArchive(options: ArchiveOptions): LogArchive {
         await put(pchannel, chain, signal);
         for (const archived of records) {
           if (archived.record.offset <= chain.lastOffset) continue;
-          chain.open ??= begin(pchannel, chain);
+          chain.open ??= begin(pchannel, chain, archived.record.offset);
           chain.open.append(archived);
           chain.lastOffset = archived.record.offset;
         }
@@ -186,11 +188,14 @@ export function createLogArchive(options: ArchiveOptions): LogArchive {
     },
   };
 
-  function begin(pchannel: string, chain: Chain): LogFileWriter {
+  function begin(pchannel: string, chain: Chain, offset: bigint): LogFileWriter {
+    const start = options.startOffset(pchannel);
+    const before = (start === undefined || start > offset ? offset : start) - 1n;
     const writer = createLogFileWriter({
       pchannel,
       sequence: chain.sequence + 1n,
-      previousLastOffset: chain.lastOffset,
+      // The first file claims everything from the cut on: the queue itself may have no record right there.
+      previousLastOffset: chain.sequence === 0n ? before : chain.lastOffset,
       previousSum: chain.lastSum,
     }, { createdBy });
     for (const gap of chain.gaps) writer.gap(gap);

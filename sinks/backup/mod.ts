@@ -2,4 +2,5 @@
 export { encodeDeltaFile } from "./delta_file.ts";
 export { backupName } from "./name.ts";
 export { type BackupSinkDependencies, createBackupSink } from "./sink.ts";
+export { firstExactMoment, writeBackup, type WriteBackupOptions } from "./write.ts";
 export { type BackupSinkConfig, backupSinkSpec, type Retention, retentionSpec } from "./spec.ts";

@@ -86,7 +86,11 @@ export async function openSession(options: SessionOptions, signal: AbortSignal):
     unrecorded,
     now,
   };
-  const archive = createLogArchive({ store, name, roll: config.roll, createdBy: options.program, now });
+  const startOffset = (pchannel: string): bigint | undefined => {
+    const offsets = (facts?.cuts ?? []).filter((cut) => cut.pchannel === pchannel).map(({ offset }) => offset);
+    return offsets.length === 0 ? undefined : offsets.reduce((min, offset) => offset < min ? offset : min);
+  };
+  const archive = createLogArchive({ store, name, roll: config.roll, createdBy: options.program, startOffset, now });
   const segments = new Map<bigint, CopiedSegment>();
   let facts: BaseFacts | undefined;
   let base = options.base;
@@ -173,7 +177,16 @@ export async function openSession(options: SessionOptions, signal: AbortSignal):
       rbac: empty ? undefined : rbac,
       collections: backed,
     };
-    const texts = encodeMeta(meta);
+    const texts = encodeMeta(meta, {
+      pipeline: options.pipeline,
+      taken_ms: facts.takenAtMs,
+      exact_from: facts.exactFrom,
+      log_archive: config.log_archive,
+      collections: backed.length,
+      rows: kept.reduce((sum, { backed: { rows } }) => sum + rows, 0n),
+      previous: previous?.name ?? "",
+      failed: failed.length,
+    });
     const encoded = META_FILES.map((file) => ({
       key: metaKey(name, file),
       path: `meta/${file}.json`,

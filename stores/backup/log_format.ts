@@ -35,7 +35,7 @@ export interface LogFileFacts {
   readonly lastOffset: bigint;
   readonly tsMin: HybridTs;
   readonly tsMax: HybridTs;
-  /** Last offset of the file before, -1 for the first of all. */
+  /** This file holds everything after it: the last offset of the file before, or the one before the base's cut. */
   readonly previousLastOffset: bigint;
   /** Checksum of the whole file before; empty for the first. */
   readonly previousSum: string;

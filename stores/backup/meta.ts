@@ -58,3 +58,17 @@ export function segmentBytes(segment: BackedSegment): bigint {
   for (const { files } of [...segment.binlogs, ...segment.deltalogs]) for (const { size } of files) bytes += size;
   return bytes;
 }
+
+/** What a list of backups shows of one that Tidemark made. */
+export interface BackupExtension {
+  readonly pipeline: string;
+  /** Unix ms of the base's snapshot. */
+  readonly taken_ms: number;
+  readonly exact_from: HybridTs;
+  readonly log_archive: boolean;
+  readonly collections: number;
+  readonly rows: bigint;
+  readonly previous: string;
+  /** Collections that should be in the backup and are not. */
+  readonly failed: number;
+}

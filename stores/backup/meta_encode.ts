@@ -17,6 +17,7 @@ import {
   type BackedCollection,
   type BackedFieldFiles,
   type BackedSegment,
+  type BackupExtension,
   type BackupMeta,
   segmentBytes,
 } from "./meta.ts";
@@ -27,8 +28,12 @@ type Encoded = Record<string, unknown>;
 /** milvus-backup's BACKUP_SUCCESS; readers since 0.5.10 ignore it, older ones show it. */
 const STATE_SUCCESS = 2;
 
-/** Text of each file. Write `backup_meta` last: it is what makes the folder a backup. */
-export function encodeMeta(meta: BackupMeta): Record<MetaFile, string> {
+/**
+ * Text of each file. Write `backup_meta` last: it is what makes the folder a backup.
+ * `extension` goes into `backup_meta` under a key of our own, which other readers ignore: what a list shows without opening
+ * more than this one small file.
+ */
+export function encodeMeta(meta: BackupMeta, extension?: BackupExtension): Record<MetaFile, string> {
   const collections = meta.collections.map((backed) => collectionOf(backed, meta.id));
   const size = collections.reduce((sum, { size }) => sum + (size as bigint), 0n);
   const head: Encoded = {
@@ -62,7 +67,7 @@ export function encodeMeta(meta: BackupMeta): Record<MetaFile, string> {
       infos: partitions.flatMap((partition) => (partition.segment_backups ?? []) as Encoded[]),
     }),
     full_meta: formatJson(full),
-    backup_meta: formatJson(omitEmpty({ ...head, ...tail }, always)),
+    backup_meta: formatJson(omitEmpty({ ...head, ...tail, tidemark: extension }, always)),
   };
 }
 

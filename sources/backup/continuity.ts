@@ -1,0 +1,167 @@
+/** Whether the log archive of a backup is one chain without holes, and how far it reaches. */
+import { toTidemarkError } from "../../pipeline/errors.ts";
+import type { Cut, HybridTs, ObjectStore } from "../../pipeline/model/mod.ts";
+import { archiveFolder, listLogChannels, listLogFiles, type LogFileFacts, readLogFacts } from "../../stores/mod.ts";
+
+export interface ArchiveFinding {
+  readonly pchannel: string;
+  /**
+   * `lost`: something is missing for good. `delayed`: the end lags behind the other pchannels, it may still come.
+   * `damaged`: a file that cannot be read. `gap`: records the writer itself could not get and said so.
+   */
+  readonly kind: "lost" | "delayed" | "damaged" | "gap";
+  readonly key: string;
+  readonly detail: string;
+}
+
+export interface PchannelArchive {
+  readonly pchannel: string;
+  readonly files: number;
+  readonly bytes: bigint;
+  readonly firstOffset: bigint;
+  readonly lastOffset: bigint;
+  /** Everything up to this tick is there and connected with the cut; 0 if nothing is. */
+  readonly until: HybridTs;
+}
+
+export interface ArchiveReport {
+  readonly pchannels: readonly PchannelArchive[];
+  readonly findings: readonly ArchiveFinding[];
+  /** The last moment that all pchannels reach; undefined without an archive. */
+  readonly until: HybridTs | undefined;
+}
+
+export interface ContinuityOptions {
+  /** The backup's cuts; every pchannel of them must have an archive that begins no later. */
+  readonly cuts: readonly Cut[];
+  /** How far a pchannel may lag behind the furthest one before it is called delayed, ms. Default 5 minutes. */
+  readonly lagMs?: number;
+}
+
+export async function checkArchive(
+  store: ObjectStore,
+  name: string,
+  options: ContinuityOptions,
+  signal?: AbortSignal,
+): Promise<ArchiveReport> {
+  const starts = new Map<string, bigint>();
+  for (const { pchannel, offset } of options.cuts) {
+    const known = starts.get(pchannel);
+    if (known === undefined || offset < known) starts.set(pchannel, offset);
+  }
+  const names = new Set([...await listLogChannels(store, name, signal), ...starts.keys()]);
+  const findings: ArchiveFinding[] = [];
+  const pchannels: PchannelArchive[] = [];
+  for (const pchannel of [...names].sort()) {
+    const found = await checkChain(store, name, pchannel, starts.get(pchannel), findings, signal);
+    if (found !== undefined) pchannels.push(found);
+  }
+  const needed = pchannels.filter(({ pchannel }) => starts.has(pchannel));
+  const furthest = needed.reduce((max, { until }) => until > max ? until : max, 0n);
+  const lag = BigInt(options.lagMs ?? 300_000) << 18n;
+  for (const { pchannel, until, files } of needed) {
+    if (
+      files > 0 && until > 0n && until + lag < furthest && !findings.some((finding) => finding.pchannel === pchannel)
+    ) {
+      findings.push({
+        pchannel,
+        kind: "delayed",
+        key: archiveFolder(name, pchannel),
+        detail: `ends ${(furthest - until >> 18n) / 1000n} s before the furthest pchannel`,
+      });
+    }
+  }
+  const until = needed.length === 0 || needed.length < starts.size
+    ? undefined
+    : needed.reduce((min, archive) => archive.until < min ? archive.until : min, needed[0]!.until);
+  return { pchannels, findings, until: until === 0n ? undefined : until };
+}
+
+async function checkChain(
+  store: ObjectStore,
+  name: string,
+  pchannel: string,
+  start: bigint | undefined,
+  findings: ArchiveFinding[],
+  signal: AbortSignal | undefined,
+): Promise<PchannelArchive | undefined> {
+  const files = await listLogFiles(store, name, pchannel, signal);
+  const folder = archiveFolder(name, pchannel);
+  if (files.length === 0) {
+    if (start !== undefined) {
+      findings.push({
+        pchannel,
+        kind: "lost",
+        key: folder,
+        detail: "has no file, though the base's cut is on this pchannel",
+      });
+    }
+    return undefined;
+  }
+  let previous: LogFileFacts | undefined;
+  let first: LogFileFacts | undefined;
+  let connected = true;
+  let until: HybridTs = 0n;
+  let bytes = 0n;
+  for (const entry of files) {
+    bytes += entry.size;
+    let facts: LogFileFacts;
+    try {
+      facts = await readLogFacts(store, entry, signal);
+    } catch (thrown) {
+      signal?.throwIfAborted();
+      findings.push({ pchannel, kind: "damaged", key: entry.key, detail: toTidemarkError(thrown).message });
+      connected = false;
+      continue;
+    }
+    const complaint = complaintOf(previous, facts, entry.sequence, pchannel, start);
+    if (complaint !== undefined) {
+      findings.push({ pchannel, kind: "lost", key: entry.key, detail: complaint });
+      connected = false;
+    }
+    for (const gap of facts.gaps) {
+      findings.push({
+        pchannel,
+        kind: "gap",
+        key: entry.key,
+        detail: `offsets ${gap.from} to ${gap.to - 1n}: ${gap.reason}`,
+      });
+      if (start === undefined || gap.to > start) connected = false;
+    }
+    if (connected) until = facts.resume.tick;
+    first ??= facts;
+    previous = facts;
+  }
+  return {
+    pchannel,
+    files: files.length,
+    bytes,
+    firstOffset: first?.firstOffset ?? -1n,
+    lastOffset: previous?.lastOffset ?? -1n,
+    until,
+  };
+}
+
+function complaintOf(
+  previous: LogFileFacts | undefined,
+  facts: LogFileFacts,
+  sequence: bigint,
+  pchannel: string,
+  start: bigint | undefined,
+): string | undefined {
+  if (facts.sequence !== sequence || facts.pchannel !== pchannel) {
+    return `is file ${facts.sequence} of ${facts.pchannel} by its own word: it was renamed or moved`;
+  }
+  if (previous === undefined) {
+    return start !== undefined && facts.previousLastOffset >= start
+      ? `begins after offset ${facts.previousLastOffset}, but the base's cut is at ${start}`
+      : undefined;
+  }
+  if (facts.sequence !== previous.sequence + 1n) {
+    return `files ${previous.sequence + 1n} to ${facts.sequence - 1n} are missing`;
+  }
+  if (facts.previousLastOffset !== previous.lastOffset) {
+    return `follows offset ${facts.previousLastOffset}, but the file before it ends at ${previous.lastOffset}`;
+  }
+  return undefined;
+}

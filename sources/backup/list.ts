@@ -1,0 +1,124 @@
+/** What backups a storage holds. */
+import { toTidemarkError } from "../../pipeline/errors.ts";
+import type { HybridTs, ObjectInfo, ObjectStore } from "../../pipeline/model/mod.ts";
+import { backupFolder, metaKey, readJsonObject } from "../../stores/mod.ts";
+
+export interface BackupSummary {
+  readonly name: string;
+  /** `half-written`: no `meta/backup_meta.json`: still running, or left by a run that died. `unreadable`: see `problem`. */
+  readonly state: "complete" | "half-written" | "unreadable";
+  readonly madeBy: "tidemark" | "milvus-backup" | "unknown";
+  /** Unix ms: of the snapshot where Tidemark made it, otherwise of the metadata file; of the newest object if half-written. */
+  readonly takenMs: number;
+  /** Bytes of the base as its metadata says. */
+  readonly bytes: bigint;
+  readonly milvusVersion: string;
+  /** -1 where it would take more than one small file to know. */
+  readonly collections: number;
+  readonly rows: bigint;
+  readonly pipeline: string;
+  /** The base before it in the same run. */
+  readonly previous: string;
+  /** The first moment that can be restored; 0 if unknown. */
+  readonly exactFrom: HybridTs;
+  readonly hasLog: boolean;
+  /** Collections that are missing from it. */
+  readonly failed: number;
+  readonly problem: string;
+}
+
+/**
+ * All folders that are backups or were to become one, oldest first. Two requests a backup, whatever its size.
+ */
+export async function listBackups(store: ObjectStore, signal?: AbortSignal): Promise<BackupSummary[]> {
+  const found: BackupSummary[] = [];
+  for (const name of await store.folders("", signal)) {
+    const summary = await summarize(store, name, signal);
+    if (summary !== undefined) found.push(summary);
+  }
+  return found.sort((a, b) => a.takenMs - b.takenMs || (a.name < b.name ? -1 : 1));
+}
+
+const BLANK = {
+  madeBy: "unknown",
+  takenMs: 0,
+  bytes: 0n,
+  milvusVersion: "",
+  collections: -1,
+  rows: -1n,
+  pipeline: "",
+  previous: "",
+  exactFrom: 0n,
+  hasLog: false,
+  failed: 0,
+  problem: "",
+} as const;
+
+async function summarize(
+  store: ObjectStore,
+  name: string,
+  signal: AbortSignal | undefined,
+): Promise<BackupSummary | undefined> {
+  const info = await store.head(metaKey(name, "backup_meta"), signal);
+  if (info === undefined) return await halfWritten(store, name, signal);
+  try {
+    return await complete(store, name, info, signal);
+  } catch (thrown) {
+    signal?.throwIfAborted();
+    return { ...BLANK, name, state: "unreadable", takenMs: info.modifiedMs, problem: toTidemarkError(thrown).message };
+  }
+}
+
+async function complete(
+  store: ObjectStore,
+  name: string,
+  { key, modifiedMs }: ObjectInfo,
+  signal: AbortSignal | undefined,
+): Promise<BackupSummary> {
+  const json = readJsonObject(new TextDecoder().decode(await store.get(key, undefined, signal)), key);
+  const own = json.object("tidemark");
+  return {
+    ...BLANK,
+    name,
+    state: "complete",
+    madeBy: own === undefined ? "milvus-backup" : "tidemark",
+    takenMs: own === undefined ? modifiedMs : Number(own.int("taken_ms")),
+    bytes: json.int("size"),
+    milvusVersion: json.text("milvus_version"),
+    ...(own === undefined ? {} : {
+      collections: own.small("collections"),
+      rows: own.int("rows"),
+      pipeline: own.text("pipeline"),
+      previous: own.text("previous"),
+      exactFrom: own.int("exact_from"),
+      hasLog: own.flag("log_archive"),
+      failed: own.small("failed"),
+    }),
+  };
+}
+
+/** Undefined for a folder that is no backup at all. */
+async function halfWritten(
+  store: ObjectStore,
+  name: string,
+  signal: AbortSignal | undefined,
+): Promise<BackupSummary | undefined> {
+  const parts = await store.folders(backupFolder(name), signal);
+  if (!["binlogs", "meta", "log", "_ledger"].some((part) => parts.includes(part))) return undefined;
+  let takenMs = 0;
+  let bytes = 0n;
+  for await (const { modifiedMs, size } of store.list(backupFolder(name), signal)) {
+    takenMs = Math.max(takenMs, modifiedMs);
+    bytes += size;
+  }
+  return {
+    ...BLANK,
+    name,
+    state: "half-written",
+    madeBy: parts.includes("_ledger") || parts.includes("log") ? "tidemark" : "unknown",
+    takenMs,
+    bytes,
+    hasLog: parts.includes("log"),
+    problem: "meta/backup_meta.json is missing: its run is still going on, or died",
+  };
+}

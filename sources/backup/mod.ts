@@ -1,0 +1,9 @@
+/** Backups as a source: list, show, verify, prune, and reading one as if it were a running Milvus. */
+export * from "./archive.ts";
+export * from "./continuity.ts";
+export * from "./list.ts";
+export * from "./prune.ts";
+export * from "./read.ts";
+export * from "./show.ts";
+export * from "./snapshot.ts";
+export * from "./verify.ts";

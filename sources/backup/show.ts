@@ -1,0 +1,111 @@
+/** What one backup holds. */
+import { type HybridTs, isoOfHybrid, type ObjectStore } from "../../pipeline/model/mod.ts";
+import { segmentBytes } from "../../stores/mod.ts";
+import { type ArchiveReport, checkArchive } from "./continuity.ts";
+import { readBackup } from "./read.ts";
+
+export interface ShownCollection {
+  readonly id: bigint;
+  readonly database: string;
+  readonly name: string;
+  readonly partitions: readonly string[];
+  readonly aliases: readonly string[];
+  readonly indexes: readonly string[];
+  readonly loaded: boolean;
+  readonly segments: number;
+  /** Rows in files, deleted ones included. */
+  readonly rows: bigint;
+  readonly bytes: bigint;
+}
+
+/** A moment, exact over all channels. */
+export interface Moment {
+  readonly ts: HybridTs;
+  readonly iso: string;
+}
+
+export interface ShownBackup {
+  readonly name: string;
+  readonly madeBy: "tidemark" | "milvus-backup";
+  readonly writtenBy: string;
+  readonly milvusVersion: string;
+  readonly pipeline: string;
+  readonly takenMs: number;
+  readonly databases: readonly string[];
+  readonly collections: readonly ShownCollection[];
+  readonly users: number;
+  readonly roles: number;
+  readonly segments: number;
+  readonly rows: bigint;
+  readonly bytes: bigint;
+  readonly objects: number;
+  readonly sharedBytes: bigint;
+  readonly archiveFiles: number;
+  readonly archiveBytes: bigint;
+  /** Any moment in it can be restored; undefined: the base only. */
+  readonly restorable: { readonly from: Moment; readonly to: Moment } | undefined;
+  readonly failed: readonly { readonly name: string; readonly reason: string }[];
+  /** Files of the source that metadata did not name, as the run found them. */
+  readonly dirtyFiles: number;
+  readonly warnings: readonly string[];
+  readonly archive: ArchiveReport | undefined;
+}
+
+/** Reads metadata and the footers of the archive, no data. Throws as {@link readBackup}. */
+export async function showBackup(store: ObjectStore, name: string, signal?: AbortSignal): Promise<ShownBackup> {
+  const { meta, manifest, warnings } = await readBackup(store, name, signal);
+  const archive = manifest === undefined || !manifest.logArchive
+    ? undefined
+    : await checkArchive(store, name, { cuts: manifest.cuts }, signal);
+  const collections = meta.collections.map(({ collection, segments }): ShownCollection => ({
+    id: collection.id,
+    database: collection.dbName,
+    name: collection.name,
+    partitions: collection.partitions.map((partition) => partition.name),
+    aliases: collection.aliases,
+    indexes: collection.indexes.map((index) => index.name === "" ? index.fieldName : index.name),
+    loaded: collection.load?.loaded ?? false,
+    segments: segments.length,
+    rows: segments.reduce((sum, { rows, isL0 }) => isL0 ? sum : sum + rows, 0n),
+    bytes: segments.reduce((sum, segment) => sum + segmentBytes(segment), 0n),
+  }));
+  const total = <T extends "rows" | "bytes">(key: T) => collections.reduce((sum, item) => sum + item[key], 0n);
+  return {
+    name,
+    madeBy: manifest === undefined ? "milvus-backup" : "tidemark",
+    writtenBy: manifest?.writtenBy ?? "",
+    milvusVersion: meta.milvusVersion,
+    pipeline: manifest?.pipeline ?? "",
+    takenMs: manifest?.source.takenAtMs ?? 0,
+    databases: meta.databases.map((database) => database.name),
+    collections,
+    users: meta.rbac?.users.length ?? 0,
+    roles: meta.rbac?.roles.length ?? 0,
+    segments: collections.reduce((sum, { segments }) => sum + segments, 0),
+    rows: total("rows"),
+    bytes: total("bytes"),
+    objects: manifest?.objects.length ??
+      meta.collections.flatMap(({ segments }) =>
+        segments.flatMap(({ binlogs, deltalogs }) => [...binlogs, ...deltalogs])
+      )
+        .reduce((sum, { files }) => sum + files.length, 0),
+    sharedBytes: manifest?.sharedBytes ?? 0n,
+    archiveFiles: archive?.pchannels.reduce((sum, { files }) => sum + files, 0) ?? 0,
+    archiveBytes: archive?.pchannels.reduce((sum, { bytes }) => sum + bytes, 0n) ?? 0n,
+    restorable: restorableRange(manifest?.exactFrom, archive),
+    failed: manifest?.failed ?? [],
+    dirtyFiles: manifest?.findings.length ?? 0,
+    warnings,
+    archive,
+  };
+}
+
+/** From the first exact moment to the last that every pchannel reaches. */
+export function restorableRange(
+  exactFrom: HybridTs | undefined,
+  archive: ArchiveReport | undefined,
+): { readonly from: Moment; readonly to: Moment } | undefined {
+  const until = archive?.until;
+  if (exactFrom === undefined || until === undefined || until < exactFrom) return undefined;
+  return { from: { ts: exactFrom, iso: isoOfHybrid(exactFrom) }, to: { ts: until, iso: isoOfHybrid(until) } };
+}
