@@ -14,6 +14,7 @@ import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from "node:zlib"
 import { TidemarkError } from "../pipeline/errors.ts";
 import {
   bytesPlain,
+  emptyLike,
   gather,
   type PageValues,
   type ParquetType,
@@ -24,6 +25,7 @@ import {
 import { type ByteSource, bytesSource } from "./byte_source.ts";
 import { readHybrid } from "./parquet_levels.ts";
 
+export { emptyLike, typedValues } from "./parquet_values.ts";
 export type { PageValues, ParquetType } from "./parquet_values.ts";
 
 /** A run of rows of one column. `valid[i] = 0`: row i is null and its slot means nothing; undefined: no nulls. */
@@ -94,11 +96,17 @@ export async function readParquet(
   return { file, columns };
 }
 
-/** Several pages of one column as one. */
+/** The pages of a column as one; none give an empty one. */
 export function joinPages(column: Pick<ParquetColumn, "type" | "width">, pages: readonly ParquetPage[]): ParquetPage {
+  if (pages.length > 0) return concatPages(pages);
+  return { rows: 0, valid: undefined, values: typedValues(column.type, column.width, 0) };
+}
+
+/** Several pages of one column, at least one, as one. */
+export function concatPages(pages: readonly ParquetPage[]): ParquetPage {
   if (pages.length === 1) return pages[0]!;
   const rows = pages.reduce((sum, page) => sum + page.rows, 0);
-  const values = typedValues(column.type, column.width, rows);
+  const values = emptyLike(pages[0]!.values, rows);
   const valid = pages.some((page) => page.valid !== undefined) ? new Uint8Array(rows).fill(1) : undefined;
   let at = 0;
   for (const page of pages) {

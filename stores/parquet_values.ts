@@ -44,6 +44,26 @@ export function typedValues(type: ParquetType, width: number, rows: number): Pag
   }
 }
 
+/** Room for `rows` values of the same kind. */
+export function emptyLike(values: PageValues, rows: number): PageValues {
+  switch (values.kind) {
+    case "bool":
+      return { kind: "bool", values: new Uint8Array(rows) };
+    case "int32":
+      return { kind: "int32", values: new Int32Array(rows) };
+    case "int64":
+      return { kind: "int64", values: new BigInt64Array(rows) };
+    case "float":
+      return { kind: "float", values: new Float32Array(rows) };
+    case "double":
+      return { kind: "double", values: new Float64Array(rows) };
+    case "bytes":
+      return { kind: "bytes", values: new Array<Uint8Array>(rows).fill(EMPTY) };
+    case "fixed":
+      return { kind: "fixed", width: values.width, bytes: new Uint8Array(rows * values.width) };
+  }
+}
+
 /** PLAIN encoding; views into `page` where alignment allows. Throws where the page is too short. */
 export function plainValues(page: Uint8Array, type: ParquetType, width: number, count: number): PageValues {
   switch (type) {

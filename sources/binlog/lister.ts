@@ -1,0 +1,218 @@
+/**
+ * The validated lister. Which insert files are data is metadata's word alone: the listing confirms that they exist with
+ * their size, and what else lies there is reported and never read. Delta files are the opposite: every one that was ever
+ * written holds deletes that really happened, and metadata forgets some, so all that are listed count.
+ */
+import type {
+  FieldFiles,
+  FileFinding,
+  FileReport,
+  LogFile,
+  ObjectInfo,
+  ObjectStore,
+  Segment,
+} from "../../pipeline/model/mod.ts";
+import { objectSource, openParquet } from "../../stores/mod.ts";
+import { TidemarkError } from "../../pipeline/errors.ts";
+import { isEnvelope, readEnvelope } from "./envelope.ts";
+import { deltaFolder, insertFolder, parseLogPath, segmentIdIn } from "./path.ts";
+
+/** Files without a name in metadata are opened, to say whether they are whole, up to this number. */
+const INSPECTED = 200;
+
+export interface ListerOptions {
+  readonly store: ObjectStore;
+  /** Key of a path below the root, and back. */
+  readonly keyOf: (path: string) => string;
+  readonly pathOf: (key: string) => string;
+}
+
+interface Named {
+  readonly file: LogFile;
+  readonly segment: Segment;
+}
+
+/** Compares the folders of a collection with what `segments` (all of the collection's, dropped ones too) name. */
+export async function verifyFiles(
+  options: ListerOptions,
+  collectionId: bigint,
+  segments: readonly Segment[],
+  signal: AbortSignal,
+): Promise<FileReport> {
+  const own = segments.filter((segment) => segment.collectionId === collectionId);
+  const inserts = await list(options, insertFolder(collectionId), signal);
+  const deltas = await list(options, deltaFolder(collectionId), signal);
+  const findings: FileFinding[] = [];
+  const finding = (kind: FileFinding["kind"], path: string, segmentId: bigint, bytes: bigint, detail: string) =>
+    findings.push({ kind, path, collectionId, segmentId, detail, bytes });
+
+  const confirmed = await confirm(options, own, inserts, deltas, finding, signal);
+  await reportDirty(options, own, inserts, finding, signal);
+  const deltaFiles = deltasOf(own, deltas, finding);
+  return { findings, deltaFiles, ...confirmed };
+}
+
+type Report = (kind: FileFinding["kind"], path: string, segmentId: bigint, bytes: bigint, detail: string) => void;
+
+/** Every file that a live segment names: there, and of the right size? */
+async function confirm(
+  options: ListerOptions,
+  segments: readonly Segment[],
+  inserts: ReadonlyMap<string, ObjectInfo>,
+  deltas: ReadonlyMap<string, ObjectInfo>,
+  report: Report,
+  signal: AbortSignal,
+): Promise<{ insertFiles: number; insertBytes: bigint }> {
+  let insertFiles = 0;
+  let insertBytes = 0n;
+  for (const segment of segments) {
+    if (segment.class === "none" || segment.manifestPath !== "") continue;
+    const insertNames = segment.class === "rows" ? filesOf(segment.binlogs) : [];
+    const named: [LogFile, ReadonlyMap<string, ObjectInfo>][] = [
+      ...insertNames.map((file): [LogFile, ReadonlyMap<string, ObjectInfo>] => [file, inserts]),
+      ...filesOf(segment.deltalogs).map((file): [LogFile, ReadonlyMap<string, ObjectInfo>] => [file, deltas]),
+    ];
+    // Some releases (2.4) store the size in memory as log_size. Where no file of a segment has the size that metadata
+    // says, it is not a file's size; a file is then judged by being whole.
+    const sizesCount = named.some(([file, listed]) => file.size > 0n && listed.get(file.path)?.size === file.size);
+    for (const [file, listed] of named) {
+      const info = listed.get(file.path) ?? await options.store.head(options.keyOf(file.path), signal);
+      if (info === undefined) {
+        report(
+          "missing",
+          file.path,
+          segment.id,
+          file.size,
+          `Segment ${segment.id} (${segment.state}) names it, the store does not have it`,
+        );
+        continue;
+      }
+      if (listed === inserts) {
+        insertFiles++;
+        insertBytes += info.size;
+      }
+      if (file.size === info.size || (file.size === 0n && info.size > 0n)) continue;
+      if (!sizesCount && await isWhole(options, info, signal)) continue;
+      report(
+        "wrong_size",
+        file.path,
+        segment.id,
+        info.size,
+        `Metadata of segment ${segment.id} says ${file.size} bytes, the store has ${info.size}`,
+      );
+    }
+  }
+  return { insertFiles, insertBytes };
+}
+
+/** Insert files that no segment names. */
+async function reportDirty(
+  options: ListerOptions,
+  segments: readonly Segment[],
+  inserts: ReadonlyMap<string, ObjectInfo>,
+  report: Report,
+  signal: AbortSignal,
+): Promise<void> {
+  const byId = new Map(segments.map((segment) => [segment.id, segment]));
+  const named = namesOf(segments, (segment) => segment.binlogs);
+  let inspected = 0;
+  for (const [path, info] of inserts) {
+    if (named.has(path)) continue;
+    const segmentId = segmentIdIn(path);
+    const segment = byId.get(segmentId);
+    // The files of a manifest (V3), and the LOBs that its partition shares, are named by the manifest, not by metadata.
+    if (segment?.manifestPath || path.split("/")[3] === "lobs") continue;
+    const broken = inspected++ < INSPECTED && !await isWhole(options, info, signal);
+    const whole = broken ? ", and it is not whole: a half upload" : "";
+    const since = `, written ${new Date(info.modifiedMs).toISOString()}`;
+    const why = parseLogPath(path) === undefined
+      ? "Not a path that Milvus gives to an insert log"
+      : segment === undefined
+      ? `Segment ${segmentId} is not in the metadata`
+      : segment.class === "rows"
+      ? `Segment ${segmentId} is live but does not name it`
+      : `Segment ${segmentId} is ${segment.state} and does not name it`;
+    report("dirty_insert", path, segmentId, info.size, why + since + whole);
+  }
+}
+
+function deltasOf(segments: readonly Segment[], deltas: ReadonlyMap<string, ObjectInfo>, report: Report): LogFile[] {
+  const byId = new Map(segments.map((segment) => [segment.id, segment]));
+  const named = namesOf(segments, (segment) => segment.deltalogs);
+  const files: LogFile[] = [];
+  for (const [path, info] of deltas) {
+    const parsed = parseLogPath(path);
+    const segmentId = segmentIdIn(path);
+    const name = named.get(path);
+    if (parsed === undefined) {
+      report(
+        "unnamed_delta",
+        path,
+        segmentId,
+        info.size,
+        "Not a path that Milvus gives to a delta log; it is not read",
+      );
+      continue;
+    }
+    if (name === undefined) {
+      const segment = byId.get(segmentId);
+      const whose = segment === undefined
+        ? `segment ${segmentId}, which is not in the metadata`
+        : `segment ${segmentId} (${segment.state})`;
+      report(
+        "unnamed_delta",
+        path,
+        segmentId,
+        info.size,
+        `A delta log of ${whose}, named by none; its deletes happened and are read`,
+      );
+    }
+    files.push({
+      path,
+      logId: parsed.logId,
+      entries: name?.file.entries ?? 0n,
+      tsFrom: name?.file.tsFrom ?? 0n,
+      tsTo: name?.file.tsTo ?? 0n,
+      size: info.size,
+    });
+  }
+  return files;
+}
+
+function namesOf(
+  segments: readonly Segment[],
+  pick: (segment: Segment) => readonly FieldFiles[],
+): ReadonlyMap<string, Named> {
+  const named = new Map<string, Named>();
+  for (const segment of segments) for (const file of filesOf(pick(segment))) named.set(file.path, { file, segment });
+  return named;
+}
+
+function filesOf(groups: readonly FieldFiles[]): LogFile[] {
+  return groups.flatMap((group) => group.files);
+}
+
+async function list(options: ListerOptions, folder: string, signal: AbortSignal): Promise<Map<string, ObjectInfo>> {
+  const found = new Map<string, ObjectInfo>();
+  for await (const info of options.store.list(options.keyOf(folder), signal)) found.set(options.pathOf(info.key), info);
+  return found;
+}
+
+/** True if a file ends where its own headers say. Only headers and footer are read. */
+async function isWhole(options: ListerOptions, info: ObjectInfo, signal: AbortSignal): Promise<boolean> {
+  try {
+    const source = objectSource(options.store, info.key, Number(info.size), { signal });
+    if (source.size < 12) return false;
+    if (!isEnvelope(await source.read(0, 4))) {
+      await openParquet(source, info.key);
+      return true;
+    }
+    for (const { payload } of (await readEnvelope(source, info.key)).events) await openParquet(payload, info.key);
+    return true;
+  } catch (error) {
+    // Gone since it was listed, or encrypted: nothing to say against it.
+    if (error instanceof TidemarkError && (error.code === "unsupported" || error.code === "not_found")) return true;
+    if (error instanceof TidemarkError && error.code === "damaged") return false;
+    throw error;
+  }
+}
