@@ -1,0 +1,49 @@
+/** Checkpoints of vchannels, and which vchannels are gone. */
+import type { StoredPosition } from "../../pipeline/model/mod.ts";
+import { MAX_HYBRID_TS } from "../../pipeline/model/mod.ts";
+import { MsgPositionSchema } from "../../pipeline/proto/gen/msg_pb.ts";
+import type { CollectionReading } from "./catalog.ts";
+import { decodeText, decodeValue, positionOf } from "./decode.ts";
+import { damagedKey, isTombstone } from "./keys.ts";
+
+const CHECKPOINT = "datacoord-meta/channel-cp/";
+const REMOVAL = "datacoord-meta/channel-removal/";
+
+export interface ChannelsReading {
+  /** vchannel -> checkpoint, of channels that are not gone. */
+  readonly checkpoints: ReadonlyMap<string, StoredPosition>;
+  /** Sorted. */
+  readonly dropped: readonly string[];
+}
+
+export class ChannelKeys {
+  readonly #checkpoints = new Map<string, StoredPosition>();
+  readonly #removals = new Map<string, string>();
+
+  /** Takes one key of `datacoord-meta/`; others are left alone. Throws `damaged`. */
+  apply(key: string, value: Uint8Array): void {
+    if (key.startsWith(REMOVAL)) this.#removals.set(key.slice(REMOVAL.length), decodeText(value));
+    if (!key.startsWith(CHECKPOINT) || isTombstone(value)) return;
+    const position = positionOf(decodeValue(MsgPositionSchema, value, key));
+    if (position.ts === 0n) throw damagedKey(key, "the position has no timestamp");
+    this.#checkpoints.set(key.slice(CHECKPOINT.length), position);
+  }
+
+  /**
+   * A channel is gone by any of: the marker (timestamp 2^64-1), `removed`, or a collection that is being dropped: 2.3.5
+   * leaves the checkpoint of a dropped collection as it was.
+   */
+  read(collections: readonly CollectionReading[]): ChannelsReading {
+    const dropping = new Set(
+      collections.filter(({ state }) => state === "dropping").flatMap(({ vchannels }) => vchannels),
+    );
+    const isGone = (channel: string): boolean =>
+      this.#checkpoints.get(channel)?.ts === MAX_HYBRID_TS || this.#removals.get(channel) === "removed" ||
+      dropping.has(channel);
+    const known = new Set([...this.#checkpoints.keys(), ...this.#removals.keys()]);
+    return {
+      checkpoints: new Map([...this.#checkpoints].filter(([channel]) => !isGone(channel))),
+      dropped: [...known].filter(isGone).sort(),
+    };
+  }
+}

@@ -1,0 +1,73 @@
+/** Segments and the keys that name their files, gathered key by key. */
+import {
+  type FieldBinlog,
+  FieldBinlogSchema,
+  type SegmentInfo,
+  SegmentInfoSchema,
+} from "../../pipeline/proto/gen/data_coord_pb.ts";
+import { decodeValue, mustMatch } from "./decode.ts";
+import { idOf, isTombstone, partsOf } from "./keys.ts";
+
+export type LogKind = "binlog" | "deltalog" | "statslog" | "bm25log";
+
+/** The keys below one segment. */
+export interface SegmentParts {
+  info: SegmentInfo | undefined;
+  readonly logs: Record<LogKind, FieldBinlog[]>;
+}
+
+export class SegmentKeys {
+  readonly #segments = new Map<bigint, SegmentParts>();
+
+  /**
+   * Takes one key of `datacoord-meta/`; others are left alone. Throws `damaged` for a value that is not what its key says.
+   */
+  apply(key: string, value: Uint8Array): void {
+    if (key.startsWith("datacoord-meta/s/")) return this.#applyInfo(key, value);
+    const kind = kindOf(key);
+    if (kind === undefined) return;
+    const [, , segment, field] = partsOf(key, `datacoord-meta/${kind}/`);
+    const parts = this.#of(idOf(segment, key));
+    const fieldId = idOf(field, key);
+    // A deltalog key of a segment without deletes is empty.
+    if (value.length === 0) return;
+    const log = decodeValue(FieldBinlogSchema, value, key);
+    mustMatch(log.fieldID, fieldId, "field", key);
+    parts.logs[kind].push(log);
+  }
+
+  /** Segments by id. Keys of files whose segment is not there (being written, being collected) are not among them. */
+  *segments(): Generator<{ readonly info: SegmentInfo; readonly logs: SegmentParts["logs"] }> {
+    for (const [, { info, logs }] of [...this.#segments].sort(([a], [b]) => a < b ? -1 : 1)) {
+      if (info !== undefined) yield { info, logs };
+    }
+  }
+
+  #applyInfo(key: string, value: Uint8Array): void {
+    const [collection, partition, segment] = partsOf(key, "datacoord-meta/s/");
+    const id = idOf(segment, key);
+    if (isTombstone(value)) return;
+    const info = decodeValue(SegmentInfoSchema, value, key);
+    mustMatch(info.ID, id, "segment", key);
+    mustMatch(info.collectionID, idOf(collection, key), "collection", key);
+    mustMatch(info.partitionID, idOf(partition, key), "partition", key);
+    this.#of(id).info = info;
+  }
+
+  #of(id: bigint): SegmentParts {
+    let parts = this.#segments.get(id);
+    if (parts === undefined) {
+      parts = { info: undefined, logs: { binlog: [], deltalog: [], statslog: [], bm25log: [] } };
+      this.#segments.set(id, parts);
+    }
+    return parts;
+  }
+}
+
+function kindOf(key: string): LogKind | undefined {
+  if (key.startsWith("datacoord-meta/binlog/")) return "binlog";
+  if (key.startsWith("datacoord-meta/deltalog/")) return "deltalog";
+  if (key.startsWith("datacoord-meta/statslog/")) return "statslog";
+  if (key.startsWith("datacoord-meta/bm25log/")) return "bm25log";
+  return undefined;
+}

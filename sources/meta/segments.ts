@@ -1,0 +1,89 @@
+/** All segments that the metadata knows, with their files and classes. */
+import type { FieldFiles, Segment, SegmentState as StateName } from "../../pipeline/model/mod.ts";
+import { SegmentState } from "../../pipeline/proto/gen/common_pb.ts";
+import type { SegmentInfo } from "../../pipeline/proto/gen/data_coord_pb.ts";
+import type { CollectionReading } from "./catalog.ts";
+import { positionOf } from "./decode.ts";
+import { classify, type Surroundings } from "./segment_class.ts";
+import { filesOf } from "./segment_files.ts";
+import type { SegmentKeys } from "./segment_keys.ts";
+
+/** A segment with what only `inspect` and the consistency test need. */
+export interface SegmentReading extends Segment {
+  readonly bm25logs: readonly FieldFiles[];
+  /** Whole paths stored by 2.1 and before; not used, they may begin with an old root. */
+  readonly inlinePaths: readonly string[];
+}
+
+const STATE_NAMES: Readonly<Record<SegmentState, StateName>> = {
+  [SegmentState.SegmentStateNone]: "none",
+  [SegmentState.NotExist]: "not_exist",
+  [SegmentState.Growing]: "growing",
+  [SegmentState.Sealed]: "sealed",
+  [SegmentState.Flushed]: "flushed",
+  [SegmentState.Flushing]: "flushing",
+  [SegmentState.Dropped]: "dropped",
+  [SegmentState.Importing]: "importing",
+};
+
+/** By id. Throws `damaged`. */
+export function readSegments(keys: SegmentKeys, collections: readonly CollectionReading[]): SegmentReading[] {
+  const stored = [...keys.segments()];
+  const around = surroundingsOf(stored.map(({ info }) => info), collections);
+  return stored.map(({ info, logs }) => {
+    const dead = info.state === SegmentState.Dropped || !around.isLiveCollection(info.collectionID);
+    const files = filesOf(info, logs, !dead);
+    const { class: segmentClass, reason } = classify(info, files, around);
+    return {
+      id: info.ID,
+      collectionId: info.collectionID,
+      partitionId: info.partitionID,
+      vchannel: info.insertChannel,
+      state: STATE_NAMES[info.state] ?? "none",
+      level: info.level,
+      rows: info.numOfRows,
+      startPosition: info.startPosition && positionOf(info.startPosition),
+      dmlPosition: info.dmlPosition && positionOf(info.dmlPosition),
+      storageVersion: info.storageVersion,
+      manifestPath: info.manifestPath,
+      isImporting: info.isImporting,
+      isFake: info.isFake,
+      isInvisible: info.isInvisible,
+      createdByCompaction: info.createdByCompaction,
+      compactionFrom: info.compactionFrom,
+      compacted: info.compacted,
+      droppedAt: info.droppedAt,
+      ...files,
+      class: segmentClass,
+      classReason: reason,
+    };
+  });
+}
+
+function surroundingsOf(infos: readonly SegmentInfo[], collections: readonly CollectionReading[]): Surroundings {
+  const byId = new Map(infos.map((info) => [info.ID, info]));
+  const children = new Map<bigint, SegmentInfo[]>();
+  const packed = new Set<bigint>();
+  for (const info of infos) {
+    if (info.storageVersion >= 2n) packed.add(info.collectionID);
+    for (const source of info.compactionFrom) {
+      const list = children.get(source);
+      if (list === undefined) children.set(source, [info]);
+      else list.push(info);
+    }
+  }
+  const live = new Map(
+    collections.flatMap(({ id, collection }) =>
+      collection === undefined ? [] : [[id, new Set(collection.partitions.map((partition) => partition.id))]]
+    ),
+  );
+  const truncated = new Map(collections.map((reading) => [reading.id, reading.truncated]));
+  return {
+    segment: (id) => byId.get(id),
+    children: (id) => children.get(id) ?? [],
+    isLiveCollection: (id) => live.has(id),
+    isLivePartition: (collectionId, partitionId) => live.get(collectionId)?.has(partitionId) ?? false,
+    truncatedAt: (id, vchannel) => truncated.get(id)?.get(vchannel) ?? 0n,
+    hasPacked: (id) => packed.has(id),
+  };
+}
