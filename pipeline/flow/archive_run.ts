@@ -46,6 +46,7 @@ export async function runArchive(o: ArchiveRunOptions): Promise<void> {
       topicIds: o.topicIds,
       progress: o.progress,
       points: startPoints([leg.state]),
+      vchannelsOf: (id) => leg.state.collections.get(id)?.vchannels ?? [],
       records: true,
       windowBytes: o.deps.limits.inFlightBytes / 2,
       signal: reading,

@@ -125,6 +125,7 @@ async function findDeadRows(
   for (let part = 0; part < parts; part++) {
     const finder = new DeadRows({
       cutTs: cut.ts,
+      deletesUpTo: cut.ts,
       partitions: partitionKey(collection.schema) === undefined ? "scoped" : "any",
       part,
       parts,

@@ -30,6 +30,8 @@ export interface FollowRequest {
   readonly gate?: CreditGate;
   /** Keep every raw record in the groups, for an archive. */
   readonly records?: boolean;
+  /** The vchannel of a collection on this pchannel, for records of generation 1 that do not say it. */
+  readonly vchannelOf?: (collectionId: bigint) => string | undefined;
 }
 
 export type Follow = (request: FollowRequest, signal: AbortSignal) => AsyncIterable<TickGroup>;

@@ -65,7 +65,8 @@ export function splitGroup(
     }
     // What is made comes from the metadata: its record is written before the metadata is, and may be in vain.
     if (event.kind === "ddl" && MADE_FROM_METADATA.has(event.operation)) continue;
-    if (!wanted(event.vchannel, event.ts)) continue;
+    // A change of a collection that nobody here knows: nothing of it is on the target.
+    if (event.vchannel === "" || !wanted(event.vchannel, event.ts)) continue;
     if (event.kind === "insert" || event.kind === "delete") {
       let run = runs.get(event.vchannel);
       if (run === undefined) runs.set(event.vchannel, run = { events: [], rows: 0, bytes: 0 });

@@ -330,6 +330,13 @@ class Run {
       topicIds: this.#state.topicIds,
       progress: this.#progress,
       points: startPoints(legs.map((leg) => leg.state)),
+      vchannelsOf: (id) => {
+        for (const leg of legs) {
+          const vchannels = leg.state.collections.get(id)?.vchannels ?? leg.targets.live(id)?.vchannels;
+          if (vchannels !== undefined) return vchannels;
+        }
+        return [];
+      },
       records: false,
       windowBytes: deps.limits.inFlightBytes,
       signal: reading,

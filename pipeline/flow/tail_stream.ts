@@ -4,6 +4,7 @@
 import { defer, EMPTY, finalize, from, lastValueFrom, merge, mergeMap, type Observable, share, Subject } from "rxjs";
 import type { Collection, LogEvent, ResumePoint, TickGroup } from "../model/mod.ts";
 import type { FlowDependencies } from "./dependencies.ts";
+import { pchannelOf } from "./pchannels.ts";
 import type { RunEnd } from "./run_end.ts";
 import type { RunProgress } from "./run_progress.ts";
 import { type ReaderWindow, Window } from "./window.ts";
@@ -31,6 +32,8 @@ export interface TailStreamOptions {
   readonly progress: RunProgress;
   /** Where the state says that each pchannel starts. */
   readonly points: ReadonlyMap<string, ResumePoint>;
+  /** The vchannels of a collection, as far as the run knows it. */
+  readonly vchannelsOf: (collectionId: bigint) => readonly string[];
   /** Keep raw records in the groups. */
   readonly records: boolean;
   readonly windowBytes: number;
@@ -129,6 +132,7 @@ export class TailStream {
     for (const tail of this.#tails) tail.startsAt(pchannel, resume);
     const select = (event: LogEvent) =>
       event.kind === "block" || this.#tails.some((tail) => tail.cares(event.collectionId));
+    const vchannelOf = (id: bigint) => this.#o.vchannelsOf(id).find((vchannel) => pchannelOf(vchannel) === pchannel);
     try {
       const request = {
         pchannel,

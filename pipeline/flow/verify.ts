@@ -285,7 +285,13 @@ async function expectedRows(
   const partitions = new Set(collection.partitions.map((partition) => partition.id));
   for (const cut of cuts) {
     const own = segments.filter((segment) => segment.vchannel === cut.vchannel);
-    const dead = new DeadRows({ cutTs: cut.ts, partitions: scoped ? "scoped" : "any", part: 0, parts: 1 });
+    const dead = new DeadRows({
+      cutTs: cut.ts,
+      deletesUpTo: cut.ts,
+      partitions: scoped ? "scoped" : "any",
+      part: 0,
+      parts: 1,
+    });
     for (const mark of deletes.marks.get(cut.vchannel) ?? []) dead.addDeletes(mark);
     for (const file of files.deltaFiles) {
       for await (const mark of deps.binlogs.deletes(file, signal)) dead.addDeletes(mark);

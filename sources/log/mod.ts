@@ -1,6 +1,7 @@
 /** The log source: the message queue that carries the source's channels, read in order. */
 export { type DecodeContext, type Decoded, type RecordDecoder, type SkipReason, type TickMark } from "./decoded.ts";
 export { decodeRecord, isGeneration2 } from "./decode.ts";
+export { type RecordFacts, recordFacts } from "./facts.ts";
 export { type FollowOptions, followPchannel, type LogOddity } from "./follow.ts";
 export { type KafkaLogOptions, openKafkaLog } from "./kafka.ts";
 export { type OrderCounts, TickOrderer, type TickOrdererOptions } from "./order.ts";
