@@ -3,14 +3,11 @@
 /** Folders below `tests/` whose tests need the real servers, in the order in which they run. */
 export const STACK_SUITES = ["integration", "conformance", "crash"] as const;
 
-/** Folders below `tests/` that hold no tests of the gate. */
-const NO_TESTS = new Set<string>(["bench", "demo", "samples", "stack", "vectors"]);
-
 const ROOT = new URL("../../", import.meta.url).pathname;
 
 /** Test files of the unit stage: everything that needs no server. Sorted. */
 export function unitTests(): string[] {
-  const skip = new Set<string>([...NO_TESTS, ...STACK_SUITES]);
+  const skip = new Set<string>(STACK_SUITES);
   const files: string[] = [];
   for (const entry of Deno.readDirSync(`${ROOT}tests`)) {
     if (entry.isDirectory && !skip.has(entry.name)) files.push(...testFiles(`tests/${entry.name}`));

@@ -82,5 +82,7 @@ function startTicks(pid: number): string | undefined {
   }
   // The name in parentheses may hold anything, so fields are counted after its end: the first one is the state.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return fields[0] === "Z" || fields[0] === "X" ? undefined : fields[19];
+  // A zombie with other threads left is still at work: its first thread has ended, its sockets are open.
+  const ended = fields[0] === "X" || (fields[0] === "Z" && fields[17] === "1");
+  return ended ? undefined : fields[19];
 }
