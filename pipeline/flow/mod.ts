@@ -4,3 +4,4 @@ export { CRASH_POINTS, type CrashPoint, type CrashPoints, noCrashPoints } from "
 export { formatRunState, parseRunState, type RunState, type SinkState } from "./run_state.ts";
 export { type RunHandle, startRun } from "./run.ts";
 export { type Plan, type PlannedCollection, planRun } from "./plan.ts";
+export { type CollectionVerdict, type VerifyOptions, type VerifyReport, verifyRun } from "./verify.ts";

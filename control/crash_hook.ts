@@ -1,0 +1,21 @@
+/**
+ * For tests: `TIDEMARK_CRASH_AT=<point>[:<n>]` kills the process with SIGKILL when it passes the named phase for the n-th
+ * time (default 1). Without the variable nothing happens.
+ */
+import { TidemarkError } from "../pipeline/errors.ts";
+import { CRASH_POINTS, type CrashPoints, noCrashPoints } from "../pipeline/flow/mod.ts";
+
+export function crashPointsFrom(value: string | undefined): CrashPoints {
+  if (value === undefined || value === "") return noCrashPoints;
+  const [name, times = "1"] = value.split(":");
+  const point = CRASH_POINTS.find((item) => item === name);
+  if (point === undefined || !/^[1-9]\d*$/.test(times)) {
+    throw new TidemarkError("usage", `TIDEMARK_CRASH_AT is "${value}", expected <point> or <point>:<n> with a point of ${CRASH_POINTS.join(", ")}`);
+  }
+  let left = BigInt(times);
+  return (passed) => {
+    if (passed !== point || --left !== 0n) return;
+    Deno.stderr.writeSync(new TextEncoder().encode(`killed at ${point}\n`));
+    Deno.kill(Deno.pid, "SIGKILL");
+  };
+}
