@@ -22,7 +22,14 @@ const LATER: Partial<Record<CrashPoint, number>> = {
 };
 
 async function prepare(source: PyMilvus, a: string, b: string): Promise<void> {
-  await source.call("create_collection", { name: a, fields: FIELDS, indexes: INDEXES, load: true, shards: 2, partitions: ["p1", "p2"] });
+  await source.call("create_collection", {
+    name: a,
+    fields: FIELDS,
+    indexes: INDEXES,
+    load: true,
+    shards: 2,
+    partitions: ["p1", "p2"],
+  });
   await source.call("create_collection", { name: b, fields: FIELDS, indexes: INDEXES, load: true });
   await source.call("insert_generated", { name: a, start: 0, count: 1500, seed: 1 });
   await source.call("insert_generated", { name: a, start: 1500, count: 300, seed: 1, partition: "p1" });
@@ -58,14 +65,22 @@ for (const point of CRASH_POINTS.filter((name) => name !== "inside_import")) {
       await using setup = await TidemarkSetup.make({ env, include: [`default.${PREFIX}*`] });
       const run = setup.start(["run"], { TIDEMARK_CRASH_AT: `${point}:${count}` });
       // The writes wait until the base is under way, so that they are tail and barrier.
-      for (let i = 0; i < 200 && ((await setup.status())?.phase ?? "starting") !== "tail" && !(await gone(run.exit)); i++) {
+      for (
+        let i = 0;
+        i < 200 && ((await setup.status())?.phase ?? "starting") !== "tail" && !(await gone(run.exit));
+        i++
+      ) {
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
       await meanwhile(source, a, b, c);
       const timer = setTimeout(() => run.kill(), 60_000);
       const { code, stderr } = await run.exit;
       clearTimeout(timer);
-      assert.match(stderr, new RegExp(`killed at ${point}`), `it ended with ${code} instead of being killed at ${point}:\n${stderr}`);
+      assert.match(
+        stderr,
+        new RegExp(`killed at ${point}`),
+        `it ended with ${code} instead of being killed at ${point}:\n${stderr}`,
+      );
       await setup.once();
       for (const name of [a, b, c]) await assertSame({ server: source, name }, { server: target, name });
       for (const server of [source, target]) await server.call("truncate_names", { prefix: PREFIX });

@@ -53,7 +53,8 @@ async function differing(source: Side, target: Side): Promise<unknown[]> {
 async function rows({ server, db, name }: Side): Promise<Map<string, string>> {
   const all = await server.call("query_all", { name, db: db ?? "" }) as Record<string, unknown>[];
   const described = await describe({ server, db, name });
-  const key = (described.fields as { name: string; is_primary_key?: boolean }[]).find((field) => field.is_primary_key)!.name;
+  const key =
+    (described.fields as { name: string; is_primary_key?: boolean }[]).find((field) => field.is_primary_key)!.name;
   const text = (value: unknown) => JSON.stringify(value, (_k, item) => typeof item === "bigint" ? `${item}n` : item);
   return new Map(all.map((row) => [`${text(row["$partition"] ?? "")}/${text(row[key])}`, text(row)]));
 }

@@ -22,7 +22,11 @@ const ALL_TYPES = [
   { name: "words", type: "Array", element_type: "VarChar", max_capacity: 4, max_length: 64 },
   { name: "vec", type: "FloatVector", dim: 8 },
 ];
-const INDEX = [{ field: "vec", name: "vec_idx", params: { index_type: "HNSW", metric_type: "L2", params: '{"M":8,"efConstruction":64}' } }];
+const INDEX = [{
+  field: "vec",
+  name: "vec_idx",
+  params: { index_type: "HNSW", metric_type: "L2", params: '{"M":8,"efConstruction":64}' },
+}];
 
 interface Servers {
   readonly env: Record<string, string>;
@@ -156,21 +160,31 @@ Deno.test("run follows: new collections, partitions, drops, recreation under one
     await source.call("create_partition", { name: a, partition: "p9" });
     await source.call("load_partitions", { name: a, partitions: ["p9"] }).catch(() => {});
     await source.call("insert_generated", { name: a, start: 500, count: 20, seed: 1, partition: "p9" });
-    await eventually("the new collection and partition are there", 20, async () => await rows(b) === 50 && await rows(a) === 120);
+    await eventually(
+      "the new collection and partition are there",
+      20,
+      async () => await rows(b) === 50 && await rows(a) === 120,
+    );
 
     await source.call("drop_collection", { name: b });
     await source.call("create_collection", { name: b, fields, indexes, load: true, shards: 2 });
     await source.call("insert_generated", { name: b, start: 1000, count: 7, seed: 2 });
     await source.call("drop_partition", { name: a, partition: "p9" });
     await source.call("create_alias", { name: a, alias: `${PREFIX}alias` });
-    await eventually("the recreated collection is there and the partition is gone", 20, async () =>
-      await rows(b) === 7 && await rows(a) === 100
+    await eventually(
+      "the recreated collection is there and the partition is gone",
+      20,
+      async () => await rows(b) === 7 && await rows(a) === 100,
     );
     await assertSame({ server: source, name: b }, { server: target, name: b });
 
     await source.call("rename_collection", { name: b, new_name: `${PREFIX}c` });
     await source.call("insert_generated", { name: `${PREFIX}c`, start: 2000, count: 3, seed: 2 });
-    await eventually("the renamed collection is there", 20, async () => !(await has(b)) && await rows(`${PREFIX}c`) === 10);
+    await eventually(
+      "the renamed collection is there",
+      20,
+      async () => !(await has(b)) && await rows(`${PREFIX}c`) === 10,
+    );
     await source.call("drop_collection", { name: `${PREFIX}c` });
     await eventually("the dropped collection is gone", 20, async () => !(await has(`${PREFIX}c`)));
     const report = await run.stop();

@@ -71,7 +71,9 @@ export class TidemarkSetup implements AsyncDisposable {
   async once(expected = 0, env: Record<string, string> = {}, args: readonly string[] = []): Promise<ExitReport> {
     const report = await this.start(["run", "--once", ...args], env).exit;
     if (report.code !== expected) {
-      throw new Error(`run --once ended with ${report.code}, expected ${expected}:\n${report.stderr}\n${report.stdout}`);
+      throw new Error(
+        `run --once ended with ${report.code}, expected ${expected}:\n${report.stderr}\n${report.stdout}`,
+      );
     }
     return report;
   }

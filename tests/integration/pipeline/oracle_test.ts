@@ -1,0 +1,45 @@
+/** Random work on the source, the run killed and started again while it goes on; then every row and definition is compared. */
+import assert from "node:assert/strict";
+import { stackEnv } from "../../stack/env.ts";
+import { PyMilvus } from "../../stack/pymilvus.ts";
+import { assertSame } from "./comparison.ts";
+import { RandomWorkload, seeded } from "./random_workload.ts";
+import { TidemarkSetup } from "./tidemark_process.ts";
+
+const PREFIX = "or_";
+const STEPS = Number(Deno.env.get("TIDEMARK_ORACLE_STEPS") ?? 160);
+const SEEDS = (Deno.env.get("TIDEMARK_ORACLE_SEEDS") ?? "1,2").split(",").map(Number);
+
+for (const seed of SEEDS) {
+  Deno.test(`run keeps both sides equal under random work with kills (seed ${seed}, ${STEPS} steps)`, async () => {
+    const env = stackEnv();
+    await using source = await PyMilvus.start(env.SOURCE_URI!, { python: env.PYTHON! });
+    await using target = await PyMilvus.start(env.TARGET_URI!, { python: env.PYTHON! });
+    for (const server of [source, target]) await server.call("truncate_names", { prefix: PREFIX });
+    const work = new RandomWorkload(source, PREFIX, seed);
+    const random = seeded(seed + 1000);
+    await work.begin(3);
+    for (let i = 0; i < STEPS / 4; i++) await work.step();
+    await using setup = await TidemarkSetup.make({ env, include: [`default.${PREFIX}*`] });
+    let run = setup.start(["run"]);
+    let kills = 0;
+    for (let i = 0; i < STEPS; i++) {
+      await work.step();
+      if (random() < 0.04) {
+        kills++;
+        await run.kill();
+        run = setup.start(["run"]);
+      }
+    }
+    const { stderr } = await run.kill();
+    await setup.once();
+    const there = (await target.call("list_collections", {}) as string[]).filter((name) => name.startsWith(PREFIX));
+    assert.deepEqual(
+      there.sort(),
+      work.names.sort(),
+      `after ${kills} kills and ${JSON.stringify(work.done)}\n${stderr}`,
+    );
+    for (const name of work.names) await assertSame({ server: source, name }, { server: target, name });
+    for (const server of [source, target]) await server.call("truncate_names", { prefix: PREFIX });
+  });
+}
