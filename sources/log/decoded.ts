@@ -20,13 +20,24 @@ export interface SkipMark {
   readonly reason: SkipReason;
 }
 
-/** One record that says several things: a delete whose keys have different timestamps. */
+/** One record that says several things: rows or keys with different timestamps. */
 export interface EventList {
   readonly kind: "events";
   readonly events: readonly LogEvent[];
 }
 
-export type Decoded = LogEvent | TickMark | SkipMark | EventList;
+/** A step of a transaction of generation 2; its bodies are events with the same `txnId`. */
+export interface TxnMark {
+  readonly kind: "txn";
+  readonly step: "begin" | "commit" | "rollback";
+  readonly txnId: bigint;
+  readonly ts: HybridTs;
+  readonly offset: bigint;
+  /** Of a begin: it expires after so many milliseconds without a record; zero or less = never. */
+  readonly keepaliveMs: bigint;
+}
+
+export type Decoded = LogEvent | TickMark | SkipMark | EventList | TxnMark;
 
 export interface DecodeContext {
   readonly pchannel: string;

@@ -1,13 +1,14 @@
 /**
- * Recognises inserts and deletes that a producer wrote twice: its retries are not idempotent, so the same message can be
- * in the log again, also after a time tick. Milvus' own readers compare `base.msgID` within one pack.
+ * Recognises what a producer wrote twice: its retries are not idempotent, so the same message can be in the log again, also
+ * after a time tick. Generation 1 gives each insert and delete an id (its own readers compare it within one pack), in
+ * generation 2 the time tick itself is unique on a pchannel.
  */
-import type { DeleteEvent, InsertEvent } from "../../pipeline/model/mod.ts";
+import type { LogEvent } from "../../pipeline/model/mod.ts";
 
 interface Seen {
   readonly ts: bigint;
   readonly bytes: number;
-  readonly kind: "insert" | "delete";
+  readonly kind: LogEvent["kind"];
   readonly vchannel: string;
 }
 
@@ -24,10 +25,11 @@ export class Duplicates {
   }
 
   /** True if the same message was here before; remembers it otherwise. Messages without an id are never the same. */
-  seen(event: InsertEvent | DeleteEvent): boolean {
-    const { msgId, ts, bytes, kind, vchannel } = event;
-    if (msgId === 0n) return false;
-    const known = this.#now.get(msgId) ?? this.#before.get(msgId);
+  seen(event: LogEvent): boolean {
+    const { ts, bytes, kind, vchannel } = event;
+    const id = event.generation === 2 ? ts : kind === "insert" || kind === "delete" ? event.msgId : 0n;
+    if (id === 0n) return false;
+    const known = this.#now.get(id) ?? this.#before.get(id);
     // An id alone is not trusted with somebody's rows: the copy of a retry is the same to the byte.
     if (known !== undefined) {
       return known.ts === ts && known.bytes === bytes && known.kind === kind && known.vchannel === vchannel;
@@ -36,7 +38,7 @@ export class Duplicates {
       this.#before = this.#now;
       this.#now = new Map();
     }
-    this.#now.set(msgId, { ts, bytes, kind, vchannel });
+    this.#now.set(id, { ts, bytes, kind, vchannel });
     return false;
   }
 }

@@ -36,5 +36,8 @@ export function recordFacts(record: LogRecord): RecordFacts {
     case "insert":
     case "delete":
       return { ts: said.ts, vchannel: said.vchannel, type: said.kind, collectionId: said.collectionId };
+    default:
+      // Marks of generation 2's transactions: kept with their channel's records.
+      return { ts: 0n, vchannel: "", type: "system", collectionId: undefined };
   }
 }

@@ -33,7 +33,7 @@ export interface FollowOptions {
 /** `skipped`: a record without value or header, which Milvus skips as well. The others are of {@link OrderCounts}. */
 export interface LogOddity {
   readonly pchannel: string;
-  readonly kind: "late" | "staleTicks" | "duplicates" | "skipped";
+  readonly kind: "late" | "discarded" | "staleTicks" | "duplicates" | "skipped";
   /** Offset of the record. */
   readonly offset: bigint;
   /** Last tick before it. */
@@ -99,13 +99,15 @@ function reader(
         onOddity?.({ pchannel, kind: "skipped", offset: record.offset, tick: 0n });
       }
       const kept = select === undefined ? said : selected(said, select);
-      if (kept !== undefined && kept.kind !== "tick" && kept.kind !== "skip") wanted += record.value?.length ?? 0;
+      if (kept !== undefined && HOLDS.has(kept.kind)) wanted += record.value?.length ?? 0;
       return kept;
     });
     if (options.records || wanted * 2 >= bytes) return decoded;
     return decoded.map((said) => said?.kind === "insert" ? detached(said) : said);
   };
 }
+
+const HOLDS: ReadonlySet<Decoded["kind"]> = new Set(["insert", "delete", "ddl", "block", "events"]);
 
 function isOdd(reason: SkipReason): boolean {
   return reason === "empty" || reason === "no_base";
@@ -114,6 +116,7 @@ function isOdd(reason: SkipReason): boolean {
 function selected(said: Decoded, select: (event: LogEvent) => boolean): Decoded | undefined {
   switch (said.kind) {
     case "tick":
+    case "txn":
     case "skip":
       return said;
     case "events": {
@@ -138,7 +141,7 @@ function report(
   record: LogRecord,
 ): void {
   const { counts, pchannel, tick } = orderer;
-  for (const kind of ["late", "duplicates", "staleTicks"] as const) {
+  for (const kind of ["late", "discarded", "duplicates", "staleTicks"] as const) {
     if (counts[kind] === seen[kind]) continue;
     seen[kind] = counts[kind];
     onOddity({ pchannel, kind, offset: record.offset, tick });

@@ -3,9 +3,26 @@ export { type DecodeContext, type Decoded, type RecordDecoder, type SkipReason, 
 export { decodeRecord, isGeneration2 } from "./decode.ts";
 export { type RecordFacts, recordFacts } from "./facts.ts";
 export { type FollowOptions, followPchannel, type LogOddity } from "./follow.ts";
+export {
+  inspectedTopics,
+  inspectLog,
+  type InspectLogOptions,
+  type InspectorOptions,
+  inspectRecords,
+  type Line,
+  parseRecords,
+} from "./inspect.ts";
 export { type KafkaLogOptions, openKafkaLog } from "./kafka.ts";
 export { type OrderCounts, TickOrderer, type TickOrdererOptions } from "./order.ts";
 export { lostByBounds, lostByIdentity, lostByRemoval } from "./position.ts";
+export {
+  decodeReplicate,
+  followReplicate,
+  type FollowReplicateOptions,
+  REPLICATE_SUFFIX,
+  type ReplicatePage,
+  type ReplicateRequest,
+} from "./replicate.ts";
 export { type KafkaLogConfig, kafkaLogSpec } from "./spec.ts";
 export { type LogState } from "./topic_tail.ts";
 export { pchannelOfVchannel, VchannelBook } from "./vchannel_book.ts";

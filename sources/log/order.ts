@@ -7,8 +7,9 @@
  * what comes before it with ts <= tick was released, what comes after it with such a ts is late and was not.
  */
 import type { HybridTs, LogEvent, LogRecord, ResumePoint, TickGroup } from "../../pipeline/model/mod.ts";
-import type { Decoded } from "./decoded.ts";
+import type { Decoded, TxnMark } from "./decoded.ts";
 import { Duplicates } from "./duplicates.ts";
+import { TxnBuffer } from "./txn_buffer.ts";
 
 /** What was unusual; each counts events or ticks. */
 export interface OrderCounts {
@@ -18,6 +19,8 @@ export interface OrderCounts {
   duplicates: number;
   /** Came after a tick that promised that nothing of the kind would come; released with the next one. */
   late: number;
+  /** Generation 2: written after a tick that had passed them, by a node that lost the channel. Milvus discards them too. */
+  discarded: number;
   /** Ticks below an earlier tick. */
   staleTicks: number;
 }
@@ -29,24 +32,28 @@ export interface TickOrdererOptions {
 
 const NO_RECORDS: readonly LogRecord[] = [];
 
+/** An event or a step of a transaction, as it waits for its tick. */
+type Waiting = LogEvent | TxnMark;
+
 export class TickOrderer {
-  readonly counts: OrderCounts = { suppressed: 0, duplicates: 0, late: 0, staleTicks: 0 };
+  readonly counts: OrderCounts = { suppressed: 0, duplicates: 0, late: 0, discarded: 0, staleTicks: 0 };
   readonly pchannel: string;
   readonly #from: ResumePoint;
   readonly #keepRecords: boolean;
   readonly #duplicates = new Duplicates();
-  #tick: HybridTs;
+  readonly #txns = new TxnBuffer();
+  /** The last tick read; 0 before the first. */
+  #tick: HybridTs = 0n;
   /** True behind the first tick at or above the resume point's. */
   #caughtUp = false;
-  /** Events in the order of the log. */
-  #open: LogEvent[] = [];
+  /** In the order of the log. */
+  #open: Waiting[] = [];
   #records: LogRecord[] = [];
   #heldBytes = 0;
 
   constructor(pchannel: string, from: ResumePoint, options: TickOrdererOptions = {}) {
     this.pchannel = pchannel;
     this.#from = from;
-    this.#tick = from.tick;
     this.#keepRecords = options.records ?? false;
   }
 
@@ -60,14 +67,14 @@ export class TickOrderer {
     return this.#open.length;
   }
 
-  /** The last tick seen, at first the resume point's. */
+  /** The last tick read, or the resume point's. */
   get tick(): HybridTs {
-    return this.#tick;
+    return this.#tick > this.#from.tick ? this.#tick : this.#from.tick;
   }
 
   /**
    * Takes the next record of the log with what it says; `undefined` for one that nobody wants. Returns the group where it
-   * is a tick. Whether the record's value is kept shows in {@link heldBytes}.
+   * is a tick at or above the resume point's. Whether the record's value is kept shows in {@link heldBytes}.
    */
   push(record: LogRecord, decoded: Decoded | undefined): TickGroup | undefined {
     if (this.#keepRecords) {
@@ -83,6 +90,9 @@ export class TickOrderer {
       case "events":
         for (const event of decoded.events) this.#add(event);
         return undefined;
+      case "txn":
+        if (decoded.ts >= this.#tick) this.#open.push(decoded);
+        return undefined;
       default:
         this.#add(decoded);
         return undefined;
@@ -91,53 +101,77 @@ export class TickOrderer {
 
   #add(event: LogEvent): void {
     // A record whose time nobody knows counts as the next thing that happened, so that no resume point passes it.
-    if (event.kind === "block" && event.ts === 0n) event = { ...event, ts: this.#tick + 1n };
-    if (!this.#caughtUp && event.ts <= this.#from.tick) {
-      this.counts.suppressed++;
+    if (event.kind === "block" && event.ts === 0n) event = { ...event, ts: this.tick + 1n };
+    if (event.generation === 2 && event.ts < this.#tick) {
+      // Written by a node that no longer owns the channel: Milvus itself discards it.
+      this.counts.discarded++;
       return;
     }
-    if ((event.kind === "insert" || event.kind === "delete") && this.#duplicates.seen(event)) {
+    if (this.#duplicates.seen(event)) {
       this.counts.duplicates++;
       return;
     }
-    if (event.ts <= this.#tick) this.counts.late++;
+    if (event.generation === 1 && event.ts <= this.#tick && this.#caughtUp) this.counts.late++;
     this.#open.push(event);
     if (!this.#keepRecords) this.#heldBytes += event.bytes;
   }
 
   #release(record: LogRecord, tick: HybridTs): TickGroup | undefined {
     if (tick < this.#tick) {
-      if (this.#caughtUp) this.counts.staleTicks++;
+      this.counts.staleTicks++;
       return undefined;
     }
     this.#tick = tick;
-    this.#caughtUp = true;
-    const open = this.#open;
-    let events = open;
-    let kept: LogEvent[] = [];
-    if (open.some((event) => event.ts > tick)) {
-      events = open.filter((event) => event.ts <= tick);
-      kept = open.filter((event) => event.ts > tick);
+    let due = this.#open;
+    let kept: Waiting[] = [];
+    if (due.some((item) => item.ts > tick)) {
+      kept = due.filter((item) => item.ts > tick);
+      due = due.filter((item) => item.ts <= tick);
     }
     this.#open = kept;
-    const keptBytes = kept.reduce((sum, event) => sum + event.bytes, 0);
+    let events = this.#settle(sorted(due), tick);
+    const keptBytes = kept.reduce((sum, item) => sum + (item.kind === "txn" ? 0 : item.bytes), this.#txns.bytes);
     const bytes = this.#heldBytes - keptBytes;
+    if (!this.#caughtUp) {
+      const all = events.length;
+      events = events.filter((event) => event.ts > this.#from.tick);
+      this.counts.suppressed += all - events.length;
+      if (tick < this.#from.tick) {
+        if (!this.#keepRecords) this.#heldBytes = keptBytes;
+        return undefined;
+      }
+      this.#caughtUp = true;
+    }
     this.#heldBytes = keptBytes;
     const records = this.#keepRecords ? this.#records : NO_RECORDS;
     if (this.#keepRecords) this.#records = [];
-    return {
-      pchannel: this.pchannel,
-      tick,
-      events: sorted(events),
-      records,
-      resume: { offset: kept[0]?.offset ?? record.offset, tick },
-      bytes,
-    };
+    return { pchannel: this.pchannel, tick, events, records, resume: this.#resume(record, tick), bytes };
+  }
+
+  /** Replaces transactions by what their commits release. `due` is in order, and so is the result. */
+  #settle(due: readonly Waiting[], tick: HybridTs): LogEvent[] {
+    const events: LogEvent[] = [];
+    for (const item of due) {
+      if (item.kind === "txn") events.push(...this.#txns.step(item));
+      else if (item.txnId === undefined) events.push(item);
+      else this.#txns.body(item);
+    }
+    this.#txns.expire(tick);
+    return events;
+  }
+
+  #resume(record: LogRecord, tick: HybridTs): ResumePoint {
+    let { offset } = record;
+    const waiting = this.#open[0]?.offset;
+    const txn = this.#txns.oldest;
+    if (waiting !== undefined && waiting < offset) offset = waiting;
+    if (txn !== undefined && txn < offset) offset = txn;
+    return { offset, tick };
   }
 }
 
 /** Sorts in place, unless it is in order already, as most of it is. */
-function sorted(events: LogEvent[]): LogEvent[] {
+function sorted<Item extends Waiting>(events: Item[]): Item[] {
   for (let i = 1; i < events.length; i++) {
     if (before(events[i - 1]!, events[i]!) > 0) return events.sort(before);
   }
@@ -145,7 +179,7 @@ function sorted(events: LogEvent[]): LogEvent[] {
 }
 
 /** The order in which events are applied. */
-export function before(a: LogEvent, b: LogEvent): number {
+export function before(a: LogEvent | TxnMark, b: LogEvent | TxnMark): number {
   if (a.ts !== b.ts) return a.ts < b.ts ? -1 : 1;
   const rank = rankOf(a) - rankOf(b);
   if (rank !== 0) return rank;
@@ -153,8 +187,10 @@ export function before(a: LogEvent, b: LogEvent): number {
 }
 
 /** At one timestamp: what makes comes first, what destroys last, and what blocks before the rows it may concern. */
-function rankOf(event: LogEvent): number {
+function rankOf(event: LogEvent | TxnMark): number {
   switch (event.kind) {
+    case "txn":
+      return event.step === "begin" ? 0 : 4;
     case "block":
       return 1;
     case "delete":

@@ -119,6 +119,13 @@ export class WireReader {
     return this.bytes.subarray(start, this.position);
   }
 
+  /** The bytes of a varint: what a packed field of one value would hold. */
+  varintView(): Uint8Array {
+    const start = this.position;
+    this.skip(VARINT);
+    return this.bytes.subarray(start, this.position);
+  }
+
   text(): string {
     const length = this.length();
     if (length === 0) return "";
@@ -175,6 +182,23 @@ export function packedInt64(packed: Uint8Array): BigInt64Array {
   for (let i = 0; i < values.length; i++) reader.int64Into(halves32, i);
   if (reader.position !== packed.length) throw new WireError("Packed varints cut short");
   return values;
+}
+
+/** Packed uint64 as a typed array. */
+export function packedUint64(packed: Uint8Array): BigUint64Array {
+  return new BigUint64Array(packedInt64(packed).buffer as ArrayBuffer);
+}
+
+/** A repeated field may come in several pieces. */
+export function joined(parts: readonly Uint8Array[]): Uint8Array {
+  if (parts.length === 1) return parts[0]!;
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
 }
 
 /**

@@ -1,5 +1,6 @@
 /** One record of generation 1 (msgstream, Milvus 2.0 to 2.5): a bare protobuf whose first field says what it is. */
 import type { BlockEvent, DeleteEvent, InsertEvent, Keys, LogEvent, LogRecord } from "../../../pipeline/model/mod.ts";
+import { selectRows } from "../../../pipeline/columns/mod.ts";
 import { MsgType } from "../../../pipeline/proto/gen/common_pb.ts";
 import type { DecodeContext, Decoded, SkipMark } from "../decoded.ts";
 import { headerText } from "../headers.ts";
@@ -64,14 +65,14 @@ function insertEvent(
   if (defect !== undefined) {
     return block(record, context, { ts, type: base.type, collectionId, vchannel, reason: `An insert ${defect}` });
   }
-  const event: InsertEvent = {
+  const make = (ts: bigint, rows: number, fieldsData: readonly Uint8Array[], bytes: number): InsertEvent => ({
     kind: "insert",
     generation: 1,
     ts,
     pchannel: context.pchannel,
     vchannel,
     offset: record.offset,
-    bytes: value.length,
+    bytes,
     collectionId,
     partitionId,
     partitionName,
@@ -79,8 +80,14 @@ function insertEvent(
     msgId: base.msgId,
     rows,
     fieldsData,
+  });
+  if (body.timestamps === undefined) return make(ts, rows, fieldsData, value.length);
+  return {
+    kind: "events",
+    events: byTimestamp(body.timestamps).map(([ts, at], i) => {
+      return make(ts, at.length, selectRows(fieldsData, rows, Uint32Array.from(at)), i === 0 ? value.length : 0);
+    }),
   };
-  return event;
 }
 
 function deleteEvent(
@@ -90,11 +97,15 @@ function deleteEvent(
   reader: WireReader,
   context: DecodeContext,
 ): Decoded {
-  const { vchannel, collectionId, partitionId, partitionName, keys, timestamps, ...body } = readDelete(reader);
+  const { vchannel, collectionId, partitionId, partitionName, keys, timestamps, predicate, ...body } = readDelete(
+    reader,
+  );
   const ts = body.ts === 0n ? base.ts : body.ts;
   context.vchannels.learn(collectionId, vchannel);
-  if (keys.values.length === 0 && body.defect === undefined) return NO_ROWS;
-  const defect = body.defect ?? (ts === 0n ? "has no timestamp" : undefined);
+  if (keys.values.length === 0 && !predicate) return NO_ROWS;
+  const defect = predicate
+    ? "is by a predicate, whose plan only Milvus can evaluate"
+    : body.defect ?? (ts === 0n ? "has no timestamp" : undefined);
   if (defect !== undefined) {
     return block(record, context, { ts, type: base.type, collectionId, vchannel, reason: `A delete ${defect}` });
   }
@@ -113,23 +124,24 @@ function deleteEvent(
     keys,
   });
   if (timestamps === undefined) return make(ts, keys, value.length);
-  return { kind: "events", events: splitByTs(keys, timestamps, value.length, make) };
+  return {
+    kind: "events",
+    events: byTimestamp(timestamps).map(([ts, at], i) => make(ts, keysAt(keys, at), i === 0 ? value.length : 0)),
+  };
 }
 
-/** One event per timestamp; the first one carries the record's bytes, so that they are counted once. */
-function splitByTs(
-  keys: Keys,
-  timestamps: BigUint64Array,
-  bytes: number,
-  make: (ts: bigint, keys: Keys, bytes: number) => DeleteEvent,
-): DeleteEvent[] {
-  const rows = Map.groupBy(timestamps.keys(), (row) => timestamps[row]!);
-  return [...rows].map(([ts, at], i) => {
-    const part: Keys = keys.kind === "int64"
-      ? { kind: "int64", values: at.map((row) => keys.values[row]!) }
-      : { kind: "varchar", values: at.map((row) => keys.values[row]!) };
-    return make(ts, part, i === 0 ? bytes : 0);
-  });
+/**
+ * Rows by timestamp. No release is known to write a message with several, so this costs what it costs. The first part
+ * carries the record's bytes, so that they are counted once.
+ */
+function byTimestamp(timestamps: BigUint64Array): [bigint, number[]][] {
+  return [...Map.groupBy(timestamps.keys(), (row) => timestamps[row]!)];
+}
+
+function keysAt(keys: Keys, rows: readonly number[]): Keys {
+  return keys.kind === "int64"
+    ? { kind: "int64", values: rows.map((row) => keys.values[row]!) }
+    : { kind: "varchar", values: rows.map((row) => keys.values[row]!) };
 }
 
 function ddlEvent(record: LogRecord, value: Uint8Array, base: Base, context: DecodeContext): Decoded {

@@ -3,7 +3,7 @@
  * (3.0) has neither but a serialised plan.
  */
 import type { Keys } from "../../../pipeline/model/mod.ts";
-import { packedInt64, packedSame, WireError, WireReader } from "../wire.ts";
+import { joined, packedInt64, packedSame, packedUint64, WireError, type WireReader } from "../wire.ts";
 
 export interface DeleteBody {
   readonly vchannel: string;
@@ -16,6 +16,8 @@ export interface DeleteBody {
   readonly ts: bigint;
   /** One per key, only where they differ. */
   readonly timestamps: BigUint64Array | undefined;
+  /** It names no keys but a plan that selects rows. */
+  readonly predicate: boolean;
   readonly defect: string | undefined;
 }
 
@@ -29,8 +31,8 @@ export function readDelete(reader: WireReader): DeleteBody {
   let partitionName = "";
   let legacy: bigint[] | BigInt64Array = [];
   let keys: Keys | undefined;
-  let packedStamps: Uint8Array[] = [];
-  let plan = false;
+  const stamps: Uint8Array[] = [];
+  let predicate = false;
   for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
     switch (tag) {
       case 2 << 3 | 2:
@@ -52,19 +54,16 @@ export function readDelete(reader: WireReader): DeleteBody {
         legacy = [...legacy, reader.int64()];
         break;
       case 10 << 3 | 2:
-        packedStamps.push(reader.view());
+        stamps.push(reader.view());
         break;
-      case 10 << 3: {
-        const start = reader.position;
-        reader.skip(tag);
-        packedStamps.push(reader.bytes.subarray(start, reader.position));
+      case 10 << 3:
+        stamps.push(reader.varintView());
         break;
-      }
       case 12 << 3 | 2:
         keys = readIds(reader.message());
         break;
       case 14 << 3 | 2:
-        plan = reader.view().length > 0;
+        predicate = reader.view().length > 0;
         break;
       default:
         reader.skip(tag);
@@ -72,27 +71,14 @@ export function readDelete(reader: WireReader): DeleteBody {
   }
   if (partitionId === 0n && partitionName === "") partitionId = ALL_PARTITIONS;
   keys ??= { kind: "int64", values: legacy };
-  const stamps = packedStamps.length === 1 ? packedStamps[0]! : joined(packedStamps);
-  packedStamps = [];
-  const { count, value: ts, same } = packedSame(stamps);
+  const packed = joined(stamps);
+  const { count, value: ts, same } = packedSame(packed);
   const length = keys.values.length;
-  const timestamps = same ? undefined : new BigUint64Array(packedInt64(stamps).buffer as ArrayBuffer);
-  const defect = plan
-    ? "deletes by a predicate, whose plan only Milvus can evaluate"
-    : timestamps !== undefined && count !== length
+  const timestamps = same ? undefined : packedUint64(packed);
+  const defect = timestamps !== undefined && count !== length
     ? `has ${length} keys but ${count} timestamps`
     : undefined;
-  return { vchannel, collectionId, partitionId, partitionName, keys, ts, timestamps, defect };
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
+  return { vchannel, collectionId, partitionId, partitionName, keys, ts, timestamps, predicate, defect };
 }
 
 /** schema.IDs: int_id = 1 (LongArray), str_id = 2 (StringArray); the arrays have `data` = 1. */

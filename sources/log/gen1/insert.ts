@@ -2,7 +2,7 @@
  * msg.InsertRequest (400). The columns stay serialised views: a target's Insert wants the same bytes. All rows of one
  * message were given one timestamp by the proxy, which is in `timestamps`; `base.timestamp` is 0 in upserts.
  */
-import { packedSame, type WireReader } from "../wire.ts";
+import { joined, packedSame, packedUint64, type WireReader } from "../wire.ts";
 
 export interface InsertBody {
   readonly vchannel: string;
@@ -14,6 +14,8 @@ export interface InsertBody {
   /** 0 where the message has none. */
   readonly ts: bigint;
   readonly fieldsData: readonly Uint8Array[];
+  /** One per row, only where they differ. */
+  readonly timestamps: BigUint64Array | undefined;
   /** Why it cannot be applied, a sentence's second half; undefined where all is well. */
   readonly defect: string | undefined;
 }
@@ -28,7 +30,7 @@ export function readInsert(reader: WireReader): InsertBody {
   let numRows = 0;
   let version = 0;
   let rowBlobs = 0;
-  let stamps = { count: 0, value: 0n, same: true };
+  const stamps: Uint8Array[] = [];
   const fieldsData: Uint8Array[] = [];
   for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
     switch (tag) {
@@ -48,10 +50,10 @@ export function readInsert(reader: WireReader): InsertBody {
         segmentId = reader.int64();
         break;
       case 10 << 3 | 2:
-        stamps = merge(stamps, packedSame(reader.view()));
+        stamps.push(reader.view());
         break;
       case 10 << 3:
-        stamps = merge(stamps, { count: 1, value: reader.uint64(), same: true });
+        stamps.push(reader.varintView());
         break;
       case 12 << 3 | 2:
         rowBlobs++;
@@ -70,35 +72,18 @@ export function readInsert(reader: WireReader): InsertBody {
         reader.skip(tag);
     }
   }
-  const rows = numRows > 0 ? numRows : Math.max(stamps.count, rowBlobs);
-  const body = { vchannel, collectionId, partitionId, partitionName, segmentId, rows, ts: stamps.value, fieldsData };
-  return { ...body, defect: defectOf(version, rows, stamps, fieldsData.length) };
+  const packed = joined(stamps);
+  const { count, value: ts, same } = packedSame(packed);
+  const rows = numRows > 0 ? numRows : Math.max(count, rowBlobs);
+  const timestamps = same ? undefined : packedUint64(packed);
+  const defect = defectOf(version, rows, count, fieldsData.length);
+  return { vchannel, collectionId, partitionId, partitionName, segmentId, rows, ts, fieldsData, timestamps, defect };
 }
 
-function defectOf(
-  version: number,
-  rows: number,
-  stamps: { count: number; same: boolean },
-  columns: number,
-): string | undefined {
+function defectOf(version: number, rows: number, stamps: number, columns: number): string | undefined {
   if (rows === 0) return undefined;
   if (version === 0) return "is row-based, the form that Milvus wrote before 2.1";
-  if (!stamps.same) return "has rows with different timestamps, which no release of Milvus is known to write";
-  if (stamps.count !== 0 && stamps.count !== rows) return `says ${rows} rows but has ${stamps.count} timestamps`;
+  if (stamps !== 0 && stamps !== rows) return `says ${rows} rows but has ${stamps} timestamps`;
   if (columns === 0) return `says ${rows} rows but has no columns`;
   return undefined;
-}
-
-/** Repeated fields may come in several pieces. */
-export function merge(
-  before: { count: number; value: bigint; same: boolean },
-  next: { count: number; value: bigint; same: boolean },
-): { count: number; value: bigint; same: boolean } {
-  if (before.count === 0) return next;
-  if (next.count === 0) return before;
-  return {
-    count: before.count + next.count,
-    value: before.value,
-    same: before.same && next.same && before.value === next.value,
-  };
 }

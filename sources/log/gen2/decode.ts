@@ -1,20 +1,179 @@
-/** Records of generation 2 (streaming WAL, 2.6 and 3.0). */
-import type { LogRecord } from "../../../pipeline/model/mod.ts";
-import type { DecodeContext, Decoded } from "../decoded.ts";
+/** One record of generation 2 (streaming WAL, Milvus 2.6 and 3.0): what it is stands in its properties. */
+import { fromBinary } from "@bufbuild/protobuf";
+import type { BlockEvent, DdlEvent, LogEvent, LogRecord } from "../../../pipeline/model/mod.ts";
+import {
+  BeginTxnMessageHeaderSchema,
+  BroadcastHeaderSchema,
+  CipherHeaderSchema,
+  DeleteMessageHeaderSchema,
+  InsertMessageHeaderSchema,
+  MessageType,
+  TxnContextSchema,
+} from "../../../pipeline/proto/gen/messages_pb.ts";
+import type { CreateCollectionRequest } from "../../../pipeline/proto/gen/msg_pb.ts";
+import type { DecodeContext, Decoded, SkipMark, TxnMark } from "../decoded.ts";
+import { schemaOf } from "../gen1/ddl.ts";
+import { readBase } from "../gen1/base.ts";
+import { readDelete } from "../gen1/delete.ts";
+import { readInsert } from "../gen1/insert.ts";
 import { headerText } from "../headers.ts";
+import { WireReader } from "../wire.ts";
+import { BLOCKING_TYPES, DDL_TYPES, type Gen2Message, SYSTEM_TYPES } from "./ddl.ts";
+import { messageType, propertyMessage, timeTick } from "./properties.ts";
 
+const SYSTEM: SkipMark = { kind: "skip", reason: "system" };
+const NO_ROWS: SkipMark = { kind: "skip", reason: "no_rows" };
+const NOBODY = -1n;
+const NO_BYTES = new Uint8Array(0);
+
+/** What every event of a record has. */
+type Head = Omit<BlockEvent, "kind" | "collectionId" | "type" | "reason">;
+
+/** Never throws for what the record holds. */
 export function decodeGen2(record: LogRecord, context: DecodeContext): Decoded {
-  const type = Number.parseInt(headerText(record, "_t") ?? "0");
-  return {
-    kind: "block",
-    generation: 2,
-    ts: 0n,
-    pchannel: context.pchannel,
-    vchannel: headerText(record, "_vc") ?? "",
-    offset: record.offset,
-    bytes: record.value?.length ?? 0,
-    collectionId: -1n,
-    type,
-    reason: "Generation 2 of the log (Milvus 2.6 and later) is not supported yet",
+  const vchannel = headerText(record, "_vc") ?? "";
+  let type = 0;
+  let ts = 0n;
+  try {
+    type = messageType(record);
+    ts = timeTick(record);
+    const txn = propertyMessage(record, "_tx", TxnContextSchema);
+    const head: Head = {
+      generation: 2,
+      ts,
+      pchannel: context.pchannel,
+      vchannel,
+      offset: record.offset,
+      bytes: record.value?.length ?? 0,
+      ...(txn === undefined ? {} : { txnId: txn.txnId }),
+    };
+    return decodeAs(type, record, head, txn?.keepaliveMilliseconds ?? 0n);
+  } catch (thrown) {
+    const detail = thrown instanceof Error ? thrown.message : String(thrown);
+    const head: Head = {
+      generation: 2,
+      ts,
+      pchannel: context.pchannel,
+      vchannel,
+      offset: record.offset,
+      bytes: record.value?.length ?? 0,
+    };
+    return block(record, head, type, `A record of type ${typeName(type)} cannot be decoded: ${detail}`);
+  }
+}
+
+function decodeAs(type: number, record: LogRecord, head: Head, keepaliveMs: bigint): Decoded {
+  switch (type) {
+    case MessageType.TimeTick:
+      return { kind: "tick", generation: 2, ts: head.ts };
+    case MessageType.BeginTxn: {
+      const header = propertyMessage(record, "_h", BeginTxnMessageHeaderSchema);
+      return txnMark("begin", head, keepaliveMs === 0n ? header?.keepaliveMilliseconds ?? 0n : keepaliveMs);
+    }
+    case MessageType.CommitTxn:
+      return txnMark("commit", head, keepaliveMs);
+    case MessageType.RollbackTxn:
+      return txnMark("rollback", head, keepaliveMs);
+    case MessageType.Insert:
+    case MessageType.Delete:
+      return rows(type, record, head);
+    default:
+      return SYSTEM_TYPES.has(type) ? SYSTEM : change(type, record, head);
+  }
+}
+
+function txnMark(step: TxnMark["step"], head: Head, keepaliveMs: bigint): Decoded {
+  const { txnId, ts, offset } = head;
+  // A step of no transaction changes nothing.
+  return txnId === undefined ? SYSTEM : { kind: "txn", step, txnId, ts, offset, keepaliveMs };
+}
+
+/** The body's own timestamps and segment are provisional: the properties and the header have the real ones. */
+function rows(type: MessageType.Insert | MessageType.Delete, record: LogRecord, head: Head): Decoded {
+  const schema = type === MessageType.Insert ? InsertMessageHeaderSchema : DeleteMessageHeaderSchema;
+  const header = propertyMessage(record, "_h", schema);
+  const collectionId = header?.collectionId ?? NOBODY;
+  if (propertyMessage(record, "_ch", CipherHeaderSchema) !== undefined) {
+    return block(record, head, type, "Rows are encrypted, and only Milvus has the key", collectionId);
+  }
+  if (headerText(record, "_ct") !== undefined) {
+    return block(record, head, type, "A message is split over several records, which is not supported", collectionId);
+  }
+  const reader = new WireReader(record.value ?? NO_BYTES);
+  const msgId = readBase(reader)?.msgId ?? 0n;
+  const body = new WireReader(record.value ?? NO_BYTES);
+  if (type === MessageType.Insert) {
+    const { ts: _provisional, defect, vchannel: _provisionalToo, segmentId, ...insert } = readInsert(body);
+    if (insert.rows === 0) return NO_ROWS;
+    // Different provisional timestamps do not matter here: the time tick is the timestamp of every row.
+    if (defect !== undefined && insert.timestamps === undefined) {
+      return block(record, head, type, `An insert ${defect}`, insert.collectionId);
+    }
+    const { timestamps: _alsoProvisional, ...rest } = insert;
+    const partitions = header?.$typeName === InsertMessageHeaderSchema.typeName ? header.partitions : [];
+    const partition = partitions.find((item) => item.partitionId === insert.partitionId) ?? partitions[0];
+    const segment = partition?.segmentAssignment?.segmentId ?? segmentId;
+    return { ...head, kind: "insert", msgId, segmentId: segment, ...rest };
+  }
+  const { keys, partitionId, partitionName, collectionId: id, predicate } = readDelete(body);
+  if (predicate) {
+    return block(record, head, type, "A delete is by a predicate, whose plan only Milvus can evaluate", id);
+  }
+  if (keys.values.length === 0) return NO_ROWS;
+  return { ...head, kind: "delete", msgId, collectionId: id, partitionId, partitionName, keys };
+}
+
+function change(type: number, record: LogRecord, head: Head): Decoded {
+  const blocking = BLOCKING_TYPES.get(type);
+  if (blocking !== undefined) {
+    const header = propertyMessage(record, "_h", blocking.header) as { collectionId?: bigint } | undefined;
+    return block(record, head, type, blocking.reason, header?.collectionId);
+  }
+  const known = DDL_TYPES.get(type);
+  if (known === undefined) {
+    return block(record, head, type, `A record of type ${typeName(type)} is not known to this version`);
+  }
+  const header = propertyMessage(record, "_h", known.header) ?? fromBinary(known.header, NO_BYTES);
+  const body = fromBinary(known.body, record.value ?? NO_BYTES);
+  const broadcast = propertyMessage(record, "_bh", BroadcastHeaderSchema);
+  const message: Gen2Message = { header, headerSchema: known.header, body, bodySchema: known.body };
+  const about = header as { collectionId?: bigint; partitionId?: bigint; partitionIds?: bigint[] };
+  const named = body as {
+    collectionID?: bigint;
+    collectionName?: string;
+    partitionName?: string;
+    partitionIDs?: bigint[];
   };
+  const created = known.operation === "create_collection"
+    ? schemaOf(body as unknown as CreateCollectionRequest)
+    : undefined;
+  const event: DdlEvent = {
+    ...head,
+    kind: "ddl",
+    operation: known.operation,
+    type,
+    typeName: typeName(type),
+    collectionId: about.collectionId ?? named.collectionID ?? NOBODY,
+    collectionName: created?.name ?? named.collectionName ?? "",
+    partitionIds: about.partitionIds ??
+      (about.partitionId !== undefined ? [about.partitionId] : named.partitionIDs ?? []),
+    partitionName: named.partitionName ?? "",
+    ...(broadcast === undefined ? {} : { broadcast: { id: broadcast.broadcastId, vchannels: broadcast.vchannels } }),
+    message,
+  };
+  return event;
+}
+
+function block(record: LogRecord, head: Head, type: number, reason: string, collectionId?: bigint): LogEvent {
+  return {
+    ...head,
+    kind: "block",
+    collectionId: collectionId ?? NOBODY,
+    type,
+    reason: `${reason} (offset ${record.offset} of ${record.topic})`,
+  };
+}
+
+function typeName(type: number): string {
+  return MessageType[type] ?? String(type);
 }
