@@ -1,5 +1,7 @@
 /** Columns: hand-written schema.FieldData, row operations on encoded columns, values for people, digests. */
+export { canonicalJson } from "./canonical_json.ts";
 export { decodeFieldData } from "./decode.ts";
+export { columnDigests, type DigestOptions, rowDigests } from "./digest.ts";
 export { encodeColumn, rowsOf } from "./encode.ts";
 export { describeFieldData, type FieldHead } from "./frame.ts";
 export { type KeyField, keysOf, keysOfColumn } from "./keys.ts";
