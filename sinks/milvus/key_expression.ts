@@ -10,11 +10,18 @@ export function stringLiteral(value: string): string {
   return JSON.stringify(value);
 }
 
+const INT64_MIN = -(2n ** 63n);
+
+/** An int64 literal. 2.3's parser reads the digits before the sign, so that the smallest value is out of its range. */
+export function int64Literal(value: bigint): string {
+  return value === INT64_MIN ? `${INT64_MIN + 1n} - 1` : value.toString();
+}
+
 /** The expression `<field> in [...]` for keys [start, end). */
 export function keysExpression(field: string, keys: Keys, start = 0, end = keys.values.length): string {
   const literals: string[] = [];
   if (keys.kind === "int64") {
-    for (let i = start; i < end; i++) literals.push(keys.values[i]!.toString());
+    for (let i = start; i < end; i++) literals.push(int64Literal(keys.values[i]!));
   } else {
     for (let i = start; i < end; i++) literals.push(stringLiteral(keys.values[i]!));
   }

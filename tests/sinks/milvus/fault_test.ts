@@ -1,0 +1,80 @@
+import assert from "node:assert/strict";
+import { create } from "@bufbuild/protobuf";
+import { StatusSchema } from "../../../pipeline/proto/gen/common_pb.ts";
+import { isSuccess, isTooLargeFault, rpcFault, serverWords, statusFault } from "../../../sinks/milvus/fault.ts";
+
+const status = (code: number, errorCode: number, reason: string, retriable = false) =>
+  create(StatusSchema, { code, errorCode, reason, retriable });
+
+Deno.test("statusFault tells throttling, absence, missing rights and refusal apart", () => {
+  const cases: readonly [number, number, string, boolean, string][] = [
+    [8, 49, "request is rejected by grpc RateLimiter middleware, please retry later", true, "throttled"],
+    [9, 48, "the writing has been deactivated by the administrator: force deny", false, "throttled"],
+    [3, 53, "memory quota exceeded, please allocate more resources", false, "throttled"],
+    [7, 54, "disk quota exceeded", false, "throttled"],
+    [11, 55, "time tick long delay", false, "throttled"],
+    [0, 49, "rate limit exceeded", false, "throttled"],
+    [65535, 1, "request is rejected by grpc RateLimiter middleware, rate limit exceeded", false, "throttled"],
+    [1, 56, "service not ready", true, "unreachable"],
+    [1, 1, "alias 'x' already exists", false, "refused"],
+    [0, 57, "coordinator is activating", false, "unreachable"],
+    [106, 1, "collection on recovering", true, "unreachable"],
+    [9999, 1, "something new that passes by itself", true, "unreachable"],
+    [12, 52, "service resource insufficient", true, "refused"],
+    [100, 4, "collection not found", false, "not_found"],
+    [800, 1, "database not found[database=nodb]", false, "not_found"],
+    [6, 6, "database 'nodb' does not exist", false, "not_found"],
+    [1401, 3, "privilege not permitted", false, "authentication"],
+    [0, 3, "permission deny", false, "authentication"],
+    [1100, 5, "invalid parameter[expected=4][actual=5]", false, "refused"],
+    [65535, 1, "default partition cannot be deleted", false, "refused"],
+    [10, 1, "service unimplemented", false, "unsupported"],
+  ];
+  for (const [code, legacy, reason, retriable, expected] of cases) {
+    const error = statusFault(status(code, legacy, reason, retriable), "do it");
+    assert.equal(error.code, expected, `${code}/${legacy} ${reason}`);
+    assert.match(error.message, /do it/);
+    assert.ok(error.message.includes(reason));
+  }
+});
+
+Deno.test("rpcFault tells an absent server from a refused login, a limit and a broken request", () => {
+  const cases: readonly [number, string, string][] = [
+    [14, "No connection established", "unreachable"],
+    [4, "Deadline exceeded", "unreachable"],
+    [13, "Received RST_STREAM with code 2", "unreachable"],
+    [13, "grpc: error while marshaling: proto: Marshal called with nil", "refused"],
+    [16, "auth check failure, please check username and password are correct", "authentication"],
+    [2, "auth check failure, please check username and password are correct", "authentication"],
+    [2, "proxy not ready", "unreachable"],
+    [2, "what is this", "refused"],
+    [8, "Received message larger than max (70000000 vs 67108864)", "refused"],
+    [8, "rate limit", "throttled"],
+    [12, "unknown method AlterDatabase", "unsupported"],
+  ];
+  for (const [code, details, expected] of cases) {
+    assert.equal(rpcFault(code, details, "dr:19530", 1000).code, expected, details);
+  }
+});
+
+Deno.test("isTooLargeFault recognises a message beyond the limit, so that it can be split", () => {
+  assert.equal(isTooLargeFault(rpcFault(8, "grpc: received message larger than max (2 vs. 1)", "a:1", 1)), true);
+  assert.equal(isTooLargeFault(rpcFault(8, "rate limit", "a:1", 1)), false);
+  assert.equal(isTooLargeFault(new Error("larger than max")), false);
+});
+
+Deno.test("serverWords are the server's reason and number, nothing around them", () => {
+  assert.equal(
+    serverWords(statusFault(status(1602, 1, "alias already exist"), "x")),
+    "alias already exist (code 1602)",
+  );
+  assert.equal(serverWords(statusFault(status(0, 25, "gone"), "x")), "gone (error_code 25)");
+  assert.equal(serverWords(rpcFault(12, "unknown method X", "a:1", 1)), "unknown method X (gRPC status 12)");
+});
+
+Deno.test("isSuccess takes an absent Status and looks at both codes", () => {
+  assert.equal(isSuccess(undefined), true);
+  assert.equal(isSuccess(status(0, 0, "")), true);
+  assert.equal(isSuccess(status(0, 1, "x")), false);
+  assert.equal(isSuccess(status(100, 0, "x")), false);
+});
