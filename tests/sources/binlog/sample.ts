@@ -1,6 +1,6 @@
 /** The sample backup as a source: its files under the paths they had in the source's bucket. */
 import { create } from "@bufbuild/protobuf";
-import type { FieldFiles, LogFile, Segment } from "../../../pipeline/model/mod.ts";
+import type { FieldFiles, LogFile, ObjectStore, Segment } from "../../../pipeline/model/mod.ts";
 import {
   type CollectionSchema,
   CollectionSchemaSchema,
@@ -94,7 +94,7 @@ export function fileOf(path: string, size: number, entries = 0n): LogFile {
 }
 
 /** The files of a store below `files/` as segments, as metadata would name them, and the store itself. */
-export async function segmentsIn(store: MemoryStore, root = "files"): Promise<Segment[]> {
+export async function segmentsIn(store: Pick<ObjectStore, "list">, root = "files"): Promise<Segment[]> {
   const found = new Map<string, { inserts: Map<bigint, LogFile[]>; deltas: LogFile[] }>();
   for await (const info of store.list(`${root}/`)) {
     const path = info.key.slice(root.length + 1);
