@@ -66,8 +66,8 @@ export async function startStack(profile: Profile, options: StackOptions = {}): 
   const software = await install(profile, { log, signal: options.signal });
   await endStack(dir);
   await Deno.mkdir(`${dir}/logs`, { recursive: true });
-  const { ports, record } = await reservePorts(dir, name, profile, options);
   try {
+    const { ports, record } = await reservePorts(dir, name, profile, options);
     const context: Context = { dir, ports, software, options, record, log, started: performance.now() };
     await startAll(profile, context);
     const env = stackEnvironment(profile, name, context);
@@ -79,7 +79,7 @@ export async function startStack(profile: Profile, options: StackOptions = {}): 
       [Symbol.asyncDispose]: () => down(),
     };
   } catch (thrown) {
-    await endStack(dir, { keepLogs: true });
+    await endStack(dir, { keepLogs: (await readRecord(dir)) !== undefined });
     throw thrown;
   }
 }

@@ -7,6 +7,7 @@ import time
 from connection import MilvusError, pairs, unpairs  # first: it makes pymilvus' parts importable
 
 import generate
+import grpc
 from pymilvus.grpc_gen import common_pb2, milvus_pb2 as pb, schema_pb2
 from rows import META, TYPE, decode_columns, rows_to_columns, type_name, type_number
 
@@ -37,6 +38,21 @@ def poll(what, timeout, test, pause=0.1):
 @function
 def wait_ready(c, timeout=120):
     c.wait_ready(timeout)
+
+
+@function
+def wait_queryable(c, name, db="", timeout=120):
+    """Waits until a loaded collection answers: after a server was killed that takes until its old session has expired,
+    30 s and more, while the server itself says it is healthy long before."""
+    poll(f"Querying {name}", timeout, lambda: answers(c, name, db), 0.3)
+
+
+def answers(c, name, db):
+    try:
+        count(c, name, "", db)
+        return True
+    except (grpc.RpcError, MilvusError):
+        return False
 
 
 @function
@@ -676,10 +692,13 @@ def describe_rbac(c):
 
 
 def grants_of(c, role):
-    try:
-        answer = c.call("SelectGrant", pb.SelectGrantRequest(entity=pb.GrantEntity(role=pb.RoleEntity(name=role), db_name="*")))
-    except MilvusError:
-        return []
-    return sorted(
-        [e.object.name, e.object_name, e.grantor.privilege.name, e.db_name] for e in answer.entities
-    )
+    """Grants are listed per database; a grant on every database has the name `*`."""
+    found = set()
+    for db in [*list_databases(c), "*"]:
+        entity = pb.GrantEntity(role=pb.RoleEntity(name=role), db_name=db)
+        try:
+            answer = c.call("SelectGrant", pb.SelectGrantRequest(entity=entity))
+        except MilvusError:
+            continue
+        found.update((e.object.name, e.object_name, e.grantor.privilege.name, e.db_name) for e in answer.entities)
+    return sorted(map(list, found))
