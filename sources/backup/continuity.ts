@@ -36,6 +36,8 @@ export interface ContinuityOptions {
   readonly cuts: readonly Cut[];
   /** How far a pchannel may lag behind the furthest one before it is called delayed, ms. Default 5 minutes. */
   readonly lagMs?: number;
+  /** The base is so young that its archive may not have a file yet: a missing one is delayed, not lost. Default false. */
+  readonly young?: boolean;
 }
 
 export async function checkArchive(
@@ -53,7 +55,15 @@ export async function checkArchive(
   const findings: ArchiveFinding[] = [];
   const pchannels: PchannelArchive[] = [];
   for (const pchannel of [...names].sort()) {
-    const found = await checkChain(store, name, pchannel, starts.get(pchannel), findings, signal);
+    const found = await checkChain(
+      store,
+      name,
+      pchannel,
+      starts.get(pchannel),
+      options.young ?? false,
+      findings,
+      signal,
+    );
     if (found !== undefined) pchannels.push(found);
   }
   const needed = pchannels.filter(({ pchannel }) => starts.has(pchannel));
@@ -82,6 +92,7 @@ async function checkChain(
   name: string,
   pchannel: string,
   start: bigint | undefined,
+  young: boolean,
   findings: ArchiveFinding[],
   signal: AbortSignal | undefined,
 ): Promise<PchannelArchive | undefined> {
@@ -91,7 +102,7 @@ async function checkChain(
     if (start !== undefined) {
       findings.push({
         pchannel,
-        kind: "lost",
+        kind: young ? "delayed" : "lost",
         key: folder,
         detail: "has no file, though the base's cut is on this pchannel",
       });
@@ -164,4 +175,11 @@ function complaintOf(
     return `follows offset ${facts.previousLastOffset}, but the file before it ends at ${previous.lastOffset}`;
   }
   return undefined;
+}
+
+const YOUNG_MS = 600_000;
+
+/** Whether the base was finished in the last ten minutes: its run may not have closed the first archive files. */
+export function isYoung(manifest: { readonly finishedMs: number }, nowMs: number = Date.now()): boolean {
+  return nowMs - manifest.finishedMs < YOUNG_MS;
 }

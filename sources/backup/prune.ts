@@ -41,7 +41,7 @@ export function planPrune(
   options: PrunePlanOptions,
 ): PruneDecision[] {
   const own = backups.filter(({ pipeline }) => options.pipeline === undefined || pipeline === options.pipeline);
-  const good = own.filter(({ state }) => state === "complete").sort((a, b) => b.takenMs - a.takenMs);
+  const good = own.filter(({ state }) => state === "complete").sort(newestFirst);
   const reasons = new Map<string, string[]>();
   const keep = (name: string, reason: string) => reasons.set(name, [...reasons.get(name) ?? [], reason]);
 
@@ -123,6 +123,10 @@ export async function applyPrune(
     removed.push(name);
   }
   return removed;
+}
+
+function newestFirst(a: BackupSummary, b: BackupSummary): number {
+  return b.takenMs - a.takenMs || (a.name < b.name ? 1 : -1);
 }
 
 /** `2026-11-21` in the zone. */

@@ -1,7 +1,7 @@
 /** What one backup holds. */
 import { type HybridTs, isoOfHybrid, type ObjectStore } from "../../pipeline/model/mod.ts";
 import { segmentBytes } from "../../stores/mod.ts";
-import { type ArchiveReport, checkArchive } from "./continuity.ts";
+import { type ArchiveReport, checkArchive, isYoung } from "./continuity.ts";
 import { readBackup } from "./read.ts";
 
 export interface ShownCollection {
@@ -56,7 +56,7 @@ export async function showBackup(store: ObjectStore, name: string, signal?: Abor
   const { meta, manifest, warnings } = await readBackup(store, name, signal);
   const archive = manifest === undefined || !manifest.logArchive
     ? undefined
-    : await checkArchive(store, name, { cuts: manifest.cuts }, signal);
+    : await checkArchive(store, name, { cuts: manifest.cuts, young: isYoung(manifest) }, signal);
   const collections = meta.collections.map(({ collection, segments }): ShownCollection => ({
     id: collection.id,
     database: collection.dbName,

@@ -14,7 +14,7 @@ import {
   readLogBytes,
   readLogFacts,
 } from "../../stores/mod.ts";
-import { type ArchiveReport, checkArchive } from "./continuity.ts";
+import { type ArchiveReport, checkArchive, isYoung } from "./continuity.ts";
 import { type Moment, restorableRange } from "./show.ts";
 import { type OpenedBackup, readBackup } from "./read.ts";
 import { backupSnapshot } from "./snapshot.ts";
@@ -88,7 +88,9 @@ export async function verifyBackup(
   };
   const expected = expectedObjects(backup);
   await verifyObjects(run, expected, options);
-  const archive = manifest?.logArchive ? await checkArchive(store, name, { cuts: manifest.cuts }, signal) : undefined;
+  const archive = manifest?.logArchive
+    ? await checkArchive(store, name, { cuts: manifest.cuts, young: isYoung(manifest) }, signal)
+    : undefined;
   if (archive !== undefined) await verifyArchive(run, archive, options.deep !== undefined);
   const rows = options.deep === undefined ? undefined : await decodeAll(run, backup, options.deep);
   const count = (kind: VerifyFinding["kind"]) => run.findings.filter((finding) => finding.kind === kind).length;
