@@ -399,11 +399,13 @@ function decodeValues(
 function decompress(bytes: Uint8Array, size: number, codec: string): Uint8Array {
   if (!(size >= 0)) throw new Error(`a page of ${size} bytes`);
   const bounded = { maxOutputLength: Math.max(1, size) };
-  return decompressPage(bytes, size, codec as Thrift, {
+  const page = decompressPage(bytes, size, codec as Thrift, {
     ZSTD: (input: Uint8Array) => zstdDecompressSync(input, bounded),
     GZIP: (input: Uint8Array) => gunzipSync(input, bounded),
     BROTLI: (input: Uint8Array) => brotliDecompressSync(input, bounded),
   });
+  // node:zlib gives a Buffer, whose `slice` is a view and not a copy: nobody behind here is to be surprised by that.
+  return new Uint8Array(page.buffer, page.byteOffset, page.byteLength);
 }
 
 function toCount(value: bigint | number | undefined, what: string): number {

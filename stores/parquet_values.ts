@@ -204,5 +204,8 @@ function need(page: Uint8Array, bytes: number): void {
 /** The first `bytes` of the page at an address that a typed array accepts. */
 function aligned(page: Uint8Array, bytes: number, unit: number): Uint8Array {
   need(page, bytes);
-  return page.byteOffset % unit === 0 ? page.subarray(0, bytes) : page.slice(0, bytes);
+  if (page.byteOffset % unit === 0) return page.subarray(0, bytes);
+  const copy = new Uint8Array(bytes);
+  copy.set(page.subarray(0, bytes));
+  return copy;
 }

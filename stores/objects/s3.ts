@@ -233,7 +233,7 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
               code: "ECONNRESET",
             });
           }
-          return bytes;
+          return plain(bytes);
         } catch (thrown) {
           if (statusOf(thrown) === 416 || nameOf(thrown) === "InvalidRange") return new Uint8Array();
           throw thrown;
@@ -254,7 +254,7 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
         for await (const chunk of body) {
           signal?.throwIfAborted();
           size += (chunk as Uint8Array).length;
-          yield chunk as Uint8Array;
+          yield plain(chunk as Uint8Array);
         }
       } catch (thrown) {
         throw s3Error(thrown, place, signal);
@@ -433,6 +433,11 @@ async function listBuckets(client: S3Client): Promise<readonly string[] | undefi
 
 function isAbsent(thrown: unknown): boolean {
   return nameOf(thrown) === "NotFound" || nameOf(thrown) === "NoSuchKey" || statusOf(thrown) === 404;
+}
+
+/** Without the subclass: a Buffer's `slice` is a view, not a copy. */
+function plain(bytes: Uint8Array): Uint8Array {
+  return bytes.constructor === Uint8Array ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 function unquoted(etag: string | undefined): string {

@@ -1,4 +1,4 @@
-"""Makes the Parquet files of this folder, with pyarrow as Milvus' own writers use it. Run: python make.py (pyarrow 25, numpy)
+"""Makes the Parquet files of this folder, with pyarrow as Milvus' own writers use it. Run: python make.py (pyarrow 26.0.1, numpy)
 
 Row i holds formulas of i that the tests repeat; every fifth row is null in the nullable columns.
 """
