@@ -1,5 +1,6 @@
 /** Backups as a source: list, show, verify, prune, and reading one as if it were a running Milvus. */
 export * from "./archive.ts";
+export * from "./binlogs.ts";
 export * from "./continuity.ts";
 export * from "./list.ts";
 export * from "./prune.ts";

@@ -20,7 +20,7 @@ import type { OpenedBackup } from "./read.ts";
 /** Every row is before it: the cut of a backup that does not know its own. Fits a signed 64-bit column. */
 const NO_CUT = 2n ** 63n - 1n;
 
-/** The snapshot that the backup's base was made from. Files have paths below the backup's `binlogs/`. */
+/** The snapshot that the backup's base was made from. Files have the paths that they had in Milvus. */
 export function backupSnapshot(backup: OpenedBackup): Snapshot {
   const { meta, manifest } = backup;
   const backed = meta.collections.map(withChannels);
@@ -77,6 +77,8 @@ function pchannelOf(vchannel: string): string {
 
 function segmentOf(backed: BackedSegment, collection: Collection): Segment {
   const { id, collectionId, partitionId, isL0 } = backed;
+  // As Milvus itself has them: without the group folder, which `backupBinlogs` puts back.
+  const place = { id, collectionId, partitionId, groupId: 0n };
   return {
     id,
     collectionId,
@@ -97,8 +99,8 @@ function segmentOf(backed: BackedSegment, collection: Collection): Segment {
     compactionFrom: [],
     compacted: false,
     droppedAt: 0n,
-    binlogs: backed.binlogs.map((field) => filesOf(field, (logId) => insertPath(backed, field.fieldId, logId))),
-    deltalogs: backed.deltalogs.map((field) => filesOf(field, (logId) => deltaPath(backed, logId))),
+    binlogs: backed.binlogs.map((field) => filesOf(field, (logId) => insertPath(place, field.fieldId, logId))),
+    deltalogs: backed.deltalogs.map((field) => filesOf(field, (logId) => deltaPath(place, logId))),
     statslogs: [],
     class: isL0 ? "deletes" : "rows",
     classReason: isL0 ? "L0 segment of a backup" : "segment of a backup",

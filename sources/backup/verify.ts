@@ -1,7 +1,7 @@
 /** Whether a backup can be trusted: every object against its checksum, the archive's chain, metadata against files. */
 import { createHash } from "node:crypto";
 import { toTidemarkError } from "../../pipeline/errors.ts";
-import type { BinlogSource, ObjectInfo, ObjectStore } from "../../pipeline/model/mod.ts";
+import type { ObjectInfo, ObjectStore } from "../../pipeline/model/mod.ts";
 import {
   algorithmOf,
   backupFolder,
@@ -14,6 +14,7 @@ import {
   readLogBytes,
   readLogFacts,
 } from "../../stores/mod.ts";
+import { backupBinlogs } from "./binlogs.ts";
 import { type ArchiveReport, checkArchive, isYoung } from "./continuity.ts";
 import { type Moment, restorableRange } from "./show.ts";
 import { type OpenedBackup, readBackup } from "./read.ts";
@@ -24,8 +25,8 @@ export interface VerifyOptions {
   readonly sample?: number;
   /** Another seed picks other objects: runs with changing seeds go through all of them. Default: the day. */
   readonly seed?: string;
-  /** Decode every file and count its rows, with this reader (see `backupBinlogs`). */
-  readonly deep?: BinlogSource | undefined;
+  /** Decode every file and count its rows. Default false. */
+  readonly deep?: boolean;
   /** Objects read at once. Default 8. */
   readonly parallel?: number;
   readonly onProgress?: (
@@ -91,8 +92,8 @@ export async function verifyBackup(
   const archive = manifest?.logArchive
     ? await checkArchive(store, name, { cuts: manifest.cuts, young: isYoung(manifest) }, signal)
     : undefined;
-  if (archive !== undefined) await verifyArchive(run, archive, options.deep !== undefined);
-  const rows = options.deep === undefined ? undefined : await decodeAll(run, backup, options.deep);
+  if (archive !== undefined) await verifyArchive(run, archive, options.deep === true);
+  const rows = options.deep === true ? await decodeAll(run, backup) : undefined;
   const count = (kind: VerifyFinding["kind"]) => run.findings.filter((finding) => finding.kind === kind).length;
   return {
     name,
@@ -260,7 +261,8 @@ async function rowDamage(
     : `holds offsets ${first} to ${last}, expected ${firstOffset} to ${lastOffset}`;
 }
 
-async function decodeAll(run: Run, backup: OpenedBackup, binlogs: BinlogSource): Promise<bigint> {
+async function decodeAll(run: Run, backup: OpenedBackup): Promise<bigint> {
+  const binlogs = backupBinlogs(backup);
   const { signal, name } = run;
   const { segments, catalog } = backupSnapshot(backup);
   const schemas = new Map(catalog.collections.map(({ id, schema }) => [id, schema]));
