@@ -5,3 +5,4 @@ export * from "./backup/mod.ts";
 export * from "./parquet_writer.ts";
 export * from "./byte_source.ts";
 export * from "./parquet.ts";
+export * from "./etcd.ts";

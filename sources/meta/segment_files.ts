@@ -1,8 +1,11 @@
 /** The files that metadata names for a segment, as keys of the object store. */
 import type { FieldBinlog, SegmentInfo } from "../../pipeline/proto/gen/data_coord_pb.ts";
 import type { FieldFiles, LogFile } from "../../pipeline/model/mod.ts";
+import { idInPath } from "./field_binlog.ts";
 import { damagedKey } from "./keys.ts";
-import type { LogKind, SegmentParts } from "./segment_keys.ts";
+import type { SegmentParts } from "./segment_keys.ts";
+
+export type LogKind = "binlog" | "deltalog" | "statslog" | "bm25log";
 
 const FOLDERS: Readonly<Record<LogKind, string>> = {
   binlog: "insert_log",
@@ -10,6 +13,18 @@ const FOLDERS: Readonly<Record<LogKind, string>> = {
   statslog: "stats_log",
   bm25log: "bm25_stats",
 };
+
+/** Where the files are, below the storage root. Delta logs have no field in their path. */
+export function folderOf(
+  kind: LogKind,
+  collectionId: bigint,
+  partitionId: bigint,
+  segmentId: bigint,
+  fieldId: bigint,
+): string {
+  const segment = `${FOLDERS[kind]}/${collectionId}/${partitionId}/${segmentId}`;
+  return kind === "deltalog" ? segment : `${segment}/${fieldId}`;
+}
 
 export interface SegmentFiles {
   readonly binlogs: readonly FieldFiles[];
@@ -24,63 +39,49 @@ export interface SegmentFiles {
  * Paths are made from ids: a stored path may begin with a root that is no longer the server's. With `strict`, a file
  * without an id is `damaged`; otherwise it is left out (segments that are not read).
  */
-export function filesOf(info: SegmentInfo, logs: SegmentParts["logs"], strict: boolean): SegmentFiles {
-  const inline = info.binlogs.length + info.deltalogs.length + info.statslogs.length > 0;
-  const stored: Record<LogKind, readonly FieldBinlog[]> = inline
-    ? { binlog: info.binlogs, deltalog: info.deltalogs, statslog: info.statslogs, bm25log: info.bm25statslogs }
-    : logs;
-  const inlinePaths = inline
-    ? [...info.binlogs, ...info.deltalogs, ...info.statslogs].flatMap(({ binlogs }) =>
-      binlogs.map(({ logPath }) => logPath)
-    )
-    : [];
-  const fieldFiles = (kind: LogKind): FieldFiles[] =>
-    [...stored[kind]].sort((a, b) => a.fieldID < b.fieldID ? -1 : 1).map((log) => ({
-      fieldId: log.fieldID,
-      childFields: log.childFields,
-      files: log.binlogs.flatMap((entry) => {
-        const logId = entry.logID !== 0n ? entry.logID : idInPath(entry.logPath);
-        if (logId === undefined) {
-          if (!strict) return [];
-          throw damagedKey(
-            `datacoord-meta/${kind}/${info.collectionID}/${info.partitionID}/${info.ID}/${log.fieldID}`,
-            "a file in it has neither an id nor a path",
-          );
-        }
-        return [logFile(info, kind, log.fieldID, logId, entry)];
-      }),
-    }));
+export function filesOf(
+  { info, logs, nameless }: SegmentParts & { readonly info: SegmentInfo },
+  strict: boolean,
+): SegmentFiles {
+  const inline: Record<LogKind, readonly FieldBinlog[]> = {
+    binlog: info.binlogs,
+    deltalog: info.deltalogs,
+    statslog: info.statslogs,
+    bm25log: info.bm25statslogs,
+  };
+  const isInline = info.binlogs.length + info.deltalogs.length + info.statslogs.length > 0;
+  if (strict && !isInline && nameless !== undefined) throw namelessFile(nameless);
+  const fieldFiles = (kind: LogKind): readonly FieldFiles[] =>
+    (isInline ? inline[kind].map((log) => inlineFiles(kind, info, log, strict)) : logs[kind])
+      .sort((a, b) => a.fieldId < b.fieldId ? -1 : 1);
   return {
     binlogs: fieldFiles("binlog"),
     deltalogs: fieldFiles("deltalog"),
     statslogs: fieldFiles("statslog"),
     bm25logs: fieldFiles("bm25log"),
-    inlinePaths: inlinePaths.filter((path) => path !== ""),
+    inlinePaths: !isInline ? NO_PATHS : Object.values(inline).flat()
+      .flatMap(({ binlogs }) => binlogs.map(({ logPath }) => logPath)).filter((path) => path !== ""),
   };
 }
 
-function logFile(
-  info: SegmentInfo,
-  kind: LogKind,
-  fieldId: bigint,
-  logId: bigint,
-  entry: FieldBinlog["binlogs"][number],
-): LogFile {
-  const folder = `${FOLDERS[kind]}/${info.collectionID}/${info.partitionID}/${info.ID}`;
-  return {
-    // Delta logs have no field in their path.
-    path: kind === "deltalog" ? `${folder}/${logId}` : `${folder}/${fieldId}/${logId}`,
-    logId,
-    entries: entry.entriesNum,
-    tsFrom: entry.timestampFrom,
-    tsTo: entry.timestampTo,
-    size: entry.logSize,
-  };
+const NO_PATHS: readonly string[] = [];
+
+function inlineFiles(kind: LogKind, info: SegmentInfo, log: FieldBinlog, strict: boolean): FieldFiles {
+  const folder = folderOf(kind, info.collectionID, info.partitionID, info.ID, log.fieldID);
+  const files = log.binlogs.flatMap((entry): LogFile[] => {
+    const logId = entry.logID !== 0n ? entry.logID : idInPath(entry.logPath);
+    if (logId !== undefined) {
+      const { entriesNum: entries, timestampFrom: tsFrom, timestampTo: tsTo, logSize: size } = entry;
+      return [{ path: `${folder}/${logId}`, logId, entries, tsFrom, tsTo, size }];
+    }
+    if (strict) throw namelessFile(`datacoord-meta/s/${info.collectionID}/${info.partitionID}/${info.ID}`);
+    return [];
+  });
+  return { fieldId: log.fieldID, childFields: log.childFields, files };
 }
 
-function idInPath(path: string): bigint | undefined {
-  const last = path.slice(path.lastIndexOf("/") + 1);
-  return /^\d{1,20}$/.test(last) ? BigInt(last) : undefined;
+function namelessFile(key: string): Error {
+  return damagedKey(key, "a file in it has neither an id nor a path");
 }
 
 /** Rows in the files of one field or column group. */

@@ -1,19 +1,17 @@
 /** Segments and the keys that name their files, gathered key by key. */
-import {
-  type FieldBinlog,
-  FieldBinlogSchema,
-  type SegmentInfo,
-  SegmentInfoSchema,
-} from "../../pipeline/proto/gen/data_coord_pb.ts";
+import type { FieldFiles } from "../../pipeline/model/mod.ts";
+import { type SegmentInfo, SegmentInfoSchema } from "../../pipeline/proto/gen/data_coord_pb.ts";
 import { decodeValue, mustMatch } from "./decode.ts";
-import { idOf, isTombstone, partsOf } from "./keys.ts";
-
-export type LogKind = "binlog" | "deltalog" | "statslog" | "bm25log";
+import { decodeFieldBinlog } from "./field_binlog.ts";
+import { damagedKey, idOf, isTombstone, partsOf } from "./keys.ts";
+import { folderOf, type LogKind } from "./segment_files.ts";
 
 /** The keys below one segment. */
 export interface SegmentParts {
   info: SegmentInfo | undefined;
-  readonly logs: Record<LogKind, FieldBinlog[]>;
+  readonly logs: Record<LogKind, FieldFiles[]>;
+  /** A key that names a file without an id or a path; matters only where the segment is read. */
+  nameless: string | undefined;
 }
 
 export class SegmentKeys {
@@ -25,21 +23,24 @@ export class SegmentKeys {
   apply(key: string, value: Uint8Array): void {
     if (key.startsWith("datacoord-meta/s/")) return this.#applyInfo(key, value);
     const kind = kindOf(key);
-    if (kind === undefined) return;
-    const [, , segment, field] = partsOf(key, `datacoord-meta/${kind}/`);
+    if (kind === undefined || isTombstone(value)) return;
+    const [collection, partition, segment, field] = partsOf(key, `datacoord-meta/${kind}/`);
     const parts = this.#of(idOf(segment, key));
     const fieldId = idOf(field, key);
     // A deltalog key of a segment without deletes is empty.
+    if (value.length === 0 && kind !== "deltalog") throw damagedKey(key, "its value is empty");
     if (value.length === 0) return;
-    const log = decodeValue(FieldBinlogSchema, value, key);
-    mustMatch(log.fieldID, fieldId, "field", key);
-    parts.logs[kind].push(log);
+    const folder = folderOf(kind, idOf(collection, key), idOf(partition, key), idOf(segment, key), fieldId);
+    const { nameless, ...files } = decodeFieldBinlog(value, key, folder);
+    mustMatch(files.fieldId, fieldId, "field", key);
+    if (nameless) parts.nameless = key;
+    parts.logs[kind].push(files);
   }
 
   /** Segments by id. Keys of files whose segment is not there (being written, being collected) are not among them. */
-  *segments(): Generator<{ readonly info: SegmentInfo; readonly logs: SegmentParts["logs"] }> {
-    for (const [, { info, logs }] of [...this.#segments].sort(([a], [b]) => a < b ? -1 : 1)) {
-      if (info !== undefined) yield { info, logs };
+  *segments(): Generator<SegmentParts & { readonly info: SegmentInfo }> {
+    for (const [, parts] of [...this.#segments].sort(([a], [b]) => a < b ? -1 : 1)) {
+      if (hasInfo(parts)) yield parts;
     }
   }
 
@@ -57,11 +58,15 @@ export class SegmentKeys {
   #of(id: bigint): SegmentParts {
     let parts = this.#segments.get(id);
     if (parts === undefined) {
-      parts = { info: undefined, logs: { binlog: [], deltalog: [], statslog: [], bm25log: [] } };
+      parts = { info: undefined, logs: { binlog: [], deltalog: [], statslog: [], bm25log: [] }, nameless: undefined };
       this.#segments.set(id, parts);
     }
     return parts;
   }
+}
+
+function hasInfo(parts: SegmentParts): parts is SegmentParts & { readonly info: SegmentInfo } {
+  return parts.info !== undefined;
 }
 
 function kindOf(key: string): LogKind | undefined {

@@ -30,9 +30,10 @@ const STATE_NAMES: Readonly<Record<SegmentState, StateName>> = {
 export function readSegments(keys: SegmentKeys, collections: readonly CollectionReading[]): SegmentReading[] {
   const stored = [...keys.segments()];
   const around = surroundingsOf(stored.map(({ info }) => info), collections);
-  return stored.map(({ info, logs }) => {
+  return stored.map((parts) => {
+    const { info } = parts;
     const dead = info.state === SegmentState.Dropped || !around.isLiveCollection(info.collectionID);
-    const files = filesOf(info, logs, !dead);
+    const files = filesOf(parts, !dead);
     const { class: segmentClass, reason } = classify(info, files, around);
     return {
       id: info.ID,

@@ -50,7 +50,7 @@ export class SnapshotReader {
   readonly #metaRoot: string;
   readonly #kvRoot: string;
 
-  constructor(private readonly options: SnapshotOptions) {
+  constructor(readonly options: SnapshotOptions) {
     this.#metaRoot = `${options.metaRoot}/`;
     this.#kvRoot = `${options.kvRoot}/`;
   }

@@ -42,6 +42,8 @@ export interface EtcdPage {
 export interface RangeOptions {
   /** Read at this revision; default: the newest at the first page. */
   readonly revision?: bigint;
+  /** Begin at this key instead of the first below the prefix. */
+  readonly from?: string;
   /** At most so many keys in all. */
   readonly limit?: number;
   /** Values come back empty. */
@@ -121,7 +123,8 @@ export class EtcdClient {
   async *range(prefix: string, options: RangeOptions = {}, signal?: AbortSignal): AsyncGenerator<EtcdPage> {
     const end = prefixEnd(prefix);
     const pageSize = this.#options.pageSize ?? 1_000;
-    let key = prefix === "" ? Buffer.from([0]) : Buffer.from(prefix);
+    const start = options.from !== undefined && options.from > prefix ? options.from : prefix;
+    let key = start === "" ? Buffer.from([0]) : Buffer.from(start);
     let revision = options.revision;
     let left = options.limit ?? Number.POSITIVE_INFINITY;
     while (true) {

@@ -1,0 +1,121 @@
+/** The metadata source that reads the source's etcd. */
+import { TidemarkError } from "../../pipeline/errors.ts";
+import type { CatalogChange, CheckLine, CollectionLookup, MetaSource } from "../../pipeline/model/mod.ts";
+import { connectEtcd, type EtcdClient, etcdOptions } from "../../stores/mod.ts";
+import { checkEtcd } from "./check.ts";
+import { CATALOG_PREFIXES, CLOCK_KEYS, INDEX_FILE_PREFIXES, type MetaRoots, SEGMENT_PREFIXES } from "./keys.ts";
+import { lookupCollection } from "./lookup.ts";
+import { emptyCatalog } from "./roots.ts";
+import { type MetaReading, SnapshotReader } from "./snapshot.ts";
+import type { EtcdMetaConfig } from "./spec.ts";
+import type { TornSign } from "./torn.ts";
+import { watchCatalog } from "./watch.ts";
+
+export interface EtcdMetaDependencies {
+  /** Unix ms. */
+  readonly now?: () => number;
+  readonly random?: () => number;
+  /** Resolves after `ms` or when the signal fires. */
+  readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
+  /** Told of waits for etcd and of torn reads that are repeated. */
+  readonly onRetry?: (error: TidemarkError, delayMs: number) => void;
+}
+
+/** A {@link MetaSource} whose snapshots show more: what `inspect` prints. */
+export interface EtcdMetaSource extends MetaSource, AsyncDisposable {
+  snapshot(signal: AbortSignal): Promise<MetaReading>;
+  /** As `snapshot`, with the files of indexes, and also where the read is torn: `torn` says how. */
+  inspect(signal: AbortSignal): Promise<MetaReading>;
+}
+
+const ATTEMPTS = 6;
+const BASE_DELAY_MS = 200;
+
+/** Throws `config` where a file that the config names cannot be read; connects when first used. */
+export async function openEtcdMeta(
+  config: EtcdMetaConfig,
+  dependencies: EtcdMetaDependencies = {},
+): Promise<EtcdMetaSource> {
+  const { now = Date.now, random = Math.random, sleep = pause, onRetry = () => {} } = dependencies;
+  const etcd = connectEtcd({ ...await etcdOptions(config), pageSize: config.page_size, random, onRetry });
+  const roots: MetaRoots = {
+    metaRoot: `${config.root_path}/${config.meta_sub_path}`,
+    kvRoot: `${config.root_path}/${config.kv_sub_path}`,
+  };
+  return {
+    async snapshot(signal: AbortSignal): Promise<MetaReading> {
+      for (let attempt = 1;; attempt++) {
+        const reading = await readOnce(etcd, roots, [], now, signal);
+        const fatal = reading.torn.filter((sign) => sign.fatal);
+        // What is not fatal is believed once reading again has not changed it.
+        if (fatal.length === 0 && (reading.torn.length === 0 || attempt > 2)) return reading;
+        const error = tornError(reading, fatal.length > 0 ? fatal : reading.torn, etcd.endpoint);
+        if (attempt >= ATTEMPTS) throw error;
+        const delay = BASE_DELAY_MS * 2 ** (attempt - 1) * (0.5 + random() / 2);
+        onRetry(error, delay);
+        await sleep(delay, signal);
+      }
+    },
+    inspect: (signal) => readOnce(etcd, roots, INDEX_FILE_PREFIXES, now, signal),
+    watch: (revision: bigint, signal: AbortSignal): AsyncIterable<CatalogChange> =>
+      watchCatalog(etcd, roots, revision, signal),
+    lookup: (id: bigint, signal: AbortSignal): Promise<CollectionLookup> => lookupCollection(etcd, roots, id, signal),
+    check: (signal: AbortSignal): Promise<CheckLine[]> => checkEtcd(etcd, roots, now, signal),
+    close: () => etcd.close(),
+    [Symbol.asyncDispose]: () => etcd.close(),
+  };
+}
+
+/** Everything at one revision: that of the first page. A page is forgotten once its keys are taken in. */
+async function readOnce(
+  etcd: EtcdClient,
+  roots: MetaRoots,
+  more: readonly string[],
+  now: () => number,
+  signal: AbortSignal,
+): Promise<MetaReading> {
+  const first = `${roots.metaRoot}/${CATALOG_PREFIXES[0]}`;
+  const rest = [...CATALOG_PREFIXES.slice(1), ...SEGMENT_PREFIXES, ...more].map((prefix) =>
+    `${roots.metaRoot}/${prefix}`
+  )
+    .concat(CLOCK_KEYS.map((key) => `${roots.kvRoot}/${key}`));
+  const takenAtMs = now();
+  let reader: SnapshotReader | undefined;
+  for await (const { revision, clusterId, kvs } of etcd.range(first, {}, signal)) {
+    reader ??= new SnapshotReader({ ...roots, takenAtMs, revision, clusterId });
+    kvs.forEach((kv) => reader!.add(kv));
+  }
+  if (reader === undefined || reader.catalog.rootCoordKeys === 0) throw await emptyCatalog(etcd, roots, signal);
+  const revision = reader.options.revision!;
+  for (const prefix of rest) {
+    for await (const page of etcd.range(prefix, { revision }, signal)) page.kvs.forEach((kv) => reader.add(kv));
+  }
+  return reader.finish();
+}
+
+function tornError(reading: MetaReading, signs: readonly TornSign[], endpoint: string): TidemarkError {
+  const shown = signs.slice(0, 3).map(({ segmentId, what }) => `segment ${segmentId} ${what}`).join("; ");
+  const more = signs.length > 3 ? `; and ${signs.length - 3} more` : "";
+  return new TidemarkError(
+    "torn",
+    `The metadata in etcd at ${endpoint} is in the middle of a change at revision ${reading.revision}: ${shown}${more}`,
+    {
+      hint:
+        "It was read again several times. If this stays, the source has a broken segment: `inspect meta` shows it, " +
+        "and a flush or a compaction of its collection usually repairs it.",
+    },
+  );
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener("abort", done, { once: true });
+  });
+}

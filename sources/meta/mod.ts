@@ -1,0 +1,7 @@
+/** The metadata source: catalog, segments and checkpoints of the source, and their changes. */
+export * from "./etcd.ts";
+export * from "./inspect.ts";
+export type { MetaRecord, MetaRoots } from "./keys.ts";
+export * from "./records.ts";
+export { decodeSnapshot, type MetaReading, type SnapshotOptions } from "./snapshot.ts";
+export * from "./spec.ts";
