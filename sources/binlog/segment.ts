@@ -86,17 +86,12 @@ export async function* readSegment(
       const pages = streams.map((stream) => stream.cursor?.take(count));
       const bytes = pages.reduce((sum, page) => sum + (page === undefined ? 0 : bytesOf(page)), 0);
       // Rows may be much larger than those before: the batch is then cut, not the bound broken.
-      const pieces = bytes > 2 * batchBytes ? Math.min(count, Math.ceil(bytes / batchBytes)) : 1;
-      const size = Math.ceil(count / pieces);
-      for (let start = 0; start < count; start += size) {
-        const end = Math.min(count, start + size);
-        yield batchOf(
-          streams,
-          pages.map((page) => page && slicePage(page, start, end)),
-          firstRow + start,
-          end - start,
-          wanted.timestamps,
-        );
+      const ends = bytes > 2 * batchBytes ? cut(pages, count, batchBytes) : [count];
+      let start = 0;
+      for (const end of ends) {
+        const piece = ends.length === 1 ? pages : pages.map((page) => page && slicePage(page, start, end));
+        yield batchOf(streams, piece, firstRow + start, end - start, wanted.timestamps);
+        start = end;
       }
       firstRow += count;
       rows = Math.max(1, Math.floor(batchBytes / Math.max(1, bytes / count)));
@@ -105,6 +100,25 @@ export async function* readSegment(
   } finally {
     await Promise.allSettled(cursors.map((cursor) => cursor.close()));
   }
+}
+
+/** Ends of pieces that hold about `size` bytes each, and at least one row. */
+function cut(pages: readonly (ParquetPage | undefined)[], rows: number, size: number): number[] {
+  const weights = new Float64Array(rows);
+  for (const page of pages) {
+    if (page?.values.kind === "bytes") page.values.values.forEach((value, row) => weights[row]! += value.length);
+    else if (page !== undefined) weights.forEach((_, row) => weights[row]! += valueBytes(page.values) / rows);
+  }
+  const ends: number[] = [];
+  let sum = 0;
+  weights.forEach((weight, row) => {
+    if (sum > 0 && sum + weight > size) {
+      ends.push(row);
+      sum = 0;
+    }
+    sum += weight;
+  });
+  return [...ends, rows];
 }
 
 /** All at once; every one is waited for, so that none fails unseen. */

@@ -40,8 +40,8 @@ for null in (False, True):
     suffix = "nullable" if null else "required"
     arrays = columns(null)
     table = pa.table(arrays, schema=pa.schema([pa.field(n, a.type, nullable=null) for n, a in arrays.items()]))
-    write(f"dictionary-{suffix}.parquet", table, row_group_size=300, data_page_size=1000)
-    write(f"plain-{suffix}.parquet", table, use_dictionary=False, data_page_size=2000)
+    write(f"dictionary-{suffix}.parquet", table, row_group_size=300, data_page_size=200, write_batch_size=50)
+    write(f"plain-{suffix}.parquet", table, use_dictionary=False, data_page_size=800, write_batch_size=50)
     write(f"plain-v2-{suffix}.parquet", table, use_dictionary=False, data_page_version="2.0", data_page_size=2000, compression="snappy", compression_level=None)
     delta = {"i8": "DELTA_BINARY_PACKED", "i32": "DELTA_BINARY_PACKED", "i64": "DELTA_BINARY_PACKED", "s": "DELTA_BYTE_ARRAY",
              "y": "DELTA_LENGTH_BYTE_ARRAY", "f": "BYTE_STREAM_SPLIT", "d": "BYTE_STREAM_SPLIT", "b": "RLE", "x": "BYTE_STREAM_SPLIT"}
