@@ -4,6 +4,7 @@ import type { CheckLine } from "../../pipeline/model/mod.ts";
 import { QuotaState } from "../../pipeline/proto/gen/milvus_pb.ts";
 import { unless } from "./actual.ts";
 import { METHOD, type MilvusClient, type Request } from "./client.ts";
+import { isMissingRight } from "./fault.ts";
 import { featuresOf } from "./features.ts";
 
 const TIMEOUT_MS = 10_000;
@@ -46,9 +47,14 @@ export async function checkTarget(
     const listed = await unless(["unsupported"], client.call(METHOD.listDatabases, {}, request("list the databases")));
     const count = listed === undefined ? "no databases (older than 2.2.9)" : `${listed.dbNames.length} databases`;
     lines.push({ what: `${what} login`, ok: "ok", detail: user === undefined ? count : `as ${user}, ${count}` });
-  } catch (error) {
-    failed(`${what} login`, error);
-    return lines;
+  } catch (thrown) {
+    const error = toTidemarkError(thrown);
+    if (error.code !== "authentication" || !isMissingRight(error.message)) {
+      failed(`${what} login`, error);
+      return lines;
+    }
+    lines.push({ what: `${what} login`, ok: "ok", detail: user === undefined ? "logged in" : `as ${user}` });
+    failed(`${what} rights`, error);
   }
 
   try {

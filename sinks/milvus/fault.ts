@@ -41,6 +41,12 @@ const RPC = {
 /** An error from a gRPC status other than OK. `address` is the server's, without credentials. */
 export function rpcFault(code: number, details: string, address: string, timeoutMs: number): TidemarkError {
   const cause = new ServerAnswer("rpc", code, 0, details);
+  if (isMissingRight(details)) {
+    return new TidemarkError("authentication", `Milvus at ${address} does not permit this: ${details}`, {
+      cause,
+      hint: "Grant the user of the sink the right to it, or use one with the role admin.",
+    });
+  }
   const fault = (kind: ErrorCode, message: string, hint?: string): TidemarkError =>
     new TidemarkError(kind, message, hint === undefined ? { cause } : { hint, cause });
   switch (code) {
@@ -96,6 +102,11 @@ const LOGIN_HINT = "Set token (user:password or an API key) of the sink; the use
 const LOGIN_WORDS = /auth check failure|unauthenticated|not authenticated|invalid token|missing authorization/i;
 const NOT_READY_WORDS =
   /not ready|is not healthy|node (?:not|is not) (?:ready|serving)|proxy.*(?:abnormal|initializing)/i;
+
+/** Whether the login was taken, but the user may not do this. */
+export function isMissingRight(details: string): boolean {
+  return /permission deny|permission denied|privilege not permitted/i.test(details);
+}
 
 /** Whether a gRPC refusal is about the size of a message. */
 export function isTooLarge(details: string): boolean {
@@ -182,7 +193,7 @@ export function isSuccess(status: Status | undefined): boolean {
  * "insert 1000 rows into sales.items".
  */
 export function statusFault(status: Status, what: string): TidemarkError {
-  const reason = (status.reason || status.detail || "no reason given").trim();
+  const reason = withoutStack(status.reason || status.detail || "no reason given");
   const cause = new ServerAnswer("status", status.code, status.errorCode, reason);
   const kind = classify(status, reason);
   const number = status.code === 0 ? `error_code ${status.errorCode}` : `code ${status.code}`;
@@ -218,6 +229,7 @@ function classify(status: Status, reason: string): ErrorCode {
   const known = LEGACY_CODES.get(status.errorCode);
   if (known !== undefined) return known;
   if (THROTTLE_WORDS.test(reason)) return "throttled";
+  if (RESTARTING_WORDS.test(reason)) return "unreachable";
   return "refused";
 }
 
@@ -226,6 +238,18 @@ const NOT_READY_CODES: ReadonlySet<number> = new Set([2, 56, 57, 100]);
 
 /** 2.2 and 2.3 wrap some refusals of the rate limiter without a number. */
 const THROTTLE_WORDS = /rate limit exceeded|request is rejected by (?:grpc )?ratelimiter|deny to write|force ?deny/i;
+
+/** A cluster whose parts have not found each other again after a restart; 2.3 gives no number for it. */
+const RESTARTING_WORDS =
+  /node not (?:found|match|available)|session not found|service not ready|channel not (?:found|available)|no available (?:node|shard)/i;
+
+/** Some reasons are a Go stack trace with the words at its end: just the words, and not more than a person reads. */
+function withoutStack(reason: string): string {
+  const lines = reason.trim().split("\n");
+  const last = lines.at(-1)!;
+  const words = lines.length > 1 && /\.go:\d+ /.test(last) ? last.replace(/^\S+\.go:\d+ [^:]*: /, "") : reason.trim();
+  return words.length > 1_000 ? `${words.slice(0, 1_000)}…` : words;
+}
 
 /** The server's own words and number, for a DDL outcome. */
 export function serverWords(error: unknown): string {

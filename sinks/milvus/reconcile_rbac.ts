@@ -21,28 +21,34 @@ export async function readRbac(client: MilvusClient, signal: AbortSignal): Promi
     client.call(METHOD.listPrivilegeGroups, {}, request("list the privilege groups")),
   );
   const names = roles.results.flatMap((one) => one.role === undefined ? [] : [one.role.name]);
-  const grants: Grant[] = [];
+  const listed = await unless(["unsupported"], client.call(METHOD.listDatabases, {}, request("list the databases")));
+  // "*" means every database since 2.4; before, grants are told one database at a time.
+  const databases = ["*", ...(listed?.dbNames ?? ["default"])];
+  const grants = new Map<string, Grant>();
   for (const name of names) {
-    const answer = await client.call(
-      METHOD.selectGrant,
-      { entity: { role: { name }, dbName: "*" } },
-      request(`list the grants of the role ${name}`),
-    );
-    for (const one of answer.entities) {
-      grants.push({
-        role: one.role?.name ?? name,
-        objectType: one.object?.name ?? "",
-        object: one.objectName,
-        dbName: one.dbName,
-        privilege: one.grantor?.privilege?.name ?? "",
-        grantor: one.grantor?.user?.name ?? "",
-      });
+    for (const dbName of databases) {
+      const answer = await client.call(
+        METHOD.selectGrant,
+        { entity: { role: { name }, dbName } },
+        request(`list the grants of the role ${name}`),
+      );
+      for (const one of answer.entities) {
+        const grant: Grant = {
+          role: one.role?.name ?? name,
+          objectType: one.object?.name ?? "",
+          object: one.objectName,
+          dbName: one.dbName,
+          privilege: one.grantor?.privilege?.name ?? "",
+          grantor: one.grantor?.user?.name ?? "",
+        };
+        grants.set(JSON.stringify({ ...grant, grantor: "" }), grant);
+      }
     }
   }
   return {
     roles: names,
     users: new Map(users.results.map((one) => [one.user?.name ?? "", one.roles.map((role) => role.name)])),
-    grants,
+    grants: [...grants.values()],
     privilegeGroups: new Map(
       (groups?.privilegeGroups ?? []).map((one) => [one.groupName, one.privileges.map((privilege) => privilege.name)]),
     ),
