@@ -1,6 +1,7 @@
 /** What the keys of a configuration must be to each other; a schema of single keys cannot say it. */
 import { type ConfigNode, keyPosition, nodeAt, plainValue, valuePosition } from "./document.ts";
 import { pathText } from "./messages.ts";
+import { globProblem, routeProblem } from "../pipeline/transforms/mod.ts";
 import type { Problem } from "./problem.ts";
 
 /**
@@ -105,21 +106,13 @@ function placeOf(root: ConfigNode, path: Path, type: string | undefined): string
     .join(" ");
 }
 
-/** Milvus' names have letters, digits, _ and $. */
-const NAME_PATTERN = /^[A-Za-z0-9_$*?]+$/;
-
+/** As the transform says it, with a guess where only the database's or the collection's name was given. */
 function patternFault(pattern: string): string | undefined {
-  const parts = pattern.split(".");
-  if (parts.length === 1 && NAME_PATTERN.test(pattern)) {
-    return `expected database.collection: did you mean \`${pattern}.*\` (a whole database) or \`default.${pattern}\`?`;
-  }
-  if (parts.length !== 2 || parts.some((part) => part === "")) {
-    return "expected database.collection with one dot, such as `sales.*` or `sales.items`";
-  }
-  const bad = parts.find((part) => !NAME_PATTERN.test(part));
-  return bad === undefined
-    ? undefined
-    : `\`${bad}\` is not a name of Milvus: expected letters, digits, _ and $, with * and ? as wildcards`;
+  const problem = globProblem(pattern);
+  if (problem === undefined) return undefined;
+  return /^[\w*?$-]+$/.test(pattern)
+    ? `${problem}; did you mean "${pattern}.*" (a whole database) or "default.${pattern}"?`
+    : problem;
 }
 
 function patterns(root: ConfigNode): Problem[] {
@@ -130,7 +123,7 @@ function patterns(root: ConfigNode): Problem[] {
       const pattern = text(root, [...path, index]);
       const fault = pattern === undefined ? undefined : patternFault(pattern);
       if (fault !== undefined) {
-        problems.push(atValue(root, [...path, index], `The pattern ${JSON.stringify(pattern)}: ${fault}`));
+        problems.push(atValue(root, [...path, index], fault));
       }
     });
   }
@@ -149,9 +142,9 @@ function routes(root: ConfigNode): Problem[] {
     const path = [...base, index];
     const faults = { from: from && patternFault(from), to: to && patternFault(to) };
     if (faults.from) {
-      problems.push(atValue(root, [...path, "from"], `The pattern ${JSON.stringify(from)}: ${faults.from}`));
+      problems.push(atValue(root, [...path, "from"], faults.from));
     }
-    if (faults.to) problems.push(atValue(root, [...path, "to"], `The name ${JSON.stringify(to)}: ${faults.to}`));
+    if (faults.to) problems.push(atValue(root, [...path, "to"], faults.to));
     if (from === undefined || to === undefined || faults.from || faults.to) continue;
     problems.push(...routeFaults(root, path, from, to));
     const earlier = rules.slice(0, index).find((rule) => rule.from !== undefined && covers(rule.from, from));
@@ -181,25 +174,10 @@ function routes(root: ConfigNode): Problem[] {
 }
 
 function routeFaults(root: ConfigNode, path: Path, from: string, to: string): Problem[] {
-  if (to.includes("?")) {
-    return [atValue(root, [...path, "to"], `The name ${JSON.stringify(to)}: ? cannot stand in a target name, only *`)];
-  }
+  const problem = routeProblem({ from, to });
+  if (problem !== undefined) return [atValue(root, [...path, "to"], problem)];
   const [fromDb, fromName] = from.split(".") as [string, string];
   const [toDb, toName] = to.split(".") as [string, string];
-  const stars = (part: string) => part.split("*").length - 1;
-  for (const [place, left, right] of [["database", fromDb, toDb], ["collection", fromName, toName]] as const) {
-    if (stars(right) > stars(left)) {
-      return [
-        atValue(
-          root,
-          [...path, "to"],
-          `${JSON.stringify(to)} has more * in its ${place} than ${
-            JSON.stringify(from)
-          }: there is nothing to put there`,
-        ),
-      ];
-    }
-  }
   if (/[*?]/.test(fromName) && !toName.includes("*")) {
     return [
       atValue(
@@ -209,6 +187,22 @@ function routeFaults(root: ConfigNode, path: Path, from: string, to: string): Pr
           JSON.stringify(to)
         } is one name: write * where the collection's name goes, such as \`${toDb}.*\``,
       ),
+    ];
+  }
+  if (fromDb.includes("*") && !toDb.includes("*") && toName.includes("*")) {
+    return [
+      atValue(
+        root,
+        [...path, "to"],
+        `The first * of ${
+          JSON.stringify(to)
+        } would take the database's name: * are filled from left to right; write a rule for each database`,
+      ),
+    ];
+  }
+  if (/[*?]/.test(fromDb) && !to.includes("*")) {
+    return [
+      atValue(root, [...path, "to"], `${from} may be collections of many databases, ${JSON.stringify(to)} is one name`),
     ];
   }
   return [];

@@ -56,7 +56,7 @@ export function loadConfig(files: readonly string[], options: LoadOptions = {}):
   const missing = new Set(expanded.problems.map((problem) => place(problem)));
   // A scalar whose variable is missing is empty now; what the schema says of that is noise.
   problems.push(...[...linted.problems, ...crossCheck(linted.root)].filter((problem) => !missing.has(place(problem))));
-  return done(linted.value, [...before, ...collectSecrets(linted.root, pipelineSpec)]);
+  return done(linted.value, [...before, ...read.secrets, ...collectSecrets(linted.root, pipelineSpec)]);
 }
 
 /** As {@link loadConfig}; throws `config` with every problem in the message if there is one. */

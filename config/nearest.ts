@@ -28,7 +28,8 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
   for (const candidate of candidates) {
     const known = normalise(candidate);
     const distance = wanted === known ? 0 : editDistance(wanted, known);
-    const limit = Math.max(1, Math.floor(Math.max(wanted.length, known.length) / 3));
+    const length = Math.max(wanted.length, known.length);
+    const limit = length < 3 ? 0 : Math.floor(length / 3);
     if (distance <= limit && distance < bestDistance) {
       best = candidate;
       bestDistance = distance;

@@ -23,7 +23,7 @@ export interface Redactor {
 export function createRedactor(secrets: Iterable<string>): Redactor {
   const forms = new Set<string>();
   let known = 0;
-  for (const secret of new Set(secrets)) {
+  for (const secret of new Set([...secrets].flatMap(partsOf))) {
     if (secret.length < SHORTEST || PUBLIC.has(secret)) continue;
     known++;
     for (const form of formsOf(secret)) if (form.length >= SHORTEST) forms.add(form);
@@ -38,15 +38,8 @@ export function createRedactor(secrets: Iterable<string>): Redactor {
 /** Every value under a key that a spec marks as secret, and passwords inside URLs, wherever they stand. */
 export function collectSecrets(root: ConfigNode, schema: z.core.$ZodType): string[] {
   const secrets: string[] = [];
-  const addText = (text: string) => {
-    secrets.push(text);
-    for (const line of text.split(/\r?\n/)) if (line !== text) secrets.push(line.trim());
-    // `user:password`, as Milvus tokens are written.
-    const colon = text.indexOf(":");
-    if (colon > 0 && !text.includes("\n")) secrets.push(text.slice(colon + 1));
-  };
   walk(schema, root, (node, at) => {
-    if (unwrap(at).meta.secret === true) scalarsOf(node).forEach(addText);
+    if (unwrap(at).meta.secret === true) secrets.push(...scalarsOf(node));
   });
   for (const text of scalarsOf(root)) {
     for (const match of text.matchAll(/:\/\/[^/\s:@]*:([^/\s@]+)@/g)) {
@@ -54,8 +47,16 @@ export function collectSecrets(root: ConfigNode, schema: z.core.$ZodType): strin
     }
   }
   // A key that is misspelt or misplaced is unknown to the schema, its value is as secret as ever.
-  for (const text of suspicious(root)) addText(text);
+  secrets.push(...suspicious(root));
   return secrets;
+}
+
+/** The secret, its lines (a PEM key), and the password of `user:password` as Milvus tokens are written. */
+function partsOf(secret: string): string[] {
+  const lines = secret.split(/\r?\n/).map((line) => line.trim());
+  if (lines.length > 1) return [secret, ...lines];
+  const colon = secret.indexOf(":");
+  return colon > 0 ? [secret, secret.slice(colon + 1)] : [secret];
 }
 
 const SECRET_KEY =

@@ -2,7 +2,11 @@
 import { z } from "zod";
 import { objectStoreSpec, stateSpec } from "../stores/mod.ts";
 import { limitsSpec } from "./limits_spec.ts";
-import { backupSinkSpec, binlogSpec, logSpec, metaSpec, milvusSpec } from "./placeholder_specs.ts";
+import { backupSinkSpec } from "../sinks/backup/mod.ts";
+import { milvusSinkSpec } from "../sinks/milvus/mod.ts";
+import { binlogSpec } from "../sources/binlog/mod.ts";
+import { kafkaLogSpec } from "../sources/log/mod.ts";
+import { etcdMetaSpec } from "../sources/meta/mod.ts";
 import { transformsSpec } from "./transforms_spec.ts";
 
 export const PIPELINE_NAME = /^[a-z0-9][a-z0-9_-]*$/;
@@ -13,8 +17,8 @@ const name = (what: string) =>
   });
 
 export const sourcesSpec = z.strictObject({
-  meta: metaSpec.optional().describe("Where the source's metadata is"),
-  log: logSpec.optional().describe("Where the source's message log is"),
+  meta: z.discriminatedUnion("type", [etcdMetaSpec]).optional().describe("Where the source's metadata is"),
+  log: z.discriminatedUnion("type", [kafkaLogSpec]).optional().describe("Where the source's message log is"),
   binlogs: binlogSpec.optional().describe("Where the source's binlog files are"),
   backup: z.strictObject({
     name: z.string().min(1).describe("Name of the backup"),
@@ -22,7 +26,7 @@ export const sourcesSpec = z.strictObject({
   }).optional().describe("A backup instead of a running Milvus: the pipeline is a restore"),
 });
 
-export const sinkSpec = z.discriminatedUnion("type", [milvusSpec, backupSinkSpec]);
+export const sinkSpec = z.discriminatedUnion("type", [milvusSinkSpec, backupSinkSpec]);
 
 export const pipelineSpec = z.strictObject({
   pipeline: name("a name").describe("Name of the pipeline; its state is kept under it"),

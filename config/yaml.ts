@@ -23,7 +23,7 @@ export function parseYaml(text: string, file: string): ParsedYaml {
     lineCounter: lines,
     version: "1.2",
     prettyErrors: false,
-    logLevel: "silent",
+    logLevel: "error",
   });
   const problems: Problem[] = document.errors.map((error) => ({
     at: position(error.pos[0]),

@@ -10,7 +10,10 @@ export function crashPointsFrom(value: string | undefined): CrashPoints {
   const [name, times = "1"] = value.split(":");
   const point = CRASH_POINTS.find((item) => item === name);
   if (point === undefined || !/^[1-9]\d*$/.test(times)) {
-    throw new TidemarkError("usage", `TIDEMARK_CRASH_AT is "${value}", expected <point> or <point>:<n> with a point of ${CRASH_POINTS.join(", ")}`);
+    throw new TidemarkError(
+      "usage",
+      `TIDEMARK_CRASH_AT is "${value}", expected <point> or <point>:<n> with a point of ${CRASH_POINTS.join(", ")}`,
+    );
   }
   let left = BigInt(times);
   return (passed) => {

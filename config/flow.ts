@@ -1,0 +1,69 @@
+/** From components to what the flow works with. */
+import type { CrashPoints, FlowDependencies, FlowReport, RowSinkSetup } from "../pipeline/flow/mod.ts";
+import { makeDdlRules, makeRouter, makeSelector } from "../pipeline/transforms/mod.ts";
+import { followPchannel, recordFacts } from "../sources/log/mod.ts";
+import type { Components } from "./wire.ts";
+
+export interface FlowHooks {
+  readonly report: FlowReport;
+  /** Unix ms. */
+  readonly now: () => number;
+  readonly crash: CrashPoints;
+}
+
+/** Opens every component of the configuration. */
+export async function flowDependencies(components: Components, hooks: FlowHooks): Promise<FlowDependencies> {
+  const { config } = components;
+  const { transforms, limits } = config;
+  const [meta, log, binlogs, sinks, state] = await Promise.all([
+    components.meta(),
+    components.log(),
+    components.binlogs(),
+    components.sinks(),
+    components.state(),
+  ]);
+  const selector = makeSelector(transforms.select);
+  const router = makeRouter(transforms.route);
+  const rows: RowSinkSetup[] = [];
+  for (const { sink, config: own } of sinks) {
+    if (sink.kind === "rows" && own.type === "milvus") rows.push({ sink, onExisting: own.on_existing });
+  }
+  return {
+    pipeline: config.pipeline,
+    meta,
+    log,
+    follow: (request, signal) => followPchannel(log, request, signal),
+    binlogs,
+    sinks: rows,
+    archives: sinks.flatMap(({ sink }) => sink.kind === "archive" ? [sink] : []),
+    describeRecord: recordFacts,
+    state,
+    selects: selector.selects,
+    selectsDatabase: selector.selectsDatabase,
+    route: router.route,
+    routeDatabase: router.routeDatabase,
+    ddl: makeDdlRules({
+      policy: transforms.ddl.policy,
+      include: transforms.ddl.include,
+      exclude: transforms.ddl.exclude,
+    }),
+    rbac: transforms.rbac || rows.some(({ sink }) => hasRbac(config.sinks[sink.name])),
+    onPositionLost: config.on_position_lost,
+    limits: {
+      inFlightBytes: limits.in_flight,
+      baseParallelism: limits.base_parallelism,
+      baseMemoryBytes: limits.base_memory,
+      batchRows: limits.batch_rows,
+      batchBytes: limits.batch_size,
+      laneDepth: limits.lane_depth,
+      checkpointIntervalMs: limits.checkpoint_interval,
+    },
+    report: hooks.report,
+    crash: hooks.crash,
+    now: hooks.now,
+  };
+}
+
+function hasRbac(sink: Components["config"]["sinks"][string] | undefined): boolean {
+  return sink?.type === "milvus" && sink.rbac;
+}

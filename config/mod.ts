@@ -1,0 +1,10 @@
+/** Configuration: YAML files to a checked pipeline, and from that to components. */
+export { flowDependencies, type FlowHooks } from "./flow.ts";
+export { COMMITTED_SCHEMA, pipelineJsonSchema, pipelineJsonSchemaText } from "./json_schema.ts";
+export { configError, loadCheckedConfig, loadConfig, type LoadedConfig, type LoadOptions } from "./load.ts";
+export { nearest } from "./nearest.ts";
+export { formatProblem, type Position, type Problem } from "./problem.ts";
+export { createRedactor, MASK, type Redactor } from "./redact.ts";
+export { type PipelineConfig, pipelineSpec, type SinkConfig } from "./schema.ts";
+export { type ComponentOptions, type Components, createComponents, type NamedSink } from "./wire.ts";
+export { type BackupPlace, type BackupSink, openPlace, openPlaces } from "./places.ts";

@@ -1,0 +1,90 @@
+/** Where backups are kept: the backup sinks of a configuration, or a place that is named on the command line. */
+import { TidemarkError } from "../pipeline/errors.ts";
+import type { ObjectStore } from "../pipeline/model/mod.ts";
+import { type ObjectStoreConfig, objectStoreSpec, openObjectStore } from "../stores/mod.ts";
+import type { PipelineConfig, SinkConfig } from "./schema.ts";
+
+export type BackupSink = Extract<SinkConfig, { type: "backup" }>;
+
+export interface BackupPlace extends AsyncDisposable {
+  /** Name of the sink, or the place as it was given. */
+  readonly label: string;
+  readonly store: ObjectStore;
+  /** The sink's configuration; undefined for a place of the command line. */
+  readonly sink: BackupSink | undefined;
+  readonly pipeline: string | undefined;
+}
+
+/** The store of `--storage` (a folder, or `s3://bucket/prefix` with `--endpoint`). Throws `usage`. */
+export async function openPlace(storage: string, endpoint: string | undefined): Promise<BackupPlace> {
+  return placeOf(storage, await openObjectStore(placeConfig(storage, endpoint)), undefined, undefined);
+}
+
+/** What `--storage` and `--endpoint` mean, as a configuration would say it. */
+export function placeConfig(storage: string, endpoint: string | undefined): ObjectStoreConfig {
+  const s3 = /^s3:\/\/([^/]+)\/?(.*)$/.exec(storage);
+  if (s3 === null) {
+    if (/^[a-z][a-z0-9+.-]*:\/\//i.test(storage) && !storage.startsWith("file://")) {
+      throw new TidemarkError("usage", `--storage ${storage} is of no known kind`, {
+        hint: "Give a folder, or s3://bucket/prefix.",
+      });
+    }
+    if (endpoint !== undefined) {
+      throw new TidemarkError("usage", "--endpoint has no meaning with a folder", {
+        hint: "Leave it out, or give --storage s3://bucket/prefix.",
+      });
+    }
+    return objectStoreSpec.parse({ type: "file", path: storage.replace(/^file:\/\//, "") });
+  }
+  const parsed = objectStoreSpec.safeParse({
+    type: "s3",
+    bucket: s3[1],
+    prefix: s3[2]!.replace(/\/+$/, ""),
+    ...(endpoint === undefined ? {} : { endpoint: /^https?:\/\//.test(endpoint) ? endpoint : `http://${endpoint}` }),
+  });
+  if (parsed.success) return parsed.data;
+  throw new TidemarkError(
+    "usage",
+    `--storage ${storage} with --endpoint ${endpoint ?? "left out"} cannot be used: ${parsed.error.issues[0]!.message}`,
+    {
+      hint: "Give --storage s3://bucket/prefix and --endpoint http://host:9000.",
+    },
+  );
+}
+
+/** The stores of the backup sinks, or of the one that is named. Throws `usage` where there is none. */
+export async function openPlaces(config: PipelineConfig, name: string | undefined): Promise<BackupPlace[]> {
+  const sinks = Object.entries(config.sinks).filter((entry): entry is [string, BackupSink] =>
+    entry[1].type === "backup"
+  );
+  const chosen = name === undefined ? sinks : sinks.filter(([own]) => own === name);
+  const source = config.sources.backup;
+  if (chosen.length === 0 && name === undefined && source !== undefined) {
+    return [placeOf("sources.backup", await openObjectStore(source.storage), undefined, undefined)];
+  }
+  if (chosen.length === 0) {
+    throw new TidemarkError(
+      "usage",
+      name === undefined
+        ? "The configuration has no sink of type backup"
+        : `The configuration has no backup sink ${name}`,
+      {
+        hint: sinks.length > 0
+          ? `It has ${sinks.map(([own]) => own).join(", ")}.`
+          : "Give --storage PATH or --storage s3://bucket/prefix instead of --config.",
+      },
+    );
+  }
+  return await Promise.all(
+    chosen.map(async ([own, sink]) => placeOf(own, await openObjectStore(sink.storage), sink, config.pipeline)),
+  );
+}
+
+function placeOf(
+  label: string,
+  store: ObjectStore,
+  sink: BackupSink | undefined,
+  pipeline: string | undefined,
+): BackupPlace {
+  return { label, store, sink, pipeline, [Symbol.asyncDispose]: () => store.close() };
+}

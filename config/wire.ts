@@ -1,0 +1,149 @@
+/** From a checked configuration to components. Each is made when it is first asked for, once, and closed with the rest. */
+import { TidemarkError } from "../pipeline/errors.ts";
+import type { ArchiveSink, BinlogSource, LogSource, ObjectStore, RowSink, StateStore } from "../pipeline/model/mod.ts";
+import { createBackupSink } from "../sinks/backup/mod.ts";
+import { createMilvusSink, type MilvusSinkConfig } from "../sinks/milvus/mod.ts";
+import { openBinlogSource } from "../sources/binlog/mod.ts";
+import { type EtcdMetaSource, openEtcdMeta } from "../sources/meta/mod.ts";
+import { openKafkaLog } from "../sources/log/mod.ts";
+import { createTokenBucket, openObjectStore, openStateStore, type TokenBucket, withBandwidth } from "../stores/mod.ts";
+import type { PipelineConfig, SinkConfig } from "./schema.ts";
+
+export interface ComponentOptions {
+  /** `tidemark <version>`, for the files that sinks write. */
+  readonly program: string;
+  /** A component waits for its server, and why; undefined: it goes on. Called once per change. */
+  readonly onWaiting?: (component: string, reason: string | undefined) => void;
+  /** A component tries something again. */
+  readonly onRetry?: (component: string, error: TidemarkError) => void;
+}
+
+/** A sink and the name that the configuration gives it. */
+export type NamedSink =
+  | { readonly name: string; readonly config: MilvusSinkConfig; readonly sink: RowSink }
+  | { readonly name: string; readonly config: Extract<SinkConfig, { type: "backup" }>; readonly sink: ArchiveSink };
+
+export interface Components extends AsyncDisposable {
+  readonly config: PipelineConfig;
+  meta(): Promise<EtcdMetaSource>;
+  log(): Promise<LogSource>;
+  binlogs(): Promise<BinlogSource>;
+  /** In the order of the configuration. */
+  sinks(): Promise<readonly NamedSink[]>;
+  /** Throws `config` for a name that the configuration does not have. */
+  sink(name: string): Promise<NamedSink>;
+  state(): Promise<StateStore>;
+  /** The folder of all backups of a sink of type backup. The caller closes it. */
+  backupStore(sink: string): Promise<ObjectStore>;
+  /** What waits for its server now: component -> reason. */
+  readonly waiting: ReadonlyMap<string, string>;
+}
+
+/** Opens nothing yet. */
+export function createComponents(config: PipelineConfig, options: ComponentOptions): Components {
+  const waiting = new Map<string, string>();
+  const opened: (() => Promise<void>)[] = [];
+  const wait = (component: string) => (reason: string | undefined) => {
+    if (reason === undefined) waiting.delete(component);
+    else waiting.set(component, reason);
+    options.onWaiting?.(component, reason);
+  };
+  /** One instance, made at the first call; a failure is not remembered. */
+  const once = <T extends { close(): Promise<void> }>(make: () => Promise<T>): () => Promise<T> => {
+    let made: Promise<T> | undefined;
+    return () => {
+      made ??= make().then((component) => {
+        opened.push(() => component.close());
+        return component;
+      }, (error) => {
+        made = undefined;
+        throw error;
+      });
+      return made;
+    };
+  };
+  let bucket: TokenBucket | undefined;
+  const bandwidth = () =>
+    config.limits.bandwidth === 0 ? undefined : bucket ??= createTokenBucket(config.limits.bandwidth);
+
+  const sinkMakers = new Map(
+    Object.entries(config.sinks).map(([name, sink]) => [name, once(() => openSink(name, sink))] as const),
+  );
+  const sink = async (name: string): Promise<NamedSink> => {
+    const make = sinkMakers.get(name);
+    if (make === undefined) {
+      throw new TidemarkError("config", `There is no sink ${name}`, {
+        hint: `The configuration has ${[...sinkMakers.keys()].join(", ")}.`,
+      });
+    }
+    return (await make()).named;
+  };
+  const openSink = async (name: string, sink: SinkConfig): Promise<{ named: NamedSink; close(): Promise<void> }> => {
+    const named: NamedSink = sink.type === "milvus"
+      ? { name, config: sink, sink: openMilvus(name, sink) }
+      : { name, config: sink, sink: await openBackup(name, sink) };
+    return { named, close: () => named.sink.close() };
+  };
+  const openMilvus = (name: string, sink: MilvusSinkConfig): RowSink => {
+    const state = wait(`sinks.${name}`);
+    return createMilvusSink({ ...sink, rbac: sink.rbac || config.transforms.rbac }, {
+      name,
+      onState: (now) => state(now.kind === "waiting" ? now.reason : undefined),
+    });
+  };
+  const openBackup = async (name: string, sink: Extract<SinkConfig, { type: "backup" }>): Promise<ArchiveSink> => {
+    const limit = bandwidth();
+    return createBackupSink(sink, {
+      name,
+      store: await openObjectStore(sink.storage),
+      pipeline: config.pipeline,
+      program: options.program,
+      ...(limit === undefined ? {} : { bandwidth: limit }),
+    });
+  };
+
+  return {
+    config,
+    waiting,
+    meta: once(() =>
+      openEtcdMeta(required(config.sources.meta, "meta"), {
+        onRetry: (error) => options.onRetry?.("sources.meta", error),
+      })
+    ),
+    log: once(() => {
+      const state = wait("sources.log");
+      return openKafkaLog(required(config.sources.log, "log"), {
+        onState: (now) => state(now.state === "down" ? `${now.topic}: ${now.reason}` : undefined),
+      });
+    }),
+    binlogs: once(() =>
+      openBinlogSource(required(config.sources.binlogs, "binlogs"), {
+        retry: { onRetry: (error) => options.onRetry?.("sources.binlogs", error) },
+        onGcTrouble: (error) => options.onRetry?.("sources.binlogs.gc", error),
+      })
+    ),
+    sink,
+    sinks: () => Promise.all([...sinkMakers.keys()].map(sink)),
+    state: once(() => openStateStore(config.state, config.pipeline)),
+    backupStore: async (name) => {
+      const found = config.sinks[name];
+      if (found?.type !== "backup") throw new TidemarkError("config", `There is no sink ${name} of type backup`);
+      const limit = bandwidth();
+      const store = await openObjectStore(found.storage);
+      return limit === undefined ? store : withBandwidth(store, limit);
+    },
+    [Symbol.asyncDispose]: async () => {
+      // The last opened first; one that cannot be closed must not keep the others open.
+      const results = await Promise.allSettled(opened.splice(0).reverse().map((close) => close()));
+      const failed = results.find((result) => result.status === "rejected");
+      if (failed !== undefined) throw failed.reason;
+    },
+  };
+}
+
+function required<T>(value: T | undefined, key: string): T {
+  if (value !== undefined) return value;
+  throw new TidemarkError("config", `sources.${key} is not configured: this pipeline reads a backup`, {
+    hint: "Give a configuration whose sources are meta, log and binlogs.",
+  });
+}

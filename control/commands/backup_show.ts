@@ -1,0 +1,69 @@
+/** `backup show NAME`. */
+import { EXIT } from "../../pipeline/errors.ts";
+import { formatSize } from "../../pipeline/units/mod.ts";
+import { showBackup, type ShownBackup } from "../../sources/backup/mod.ts";
+import { placeOfBackup, withPlaces } from "../backup_places.ts";
+import type { CommandContext } from "../context.ts";
+import { printResult } from "../print.ts";
+import type { PlaceOptions } from "../program_backup.ts";
+import { count } from "../render_status.ts";
+import { table } from "../table.ts";
+
+export async function backupShowCommand(context: CommandContext, name: string, options: PlaceOptions): Promise<number> {
+  return await withPlaces(context, options, async (places) => {
+    const place = await placeOfBackup(places, name, context.stop);
+    const shown = await showBackup(place.store, name, context.stop);
+    printResult(context, shown, () => render(shown));
+    return EXIT.ok;
+  });
+}
+
+function render(shown: ShownBackup): string[] {
+  const restorable = shown.restorable === undefined
+    ? "the base only"
+    : `any moment from ${shown.restorable.from.iso} to ${shown.restorable.to.iso}`;
+  const facts: [string, string][] = [
+    ["name", shown.name],
+    ["made by", shown.writtenBy === "" ? shown.madeBy : `${shown.madeBy} (${shown.writtenBy})`],
+    ["source", `Milvus ${shown.milvusVersion || "of unknown version"}`],
+    ...(shown.pipeline === "" ? [] : [["pipeline", shown.pipeline] as [string, string]]),
+    ...(shown.takenMs === 0 ? [] : [["taken", new Date(shown.takenMs).toISOString()] as [string, string]]),
+    ["restorable", restorable],
+    [
+      "base",
+      `${count(shown.collections.length)} collections, ${count(shown.segments)} segments, ${
+        count(shown.rows)
+      } rows in files, ${formatSize(shown.bytes)}, ${count(shown.objects)} objects`,
+    ],
+    ...(shown.sharedBytes > 0n
+      ? [["shared", `${formatSize(shown.sharedBytes)} with the base before it`] as [string, string]]
+      : []),
+    ...(shown.archive === undefined
+      ? []
+      : [["log", `${count(shown.archiveFiles)} files, ${formatSize(shown.archiveBytes)}`] as [string, string]]),
+    ["access", `${shown.users} users, ${shown.roles} roles`],
+    ["databases", shown.databases.join(", ")],
+  ];
+  return [
+    ...table(facts.map(([key, value]) => [key, value])),
+    "",
+    ...table([
+      ["collection", "partitions", "segments", "rows", "size", "indexes", "aliases", "loaded"],
+      ...shown.collections.map((item) => [
+        `${item.database}.${item.name}`,
+        count(item.partitions.length),
+        count(item.segments),
+        count(item.rows),
+        formatSize(item.bytes),
+        item.indexes.join(", ") || "-",
+        item.aliases.join(", ") || "-",
+        item.loaded ? "yes" : "no",
+      ]),
+    ], { right: [1, 2, 3, 4] }),
+    ...shown.failed.map(({ name, reason }) => `missing  ${name}: ${reason}`),
+    ...(shown.dirtyFiles > 0
+      ? [`${count(shown.dirtyFiles)} files of the source were not named by its metadata; they are not in the backup`]
+      : []),
+    ...shown.warnings.map((warning) => `warning  ${warning}`),
+  ];
+}

@@ -1,0 +1,76 @@
+/** `check`: dials everything that the configuration names, one line each. */
+import { EXIT, type TidemarkError, toTidemarkError } from "../../pipeline/errors.ts";
+import type { CheckLine, Snapshot } from "../../pipeline/model/mod.ts";
+import { makeSelector } from "../../pipeline/transforms/mod.ts";
+import type { CommandContext } from "../context.ts";
+import { printResult } from "../print.ts";
+import { checkRetention } from "../retention.ts";
+import { table } from "../table.ts";
+
+export async function checkCommand(context: CommandContext): Promise<number> {
+  const components = context.components();
+  const { stop } = context;
+  const { sources } = context.config();
+  // Together, so that ten dead servers do not take ten time-outs; printed in the order of the configuration.
+  const parts: Promise<CheckLine[]>[] = [];
+  if (sources.backup === undefined) {
+    parts.push(attempt("sources.meta", async () => await (await components.meta()).check(stop)));
+    parts.push(attempt("sources.log", async () => await (await components.log()).check(stop)));
+    parts.push(attempt("sources.binlogs", async () => await (await components.binlogs()).check(stop)));
+    parts.push(attempt("log retention", () => retention(context)));
+  }
+  for (const name of Object.keys(context.config().sinks)) {
+    parts.push(attempt(`sinks.${name}`, async () => await (await components.sink(name)).sink.check(stop)));
+  }
+  parts.push(attempt("state", async () => {
+    const store = await components.state();
+    const text = await store.read(stop);
+    const detail = text === undefined
+      ? `${store.location}: empty, a run begins with the base copy`
+      : `${store.location}: a run goes on from it`;
+    return [{ what: "state", ok: "ok", detail }];
+  }));
+  const lines = (await Promise.all(parts)).flat();
+  stop.throwIfAborted();
+  printResult(context, lines, () => table(lines.map((line) => [line.ok, line.what, line.detail])));
+  return exitOf(lines);
+}
+
+/** Needs metadata and log; where one of them does not answer, its own line has said so. */
+async function retention(context: CommandContext): Promise<CheckLine[]> {
+  const components = context.components();
+  let snapshot: Snapshot;
+  try {
+    snapshot = await (await components.meta()).snapshot(context.stop);
+  } catch {
+    context.stop.throwIfAborted();
+    return [{ what: "log retention", ok: "warn", detail: "not looked at: the metadata could not be read" }];
+  }
+  return await checkRetention(
+    snapshot,
+    await components.log(),
+    makeSelector(context.config().transforms.select).selects,
+    context.stop,
+  );
+}
+
+async function attempt(what: string, run: () => Promise<CheckLine[]>): Promise<CheckLine[]> {
+  try {
+    return await run();
+  } catch (thrown) {
+    const error: TidemarkError = toTidemarkError(thrown);
+    return [{
+      what,
+      ok: "fail",
+      detail: error.hint === undefined ? error.message : `${error.message}. ${error.hint}`,
+      code: error.code,
+    }];
+  }
+}
+
+/** Authentication before everything else: it is the more precise answer. */
+function exitOf(lines: readonly CheckLine[]): number {
+  const failed = lines.filter((line) => line.ok === "fail");
+  if (failed.length === 0) return EXIT.ok;
+  return failed.some((line) => line.code === "authentication") ? EXIT.authentication : EXIT.connection;
+}

@@ -1,0 +1,29 @@
+/** `lint`: every problem of the configuration. */
+import { formatProblem, type LoadedConfig } from "../../config/mod.ts";
+import { EXIT } from "../../pipeline/errors.ts";
+import { printResult } from "../print.ts";
+import type { Terminal } from "../terminal.ts";
+
+/** Problems go to stdout, one a line as `file:line:col: message`; the verdict to stderr. */
+export function lintCommand(
+  context: { readonly terminal: Terminal; readonly json: boolean },
+  loaded: LoadedConfig,
+): number {
+  const { problems, files } = loaded;
+  printResult(
+    context,
+    problems.map(({ at, message }) => ({
+      file: at.file,
+      line: at.line,
+      column: at.column,
+      message: loaded.redact(message),
+    })),
+    () => problems.map((problem) => loaded.redact(formatProblem(problem))),
+  );
+  if (problems.length > 0) {
+    context.terminal.err(`${problems.length} ${problems.length === 1 ? "problem" : "problems"}\n`);
+    return EXIT.config;
+  }
+  if (!context.json) context.terminal.err(`${files.join(" + ")}: no problems\n`);
+  return EXIT.ok;
+}

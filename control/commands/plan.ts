@@ -1,0 +1,89 @@
+/** `plan`: what a run would do; changes nothing. */
+import { flowDependencies } from "../../config/mod.ts";
+import { EXIT } from "../../pipeline/errors.ts";
+import { noCrashPoints, type Plan, type PlannedCollection, planRun } from "../../pipeline/flow/mod.ts";
+import { isoOfHybrid } from "../../pipeline/model/mod.ts";
+import { formatSize } from "../../pipeline/units/mod.ts";
+import type { CommandContext } from "../context.ts";
+import { flowReport } from "../flow_report.ts";
+import { printResult } from "../print.ts";
+import { count } from "../render_status.ts";
+import { table } from "../table.ts";
+
+export async function planCommand(context: CommandContext): Promise<number> {
+  const { terminal, log } = context;
+  const deps = await flowDependencies(context.components(), {
+    report: flowReport(log),
+    now: () => terminal.now().getTime(),
+    crash: noCrashPoints,
+  });
+  const plan = await planRun(deps, context.stop);
+  printResult(context, plan, () => renderPlan(plan));
+  return EXIT.ok;
+}
+
+/** The plan for people. Pure. */
+export function renderPlan(plan: Plan): string[] {
+  const lines = [
+    `Source: Milvus ${
+      plan.serverVersion || "of unknown version"
+    } at revision ${plan.revision}; exact over all channels from ${isoOfHybrid(plan.exactFrom)}`,
+  ];
+  if (plan.collections.length === 0) lines.push("Nothing is selected: see transforms.select");
+  else {
+    lines.push(...table([
+      ["collection", "does", "segments", "rows", "size", "channels"],
+      ...plan.collections.map((
+        item,
+      ) => [
+        item.source,
+        ACTIONS[item.action],
+        count(item.segments),
+        count(item.rows),
+        formatSize(item.bytes),
+        count(item.channels.length),
+      ]),
+    ], { right: [2, 3, 4, 5] }));
+  }
+  for (const item of plan.collections) lines.push(...details(item));
+  if (plan.notSelected.length > 0) lines.push(`Not selected: ${plan.notSelected.join(", ")}`);
+  const problems = plan.collections.flatMap((item) => item.sinks).filter((sink) => sink.problem !== undefined).length;
+  if (problems > 0) {
+    lines.push(`A run would stop at ${problems} ${problems === 1 ? "problem" : "problems"}, marked with ! above`);
+  }
+  return lines;
+}
+
+const ACTIONS: Readonly<Record<PlannedCollection["action"], string>> = {
+  base: "base, then tail",
+  resume: "goes on with the base",
+  tail: "tail",
+};
+
+function details(item: PlannedCollection): string[] {
+  const lines = [`${item.source} (${item.id})`];
+  for (const channel of item.channels) {
+    const deletes = channel.deletesFrom === undefined ? "" : `, deletes from offset ${channel.deletesFrom}`;
+    lines.push(`  channel ${channel.vchannel}: from offset ${channel.offset} at ${isoOfHybrid(channel.ts)}${deletes}`);
+  }
+  const kinds = new Map<string, number>();
+  for (const finding of item.findings) kinds.set(finding.kind, (kinds.get(finding.kind) ?? 0) + 1);
+  for (const [kind, number] of kinds) lines.push(`  ${number} ${FINDINGS[kind] ?? kind}`);
+  for (const finding of item.findings.filter(({ kind }) => kind === "missing" || kind === "wrong_size")) {
+    lines.push(`  ! ${finding.path}: ${finding.detail}`);
+  }
+  for (const sink of item.sinks) {
+    const there = sink.exists ? `exists with ${count(sink.rowsThere)} rows` : "does not exist yet";
+    lines.push(`  ${sink.sink}: ${sink.target.db}.${sink.target.name} ${there}`);
+    for (const step of sink.steps) lines.push(`    ${step.sentence}`);
+    if (sink.problem !== undefined) lines.push(`    ! ${sink.problem}`);
+  }
+  return lines;
+}
+
+const FINDINGS: Readonly<Record<string, string>> = {
+  missing: "files that metadata names are missing",
+  wrong_size: "files have another size than metadata says",
+  dirty_insert: "insert files that metadata does not name: never read",
+  unnamed_delta: "delta files that metadata does not name: read for their deletes",
+};

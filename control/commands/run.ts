@@ -1,0 +1,59 @@
+/** `run`: the base copy if none is recorded, then the tail. */
+import { flowDependencies } from "../../config/mod.ts";
+import { EXIT, toTidemarkError } from "../../pipeline/errors.ts";
+import { type RunOptions, type RunResult, startRun } from "../../pipeline/flow/mod.ts";
+import { isoOfHybrid } from "../../pipeline/model/mod.ts";
+import type { CommandContext } from "../context.ts";
+import { crashPointsFrom } from "../crash_hook.ts";
+import { flowReport } from "../flow_report.ts";
+import { printResult } from "../print.ts";
+import { showProgress } from "../progress.ts";
+import { parseMoment } from "../time.ts";
+
+export interface RunCommandOptions {
+  readonly once: boolean;
+  /** As given on the command line. */
+  readonly until: string | undefined;
+  /** Of a backup: the base without the archived log. */
+  readonly baseOnly?: boolean;
+}
+
+/**
+ * Ends with 0 when it reached its end, 3 when something is blocked or was refused, and by a signal with the status that the
+ * caller takes from it. Throws what the run throws.
+ */
+export async function runCommand(context: CommandContext, options: RunCommandOptions): Promise<number> {
+  const { terminal, screen, log } = context;
+  const end: RunOptions["end"] = options.until !== undefined
+    ? { kind: "until", ts: parseMoment(options.until, terminal.now()) }
+    : { kind: options.once ? "once" : "follow" };
+  const deps = await flowDependencies(context.components(), {
+    report: flowReport(log),
+    now: () => terminal.now().getTime(),
+    crash: crashPointsFrom(terminal.env("TIDEMARK_CRASH_AT")),
+  });
+  const run = startRun(deps, { end }, context.stop, context.kill);
+  let result: RunResult;
+  {
+    using _progress = showProgress({ terminal, screen, log, status: () => run.status() });
+    try {
+      result = await run.result;
+    } catch (error) {
+      // Stopped by request is no failure: what was acknowledged is saved.
+      if (context.stop.aborted && toTidemarkError(error).code === "aborted") return EXIT.ok;
+      throw error;
+    }
+  }
+  const status = run.status();
+  printResult(context, { ...result, status }, () => summary(result, end.kind, context.stop.aborted));
+  return result.blocked.length > 0 || result.refused.length > 0 ? EXIT.partial : EXIT.ok;
+}
+
+function summary(result: RunResult, end: RunOptions["end"]["kind"], stopped: boolean): string[] {
+  const lines: string[] = [];
+  if (stopped) lines.push("Stopped; the next run goes on from here");
+  else if (end !== "follow") lines.push(`Complete up to ${isoOfHybrid(result.upTo)} (${result.upTo}) on all channels`);
+  for (const { collection, reason } of result.blocked) lines.push(`blocked  ${collection}: ${reason}`);
+  for (const { sentence, detail } of result.refused) lines.push(`refused  ${sentence}: ${detail}`);
+  return lines;
+}

@@ -1,0 +1,74 @@
+/** A status as it stands in a state document, back to what it was. */
+import type { Json } from "../pipeline/json.ts";
+import type { ChannelStatus, CollectionStatus, RunPhase, RunStatus, SinkStatus } from "../pipeline/model/mod.ts";
+
+type Fields = { [key: string]: Json };
+
+/** Undefined if there is none. What is missing, for example because another version wrote it, is empty. */
+export function parseStatus(json: Json): RunStatus | undefined {
+  if (json === null || typeof json !== "object" || Array.isArray(json)) return undefined;
+  const rates = record(json.rates);
+  return {
+    pipeline: text(json.pipeline),
+    phase: (text(json.phase) || "starting") as RunPhase,
+    collections: list(json.collections).map((item): CollectionStatus => ({
+      db: text(item.db),
+      name: text(item.name),
+      target: text(item.target),
+      phase: (text(item.phase) || "pending") as CollectionStatus["phase"],
+      segmentsDone: float(item.segmentsDone),
+      segmentsTotal: float(item.segmentsTotal),
+      rowsDone: integer(item.rowsDone),
+      rowsTotal: integer(item.rowsTotal),
+      inserted: integer(item.inserted),
+      deleted: integer(item.deleted),
+      blockedReason: optional(item.blockedReason),
+    })),
+    channels: list(json.channels).map((item): ChannelStatus => ({
+      pchannel: text(item.pchannel),
+      offset: integer(item.offset),
+      tick: integer(item.tick),
+      lagMs: float(item.lagMs),
+      recordsPerSec: float(item.recordsPerSec),
+    })),
+    sinks: list(json.sinks).map((item): SinkStatus => ({
+      name: text(item.name),
+      state: text(item.state) === "waiting" ? "waiting" : "ok",
+      reason: text(item.reason),
+    })),
+    lagMs: float(json.lagMs),
+    rates: { rowsPerSec: float(rates.rowsPerSec), bytesPerSec: float(rates.bytesPerSec) },
+    inFlightBytes: float(json.inFlightBytes),
+    inFlightLimitBytes: float(json.inFlightLimitBytes),
+    startedAt: text(json.startedAt),
+    checkpointAt: text(json.checkpointAt),
+    at: text(json.at),
+    lastError: optional(json.lastError),
+    warnings: Array.isArray(json.warnings) ? json.warnings.map(text) : [],
+  };
+}
+
+function record(json: Json | undefined): Fields {
+  return json !== null && typeof json === "object" && !Array.isArray(json) ? json : {};
+}
+
+function list(json: Json | undefined): Fields[] {
+  return Array.isArray(json) ? json.map(record) : [];
+}
+
+function text(json: Json | undefined): string {
+  return typeof json === "string" ? json : "";
+}
+
+function optional(json: Json | undefined): string | undefined {
+  return typeof json === "string" && json !== "" ? json : undefined;
+}
+
+/** Counts, milliseconds, rates: far below 2^53. */
+function float(json: Json | undefined): number {
+  return typeof json === "number" ? json : typeof json === "bigint" ? parseFloat(json.toString()) : 0;
+}
+
+function integer(json: Json | undefined): bigint {
+  return typeof json === "bigint" ? json : typeof json === "number" ? BigInt(Math.trunc(json)) : 0n;
+}

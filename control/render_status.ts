@@ -1,0 +1,150 @@
+/** What a run is doing, as lines of text. Pure. */
+import { type CollectionStatus, isoOfHybrid, type RunStatus } from "../pipeline/model/mod.ts";
+import { formatDuration, formatSize } from "../pipeline/units/mod.ts";
+import { clip, table } from "./table.ts";
+
+/** Collections in the block; more are summed up in a line. */
+const SHOWN = 12;
+/** Reasons of blocked collections in the block. */
+const REASONS = 4;
+
+/** The block of `status` and of the live display: at most `width` columns, no colours. */
+export function renderStatus(status: RunStatus, width: number): string[] {
+  const lines = [headline(status)];
+  const shown = pick(status.collections);
+  if (shown.length > 0) {
+    lines.push(...table([
+      ["collection", "state", "segments", "rows", "inserted", "deleted"],
+      ...shown.map(collectionRow),
+    ], { right: [2, 3, 4, 5], indent: 2 }));
+    const rest = status.collections.length - shown.length;
+    if (rest > 0) lines.push(`  and ${rest} more ${rest === 1 ? "collection" : "collections"}`);
+  }
+  const blocked = status.collections.filter((item) => item.blockedReason !== undefined && item.blockedReason !== "");
+  for (const { db, name, blockedReason } of blocked.slice(0, REASONS)) {
+    lines.push(`  blocked  ${db}.${name}: ${oneLine(blockedReason!)}`);
+  }
+  if (blocked.length > REASONS) lines.push(`  and ${blocked.length - REASONS} more blocked collections`);
+  const channels = [...status.channels].sort((a, b) => b.lagMs - a.lagMs).slice(0, 4);
+  for (const channel of channels) {
+    lines.push(
+      `  channel  ${channel.pchannel} at ${channel.offset}, ${lagOf(channel.lagMs)}, ${
+        rate(channel.recordsPerSec)
+      } records/s`,
+    );
+  }
+  if (status.channels.length > channels.length) {
+    lines.push(`  and ${status.channels.length - channels.length} more channels with less lag`);
+  }
+  for (const sink of status.sinks) {
+    if (sink.state === "waiting") lines.push(`  waiting  ${sink.name}: ${oneLine(sink.reason)}`);
+  }
+  for (const warning of status.warnings.slice(-3)) lines.push(`  warning  ${oneLine(warning)}`);
+  if (status.lastError !== undefined) lines.push(`  error    ${oneLine(status.lastError)}`);
+  return lines.map((line) => clip(line, width));
+}
+
+/** One line that says it all, for logs. */
+export function summarize(status: RunStatus): string {
+  const blocked = status.collections.filter((item) => item.phase === "blocked").length;
+  const waiting = status.sinks.filter((sink) => sink.state === "waiting").map((sink) =>
+    `${sink.name}: ${oneLine(sink.reason)}`
+  );
+  return [headline(status), ...(blocked > 0 ? [`${blocked} blocked`] : []), ...waiting].join("; ");
+}
+
+/** Milliseconds that the base copy still takes at the present rate; undefined where that cannot be said. */
+export function etaMs(status: RunStatus): number | undefined {
+  if (status.phase !== "base") return undefined;
+  const { done, total } = totals(status);
+  if (total <= done || status.rates.rowsPerSec < 1) return undefined;
+  return parseFloat((total - done).toString()) / status.rates.rowsPerSec * 1000;
+}
+
+function headline(status: RunStatus): string {
+  const { done, total } = totals(status);
+  const parts = [`${status.pipeline}: ${status.phase}`];
+  if (status.phase === "base" && total > 0n) {
+    parts.push(`${count(done)} of ${count(total)} rows (${done * 100n / total} %)`);
+  }
+  if (status.rates.rowsPerSec >= 0.5) parts.push(`${rate(status.rates.rowsPerSec)} rows/s`);
+  if (status.rates.bytesPerSec >= 1024) parts.push(`${formatSize(Math.round(status.rates.bytesPerSec))}/s`);
+  const eta = etaMs(status);
+  if (eta !== undefined) parts.push(`about ${formatDuration(eta)} left`);
+  if (status.phase === "tail" || status.phase === "done" || status.phase === "waiting") parts.push(lagOf(status.lagMs));
+  if (status.inFlightBytes > 0) parts.push(`${formatSize(status.inFlightBytes)} in flight`);
+  return parts.join(", ");
+}
+
+function totals(status: RunStatus): { done: bigint; total: bigint } {
+  let done = 0n;
+  let total = 0n;
+  for (const item of status.collections) {
+    done += item.rowsDone;
+    total += item.rowsTotal;
+  }
+  return { done, total };
+}
+
+const ORDER: Readonly<Record<CollectionStatus["phase"], number>> = {
+  blocked: 0,
+  base: 1,
+  pending: 2,
+  tail: 3,
+  dropped: 4,
+};
+
+/** The ones that need attention first, then those that are being copied, then the busiest. */
+function pick(collections: readonly CollectionStatus[]): readonly CollectionStatus[] {
+  const busy = (item: CollectionStatus) => item.inserted + item.deleted;
+  return [...collections].sort((a, b) =>
+    ORDER[a.phase] - ORDER[b.phase] || (busy(a) < busy(b) ? 1 : busy(a) > busy(b) ? -1 : 0) ||
+    `${a.db}.${a.name}`.localeCompare(`${b.db}.${b.name}`)
+  ).slice(0, SHOWN);
+}
+
+function collectionRow(item: CollectionStatus): string[] {
+  const source = `${item.db}.${item.name}`;
+  return [
+    source === item.target || item.target === "" ? source : `${source} -> ${item.target}`,
+    item.phase,
+    item.segmentsTotal === 0 ? "-" : `${item.segmentsDone}/${item.segmentsTotal}`,
+    item.phase === "base" && item.rowsTotal > 0n
+      ? `${count(item.rowsDone)}/${count(item.rowsTotal)}`
+      : count(item.rowsDone),
+    count(item.inserted),
+    count(item.deleted),
+  ];
+}
+
+function lagOf(ms: number): string {
+  return `lag ${formatDuration(ms)}`;
+}
+
+/** `1 234 567`. */
+export function count(value: bigint | number): string {
+  return value.toString().replace(/\B(?=(\d{3})+(?!\d))/g, " ");
+}
+
+function rate(perSec: number): string {
+  return perSec < 10 ? perSec.toFixed(1).replace(/\.0$/, "") : count(Math.round(perSec));
+}
+
+function oneLine(text: string): string {
+  return text.replace(/\s*\n\s*/g, " ").trim();
+}
+
+/** The lines that only `status` shows: when it was taken and what is safe. */
+export function renderStatusFoot(status: RunStatus, now: Date): string[] {
+  const age = (iso: string) =>
+    iso === "" ? "never" : `${iso} (${formatDuration(Math.max(0, now.getTime() - Date.parse(iso)))} ago)`;
+  const safe = status.channels.reduce<bigint | undefined>(
+    (least, { tick }) => tick > 0n && (least === undefined || tick < least) ? tick : least,
+    undefined,
+  );
+  return [
+    `  started     ${age(status.startedAt)}`,
+    `  checkpoint  ${age(status.checkpointAt)}`,
+    ...(safe === undefined ? [] : [`  complete to ${isoOfHybrid(safe)} on all channels`]),
+  ];
+}

@@ -1,0 +1,62 @@
+/** Whether the log still holds what a run would need, and whether it will until the base is copied. */
+import { toTidemarkError } from "../pipeline/errors.ts";
+import type { CheckLine, LogSource, Snapshot } from "../pipeline/model/mod.ts";
+
+/** One line per pchannel of the selected collections: the oldest checkpoint against what the log holds. */
+export async function checkRetention(
+  snapshot: Snapshot,
+  log: LogSource,
+  selects: (db: string, name: string) => boolean,
+  signal: AbortSignal,
+): Promise<CheckLine[]> {
+  const wanted = new Map<string, bigint | undefined>();
+  for (const collection of snapshot.catalog.collections) {
+    if (!selects(collection.dbName, collection.name)) continue;
+    collection.vchannels.forEach((vchannel, index) => {
+      const pchannel = collection.pchannels[index]!;
+      const offset = snapshot.checkpoints.get(vchannel)?.offset ?? collection.startOffsets.get(pchannel);
+      const known = wanted.get(pchannel);
+      if (offset === undefined) wanted.set(pchannel, known);
+      else if (known === undefined || offset < known) wanted.set(pchannel, offset);
+    });
+  }
+  const lines: CheckLine[] = [];
+  for (const [pchannel, offset] of wanted) {
+    const what = `log ${pchannel}`;
+    try {
+      const { earliest, latest } = await log.bounds(pchannel, signal);
+      if (offset === undefined) {
+        lines.push({ what, ok: "warn", detail: "no checkpoint yet: the copy begins when there is one" });
+      } else if (offset < earliest) {
+        lines.push({
+          what,
+          ok: "fail",
+          code: "position_lost",
+          detail:
+            `the copy needs offset ${offset}, the log begins at ${earliest}: flush the collections on it, and raise the topic's retention.ms or retention.bytes`,
+        });
+      } else if (offset > latest) {
+        lines.push({
+          what,
+          ok: "fail",
+          code: "position_lost",
+          detail:
+            `the metadata is at offset ${offset}, the log ends at ${latest}: the topic was replaced, or sources.log is not the log of this Milvus`,
+        });
+      } else {
+        lines.push({
+          what,
+          ok: "ok",
+          detail: `holds ${earliest} to ${latest}, the copy needs it from ${offset} (${
+            latest - offset
+          } records behind the end)`,
+        });
+      }
+    } catch (thrown) {
+      signal.throwIfAborted();
+      const error = toTidemarkError(thrown);
+      lines.push({ what, ok: "fail", code: error.code, detail: error.message });
+    }
+  }
+  return lines;
+}
