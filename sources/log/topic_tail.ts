@@ -90,7 +90,9 @@ export class TopicTail {
   close(): Promise<void> {
     this.#signal.removeEventListener("abort", this.#onAbort);
     this.#closed ??= this.#port.close();
-    this.#stop.abort(new TidemarkError("aborted", "The log source was closed"));
+    this.#stop.abort(
+      this.#signal.aborted ? this.#signal.reason : new TidemarkError("aborted", "The log source was closed"),
+    );
     return this.#closed;
   }
 

@@ -1,0 +1,196 @@
+/** What every log source must do; each implementation runs it. */
+import assert from "node:assert/strict";
+import { TidemarkError } from "../../pipeline/errors.ts";
+import type { LogRecord, LogSource } from "../../pipeline/model/mod.ts";
+
+export interface LogFixture {
+  readonly source: LogSource;
+  createTopic(topic: string): Promise<void>;
+  deleteTopic(topic: string): Promise<void>;
+  append(
+    topic: string,
+    values: readonly { value: Uint8Array | null; headers?: Record<string, Uint8Array> }[],
+  ): Promise<void>;
+  /** Everything below `before` goes, as with retention. */
+  deleteRecords(topic: string, before: bigint): Promise<void>;
+  close(): Promise<void>;
+}
+
+const text = new TextEncoder();
+
+function numbered(count: number, first = 0): { value: Uint8Array }[] {
+  return Array.from({ length: count }, (_, i) => ({ value: text.encode(`value ${first + i}`) }));
+}
+
+/** The next `count` records from `offset`, then stops. */
+async function take(
+  source: LogSource,
+  topic: string,
+  offset: bigint,
+  count: number,
+  topicId?: string,
+): Promise<LogRecord[]> {
+  const stop = new AbortController();
+  const found: LogRecord[] = [];
+  for await (const { records } of source.tail(topic, offset, topicId, stop.signal)) {
+    found.push(...records);
+    if (found.length >= count) break;
+  }
+  return found;
+}
+
+function lost(thrown: unknown): boolean {
+  assert.ok(thrown instanceof TidemarkError, String(thrown));
+  assert.equal(thrown.code, "position_lost");
+  assert.equal(thrown.exitCode, 14);
+  assert.match(thrown.hint ?? "", /on_position_lost/);
+  return true;
+}
+
+/** Registers the suite. `prefix` keeps topics of several runs apart. */
+export function testLogSource(
+  name: string,
+  create: () => Promise<LogFixture>,
+  options: { readonly ignore?: boolean; readonly prefix?: string } = {},
+): void {
+  const never = new AbortController().signal;
+  let serial = 0;
+  const test = (sentence: string, body: (fixture: LogFixture, topic: string) => Promise<void>) =>
+    Deno.test({
+      name: `${name} ${sentence}`,
+      ignore: options.ignore ?? false,
+      fn: async () => {
+        const fixture = await create();
+        try {
+          await body(fixture, `${options.prefix ?? "topic"}-${++serial}`);
+        } finally {
+          await fixture.close();
+        }
+      },
+    });
+
+  test("lists topics and tells their bounds", async ({ source, createTopic, append }, topic) => {
+    await createTopic(topic);
+    assert.ok((await source.topics(never)).includes(topic));
+    const empty = await source.bounds(topic, never);
+    assert.deepEqual([empty.earliest, empty.latest], [0n, 0n]);
+    await append(topic, numbered(3));
+    const bounds = await source.bounds(topic, never);
+    assert.deepEqual([bounds.earliest, bounds.latest], [0n, 3n]);
+    assert.equal(bounds.topicId, empty.topicId);
+  });
+
+  test("answers not_found for the bounds and the tail of a missing topic", async ({ source }, topic) => {
+    const missing = (thrown: unknown) => thrown instanceof TidemarkError && thrown.code === "not_found";
+    await assert.rejects(source.bounds(topic, never), missing);
+    await assert.rejects(take(source, topic, 0n, 1), missing);
+  });
+
+  test("gives every record once and in order, with value and headers to the byte", async (fixture, topic) => {
+    const { source, createTopic, append } = fixture;
+    await createTopic(topic);
+    const bytes = Uint8Array.from({ length: 256 }, (_, i) => i);
+    await append(topic, [...numbered(700), { value: null }, { value: new Uint8Array(0) }]);
+    await append(topic, [{ value: bytes, headers: { _v: bytes, empty: new Uint8Array(0) } }]);
+    const found = await take(source, topic, 0n, 703);
+    assert.deepEqual(found.map((record) => record.offset), Array.from({ length: 703 }, (_, i) => BigInt(i)));
+    assert.equal(new TextDecoder().decode(found[699]!.value!), "value 699");
+    assert.equal(found[700]!.value, null);
+    assert.equal(found[701]!.value?.length, 0);
+    const last = found[702]!;
+    assert.deepEqual(new Uint8Array(last.value!), bytes);
+    assert.deepEqual(last.headers.map(([key]) => key).sort(), ["_v", "empty"]);
+    assert.deepEqual(new Uint8Array(last.headers.find(([key]) => key === "_v")![1]), bytes);
+    assert.equal(last.topic, topic);
+  });
+
+  test("begins at the asked offset, not at the batch that holds it", async ({ source, createTopic, append }, topic) => {
+    await createTopic(topic);
+    await append(topic, numbered(50));
+    const found = await take(source, topic, 37n, 13);
+    assert.deepEqual(found.map((record) => record.offset), Array.from({ length: 13 }, (_, i) => BigInt(37 + i)));
+  });
+
+  test("waits at the end of the log for what comes", async ({ source, createTopic, append }, topic) => {
+    await createTopic(topic);
+    await append(topic, numbered(2));
+    const found = take(source, topic, 2n, 1);
+    await append(topic, numbered(1, 2));
+    assert.deepEqual((await found).map((record) => record.offset), [2n]);
+  });
+
+  test("throws position_lost below the oldest record", async (fixture, topic) => {
+    const { source, createTopic, append, deleteRecords } = fixture;
+    await createTopic(topic);
+    await append(topic, numbered(20));
+    await deleteRecords(topic, 10n);
+    assert.equal((await source.bounds(topic, never)).earliest, 10n);
+    await assert.rejects(take(source, topic, 9n, 1), lost);
+    await assert.rejects(take(source, topic, 9n, 1), /holds offsets 10 to 20, but offset 9 is wanted/);
+    assert.equal((await take(source, topic, 10n, 10)).length, 10);
+  });
+
+  test("throws position_lost above the end", async ({ source, createTopic, append }, topic) => {
+    await createTopic(topic);
+    await append(topic, numbered(5));
+    await assert.rejects(take(source, topic, 6n, 1), lost);
+  });
+
+  test("throws position_lost for a topic of another identity", async ({ source, createTopic, append }, topic) => {
+    await createTopic(topic);
+    await append(topic, numbered(5));
+    const { topicId } = await source.bounds(topic, never);
+    assert.equal((await take(source, topic, 0n, 5, topicId)).length, 5);
+    await assert.rejects(take(source, topic, 0n, 1, "another"), lost);
+  });
+
+  test("throws position_lost when the topic is deleted and created again while it is read", async (fixture, topic) => {
+    const { source, createTopic, deleteTopic, append } = fixture;
+    await createTopic(topic);
+    await append(topic, numbered(5));
+    const stop = new AbortController();
+    const reading = source.tail(topic, 0n, undefined, stop.signal)[Symbol.asyncIterator]();
+    assert.equal((await reading.next()).value.records.length, 5);
+    await deleteTopic(topic);
+    await createTopic(topic);
+    await append(topic, numbered(50, 100));
+    const rest = async () => {
+      while (true) {
+        const { value } = await reading.next();
+        assert.deepEqual(value.records, [], "records of the new log as if they were the old one's");
+      }
+    };
+    await assert.rejects(rest(), lost);
+  });
+
+  test("ends at once when it is aborted, also while it waits", async ({ source, createTopic }, topic) => {
+    await createTopic(topic);
+    const stop = new AbortController();
+    const reading = (async () => {
+      for await (const _ of source.tail(topic, 0n, undefined, stop.signal)) { /* waits */ }
+    })();
+    await source.bounds(topic, never);
+    const begin = performance.now();
+    stop.abort();
+    await assert.rejects(reading, (thrown: unknown) => (thrown as Error).name === "AbortError");
+    assert.ok(performance.now() - begin < 400, "took as long as a fetch waits");
+  });
+
+  test("reads several topics at once, each in its order", async ({ source, createTopic, append }, topic) => {
+    const topics = ["a", "b", "c"].map((suffix) => `${topic}-${suffix}`);
+    for (const [i, each] of topics.entries()) {
+      await createTopic(each);
+      await append(each, numbered(300, i * 1000));
+    }
+    const found = await Promise.all(topics.map((each) => take(source, each, 0n, 300)));
+    found.forEach((records, i) => {
+      assert.equal(new TextDecoder().decode(records[299]!.value!), `value ${i * 1000 + 299}`);
+      assert.deepEqual(records.map((record) => record.offset), records.map((_, k) => BigInt(k)));
+    });
+  });
+
+  test("says in check that it is reached", async ({ source }) => {
+    const lines = await source.check(never);
+    assert.equal(lines[0]?.ok, "ok");
+  });
+}
