@@ -1,0 +1,157 @@
+/**
+ * Interoperation with the real milvus-backup (0.5.16). Skipped where `MILVUS_BACKUP` does not name its binary; `list` and
+ * `get` need nothing else, `restore` needs the stack.
+ */
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import type { ObjectStore } from "../../../pipeline/model/mod.ts";
+import { backupSinkSpec, createBackupSink, writeBackup } from "../../../sinks/backup/mod.ts";
+import { backupBinlogs, backupCuts, backupSnapshot, readBackup } from "../../../sources/backup/mod.ts";
+import { createFileStore, objectStoreSpec, openObjectStore } from "../../../stores/mod.ts";
+import { stackEnv } from "../../stack/env.ts";
+
+const binary = Deno.env.get("MILVUS_BACKUP");
+const hasStack = Deno.env.get("TIDEMARK_STACK_ENV") !== undefined;
+const signal = new AbortController().signal;
+const NAME = "tidemark_interop";
+const SAMPLE = "milvus-backup-0.5.16";
+
+/** Writes the sample anew as Tidemark does, with two more deletes that its metadata does not know. */
+async function write(store: ObjectStore): Promise<void> {
+  const sample = await readBackup(createFileStore(new URL("../../samples", import.meta.url).pathname), SAMPLE);
+  const config = backupSinkSpec.parse({ type: "backup", name: NAME, storage: { type: "file", path: "/nowhere" } });
+  const sink = createBackupSink(config, { name: "b", store, pipeline: "p", program: "tidemark test" });
+  const ts = backupCuts(sample)[0]!.ts - 1n;
+  const { session } = await writeBackup({
+    sink,
+    snapshot: backupSnapshot(sample),
+    cuts: backupCuts(sample),
+    files: backupBinlogs(sample),
+    forgotten: () => [{ partitionId: -1n, keys: { kind: "int64", values: [20n, 721n] }, timestamps: [ts, ts] }],
+  }, signal);
+  await session.close();
+}
+
+async function milvusBackup(config: string, ...args: string[]): Promise<string> {
+  const folder = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(`${folder}/backup.yaml`, config);
+    const { code, stdout, stderr } = await new Deno.Command(binary!, {
+      args: ["--config", `${folder}/backup.yaml`, ...args],
+      cwd: folder,
+    }).output();
+    const text = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+    strictEqual(code, 0, text);
+    return text;
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+function localConfig(path: string): string {
+  return `log: { level: error, console: false, file: { filename: ${path}.log } }
+milvus: { address: 127.0.0.1, port: 1 }
+minio: { storageType: local, backupStorageType: local, backupRootPath: ${path}, backupBucketName: unused }
+`;
+}
+
+const skipped = (missing: boolean, what: string) => missing ? ` (skipped: ${what} is not set)` : "";
+
+Deno.test({
+  name: `milvus-backup lists and gets what Tidemark wrote into a folder${
+    skipped(binary === undefined, "MILVUS_BACKUP")
+  }`,
+  ignore: binary === undefined,
+  async fn() {
+    const path = await Deno.makeTempDir();
+    try {
+      const store = createFileStore(path);
+      await write(store);
+      match(await milvusBackup(localConfig(path), "list"), new RegExp(`^${NAME}$`, "m"));
+      const text = await milvusBackup(localConfig(path), "get", "-n", NAME);
+      const got = JSON.parse(text.slice(text.indexOf("{"), text.lastIndexOf("}") + 1));
+      deepStrictEqual(
+        got.collection_backups?.map((item: { collection_name: string }) => item.collection_name) ?? got.data,
+        [
+          "peer_sample",
+        ],
+      );
+    } finally {
+      await Deno.remove(path, { recursive: true });
+      await Deno.remove(`${path}.log`).catch(() => {});
+    }
+  },
+});
+
+const ROWS = `
+import json, sys
+from pymilvus import Collection, connections
+connections.connect(uri=sys.argv[1])
+c = Collection(sys.argv[2])
+if not c.has_index(index_name="v"):
+    raise SystemExit("no index")
+c.load(timeout=120)
+rows = c.query("id >= 0", output_fields=["*"], consistency_level="Strong", limit=16000)
+def right(r):
+    i = r["id"]
+    return (r["b"] == (i % 2 == 0) and r["i8"] == i % 100 - 50 and r["i16"] == i and r["i32"] == 3 * i and abs(r["f"] - i / 7) < 1e-3
+      and r["d"] == i / 3 and r["s"] == f"Zeile-{i}-ä€" and r["j"] == {"k": i, "t": ["x", None, 1.5]} and list(r["arr"]) == [i, i + 1][:i % 3]
+      and r.get("extra") == f"dyn{i}" and r.get("n") == i and len(r["v"]) == 8)
+print(json.dumps({"ids": sorted(r["id"] for r in rows), "wrong": [r["id"] for r in rows if not right(r)],
+  "partitions": sorted(p.name for p in c.partitions), "indexes": sorted(i.index_name for i in c.indexes)}))
+c.drop()
+`;
+
+Deno.test({
+  name: `milvus-backup restores what Tidemark wrote to S3, all deletes included${
+    skipped(binary === undefined, "MILVUS_BACKUP")
+  }${skipped(!hasStack, "TIDEMARK_STACK_ENV")}`,
+  ignore: binary === undefined || !hasStack,
+  async fn() {
+    const env = stackEnv();
+    const prefix = `interop-${crypto.randomUUID()}`;
+    const s3 = new URL(env.S3_ENDPOINT!);
+    const target = new URL(env.TARGET_URI!);
+    const store = await openObjectStore(objectStoreSpec.parse({
+      type: "s3",
+      endpoint: env.S3_ENDPOINT,
+      bucket: env.TARGET_BUCKET,
+      prefix,
+      access_key_id: env.S3_ACCESS_KEY,
+      secret_access_key: env.S3_SECRET_KEY,
+    }));
+    const credentials = (lead: string) =>
+      lead === ""
+        ? `accessKeyID: ${env.S3_ACCESS_KEY}, secretAccessKey: ${env.S3_SECRET_KEY}`
+        : `backupAccessKeyID: ${env.S3_ACCESS_KEY}, backupSecretAccessKey: ${env.S3_SECRET_KEY}`;
+    const config = `log: { level: error, console: false, file: { filename: /dev/null } }
+milvus: { address: ${target.hostname}, port: ${target.port} }
+minio: { storageType: minio, address: ${s3.hostname}, port: ${s3.port}, ${
+      credentials("")
+    }, useSSL: false, rootPath: files,
+  bucketName: ${env.TARGET_BUCKET}, backupStorageType: minio, backupAddress: ${s3.hostname}, backupPort: ${s3.port}, ${
+      credentials("backup")
+    },
+  backupUseSSL: false, backupBucketName: ${env.TARGET_BUCKET}, backupRootPath: ${prefix}, crossStorage: false }
+backup: { parallelism: { restoreCollection: 2 }, gcPause: { enable: false } }
+`;
+    const suffix = `_${prefix.slice(-8)}`;
+    try {
+      await write(store);
+      await milvusBackup(config, "restore", "-n", NAME, "-s", suffix, "--rebuild_index");
+      const { code, stdout, stderr } = await new Deno.Command(env.PYTHON!, {
+        args: ["-c", ROWS, env.TARGET_URI!, `peer_sample${suffix}`],
+      }).output();
+      strictEqual(code, 0, new TextDecoder().decode(stderr));
+      const said = JSON.parse(new TextDecoder().decode(stdout));
+      const gone = [5, 6, 7, 10, 20, 700, 721, 1001];
+      deepStrictEqual(said.ids, Array.from({ length: 1100 }, (_, i) => i).filter((id) => !gone.includes(id)));
+      deepStrictEqual(said.wrong, []);
+      deepStrictEqual([said.partitions, said.indexes], [["_default", "p1"], ["s_idx", "v"]]);
+    } finally {
+      const keys = (await Array.fromAsync(store.list(""))).map(({ key }) => key);
+      ok(keys.length > 0);
+      await store.delete(keys);
+      await store.close();
+    }
+  },
+});
