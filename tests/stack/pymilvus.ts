@@ -23,7 +23,7 @@ const DRIVER = `${import.meta.dirname}/driver/main.py`;
 
 /**
  * A Milvus server driven through the protobuf code of its own Python client, in a process of its own: what tests write
- * with and read back with, independent of the code under test. The functions are in `driver/functions.py`.
+ * with and read back with, independent of the code under test. The functions are in `driver/`.
  *
  * @example
  * await using source = await PyMilvus.start(env.SOURCE_URI!, { python: env.PYTHON! });
@@ -65,7 +65,7 @@ export class PyMilvus implements AsyncDisposable {
     }
   }
 
-  /** Calls a function of `driver/functions.py`. Calls run beside each other: await one before the next to have an order. */
+  /** Calls a function of `driver/`. Calls run beside each other: await one before the next to have an order. */
   async call(name: string, args: Record<string, unknown> = {}): Promise<Json> {
     const id = this.#next++;
     const waiting = Promise.withResolvers<Json>();

@@ -46,9 +46,6 @@ def is_vector(number):
     return number >= 100
 
 
-# ---- to protobuf ---------------------------------------------------------------------------------------------
-
-
 def rows_to_columns(schema, rows, with_auto_id=False):
     """The columns of a list of dicts. Keys that are no field go to the dynamic field, when the collection has one."""
     columns = []
@@ -140,9 +137,6 @@ def json_bytes(value):
 
 def to_float(value):
     return float(value)
-
-
-# ---- from protobuf -------------------------------------------------------------------------------------------
 
 
 def decode_columns(fields_data, vectors="list", json_form="parsed"):
