@@ -476,34 +476,36 @@ export class RowTail {
     const { setup, targets, signal, applied } = this.#o;
     const own = targets.state(state.collectionId);
     if (own === undefined || own.phase === "dropped") return;
-    const { removes, writes } = work.batch;
+    const { batch } = work;
+    const nameOf = (id: bigint, name: string) => this.#partitionName(state, id, name);
+    const removes = await Promise.all(batch.removes.map(async (remove) => ({
+      keys: remove.keys,
+      partition: remove.partitionId === undefined ? undefined : await nameOf(remove.partitionId, remove.partitionName),
+    })));
+    const writes = await Promise.all(batch.writes.map(async (write) => ({
+      write,
+      partition: await nameOf(write.partitionId, write.partitionName),
+    })));
     let inserted = 0;
     let deleted = 0;
-    await Promise.all(removes.map(async (remove) => {
-      const partition = remove.partitionId === undefined
-        ? undefined
-        : await this.#partitionName(state, remove.partitionId, remove.partitionName);
-      if (partition === null) return;
-      await setup.sink.remove(
-        { collectionId: state.collectionId, target: own.target, partition, keys: remove.keys },
-        signal,
-      );
-      deleted += remove.keys.values.length;
-    }));
-    await Promise.all(writes.map(async (write) => {
-      const partition = await this.#partitionName(state, write.partitionId, write.partitionName);
-      if (partition === null) return;
-      await setup.sink.write({
-        collectionId: state.collectionId,
-        target: own.target,
-        partition,
-        mode: "upsert",
-        rows: write.rows,
-        fieldsData: write.fieldsData,
-      }, signal);
-      inserted += write.rows;
-    }));
-    own.duplicates += BigInt(work.batch.duplicates);
+    await targets.writing(state.collectionId, async () => {
+      // It may have been dropped, or renamed, while this waited.
+      if ((own.phase as string) === "dropped") return;
+      const { target } = own;
+      const { collectionId } = state;
+      await Promise.all(removes.map(async ({ keys, partition }) => {
+        if (partition === null) return;
+        await setup.sink.remove({ collectionId, target, partition, keys }, signal);
+        deleted += keys.values.length;
+      }));
+      await Promise.all(writes.map(async ({ write, partition }) => {
+        if (partition === null) return;
+        const { rows, fieldsData } = write;
+        await setup.sink.write({ collectionId, target, partition, mode: "upsert", rows, fieldsData }, signal);
+        inserted += rows;
+      }));
+    });
+    own.duplicates += BigInt(batch.duplicates);
     applied(state.collectionId, inserted, deleted);
   }
 

@@ -14,6 +14,7 @@ import {
 } from "../model/mod.ts";
 import type { FlowDependencies, RowSinkSetup } from "./dependencies.ts";
 import { Mutex } from "./mutex.ts";
+import { SharedGate } from "./shared_gate.ts";
 import { type CollectionState, newCollectionState, type SinkState } from "./run_state.ts";
 
 export interface TargetsOptions {
@@ -40,6 +41,7 @@ export class Targets {
   readonly #o: TargetsOptions;
   readonly #structure = new Mutex();
   readonly #perCollection = new Map<bigint, Mutex>();
+  readonly #gates = new Map<bigint, SharedGate>();
   /** Live collections by id, as of the newest catalog. */
   #live = new Map<bigint, Collection>();
   #catalog: Catalog;
@@ -70,6 +72,17 @@ export class Targets {
 
   state(id: bigint): CollectionState | undefined {
     return this.#o.state.collections.get(id);
+  }
+
+  /** Runs writes of a collection: no rename or drop of it takes place meanwhile. They must not ask for {@link ensure}. */
+  writing<T>(id: bigint, work: () => Promise<T>): Promise<T> {
+    return this.#gate(id).shared(work);
+  }
+
+  #gate(id: bigint): SharedGate {
+    let gate = this.#gates.get(id);
+    if (gate === undefined) this.#gates.set(id, gate = new SharedGate());
+    return gate;
   }
 
   wantedName(collection: Collection): TargetName {
@@ -104,11 +117,13 @@ export class Targets {
     underWay.add(collection.id);
     if (own !== undefined && !same(own.target, target)) {
       await this.#free(target, collection, underWay);
-      const previous = own.target;
-      await this.#apply(collection, own, previous, "structure", initial, target);
-      // The gate may have left the rename out: then the target keeps its name.
-      const there = await setup.sink.state(target, signal);
-      if (there.exists) own.target = target;
+      const renamed = own;
+      await this.#gate(own.id).exclusive(async () => {
+        await this.#apply(collection, renamed, renamed.target, "structure", initial, target);
+        // The gate may have left the rename out: then the target keeps its name.
+        const there = await setup.sink.state(target, signal);
+        if (there.exists) renamed.target = target;
+      });
       own.source = source;
       await save();
       return own;
@@ -203,14 +218,18 @@ export class Targets {
     };
     if (!this.#allowed(step, own)) return;
     deps.crash("inside_barrier");
-    try {
-      await setup.sink.dropCollection(own.target, signal);
-      deps.report.ddl({ ...step, result: "applied", detail: "" });
-    } catch (error) {
-      this.#refusal(step, own, error);
-      return;
-    }
-    own.phase = "dropped";
+    const dropped = await this.#gate(own.id).exclusive(async () => {
+      try {
+        await setup.sink.dropCollection(own.target, signal);
+      } catch (error) {
+        this.#refusal(step, own, error);
+        return false;
+      }
+      own.phase = "dropped";
+      return true;
+    });
+    if (!dropped) return;
+    deps.report.ddl({ ...step, result: "applied", detail: "" });
     own.segmentsBegun = [];
     own.segmentsDone = [];
     own.blocked = undefined;
@@ -264,8 +283,10 @@ export class Targets {
   }
 
   async #rename(collection: Collection, own: CollectionState, to: TargetName): Promise<void> {
-    await this.#apply(collection, own, own.target, "structure", true, to);
-    own.target = to;
+    await this.#gate(own.id).exclusive(async () => {
+      await this.#apply(collection, own, own.target, "structure", true, to);
+      own.target = to;
+    });
     await this.#o.save();
   }
 
