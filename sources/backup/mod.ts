@@ -3,6 +3,7 @@ export * from "./archive.ts";
 export * from "./binlogs.ts";
 export * from "./continuity.ts";
 export * from "./list.ts";
+export * from "./open.ts";
 export * from "./prune.ts";
 export * from "./read.ts";
 export * from "./show.ts";

@@ -1,0 +1,98 @@
+/** A backup in the place of a running Milvus: the three sources of the pipeline, for a restore. */
+import { TidemarkError } from "../../pipeline/errors.ts";
+import {
+  type BinlogSource,
+  type Cut,
+  type HybridTs,
+  isoOfHybrid,
+  type LogSource,
+  type MetaSource,
+  type ObjectStore,
+  type Snapshot,
+} from "../../pipeline/model/mod.ts";
+import type { SegmentReadOptions } from "../binlog/mod.ts";
+import { createArchiveLog } from "./archive.ts";
+import { backupBinlogs } from "./binlogs.ts";
+import { checkArchive } from "./continuity.ts";
+import { type OpenedBackup, readBackup } from "./read.ts";
+import { type Moment, restorableRange } from "./show.ts";
+import { backupCuts, backupSnapshot } from "./snapshot.ts";
+
+export interface BackupSource {
+  readonly backup: OpenedBackup;
+  readonly snapshot: Snapshot;
+  readonly cuts: readonly Cut[];
+  readonly meta: MetaSource;
+  readonly binlogs: BinlogSource;
+  /** Undefined: the backup has no log, only its base can be restored. */
+  readonly log: LogSource | undefined;
+  /** Undefined: base only. */
+  readonly restorable: { readonly from: Moment; readonly to: Moment } | undefined;
+  close(): Promise<void>;
+}
+
+/** Opens a backup for a restore; closes the store in the end. Throws as `readBackup` does. */
+export async function openBackupSource(
+  store: ObjectStore,
+  name: string,
+  options: { readonly reading?: SegmentReadOptions; readonly signal?: AbortSignal } = {},
+): Promise<BackupSource> {
+  const backup = await readBackup(store, name, options.signal);
+  const snapshot = backupSnapshot(backup);
+  const cuts = backupCuts(backup);
+  const { manifest } = backup;
+  const archive = manifest?.logArchive ? await checkArchive(store, name, { cuts }, options.signal) : undefined;
+  const hasLog = archive !== undefined && archive.pchannels.length > 0;
+  return {
+    backup,
+    snapshot,
+    cuts,
+    meta: snapshotMeta(snapshot, name),
+    binlogs: backupBinlogs(backup, options.reading),
+    log: hasLog ? createArchiveLog({ store, name }) : undefined,
+    restorable: restorableRange(manifest?.exactFrom, archive),
+    close: () => store.close(),
+  };
+}
+
+/** Throws `usage` with the restorable range for a moment outside it. */
+export function checkMoment(source: Pick<BackupSource, "restorable" | "backup">, ts: HybridTs): void {
+  const { restorable, backup: { name } } = source;
+  if (restorable === undefined) {
+    throw new TidemarkError("usage", `Backup ${name} has no usable log archive, so no moment can be chosen`, {
+      hint: "Restore its base only, or see what `tidemark backup verify` says.",
+    });
+  }
+  if (ts >= restorable.from.ts && ts <= restorable.to.ts) return;
+  throw new TidemarkError(
+    "usage",
+    `Backup ${name} can be restored to any moment from ${restorable.from.iso} to ${restorable.to.iso}, not to ${
+      isoOfHybrid(ts)
+    }`,
+    { hint: "Choose a moment in that range, or another backup: `tidemark backup list`." },
+  );
+}
+
+/** Metadata that never changes. */
+function snapshotMeta(snapshot: Snapshot, name: string): MetaSource {
+  return {
+    snapshot: () => Promise.resolve(snapshot),
+    async *watch(_revision, signal) {
+      if (signal.aborted) return;
+      await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+    },
+    async lookup(collectionId) {
+      const collection = snapshot.catalog.collections.find(({ id }) => id === collectionId);
+      return collection === undefined ? { state: "unknown" } : { state: "live", collection };
+    },
+    async check() {
+      const count = snapshot.catalog.collections.length;
+      return [{
+        what: `backup ${name}`,
+        ok: "ok",
+        detail: `${count} collections, ${snapshot.segments.length} segments`,
+      }];
+    },
+    async close() {},
+  };
+}
