@@ -33,7 +33,7 @@ export interface SegmentReadOptions {
   readonly batchBytes?: number;
   /** Rows a batch has at most. Default 65 536. */
   readonly batchRows?: number;
-  /** Bytes of files held at once. Default 64 MiB. */
+  /** Bytes of files held at once. Default 32 MiB. */
   readonly memoryBytes?: number;
 }
 
@@ -67,7 +67,7 @@ export async function* readSegment(
   const form = storageForm(segment);
   const wanted = wantedFields(schema, fieldIds);
   if (segment.binlogs.every((group) => group.files.length === 0)) return;
-  const streams = await openStreams(segment, wanted, form, locate, options.memoryBytes ?? 64 * 1024 ** 2, signal);
+  const streams = await openStreams(segment, wanted, form, locate, options.memoryBytes ?? 32 * 1024 ** 2, signal);
   const cursors = streams.flatMap((stream) => stream.cursor === undefined ? [] : [stream.cursor]);
   try {
     let firstRow = 0;

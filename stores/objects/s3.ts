@@ -20,6 +20,7 @@ import { Upload } from "@aws-sdk/lib-storage";
 import { Readable } from "node:stream";
 import { TidemarkError } from "../../pipeline/errors.ts";
 import type { ObjectInfo, ObjectStore } from "../../pipeline/model/mod.ts";
+import { collect } from "./body.ts";
 import { createGate } from "./gate.ts";
 import { compareKeys, joinKey, validateKey, validatePrefix } from "./key.ts";
 import { isNoBucket, nameOf, s3Error, statusOf } from "./s3_error.ts";
@@ -227,13 +228,9 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
             new GetObjectCommand({ Bucket: bucket, Key: full(key), Range }),
             abort(signal),
           );
-          const bytes = await found.Body!.transformToByteArray();
-          if (found.ContentLength !== undefined && found.ContentLength !== bytes.length) {
-            throw Object.assign(new Error(`${bytes.length} of ${found.ContentLength} bytes came`), {
-              code: "ECONNRESET",
-            });
-          }
-          return plain(bytes);
+          const bytes = await readBody(found.Body as unknown as Readable, found.ContentLength);
+          // A server that does not know ranges sends the whole object.
+          return range !== undefined && found.ContentRange === undefined ? bytes.slice(range.start, range.end) : bytes;
         } catch (thrown) {
           if (statusOf(thrown) === 416 || nameOf(thrown) === "InvalidRange") return new Uint8Array();
           throw thrown;
@@ -262,8 +259,7 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
         body.destroy();
       }
       if (found.ContentLength !== undefined && size !== found.ContentLength) {
-        const cut = Object.assign(new Error(`${size} of ${found.ContentLength} bytes came`), { code: "ECONNRESET" });
-        throw s3Error(cut, place, signal);
+        throw s3Error(cutOff(size, found.ContentLength), place, signal);
       }
     },
     async put(key, body, putOptions = {}, signal) {
@@ -433,6 +429,24 @@ async function listBuckets(client: S3Client): Promise<readonly string[] | undefi
 
 function isAbsent(thrown: unknown): boolean {
   return nameOf(thrown) === "NotFound" || nameOf(thrown) === "NoSuchKey" || statusOf(thrown) === 404;
+}
+
+/** The whole body in one array, allocated once where the length is known. */
+async function readBody(body: Readable, length: number | undefined): Promise<Uint8Array> {
+  if (length === undefined) return await collect(body);
+  const bytes = new Uint8Array(length);
+  let filled = 0;
+  for await (const chunk of body as AsyncIterable<Uint8Array>) {
+    if (filled + chunk.length > length) throw cutOff(filled + chunk.length, length);
+    bytes.set(chunk, filled);
+    filled += chunk.length;
+  }
+  if (filled !== length) throw cutOff(filled, length);
+  return bytes;
+}
+
+function cutOff(came: number, length: number): Error {
+  return Object.assign(new Error(`${came} of ${length} bytes came`), { code: "ECONNRESET" });
 }
 
 /** Without the subclass: a Buffer's `slice` is a view, not a copy. */
