@@ -223,3 +223,17 @@ Deno.test("openBinlogSource checks bucket and root on a real server", async () =
   assert.equal((await check({ secret_access_key: "wrong" })).code, "authentication");
   assert.equal((await check({ endpoint: "http://127.0.0.1:9" })).code, "unreachable");
 });
+
+Deno.test("openBinlogSource goes on where a real 2.3.5 has no route to pause its garbage collection", async () => {
+  // The stack gives a server's metrics port 9 above its gRPC port.
+  const address = new URL(env.SOURCE_URI!);
+  address.port = String(parseInt(address.port, 10) + 9);
+  const source = await openBinlogSource(binlogSpec.parse({ ...config, gc: { management_address: address.origin } }));
+  try {
+    const [, line] = await source.check(signal);
+    assert.equal(line?.ok, "warn", line?.detail);
+    await using _paused = await source.pauseGc(signal);
+  } finally {
+    await source.close();
+  }
+});
