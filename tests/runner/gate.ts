@@ -22,7 +22,7 @@ export function unitStep(filter?: string): Step {
       ...(filter === undefined ? [] : ["--filter", filter]),
       ...unitTests(),
     ],
-    limitSecs: 300,
+    limitSecs: 600,
   };
 }
 
