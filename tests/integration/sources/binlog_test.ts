@@ -231,7 +231,7 @@ Deno.test("openBinlogSource goes on where a real 2.3.5 has no route to pause its
   const source = await openBinlogSource(binlogSpec.parse({ ...config, gc: { management_address: address.origin } }));
   try {
     const [, line] = await source.check(signal);
-    assert.equal(line?.ok, "warn", line?.detail);
+    assert.equal(line!.ok, "warn", line!.detail);
     await using _paused = await source.pauseGc(signal);
   } finally {
     await source.close();
