@@ -1,4 +1,4 @@
-/** The one gate, `deno task ok`: format, lint, types, schema, examples, and the unit tests with the layer test. */
+/** The one gate, `deno task ok`: format, lint, types, schema, and the unit tests with the layer test and the lint of the examples. */
 import { runGate } from "./runner/gate.ts";
 
 const { passed, failed } = await runGate();
