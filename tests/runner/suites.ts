@@ -29,7 +29,7 @@ export function sourceFiles(): string[] {
 }
 
 /** Whether a path of the project exists. */
-export function exists(path: string): boolean {
+function exists(path: string): boolean {
   try {
     Deno.statSync(`${ROOT}${path}`);
     return true;
