@@ -1,0 +1,131 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { TidemarkError } from "../../../pipeline/errors.ts";
+import { decodeSnapshot } from "../../../sources/meta/snapshot.ts";
+import type { MetaRecord } from "../../../sources/meta/keys.ts";
+import { binlogRecords, collectionRecord, logRecord, record, segmentRecord } from "./records_of.ts";
+import { ROOTS, vectorReading, vectorRecords } from "./vectors.ts";
+
+const VECTORS = ["meta-v22", "meta-v23", "meta-v24", "meta-v25", "meta-v26"];
+const FULL = { 0: 10n, 1: 10n, 100: 10n, 101: 10n };
+const decode = (...records: MetaRecord[]) => decodeSnapshot(records, { ...ROOTS, takenAtMs: 1_000_000_000 });
+const damaged = (words: RegExp) => (error: unknown): boolean =>
+  error instanceof TidemarkError && error.code === "damaged" && words.test(error.message);
+
+Deno.test("decodeSnapshot does not depend on the order of the records", () => {
+  fc.assert(
+    fc.property(fc.constantFrom(...VECTORS), fc.infiniteStream(fc.nat()), (name, random) => {
+      const shuffled = vectorRecords(name).map((entry) => ({ entry, at: random.next().value! }))
+        .sort((a, b) => a.at - b.at).map(({ entry }) => entry);
+      const reading = decodeSnapshot(shuffled, ROOTS);
+      const expected = vectorReading(name);
+      assert.deepEqual(
+        reading.segments.map(({ id, class: kind, classReason }) => [id, kind, classReason]),
+        expected.segments.map(({ id, class: kind, classReason }) => [id, kind, classReason]),
+      );
+      assert.deepEqual(reading.catalog.collections, expected.catalog.collections);
+      assert.deepEqual(reading.torn, expected.torn);
+    }),
+    { numRuns: 20 },
+  );
+});
+
+Deno.test("decodeSnapshot says damaged for values cut short, or reads what is whole; nothing else is thrown or made up", () => {
+  fc.assert(
+    fc.property(fc.constantFrom(...VECTORS), fc.nat(), fc.nat(), (name, which, cut) => {
+      const records = vectorRecords(name);
+      const victim = records[which % records.length]!;
+      const cutRecord = { key: victim.key, value: victim.value.subarray(0, cut % (victim.value.length + 1)) };
+      const known = new Set(vectorReading(name).allSegments.map(({ id }) => id));
+      try {
+        const reading = decodeSnapshot(records.map((entry) => entry === victim ? cutRecord : entry), ROOTS);
+        for (const { id } of reading.allSegments) assert.ok(known.has(id));
+      } catch (error) {
+        assert.ok(error instanceof TidemarkError, String(error));
+        assert.equal(error.code, "damaged");
+        assert.match(error.message, /etcd key|collection \d+/);
+      }
+    }),
+    { numRuns: 400 },
+  );
+});
+
+Deno.test("decodeSnapshot throws nothing but damaged for values of random bytes", () => {
+  fc.assert(
+    fc.property(fc.constantFrom(...VECTORS), fc.nat(), fc.uint8Array({ maxLength: 40 }), (name, which, value) => {
+      const records = vectorRecords(name);
+      const victim = records[which % records.length]!;
+      try {
+        decodeSnapshot(records.map((entry) => entry === victim ? { key: victim.key, value } : entry), ROOTS);
+      } catch (error) {
+        assert.ok(error instanceof TidemarkError && error.code === "damaged", String(error));
+      }
+    }),
+    { numRuns: 400 },
+  );
+});
+
+Deno.test("decodeSnapshot refuses a value that belongs to another key", () => {
+  assert.throws(
+    () => decode(collectionRecord({}, "root-coord/collection/555")),
+    damaged(/collection 100, expected 555/),
+  );
+  const segment = segmentRecord(1n);
+  const moved = { ...segment, key: segment.key.replace(/1$/, "2") };
+  assert.throws(() => decode(collectionRecord(), moved), damaged(/segment 1, expected 2/));
+  assert.throws(
+    () => decode(record("root-coord/collection/abc", new Uint8Array())),
+    damaged(/expected a number, found "abc"/),
+  );
+});
+
+Deno.test("decodeSnapshot refuses a file without id and path, but only where it would be read", () => {
+  const nameless = logRecord("binlog", 1n, 100n, [{ entriesNum: 10n }]);
+  assert.throws(() => decode(collectionRecord(), segmentRecord(1n), nameless), damaged(/neither an id nor a path/));
+  const { segments } = decode(collectionRecord(), segmentRecord(1n, { state: 6 }), nameless);
+  assert.deepEqual(segments[0]!.binlogs[0]!.files, []);
+});
+
+Deno.test("decodeSnapshot takes an empty deltalog value as no deletes", () => {
+  const empty = record("datacoord-meta/deltalog/100/101/1/0", new Uint8Array());
+  const { segments, torn } = decode(collectionRecord(), segmentRecord(1n), ...binlogRecords(1n, FULL), empty);
+  assert.deepEqual(segments[0]!.deltalogs, []);
+  assert.deepEqual(torn, []);
+});
+
+Deno.test("decodeSnapshot makes paths from ids and sorts fields by number", () => {
+  const { segments } = decode(
+    collectionRecord(),
+    segmentRecord(1n),
+    ...binlogRecords(1n, FULL),
+    logRecord("deltalog", 1n, 0n, [{ logID: 9n, logSize: 33n, timestampFrom: 4n, timestampTo: 2n ** 64n - 1n }]),
+  );
+  assert.deepEqual(segments[0]!.binlogs.map(({ fieldId }) => fieldId), [0n, 1n, 100n, 101n]);
+  assert.equal(segments[0]!.binlogs[3]!.files[0]!.path, "insert_log/100/101/1/101/5");
+  assert.deepEqual(segments[0]!.deltalogs[0]!.files[0], {
+    path: "delta_log/100/101/1/9",
+    logId: 9n,
+    entries: 0n,
+    tsFrom: 4n,
+    tsTo: 2n ** 64n - 1n,
+    size: 33n,
+  });
+});
+
+Deno.test("decodeSnapshot skips segments of partitions that are not live", () => {
+  const { segments } = decode(collectionRecord(), segmentRecord(1n, { partitionID: 999n }));
+  assert.deepEqual(segments.map(({ class: kind, classReason }) => [kind, classReason]), [[
+    "none",
+    "its partition is not live",
+  ]]);
+});
+
+Deno.test("decodeSnapshot keeps checkpoints of dropped collections out, as 2.3.5 leaves them unmarked", () => {
+  const cp = vectorRecords("meta-v23").find(({ key }) => key.includes("channel-cp/"))!;
+  const key = `${ROOTS.metaRoot}/datacoord-meta/channel-cp/p_0_100v0`;
+  const live = decode(collectionRecord(), { key, value: cp.value });
+  assert.equal(live.checkpoints.size, 1);
+  const gone = decode(collectionRecord({ state: 2 }), { key, value: cp.value });
+  assert.equal(gone.checkpoints.size, 0);
+  assert.deepEqual(gone.droppedChannels, ["p_0_100v0"]);
+});

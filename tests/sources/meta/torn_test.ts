@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+import { decodeSnapshot } from "../../../sources/meta/snapshot.ts";
+import type { MetaRecord } from "../../../sources/meta/keys.ts";
+import { binlogRecords, collectionRecord, logRecord, segmentRecord } from "./records_of.ts";
+import { ROOTS } from "./vectors.ts";
+
+const NOW_MS = 1_735_689_600_000;
+const FULL = { 0: 10n, 1: 10n, 100: 10n, 101: 10n };
+const signs = (...records: MetaRecord[]) =>
+  decodeSnapshot([collectionRecord(), ...records], { ...ROOTS, takenAtMs: NOW_MS }).torn
+    .map(({ segmentId, what, fatal }) => `${segmentId} ${what}${fatal ? "" : " (not fatal)"}`);
+
+Deno.test("findTorn is silent about whole segments, fields added later included", () => {
+  assert.deepEqual(signs(segmentRecord(1n), ...binlogRecords(1n, FULL)), []);
+  assert.deepEqual(signs(segmentRecord(1n), ...binlogRecords(1n, { ...FULL, 102: 4n })), []);
+  assert.deepEqual(signs(segmentRecord(1n, { state: 2 })), []);
+  assert.deepEqual(signs(segmentRecord(1n, { state: 3, numOfRows: 99n }), ...binlogRecords(1n, FULL)), []);
+});
+
+Deno.test("findTorn sees missing keys and fields that disagree", () => {
+  assert.deepEqual(signs(segmentRecord(1n)), ["1 is Flushed with 10 rows and has no binlog key"]);
+  assert.deepEqual(signs(segmentRecord(1n), ...binlogRecords(1n, { 0: 10n, 101: 10n })), [
+    "1 is Flushed and lacks the binlog key of field 1",
+    "1 is Flushed and lacks the binlog key of field 100",
+  ]);
+  assert.deepEqual(signs(segmentRecord(1n), ...binlogRecords(1n, { ...FULL, 101: 9n })), [
+    "1 has 9 rows in the binlogs of field 101 but 10 in those of 1",
+  ]);
+  assert.deepEqual(signs(segmentRecord(1n), ...binlogRecords(1n, { ...FULL, 102: 11n })), [
+    "1 has 11 rows in the binlogs of field 102 but 10 in those of 1",
+  ]);
+  assert.deepEqual(signs(segmentRecord(1n, { numOfRows: 12n }), ...binlogRecords(1n, FULL)), [
+    "1 is Flushed with 12 rows but its binlogs hold 10 (not fatal)",
+  ]);
+});
+
+Deno.test("findTorn sees half a compaction, while it is recent", () => {
+  const dropped = (id: bigint, agoMs: number) =>
+    segmentRecord(id, { state: 6, compacted: true, droppedAt: BigInt(NOW_MS - agoMs) * 1_000_000n });
+  assert.deepEqual(signs(dropped(1n, 5_000)), [
+    "1 is Dropped with compacted=true, dropped_at is recent (use 1735689600 s as the time of reading) and no segment lists it in compactionFrom",
+  ]);
+  assert.deepEqual(signs(dropped(1n, 120_000)), []);
+  const child = segmentRecord(3n, { compactionFrom: [1n, 2n], createdByCompaction: true });
+  assert.deepEqual(signs(dropped(1n, 5_000), dropped(2n, 5_000), child, ...binlogRecords(3n, FULL)), []);
+  // The result was empty and is Dropped itself.
+  assert.deepEqual(signs(dropped(1n, 5_000), segmentRecord(3n, { state: 6, compactionFrom: [1n], numOfRows: 0n })), []);
+  assert.deepEqual(
+    signs(dropped(1n, 5_000), segmentRecord(2n), ...binlogRecords(2n, FULL), child, ...binlogRecords(3n, FULL)),
+    ["3 is compacted from 1, which is Dropped, and 2, which is not"],
+  );
+});
+
+Deno.test("findTorn wants the delta logs of an L0 segment", () => {
+  const l0 = segmentRecord(1n, { level: 1, partitionID: -1n, numOfRows: 0n });
+  assert.deepEqual(signs(l0), ["1 is L0 and lacks the key of its delta logs"]);
+  assert.deepEqual(signs(l0, logRecord("deltalog", 1n, 0n, [{ entriesNum: 3n, logID: 4n }], -1n)), []);
+});
