@@ -36,8 +36,6 @@ export class LogInspector {
   readonly #channels = new Map<string, Channel>();
   readonly #merger = new EventMerger();
   readonly #requests: Line[] = [];
-  /** Collection names of rows that are not printed yet: events do not carry them. By pchannel and offset. */
-  readonly #names = new Map<string, string>();
   #seq = 0;
 
   constructor(options: InspectorOptions = {}) {
@@ -55,10 +53,7 @@ export class LogInspector {
       };
       this.#channels.set(record.topic, channel);
     }
-    const decoded = this.#wanted(decodeRecord(record, channel.context), record);
-    if (decoded?.kind === "insert" || decoded?.kind === "delete" || decoded?.kind === "events") {
-      this.#names.set(`${record.topic}/${record.offset}`, collectionNameOf(record.value!));
-    }
+    const decoded = this.#wanted(named(decodeRecord(record, channel.context), record), record);
     const before = { ...channel.orderer.counts };
     const group = channel.orderer.push(record, decoded);
     const { counts } = channel.orderer;
@@ -114,17 +109,28 @@ export class LogInspector {
     const { event, channel } = item;
     switch (event.kind) {
       case "insert":
-        return insertLine(event, this.#nameOf(event));
+        return insertLine(event, nameOf(event));
       case "delete":
-        return deleteLine(event, this.#nameOf(event));
+        return deleteLine(event, nameOf(event));
       case "block":
         return blockLine(event, channel);
     }
   }
+}
 
-  #nameOf(event: LogEvent): string {
-    return this.#names.get(`${event.pchannel}/${event.offset}`) ?? "";
-  }
+/** Events do not carry their collection's name; the lines show it. */
+interface Named {
+  readonly collectionName?: string;
+}
+
+function named(decoded: Decoded, record: LogRecord): Decoded {
+  const name = (event: LogEvent): LogEvent & Named => ({ ...event, collectionName: collectionNameOf(record.value!) });
+  if (decoded.kind === "insert" || decoded.kind === "delete") return name(decoded);
+  return decoded.kind === "events" ? { kind: "events", events: decoded.events.map(name) } : decoded;
+}
+
+function nameOf(event: LogEvent & Named): string {
+  return event.collectionName ?? "";
 }
 
 function blockLine(event: BlockEvent, channel: string): Line {

@@ -104,6 +104,13 @@ export class EventMerger {
     }
   }
 
+  #shift(channel: string): Slot {
+    const queue = this.#queues.get(channel)!;
+    const slot = queue.shift()!;
+    if (queue.length === 0) this.#queues.delete(channel);
+    return slot;
+  }
+
   #atHead(change: Change): string[] {
     return [...this.#queues].filter(([, queue]) => queue[0]?.change === change).map(([channel]) => channel);
   }
@@ -117,12 +124,12 @@ export class EventMerger {
   #take(slot: Slot, channel: string): MergedItem {
     const { event, change } = slot;
     if (change === undefined) {
-      this.#queues.get(channel)!.shift();
+      this.#shift(channel);
       return { kind: "event", channel, event: event as Exclude<LogEvent, DdlEvent> };
     }
     const copies: { channel: string; event: DdlEvent }[] = [];
     for (const member of this.#atHead(change)) {
-      copies.push({ channel: member, event: this.#queues.get(member)!.shift()!.event as DdlEvent });
+      copies.push({ channel: member, event: this.#shift(member).event as DdlEvent });
     }
     change.done = true;
     return { kind: "ddl", copies };
