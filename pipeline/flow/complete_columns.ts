@@ -8,10 +8,18 @@ export function completeColumns(schema: CollectionSchema, batch: ColumnBatch, se
   const columns: Column[] = [];
   for (const field of schema.fields) {
     if (field.fieldID < 100n || field.isFunctionOutput) continue;
-    const column = batch.columns.find((item) => item.fieldId === field.fieldID);
+    // A reader gives nulls for a field without files; what stands for them is the schema's business.
+    const column = hasFiles(segment, field.fieldID)
+      ? batch.columns.find((item) => item.fieldId === field.fieldID)
+      : undefined;
     columns.push(column ?? absent(field, batch.rows, segment));
   }
   return columns;
+}
+
+function hasFiles(segment: Segment, fieldId: bigint): boolean {
+  // Column groups of storage V2 do not always say what is in them; their reader knows.
+  return segment.storageVersion >= 2n || segment.binlogs.some((field) => field.fieldId === fieldId);
 }
 
 const empty = new Uint8Array();

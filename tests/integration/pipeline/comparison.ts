@@ -25,7 +25,13 @@ function comparable(described: Described): unknown {
 
 /** Asserts equal schema, partitions, indexes, aliases, properties, load state and, where loaded, every row. */
 export async function assertSame(source: Side, target: Side): Promise<void> {
-  const [a, b] = await Promise.all([describe(source), describe(target)]);
+  const a = await describe(source);
+  // Loading goes on behind the request for it.
+  await eventually(`${target.name} is loaded as its source is`, 90, async () => {
+    const { load, partitions } = await describe(target);
+    return load !== "Loading" && Object.values(partitions).every((state) => state !== "Loading");
+  });
+  const b = await describe(target);
   assert.deepEqual(comparable(b), comparable(a));
   if (a.load !== "Loaded") return;
   await assertSameRows(source, target);
