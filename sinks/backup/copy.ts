@@ -72,35 +72,42 @@ export async function copyObject(job: CopyJob, target: CopyTarget, signal: Abort
 }
 
 /**
- * Whether an ETag is the MD5 of its object is learnt once, by reading the first object copied: with SSE-KMS it only looks like
- * it. Afterwards a copy costs one request; the listing at the end of the base compares every ETag and size.
+ * Whether the ETags of a store are MD5s is learnt once, from a probe whose MD5 is known: with SSE-KMS they only look like it.
+ * Where they are, a server-side copy costs one request, and its source's ETag is its checksum; the listing at the end of the
+ * base compares every size and ETag with it.
  */
 export interface EtagTrust {
   /** A checksum for an object that the store copied by itself. */
   sum(store: ObjectStore, key: string, source: ObjectInfo, signal: AbortSignal): Promise<string>;
 }
 
-export function createEtagTrust(): EtagTrust {
-  let trusted: boolean | undefined;
-  const readBack = async (store: ObjectStore, key: string, source: ObjectInfo, signal: AbortSignal) => {
-    const { sum, bytes } = await checksumOfStream(store.stream(key, signal), "sha256");
-    checkLength(bytes, { ...source, key });
-    return sum;
+/** `probeKey`: where the probe may lie for a moment. */
+export function createEtagTrust(probeKey: string): EtagTrust {
+  let trusted: Promise<boolean> | undefined;
+  const probe = async (store: ObjectStore, signal: AbortSignal): Promise<boolean> => {
+    const bytes = new TextEncoder().encode("tidemark");
+    await store.put(probeKey, bytes, {}, signal);
+    const info = await store.head(probeKey, signal);
+    await store.delete([probeKey], signal);
+    return md5OfEtag(info?.etag ?? "") === checksumOf(bytes, "md5");
   };
   return {
     async sum(store, key, source, signal) {
       const md5 = md5OfEtag(source.etag);
-      if (md5 === undefined || trusted === false) return await readBack(store, key, source, signal);
-      if (trusted === undefined) {
-        const copy = await store.head(key, signal);
-        const read = await checksumOfStream(store.stream(key, signal), "md5");
-        checkLength(read.bytes, { ...source, key });
-        trusted = read.sum === md5 && md5OfEtag(copy?.etag ?? "") === md5;
-        if (!trusted) return await readBack(store, key, source, signal);
+      if (md5 !== undefined) {
+        trusted ??= probe(store, signal);
+        if (await trusted) return md5;
       }
-      return md5;
+      return await readBack(store, key, source.size, signal);
     },
   };
+}
+
+/** Reads a copy for its checksum. Throws `damaged` when it is not as long as its source. */
+export async function readBack(store: ObjectStore, key: string, size: bigint, signal: AbortSignal): Promise<string> {
+  const { sum, bytes } = await checksumOfStream(store.stream(key, signal), "sha256");
+  checkLength(bytes, { key, size });
+  return sum;
 }
 
 /** A stream that can be begun again (by a retry) and is hashed as it passes. */
@@ -124,7 +131,7 @@ class HashedStream implements AsyncIterable<Uint8Array> {
   }
 }
 
-function checkLength(bytes: bigint, info: ObjectInfo): void {
+function checkLength(bytes: bigint, info: Pick<ObjectInfo, "key" | "size">): void {
   if (bytes === info.size) return;
   throw new TidemarkError("damaged", `${info.key} has ${bytes} bytes, expected ${info.size}`, {
     hint: "Objects of Milvus never change: look for something else that writes into the bucket, then run again.",

@@ -23,15 +23,17 @@ import {
   checksumOf,
   encodeManifest,
   encodeMeta,
+  ledgerFolder,
   manifestKey,
   type ManifestObject,
+  md5OfEtag,
   META_FILES,
   metaKey,
   type TokenBucket,
 } from "../../stores/mod.ts";
 import { adoptLogFiles } from "./adopt.ts";
 import { createLogArchive } from "./archive.ts";
-import { createEtagTrust } from "./copy.ts";
+import { createEtagTrust, readBack } from "./copy.ts";
 import { openLedger } from "./ledger.ts";
 import { type CopiedSegment, copySegmentFiles } from "./segment_copy.ts";
 import { createSlots } from "./slots.ts";
@@ -70,7 +72,9 @@ export async function openSession(options: SessionOptions, signal: AbortSignal):
   const shared = new Map(
     (config.share === "never" ? [] : previous?.objects ?? []).map((object) => [object.path, object]),
   );
-  const serverSide = config.checksum === "auto" && store.location.startsWith("s3://") ? createEtagTrust() : undefined;
+  const serverSide = config.checksum === "auto" && store.location.startsWith("s3://")
+    ? createEtagTrust(`${ledgerFolder(name)}probe`)
+    : undefined;
   const context = {
     target: {
       store,
@@ -123,8 +127,8 @@ export async function openSession(options: SessionOptions, signal: AbortSignal):
       const backed = collections.map((collection) => backedCollection(collection, segments, facts!.cuts));
       const kept = collections.flatMap(({ segmentIds }) => segmentIds.map((id) => segments.get(id)!));
       const paths = new Set(kept.flatMap((segment) => segment.paths));
-      const objects = [...paths].map((path) => ledger.get(path)!).sort((a, b) => a.path < b.path ? -1 : 1);
-      const removed = await reconcileObjects(store, name, objects, signal);
+      const copied = [...paths].map((path) => ledger.get(path)!).sort((a, b) => a.path < b.path ? -1 : 1);
+      const { objects, removed } = await reconcileObjects(store, name, copied, signal);
       const report = await writeMeta(backed, kept, objects, failed, facts, signal);
       base = "complete";
       await ledger.remove(signal);
@@ -276,20 +280,27 @@ function positionOf({ vchannel, offset, ts }: Cut): Uint8Array {
 /**
  * Compares what lies below `binlogs/` with what the metadata will name. A file too many (of an earlier attempt whose segment
  * was compacted since) goes: every child of a group folder would be taken for a segment. One too few or too short is damage.
+ * Where the copy's ETag is not its source's, the source's was no MD5: the copy is read for a checksum.
  */
 async function reconcileObjects(
   store: ObjectStore,
   name: string,
   objects: readonly ManifestObject[],
   signal: AbortSignal,
-): Promise<string[]> {
+): Promise<{ readonly objects: readonly ManifestObject[]; readonly removed: string[] }> {
+  const checked = new Map(objects.map((object) => [object.path, object]));
   const wanted = new Map(objects.map((object) => [object.path, object]));
   const surplus: string[] = [];
-  for await (const { key, size } of store.list(binlogFolder(name), signal)) {
+  for await (const { key, size, etag } of store.list(binlogFolder(name), signal)) {
     const path = key.slice(backupFolder(name).length);
     const object = wanted.get(path);
     if (object === undefined) surplus.push(path);
-    else if (object.size === size) wanted.delete(path);
+    else if (object.size === size) {
+      wanted.delete(path);
+      if (object.sum.startsWith("md5:") && etag !== "" && md5OfEtag(etag) !== object.sum) {
+        checked.set(path, { ...object, sum: await readBack(store, key, size, signal) });
+      }
+    }
   }
   const missing = wanted.keys().next().value;
   if (missing !== undefined) {
@@ -302,7 +313,7 @@ async function reconcileObjects(
     );
   }
   await store.delete(surplus.map((path) => `${name}/${path}`), signal);
-  return surplus;
+  return { objects: [...checked.values()], removed: surplus };
 }
 
 function utf8(text: string): Uint8Array {
