@@ -98,7 +98,7 @@ function readConfigFile(file: string, readText: ReadText): string {
       : "cannot be read";
     throw new TidemarkError("config", `The configuration file ${file} ${why}`, {
       hint: "Give the path of a YAML file with --config; config/examples/ has some to start from.",
-      cause,
+      ...(cause instanceof Deno.errors.NotFound ? {} : { cause }),
     });
   }
 }

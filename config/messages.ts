@@ -157,6 +157,9 @@ function received(node: ConfigNode | undefined, secret: boolean): string {
   if (node === undefined) return "nothing";
   if (node.kind !== "scalar") return node.kind === "list" ? "a list" : "a map";
   if (node.value === null) return "nothing";
+  // What the environment holds is not in the file, and may be a secret that was put into the wrong key.
+  const variables = [...node.source.matchAll(/\$\{([A-Za-z_]\w*)/g)].map(([, name]) => `\${${name}}`);
+  if (variables.length > 0) return `what ${[...new Set(variables)].join(" and ")} holds`;
   if (typeof node.value === "boolean") return String(node.value);
   const kind = typeof node.value === "number" ? "the number" : "the text";
   if (secret) return typeof node.value === "number" ? "a number" : "another text";

@@ -1,0 +1,166 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { etaMs, renderStatus, renderStatusFoot, summarize } from "../../control/render_status.ts";
+import { parseStatus } from "../../control/parse_status.ts";
+import { displayWidth } from "../../control/table.ts";
+import { formatJson, parseJson } from "../../pipeline/json.ts";
+import { type CollectionStatus, hybridFromMs, type RunStatus } from "../../pipeline/model/mod.ts";
+
+function collection(change: Partial<CollectionStatus> = {}): CollectionStatus {
+  return {
+    db: "sales",
+    name: "items",
+    target: "sales_dr.items",
+    phase: "base",
+    segmentsDone: 3,
+    segmentsTotal: 10,
+    rowsDone: 30_000n,
+    rowsTotal: 100_000n,
+    inserted: 0n,
+    deleted: 0n,
+    blockedReason: undefined,
+    ...change,
+  };
+}
+
+function status(change: Partial<RunStatus> = {}): RunStatus {
+  return {
+    pipeline: "prod-to-dr",
+    phase: "base",
+    collections: [collection()],
+    channels: [],
+    sinks: [{ name: "replica", state: "ok", reason: "" }],
+    lagMs: 0,
+    rates: { rowsPerSec: 2000, bytesPerSec: 5 * 2 ** 20 },
+    inFlightBytes: 0,
+    inFlightLimitBytes: 2 ** 28,
+    startedAt: "2026-11-21T11:00:00.000Z",
+    checkpointAt: "2026-11-21T11:59:59.000Z",
+    at: "2026-11-21T12:00:00.000Z",
+    lastError: undefined,
+    warnings: [],
+    ...change,
+  };
+}
+
+Deno.test("renderStatus shows a base copy with its rate and the time it will take", () => {
+  assert.deepEqual(renderStatus(status(), 120), [
+    "prod-to-dr: base, 30 000 of 100 000 rows (30 %), 2 000 rows/s, 5 MiB/s, about 35s left",
+    "  collection                     state  segments            rows  inserted  deleted",
+    "  sales.items -> sales_dr.items  base       3/10  30 000/100 000         0        0",
+  ]);
+});
+
+Deno.test("renderStatus shows the tail with lag, channels, what waits and what is blocked", () => {
+  const lines = renderStatus(
+    status({
+      phase: "tail",
+      collections: [
+        collection({ phase: "tail", target: "sales.items", rowsDone: 100_000n, inserted: 1234567n, deleted: 5n }),
+        collection({
+          name: "odd",
+          phase: "blocked",
+          target: "sales.odd",
+          blockedReason: "Type 950 is not known:\n  it cannot be applied",
+        }),
+      ],
+      channels: [{
+        pchannel: "by-dev-rootcoord-dml_0",
+        offset: 470597784452279572n,
+        tick: 1n,
+        lagMs: 250,
+        recordsPerSec: 12.34,
+      }],
+      sinks: [{ name: "replica", state: "waiting", reason: "dr:19530 does not answer" }],
+      lagMs: 250,
+      rates: { rowsPerSec: 0, bytesPerSec: 0 },
+      inFlightBytes: 3 * 2 ** 20,
+      lastError: "something",
+      warnings: ["a warning"],
+    }),
+    120,
+  );
+  // How the columns are aligned is the table's matter.
+  assert.deepEqual(lines.map((line) => line.trim().replace(/ {2,}/g, "  ")), [
+    "prod-to-dr: tail, lag 250ms, 3 MiB in flight",
+    "collection  state  segments  rows  inserted  deleted",
+    "sales.odd  blocked  3/10  30 000  0  0",
+    "sales.items  tail  3/10  100 000  1 234 567  5",
+    "blocked  sales.odd: Type 950 is not known: it cannot be applied",
+    "channel  by-dev-rootcoord-dml_0 at 470597784452279572, lag 250ms, 12 records/s",
+    "waiting  replica: dr:19530 does not answer",
+    "warning  a warning",
+    "error  something",
+  ]);
+});
+
+Deno.test("renderStatus never is wider than the screen nor longer than a screenful, whatever there is", () => {
+  const name = fc.string({ unit: "grapheme", minLength: 1, maxLength: 80 });
+  fc.assert(
+    fc.property(fc.array(name, { maxLength: 60 }), fc.integer({ min: 20, max: 200 }), name, (names, width, reason) => {
+      const collections = names.map((own) => collection({ name: own, blockedReason: reason, phase: "blocked" }));
+      const lines = renderStatus(status({ collections, lastError: reason, warnings: [reason] }), width);
+      for (const line of lines) assert.ok(displayWidth(line) <= width, line);
+      assert.ok(lines.length <= 24, String(lines.length));
+    }),
+  );
+});
+
+Deno.test("renderStatus sums up what does not fit", () => {
+  const lines = renderStatus(
+    status({ collections: Array.from({ length: 200 }, (_, i) => collection({ name: `c${i}` })) }),
+    120,
+  );
+  assert.ok(lines.includes("  and 188 more collections"));
+});
+
+Deno.test("summarize is one line", () => {
+  const line = summarize(
+    status({
+      phase: "waiting",
+      sinks: [{ name: "replica", state: "waiting", reason: "rate\nlimit" }],
+      collections: [collection({ phase: "blocked" })],
+    }),
+  );
+  assert.ok(!line.includes("\n"));
+  assert.match(line, /; 1 blocked; replica: rate limit$/);
+});
+
+Deno.test("etaMs is unknown where nothing moves and outside the base copy", () => {
+  assert.equal(etaMs(status()), 35_000);
+  assert.equal(etaMs(status({ rates: { rowsPerSec: 0, bytesPerSec: 0 } })), undefined);
+  assert.equal(etaMs(status({ phase: "tail" })), undefined);
+});
+
+Deno.test("renderStatusFoot says what is safe on all channels", () => {
+  const channels = [5, 3, 9].map((second) => ({
+    pchannel: `p${second}`,
+    offset: 1n,
+    tick: hybridFromMs(Date.UTC(2026, 10, 21, 11, 59, second)),
+    lagMs: 0,
+    recordsPerSec: 0,
+  }));
+  assert.deepEqual(renderStatusFoot(status({ channels }), new Date("2026-11-21T12:00:00Z")), [
+    "  started     2026-11-21T11:00:00.000Z (1h ago)",
+    "  checkpoint  2026-11-21T11:59:59.000Z (1s ago)",
+    "  complete to 2026-11-21T11:59:03.000Z on all channels",
+  ]);
+});
+
+Deno.test("parseStatus gives back what formatJson wrote, 64-bit values exact, however the integers were parsed", () => {
+  const given = status({
+    channels: [{
+      pchannel: "p",
+      offset: 470597784452279572n,
+      tick: 470597784452279573n,
+      lagMs: 1.5,
+      recordsPerSec: 0.25,
+    }],
+    warnings: ["w"],
+  });
+  for (const bigint of ["all", "unsafe"] as const) {
+    assert.deepEqual(parseStatus(parseJson(formatJson(given), { bigint })), given);
+  }
+  assert.equal(parseStatus(null), undefined);
+  assert.equal(parseStatus({})!.phase, "starting");
+});
