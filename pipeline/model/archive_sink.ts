@@ -118,6 +118,11 @@ export interface BackupSession {
   durable(pchannel: string): ResumePoint | undefined;
   /** States that the records from `from` up to, not including, `to` are lost to the archive, so that readers know. */
   gap(pchannel: string, from: bigint, to: bigint, reason: string): Promise<void>;
+  /**
+   * Keeps the catalog as it is after a change, because the log does not tell of partitions, indexes, aliases, properties.
+   * Durable when it resolves. Call it for each CatalogChange of the run, also before the base is finished.
+   */
+  noteCatalog(revision: bigint, catalog: Catalog, signal: AbortSignal): Promise<void>;
   /** Closes the files that are old enough at `nowMs`. Call it from time to time: an idle pchannel has no other clock. */
   rollDue(nowMs: number, signal: AbortSignal): Promise<void>;
   /** Closes all open files: everything appended is durable afterwards. */

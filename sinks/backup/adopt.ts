@@ -1,18 +1,30 @@
 /** A new base in the same run takes over the part of the log archive that it needs, so that it can be restored alone. */
-import type { Cut, ObjectStore } from "../../pipeline/model/mod.ts";
-import { archiveKey, linkObject, listLogFiles, type LogFileEntry, readLogFacts } from "../../stores/mod.ts";
+import type { BaseFacts, ObjectStore } from "../../pipeline/model/mod.ts";
+import {
+  archiveKey,
+  catalogFolder,
+  catalogKey,
+  linkObject,
+  listLogFiles,
+  type LogFileEntry,
+  readLogFacts,
+} from "../../stores/mod.ts";
 
 /**
- * Copies the archive files of `from` that hold offsets from the cuts on, with their numbers. Files that are there already are
- * left. Returns the pchannels that got files.
+ * Copies the archive files of `from` that hold offsets from the cuts on, with their numbers, and what was noted of the catalog
+ * after the base's snapshot. Files that are there already are left. Returns the pchannels that got files.
  */
 export async function adoptLogFiles(
   store: ObjectStore,
   from: string,
   to: string,
-  cuts: readonly Cut[],
+  { cuts, revision }: Pick<BaseFacts, "cuts" | "revision">,
   signal: AbortSignal,
 ): Promise<string[]> {
+  for await (const { key } of store.list(catalogFolder(from), signal)) {
+    const own = catalogFolder(to) + key.slice(catalogFolder(from).length);
+    if (own > catalogKey(to, revision)) await copyWithin(store, key, own, signal);
+  }
   const starts = new Map<string, bigint>();
   for (const { pchannel, offset } of cuts) {
     const known = starts.get(pchannel);
@@ -25,12 +37,16 @@ export async function adoptLogFiles(
     for (const entry of await filesFrom(store, from, pchannel, start, signal)) {
       if (there.get(entry.sequence) === entry.size) continue;
       const key = archiveKey(to, pchannel, entry.sequence);
-      if (await linkObject(store, entry.key, store, key)) continue;
-      if (await store.copyFrom(store, entry.key, key, signal)) continue;
-      await store.put(key, await store.get(entry.key, undefined, signal), {}, signal);
+      await copyWithin(store, entry.key, key, signal);
     }
   }
   return [...starts.keys()];
+}
+
+async function copyWithin(store: ObjectStore, from: string, to: string, signal: AbortSignal): Promise<void> {
+  if (await linkObject(store, from, store, to)) return;
+  if (await store.copyFrom(store, from, to, signal)) return;
+  await store.put(to, await store.get(from, undefined, signal), {}, signal);
 }
 
 /** The files that hold records from `start` on. Searched from the end: a cut is recent. */

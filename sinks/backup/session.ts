@@ -2,15 +2,16 @@
 import { toBinary } from "@bufbuild/protobuf";
 import { create } from "@bufbuild/protobuf";
 import { TidemarkError } from "../../pipeline/errors.ts";
-import type {
-  BackupSession,
-  BaseCollection,
-  BaseFacts,
-  BaseReport,
-  Cut,
-  HybridTs,
-  ObjectInfo,
-  ObjectStore,
+import {
+  type BackupSession,
+  type BaseCollection,
+  type BaseFacts,
+  type BaseReport,
+  type Cut,
+  hybridFromMs,
+  type HybridTs,
+  type ObjectInfo,
+  type ObjectStore,
 } from "../../pipeline/model/mod.ts";
 import { MsgPositionSchema } from "../../pipeline/proto/gen/msg_pb.ts";
 import { CollectionSchemaSchema } from "../../pipeline/proto/gen/schema_pb.ts";
@@ -20,7 +21,9 @@ import {
   type BackupManifest,
   type BackupMeta,
   binlogFolder,
+  catalogKey,
   checksumOf,
+  encodeCatalogEntry,
   encodeManifest,
   encodeMeta,
   ledgerFolder,
@@ -139,12 +142,16 @@ export async function openSession(options: SessionOptions, signal: AbortSignal):
     appendLog: (pchannel, records, resume, signal) => archive.append(pchannel, records, resume, signal),
     durable: (pchannel) => archive.durable(pchannel),
     gap: (pchannel, from, to, reason) => archive.gap(pchannel, { from, to, reason }),
+    async noteCatalog(revision, catalog, signal) {
+      const entry = encodeCatalogEntry(name, { revision, ts: hybridFromMs(now()), catalog });
+      await store.put(catalogKey(name, revision), utf8(entry), {}, signal);
+    },
     rollDue: (nowMs, signal) => archive.rollDue(nowMs, signal),
     flushLog: (signal) => archive.flush(signal),
     async adoptLog(from, signal) {
       if (facts === undefined) throw new TidemarkError("unexpected", "adoptLog was called before begin");
       await from.flushLog(signal);
-      for (const pchannel of await adoptLogFiles(store, from.name, name, facts.cuts, signal)) archive.reread(pchannel);
+      for (const pchannel of await adoptLogFiles(store, from.name, name, facts, signal)) archive.reread(pchannel);
     },
     get archiveBytes() {
       return options.archiveBytes + archive.bytes;

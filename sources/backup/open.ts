@@ -2,6 +2,7 @@
 import { TidemarkError } from "../../pipeline/errors.ts";
 import {
   type BinlogSource,
+  type Catalog,
   type Cut,
   type HybridTs,
   isoOfHybrid,
@@ -10,6 +11,7 @@ import {
   type ObjectStore,
   type Snapshot,
 } from "../../pipeline/model/mod.ts";
+import { readCatalogJournal } from "../../stores/mod.ts";
 import type { SegmentReadOptions } from "../binlog/mod.ts";
 import { createArchiveLog } from "./archive.ts";
 import { backupBinlogs } from "./binlogs.ts";
@@ -29,6 +31,21 @@ export interface BackupSource {
   /** Undefined: base only. */
   readonly restorable: { readonly from: Moment; readonly to: Moment } | undefined;
   close(): Promise<void>;
+}
+
+/**
+ * The catalog as it was at a moment: the last one that was noted before it, otherwise the base's. The moment of a note is when
+ * the writer saw the change, some milliseconds after it was made; collections dropped later are in it.
+ */
+export async function catalogAt(
+  source: Pick<BackupSource, "backup" | "snapshot">,
+  ts: HybridTs,
+  signal?: AbortSignal,
+): Promise<Catalog> {
+  const { store, name } = source.backup;
+  const noted = await readCatalogJournal(store, name, signal);
+  return noted.filter((entry) => entry.ts <= ts && entry.revision > source.snapshot.revision).at(-1)?.catalog ??
+    source.snapshot.catalog;
 }
 
 /** Opens a backup for a restore; closes the store in the end. Throws as `readBackup` does. */
@@ -80,6 +97,7 @@ function snapshotMeta(snapshot: Snapshot, name: string): MetaSource {
     async *watch(_revision, signal) {
       if (signal.aborted) return;
       await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+      yield* [];
     },
     async lookup(collectionId) {
       const collection = snapshot.catalog.collections.find(({ id }) => id === collectionId);

@@ -8,10 +8,11 @@
  *     <name>/binlogs/delta_log/<collection>/-1/<segment>/<log>          L0 of all partitions: no group
  *     <name>/tidemark.json                                              cuts, checksums, versions
  *     <name>/log/<pchannel>/<sequence>.parquet                          the log archive
+ *     <name>/catalog/<revision>.json                                    the catalog after each change
  *     <name>/_ledger/<number>.json                                      what is copied so far; gone when the base is done
  *
  * milvus-backup's `list` and `get` look at `meta/` only and its `restore` at `meta/` and `binlogs/`, so `tidemark.json`,
- * `log/` and `_ledger/` do not disturb it; its `delete` removes the whole folder.
+ * `log/`, `catalog/` and `_ledger/` do not disturb it; its `delete` removes the whole folder.
  */
 import { TidemarkError } from "../../pipeline/errors.ts";
 

@@ -1,29 +1,32 @@
 /** What every place that a backup is written to must keep of the contract of ArchiveSink. */
 import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
 import { create } from "@bufbuild/protobuf";
-import type {
-  ArchivedRecord,
-  ArchiveSink,
-  BackupSession,
-  BaseFacts,
-  Collection,
-  Cut,
-  LogFile,
-  ObjectStore,
-  Segment,
+import {
+  type ArchivedRecord,
+  type ArchiveSink,
+  type BackupSession,
+  type BaseFacts,
+  type Collection,
+  type Cut,
+  hybridFromMs,
+  type LogFile,
+  type ObjectStore,
+  type Segment,
 } from "../../pipeline/model/mod.ts";
 import { ConsistencyLevel } from "../../pipeline/proto/gen/common_pb.ts";
 import { CollectionSchemaSchema, DataType, FieldSchemaSchema } from "../../pipeline/proto/gen/schema_pb.ts";
 import { backupSinkSpec, createBackupSink } from "../../sinks/backup/mod.ts";
 import {
   applyPrune,
+  catalogAt,
   createArchiveLog,
   listBackups,
+  openBackupSource,
   planPrune,
   readBackup,
   verifyBackup,
 } from "../../sources/backup/mod.ts";
-import { createMemoryStore } from "../../stores/mod.ts";
+import { createMemoryStore, readCatalogJournal } from "../../stores/mod.ts";
 
 export interface ArchiveSinkHarness {
   /** A fresh, empty place; the same one on each call of `open`. */
@@ -336,6 +339,28 @@ export function testArchiveSink(name: string, harness: ArchiveSinkHarness): void
     deepStrictEqual(await readLog(await store(), "b", 100n), range(100n, 2101n));
   });
 
+  test("the catalog after a change is kept, and found by the moment", async (store) => {
+    const item = segment(11n);
+    const { object } = await sourceStore([item]);
+    let now = 1_795_188_500_000;
+    const session = await open(sinkOn(await store(), { now: () => now }));
+    await session.begin(facts(), signal);
+    await session.copySegment(item, object, [], signal);
+    await session.finishBase([{ collection: collection(), segmentIds: [11n] }], [], signal);
+    const { catalog } = facts();
+    const renamed = { ...catalog, collections: [{ ...collection(), name: "renamed" }] };
+    await session.noteCatalog(7n, renamed, signal);
+    now += 1000;
+    await session.noteCatalog(1000n, catalog, signal);
+    const source = await openBackupSource(await store(), "b");
+    const nameAt = async (ms: number) => (await catalogAt(source, hybridFromMs(ms))).collections[0]!.name;
+    deepStrictEqual(
+      [await nameAt(1_795_188_499_999), await nameAt(1_795_188_500_500), await nameAt(1_795_188_501_000)],
+      ["c", "renamed", "c"],
+    );
+    deepStrictEqual((await catalogAt(source, hybridFromMs(1_795_188_500_500))).collections, renamed.collections);
+  });
+
   test("a second writer of the same archive is locked out", async (store) => {
     const one = await open(sinkOn(await store()));
     await one.begin(facts(), signal);
@@ -408,6 +433,8 @@ export function testArchiveSink(name: string, harness: ArchiveSinkHarness): void
       await first.appendLog(PCHANNEL, records(100n + i * 10n, 10), { offset: 110n + i * 10n, tick: T0 + i }, signal);
       if (i < 2n) await first.flushLog(signal);
     }
+    await first.noteCatalog(4n, facts().catalog, signal);
+    await first.noteCatalog(6n, facts().catalog, signal);
     const second = await open(sinkOn(await store(), { name: "b2" }), undefined, "b1");
     const cut = { ...CUT, offset: 115n, ts: T0 + 1n };
     await second.begin({ ...facts([cut]), takenAtMs: 1_795_188_390_000 }, signal);
@@ -419,6 +446,7 @@ export function testArchiveSink(name: string, harness: ArchiveSinkHarness): void
     await second.flushLog(signal);
     deepStrictEqual(await readLog(await store(), "b2", 115n), range(115n, 135n));
     const to = await store();
+    deepStrictEqual((await readCatalogJournal(to, "b2")).map(({ revision }) => revision), [6n]);
     deepStrictEqual((await verifyBackup(to, "b2")).findings, []);
     // Each chain stands alone: the first can go.
     const plan = planPrune(await listBackups(to), { last: 1 }, { nowMs: 1_795_188_500_000 });

@@ -1,0 +1,85 @@
+/**
+ * What the catalog was like later than the base: `<name>/catalog/<revision>.json`, one object per change of the source's
+ * metadata, whole each time. The log does not tell of new partitions, indexes, aliases or properties; these do.
+ */
+import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import { formatJson } from "../../pipeline/json.ts";
+import type { Catalog, HybridTs, ObjectStore } from "../../pipeline/model/mod.ts";
+import { CollectionSchemaSchema } from "../../pipeline/proto/gen/schema_pb.ts";
+import { readJsonObject } from "./json_reader.ts";
+import { decodeFullMeta } from "./meta_decode.ts";
+import { encodeMeta } from "./meta_encode.ts";
+
+export interface CatalogEntry {
+  readonly revision: bigint;
+  /** When the writer saw it, as a hybrid timestamp of its clock. */
+  readonly ts: HybridTs;
+  readonly catalog: Catalog;
+}
+
+export const catalogFolder = (name: string): string => `${name}/catalog/`;
+
+export function catalogKey(name: string, revision: bigint): string {
+  return `${catalogFolder(name)}${revision.toString().padStart(20, "0")}.json`;
+}
+
+export function encodeCatalogEntry(name: string, { revision, ts, catalog }: CatalogEntry): string {
+  const meta = encodeMeta({
+    id: "",
+    name,
+    milvusVersion: "",
+    backupTs: ts,
+    format: "",
+    databases: catalog.databases,
+    rbac: catalog.rbac,
+    collections: catalog.collections.map((collection) => ({
+      collection,
+      segments: [],
+      checkpoints: new Map(),
+      backupTs: 0n,
+    })),
+  }).full_meta;
+  const schemas = catalog.collections.map(({ id, schema, startOffsets }) => ({
+    id,
+    schema: toBinary(CollectionSchemaSchema, schema).toBase64(),
+    startOffsets: Object.fromEntries(startOffsets),
+  }));
+  return formatJson({ tidemark_catalog: 1, revision, ts, meta, schemas });
+}
+
+/** Throws `damaged`. */
+export function decodeCatalogEntry(text: string, what: string): CatalogEntry {
+  const json = readJsonObject(text, what);
+  const meta = decodeFullMeta(json.text("meta"), what);
+  const schemas = new Map(
+    json.list("schemas").map((item) => {
+      const offsets = item.object("startOffsets");
+      const startOffsets = new Map(item.keysOf("startOffsets").map((key) => [key, offsets!.int(key)]));
+      const schema = fromBinary(CollectionSchemaSchema, Uint8Array.fromBase64(item.text("schema")));
+      return [item.int("id"), { schema, startOffsets }] as const;
+    }),
+  );
+  return {
+    revision: json.int("revision"),
+    ts: json.int("ts"),
+    catalog: {
+      databases: meta.databases,
+      collections: meta.collections.map(({ collection }) => ({ ...collection, ...schemas.get(collection.id) })),
+      rbac: meta.rbac ?? { users: [], roles: [], grants: [], privilegeGroups: [] },
+      notLive: [],
+    },
+  };
+}
+
+/** All entries of a backup, by revision. */
+export async function readCatalogJournal(
+  store: ObjectStore,
+  name: string,
+  signal?: AbortSignal,
+): Promise<CatalogEntry[]> {
+  const entries: CatalogEntry[] = [];
+  for await (const { key } of store.list(catalogFolder(name), signal)) {
+    entries.push(decodeCatalogEntry(new TextDecoder().decode(await store.get(key, undefined, signal)), key));
+  }
+  return entries;
+}
