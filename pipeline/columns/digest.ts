@@ -191,7 +191,8 @@ function wordsOf(values: BigInt64Array | Float32Array | Float64Array): Int32Arra
 
 function dense(bytes: Uint8Array, width: number, hasher: Hasher): (row: number) => void {
   if (width % 4 !== 0) return (row) => hasher.bytes(bytes, row * width, (row + 1) * width);
-  const aligned = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
+  // A Buffer of Node would give a view for slice().
+  const aligned = bytes.byteOffset % 4 === 0 ? bytes : new Uint8Array(bytes);
   const words = new Int32Array(aligned.buffer, aligned.byteOffset, aligned.length >> 2);
   const each = width / 4;
   return (row) => hasher.words(words, row * each, (row + 1) * each);

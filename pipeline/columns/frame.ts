@@ -4,6 +4,7 @@
  */
 import type { DataType } from "../proto/gen/schema_pb.ts";
 import { type Layout, layoutOf } from "./layout.ts";
+import { decodeUtf8 } from "./utf8.ts";
 import { broken, BYTES, FIXED32, FIXED64, sizeOf32, sizeOfBigint, VARINT, WireReader, WireWriter } from "./wire.ts";
 
 export interface FieldFrame {
@@ -170,10 +171,12 @@ function appendBools(before: Uint8Array | undefined, packed: Uint8Array): Uint8A
   return count === flags.length ? flags : flags.slice(0, count);
 }
 
+const ENCODER = new TextEncoder();
+
 /** Frames are the exact inverse: what was not in the message is not written. */
 export function formatFrame(frame: FieldFrame): Uint8Array {
   const { layout, payload, valid } = frame;
-  const name = new TextEncoder().encode(frame.name);
+  const name = ENCODER.encode(frame.name);
   let values = 0;
   for (const piece of payload) values += piece.length;
   const group = layout === undefined ? undefined : measure(layout, values, frame.dim, frame.elementType);
@@ -250,9 +253,7 @@ function writeArray(out: WireWriter, frame: FieldFrame, layout: Layout, values: 
 }
 
 function textOf(bytes: Uint8Array): string {
-  try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    throw broken("its name is not UTF-8");
-  }
+  const text = decodeUtf8(bytes);
+  if (text === undefined) throw broken("its name is not UTF-8");
+  return text;
 }

@@ -46,6 +46,6 @@ export function starsOf(part: string): number {
 }
 
 function regex(part: string): RegExp {
-  const source = part.replace(/[$-]/g, "\\$&").replaceAll("*", "(.*)").replaceAll("?", ".");
+  const source = part.replaceAll("$", "\\$").replaceAll("*", "(.*)").replaceAll("?", ".");
   return new RegExp(`^${source}$`, "su");
 }
