@@ -69,7 +69,7 @@ function logFile(reader: BinaryReader, end: number, folder: string): LogFile | u
   }
   if (reader.pos !== end) throw new RangeError("a file reaches over its end");
   const id = logId !== 0n ? logId : idInPath(path);
-  return id === undefined ? undefined : { path: `${folder}/${id}`, logId: id, entries, tsFrom, tsTo, size };
+  return id === undefined ? undefined : { path: [folder, id].join("/"), logId: id, entries, tsFrom, tsTo, size };
 }
 
 /** The last element of a path stored by 2.1 and before. */
