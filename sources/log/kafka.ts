@@ -49,6 +49,8 @@ async function clientOptions(config: KafkaLogConfig): Promise<ClientOptions> {
   };
   if (config.sasl !== undefined) {
     const { mechanism, username, password, password_file: file } = config.sasl;
+    // Read at every connect, so that it may change; read here, so that a wrong path is found at once.
+    if (file !== undefined) await readText(file, "sasl.password_file");
     options.sasl = {
       mechanism,
       username,

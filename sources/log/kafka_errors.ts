@@ -68,6 +68,7 @@ export function kafkaError(thrown: unknown, what: string): TidemarkError | DOMEx
   if (thrown instanceof DOMException && thrown.name === "AbortError") return thrown;
   const detail = innermostMessage(thrown);
   for (const error of errorTree(thrown)) {
+    if (error instanceof TidemarkError) return error;
     if (error.code === "PLT_KFK_AUTHENTICATION" || error.apiId === "SASL_AUTHENTICATION_FAILED") {
       return new TidemarkError("authentication", `${what} refused the login: ${detail}`, {
         hint: "Check sources.log.sasl: mechanism, username and password must be the ones the brokers know.",

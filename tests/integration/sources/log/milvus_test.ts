@@ -13,7 +13,7 @@ import {
 } from "../../../../sources/log/mod.ts";
 import { stackEnv } from "../../../stack/env.ts";
 
-const PREFIX = "h3_log";
+const PREFIX = "log_source";
 
 /** Runs a script with pymilvus against the source; it prints one line of JSON. */
 async function onSource(script: string): Promise<Record<string, string>> {
