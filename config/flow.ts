@@ -1,5 +1,7 @@
 /** From components to what the flow works with. */
 import type { CrashPoints, FlowDependencies, FlowReport, RowSinkSetup } from "../pipeline/flow/mod.ts";
+import { TidemarkError } from "../pipeline/errors.ts";
+import type { BinlogSource, LogSource, MetaSource } from "../pipeline/model/mod.ts";
 import { makeDdlRules, makeRouter, makeSelector } from "../pipeline/transforms/mod.ts";
 import { followPchannel, recordFacts } from "../sources/log/mod.ts";
 import type { Components } from "./wire.ts";
@@ -15,10 +17,8 @@ export interface FlowHooks {
 export async function flowDependencies(components: Components, hooks: FlowHooks): Promise<FlowDependencies> {
   const { config } = components;
   const { transforms, limits } = config;
-  const [meta, log, binlogs, sinks, state] = await Promise.all([
-    components.meta(),
-    components.log(),
-    components.binlogs(),
+  const [{ meta, log, binlogs }, sinks, state] = await Promise.all([
+    openSources(components),
     components.sinks(),
     components.state(),
   ]);
@@ -66,4 +66,27 @@ export async function flowDependencies(components: Components, hooks: FlowHooks)
 
 function hasRbac(sink: Components["config"]["sinks"][string] | undefined): boolean {
   return sink?.type === "milvus" && sink.rbac;
+}
+
+interface Sources {
+  readonly meta: MetaSource;
+  readonly log: LogSource;
+  readonly binlogs: BinlogSource;
+}
+
+/** Of a running Milvus, or of the backup that stands in its place. Throws `unsupported` for a backup without a log. */
+async function openSources(components: Components): Promise<Sources> {
+  if (components.config.sources.backup === undefined) {
+    const [meta, log, binlogs] = await Promise.all([components.meta(), components.log(), components.binlogs()]);
+    return { meta, log, binlogs };
+  }
+  const { meta, log, binlogs, backup } = await components.backup();
+  if (log !== undefined) return { meta, log, binlogs };
+  throw new TidemarkError(
+    "unsupported",
+    `The backup ${backup.name} has no log archive: a run needs one to end at a moment`,
+    {
+      hint: "Restore it with milvus-backup, whose layout it has.",
+    },
+  );
 }

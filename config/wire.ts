@@ -3,6 +3,7 @@ import { TidemarkError } from "../pipeline/errors.ts";
 import type { ArchiveSink, BinlogSource, LogSource, ObjectStore, RowSink, StateStore } from "../pipeline/model/mod.ts";
 import { createBackupSink } from "../sinks/backup/mod.ts";
 import { createMilvusSink, type MilvusSinkConfig } from "../sinks/milvus/mod.ts";
+import { type BackupSource, openBackupSource } from "../sources/backup/mod.ts";
 import { openBinlogSource } from "../sources/binlog/mod.ts";
 import { type EtcdMetaSource, openEtcdMeta } from "../sources/meta/mod.ts";
 import { openKafkaLog } from "../sources/log/mod.ts";
@@ -28,6 +29,8 @@ export interface Components extends AsyncDisposable {
   meta(): Promise<EtcdMetaSource>;
   log(): Promise<LogSource>;
   binlogs(): Promise<BinlogSource>;
+  /** The backup that a restore reads, in the place of the three above. */
+  backup(): Promise<BackupSource>;
   /** In the order of the configuration. */
   sinks(): Promise<readonly NamedSink[]>;
   /** Throws `config` for a name that the configuration does not have. */
@@ -122,6 +125,19 @@ export function createComponents(config: PipelineConfig, options: ComponentOptio
         onGcTrouble: (error) => options.onRetry?.("sources.binlogs.gc", error),
       })
     ),
+    backup: once(async () => {
+      const { name, storage } = required(config.sources.backup, "backup");
+      const limit = bandwidth();
+      const store = await openObjectStore(storage, {
+        retry: { onRetry: (error) => options.onRetry?.("sources.backup", error) },
+      });
+      try {
+        return await openBackupSource(limit === undefined ? store : withBandwidth(store, limit), name);
+      } catch (error) {
+        await store.close();
+        throw error;
+      }
+    }),
     sink,
     sinks: () => Promise.all([...sinkMakers.keys()].map(sink)),
     state: once(() => openStateStore(config.state, config.pipeline)),
@@ -143,7 +159,11 @@ export function createComponents(config: PipelineConfig, options: ComponentOptio
 
 function required<T>(value: T | undefined, key: string): T {
   if (value !== undefined) return value;
-  throw new TidemarkError("config", `sources.${key} is not configured: this pipeline reads a backup`, {
-    hint: "Give a configuration whose sources are meta, log and binlogs.",
-  });
+  throw new TidemarkError(
+    "config",
+    key === "backup"
+      ? "sources.backup is not configured: this pipeline reads a running Milvus"
+      : `sources.${key} is not configured: this pipeline reads a backup`,
+    { hint: "A copy reads sources.meta, log and binlogs; a restore reads sources.backup." },
+  );
 }

@@ -1,6 +1,8 @@
 /** `backup restore`: a run whose source is a backup. */
 import { TidemarkError } from "../../pipeline/errors.ts";
+import { checkMoment } from "../../sources/backup/mod.ts";
 import type { CommandContext } from "../context.ts";
+import { parseMoment } from "../time.ts";
 import { runCommand } from "./run.ts";
 
 export interface RestoreOptions {
@@ -17,9 +19,30 @@ export async function backupRestoreCommand(context: CommandContext, options: Res
         "Give a configuration with sources: { backup: { name: …, storage: … } }; config/examples/restore.yaml is one.",
     });
   }
-  return await runCommand(context, {
-    once: options.until === undefined,
-    until: options.until,
-    baseOnly: options.baseOnly,
-  });
+  const source = await context.components().backup();
+  if (options.baseOnly) {
+    throw new TidemarkError(
+      "unsupported",
+      "A run cannot end at the base of a backup yet: --base-only is not available",
+      {
+        hint: `Leave it out to restore to the end of the archive${
+          source.restorable === undefined ? "" : `, ${source.restorable.to.iso}`
+        }, or give --until.`,
+      },
+    );
+  }
+  if (source.restorable === undefined) {
+    throw new TidemarkError(
+      "unsupported",
+      `The backup ${source.backup.name} has no usable log archive: a run needs one to end at a moment`,
+      {
+        hint:
+          `See what is wrong with tidemark backup verify ${source.backup.name}; its base can be restored with milvus-backup, whose layout it has.`,
+      },
+    );
+  }
+  if (options.until === undefined) return await runCommand(context, { once: false, until: source.restorable.to.ts });
+  const ts = parseMoment(options.until, context.terminal.now());
+  checkMoment(source, ts);
+  return await runCommand(context, { once: false, until: ts });
 }

@@ -18,6 +18,18 @@ export async function checkCommand(context: CommandContext): Promise<number> {
     parts.push(attempt("sources.log", async () => await (await components.log()).check(stop)));
     parts.push(attempt("sources.binlogs", async () => await (await components.binlogs()).check(stop)));
     parts.push(attempt("log retention", () => retention(context)));
+  } else {
+    parts.push(attempt("sources.backup", async () => {
+      const { backup, restorable } = await components.backup();
+      const range = restorable === undefined
+        ? "its base only"
+        : `any moment from ${restorable.from.iso} to ${restorable.to.iso}`;
+      return [{
+        what: `backup ${backup.name}`,
+        ok: "ok",
+        detail: `${backup.store.location}: complete, can restore ${range}`,
+      }];
+    }));
   }
   for (const name of Object.keys(context.config().sinks)) {
     parts.push(attempt(`sinks.${name}`, async () => await (await components.sink(name)).sink.check(stop)));

@@ -2,7 +2,7 @@
 import { flowDependencies } from "../../config/mod.ts";
 import { EXIT, toTidemarkError } from "../../pipeline/errors.ts";
 import { type RunOptions, type RunResult, startRun } from "../../pipeline/flow/mod.ts";
-import { isoOfHybrid } from "../../pipeline/model/mod.ts";
+import { type HybridTs, isoOfHybrid } from "../../pipeline/model/mod.ts";
 import type { CommandContext } from "../context.ts";
 import { crashPointsFrom } from "../crash_hook.ts";
 import { flowReport } from "../flow_report.ts";
@@ -12,10 +12,8 @@ import { parseMoment } from "../time.ts";
 
 export interface RunCommandOptions {
   readonly once: boolean;
-  /** As given on the command line. */
-  readonly until: string | undefined;
-  /** Of a backup: the base without the archived log. */
-  readonly baseOnly?: boolean;
+  /** As given on the command line, or the timestamp itself. */
+  readonly until: string | HybridTs | undefined;
 }
 
 /**
@@ -25,7 +23,10 @@ export interface RunCommandOptions {
 export async function runCommand(context: CommandContext, options: RunCommandOptions): Promise<number> {
   const { terminal, screen, log } = context;
   const end: RunOptions["end"] = options.until !== undefined
-    ? { kind: "until", ts: parseMoment(options.until, terminal.now()) }
+    ? {
+      kind: "until",
+      ts: typeof options.until === "bigint" ? options.until : parseMoment(options.until, terminal.now()),
+    }
     : { kind: options.once ? "once" : "follow" };
   const deps = await flowDependencies(context.components(), {
     report: flowReport(log),
