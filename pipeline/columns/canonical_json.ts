@@ -48,7 +48,7 @@ class Parser {
       case "[":
         return this.#array(depth);
       case '"':
-        return JSON.stringify(this.#string());
+        return canonicalString(this.#token(STRING));
       case "t":
         return this.#word("true");
       case "f":
@@ -70,7 +70,7 @@ class Parser {
     }
     for (;;) {
       this.space();
-      const key = this.#string();
+      const key = canonicalString(this.#token(STRING));
       this.space();
       this.#expect(":");
       entries.set(key, this.value(depth + 1));
@@ -80,7 +80,9 @@ class Parser {
     }
     this.#expect("}");
     const keys = [...entries.keys()].sort(byUnits);
-    return `{${keys.map((key) => `${JSON.stringify(key)}:${entries.get(key)}`).join(",")}}`;
+    let text = "{";
+    for (const key of keys) text += `${text.length === 1 ? "" : ","}${key}:${entries.get(key)}`;
+    return `${text}}`;
   }
 
   #array(depth: number): string {
@@ -99,11 +101,6 @@ class Parser {
     }
     this.#expect("]");
     return `[${items.join(",")}]`;
-  }
-
-  #string(): string {
-    const token = this.#token(STRING);
-    return token.includes("\\") ? JSON.parse(token) as string : token.slice(1, -1);
   }
 
   #word(word: string): string {
@@ -126,8 +123,16 @@ class Parser {
   }
 }
 
+/** One way to escape. A token without an escape is its own shortest form. */
+function canonicalString(token: string): string {
+  return token.includes("\\") ? JSON.stringify(JSON.parse(token)) : token;
+}
+
+const PLAIN_INTEGER = /^-?\d*[1-9]$/;
+
 /** Significant digits and a power of ten. */
 function canonicalNumber(token: string): string {
+  if (PLAIN_INTEGER.test(token)) return token;
   const [, sign, whole, fraction = "", exponent = "0"] = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(token)!;
   const digits = `${whole}${fraction}`.replace(/^0+/, "");
   if (digits === "") return "0";

@@ -38,6 +38,12 @@ export class WireReader {
   }
 
   int64(): bigint {
+    // Field ids are small; bigint arithmetic per byte is not.
+    if (this.pos < this.end && this.bytes[this.pos]! < 128) return BigInt(this.bytes[this.pos++]!);
+    if (this.pos + 1 < this.end && this.bytes[this.pos + 1]! < 128) {
+      this.pos += 2;
+      return BigInt((this.bytes[this.pos - 2]! & 127) | (this.bytes[this.pos - 1]! << 7));
+    }
     let value = 0n;
     for (let shift = 0n; shift < 70n; shift += 7n) {
       if (this.pos >= this.end) throw broken("a varint is cut off");
