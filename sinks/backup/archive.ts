@@ -59,6 +59,7 @@ interface Chain {
   openedMs: number;
   /** Where a restart would read if what is open were durable. */
   resume: ResumePoint | undefined;
+  /** Of the whole chain so far: every file repeats them, so that the last one knows all. */
   gaps: LogGap[];
 }
 
@@ -91,7 +92,7 @@ export function createLogArchive(options: ArchiveOptions): LogArchive {
       open: undefined,
       openedMs: 0,
       resume: last?.facts.resume,
-      gaps: [],
+      gaps: [...last?.facts.gaps ?? []],
     };
   };
   const inTurn = <T>(pchannel: string, work: () => Promise<T>): Promise<T> => {
@@ -170,9 +171,11 @@ export function createLogArchive(options: ArchiveOptions): LogArchive {
     async gap(pchannel, gap) {
       await inTurn(pchannel, async () => {
         const chain = known.get(pchannel);
-        if (chain?.open !== undefined) chain.open.gap(gap);
-        else if (chain !== undefined) chain.gaps.push(gap);
-        else throw new TidemarkError("unexpected", `A gap was stated for ${pchannel} before its progress was read`);
+        if (chain === undefined) {
+          throw new TidemarkError("unexpected", `A gap was stated for ${pchannel} before its progress was read`);
+        }
+        chain.gaps.push(gap);
+        chain.open?.gap(gap);
       });
     },
     async rollDue(nowMs, signal) {
@@ -199,7 +202,6 @@ export function createLogArchive(options: ArchiveOptions): LogArchive {
       previousSum: chain.lastSum,
     }, { createdBy });
     for (const gap of chain.gaps) writer.gap(gap);
-    chain.gaps = [];
     chain.openedMs = now();
     return writer;
   }

@@ -58,7 +58,9 @@ export async function openBackupSource(
   const snapshot = backupSnapshot(backup);
   const cuts = backupCuts(backup);
   const { manifest } = backup;
-  const archive = manifest?.logArchive ? await checkArchive(store, name, { cuts }, options.signal) : undefined;
+  const archive = manifest?.logArchive
+    ? await checkArchive(store, name, { cuts, quick: true }, options.signal)
+    : undefined;
   const hasLog = archive !== undefined && archive.pchannels.length > 0;
   return {
     backup,

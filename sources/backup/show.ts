@@ -56,7 +56,7 @@ export async function showBackup(store: ObjectStore, name: string, signal?: Abor
   const { meta, manifest, warnings } = await readBackup(store, name, signal);
   const archive = manifest === undefined || !manifest.logArchive
     ? undefined
-    : await checkArchive(store, name, { cuts: manifest.cuts, young: isYoung(manifest) }, signal);
+    : await checkArchive(store, name, { cuts: manifest.cuts, young: isYoung(manifest), quick: true }, signal);
   const collections = meta.collections.map(({ collection, segments }): ShownCollection => ({
     id: collection.id,
     database: collection.dbName,

@@ -202,11 +202,14 @@ async function verifyObject(run: Run, { path, size, sum }: Expected, info: Objec
 async function verifyArchive(run: Run, archive: ArchiveReport, deep: boolean): Promise<void> {
   const { store, name, signal } = run;
   for (const { kind, key, detail } of archive.findings) run.findings.push({ kind, key, detail });
-  const bad = new Set(archive.findings.map(({ key }) => key));
+  const unreadable = new Set(archive.findings.filter(({ kind }) => kind === "damaged").map(({ key }) => key));
   for (const { pchannel } of archive.pchannels) {
     let previousSum: string | undefined;
+    let expected: bigint | undefined;
     for (const entry of await listLogFiles(store, name, pchannel, signal)) {
-      if (bad.has(entry.key)) {
+      if (entry.sequence !== expected) previousSum = undefined;
+      expected = entry.sequence + 1n;
+      if (unreadable.has(entry.key)) {
         previousSum = undefined;
         continue;
       }

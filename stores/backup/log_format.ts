@@ -45,6 +45,7 @@ export interface LogFileFacts {
   readonly dataBytes: bigint;
   /** Where a restart reads once this file is there. */
   readonly resume: ResumePoint;
+  /** Of the chain up to this file. */
   readonly gaps: readonly LogGap[];
 }
 

@@ -172,3 +172,31 @@ Deno.test("createArchiveLog stops where a file of the chain is missing", async (
   await memory.delete([archiveKey("b", P, 2n)]);
   await rejects(archived(memory), { code: "damaged", message: /0000000003\.parquet follows offset 42/ });
 });
+
+Deno.test("checkArchive reads two footers where the numbers have no hole, all of them where they have", async () => {
+  const memory = createMemoryStore();
+  const archive = open(memory);
+  const cut = { vchannel: `${P}_1v0`, pchannel: P, collectionId: 1n, offset: 41n, ts: T0 };
+  for (const [i, record] of queue([1, 1, 1, 1, 1]).entries()) {
+    if (i === 3) await archive.gap(P, { from: 40n, to: 41n, reason: "before the cut" });
+    await archive.append(P, [record], { offset: record.record.offset, tick: T0 + BigInt(i) }, signal);
+    await archive.flush(signal);
+  }
+  let reads = new Set<string>();
+  const counting: ObjectStore = {
+    ...memory,
+    get: (key, range, signal) => (reads.add(key), memory.get(key, range, signal)),
+  };
+  const check = async (quick: boolean) => {
+    reads = new Set();
+    const { findings, until } = await checkArchive(counting, "b", { cuts: [cut], quick });
+    return [findings.map(({ kind }) => kind), until, reads.size];
+  };
+  // The gap is known to the last file, so it is told, and looked for in all.
+  deepStrictEqual(await check(true), [["gap"], T0 + 4n, 5]);
+  await memory.delete([archiveKey("b", P, 4n), archiveKey("b", P, 5n)]);
+  deepStrictEqual(await check(true), [[], T0 + 2n, 2]);
+  deepStrictEqual(await check(false), [[], T0 + 2n, 3]);
+  await memory.delete([archiveKey("b", P, 2n)]);
+  deepStrictEqual(await check(true), [["lost"], T0, 2]);
+});
