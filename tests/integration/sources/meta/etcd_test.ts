@@ -4,6 +4,7 @@ import type { CatalogChange, Collection } from "../../../../pipeline/model/mod.t
 import { type EtcdMetaSource, etcdMetaSpec, inspectMeta, openEtcdMeta } from "../../../../sources/meta/mod.ts";
 import { DataType } from "../../../../pipeline/proto/gen/schema_pb.ts";
 import { ConsistencyLevel } from "../../../../pipeline/proto/gen/common_pb.ts";
+import { openObjectStore, s3Spec } from "../../../../stores/mod.ts";
 import { stackEnv } from "../../../stack/env.ts";
 import { freePort } from "../../stores/etcd_process.ts";
 import { Milvus } from "./milvus_client.ts";
@@ -236,4 +237,40 @@ Deno.test("EtcdMetaSource.check has one line each for reach, metadata, version a
   const [line, ...others] = await dead.check(forever());
   assert.equal(line?.code, "unreachable");
   assert.deepEqual(others, []);
+});
+
+Deno.test("EtcdMetaSource sees an import of a running Milvus complete, with its segments and rows", async () => {
+  const env = stackEnv();
+  const store = await openObjectStore(s3Spec.parse({
+    type: "s3",
+    endpoint: env["S3_ENDPOINT"],
+    bucket: env["SOURCE_BUCKET"],
+    access_key_id: env["S3_ACCESS_KEY"],
+    secret_access_key: env["S3_SECRET_KEY"],
+  }));
+  const file = "h2_import.json";
+  const rows = Array.from({ length: 50 }, (_, id) => ({ id, v: [id, 1, 2, 3] }));
+  await store.put(file, new TextEncoder().encode(JSON.stringify({ rows })));
+  try {
+    await using milvus = await Milvus.start(env);
+    await using meta = await open();
+    await milvus.call("create_plain", { db: "h2_import", name: "h2_i" });
+    const before = await meta.snapshot(forever());
+    const { id } = find(before, "h2_import", "h2_i")!;
+    const ended = new AbortController();
+    const changes = meta.watch(before.revision, AbortSignal.any([AbortSignal.timeout(90_000), ended.signal]));
+    const task = await milvus.call("bulk_insert", { db: "h2_import", name: "h2_i", file }) as string;
+    const taken = await until(changes[Symbol.asyncIterator](), (change) => change.importsCompleted.length > 0);
+    ended.abort();
+    const [completed] = taken.at(-1)!.importsCompleted;
+    assert.deepEqual([completed!.id.toString(), completed!.collectionId, completed!.rows], [task, id, 50n]);
+    const after = await meta.snapshot(forever());
+    assert.equal(after.imports.find((entry) => entry.id === completed!.id)?.state, "completed");
+    const segments = after.segments.filter((segment) => segment.collectionId === id && segment.class === "rows");
+    assert.deepEqual(segments.map((segment) => segment.id), [...completed!.segmentIds]);
+    assert.deepEqual(segments.map((segment) => segment.rows), [50n]);
+  } finally {
+    await store.delete([file]);
+    await store.close();
+  }
 });

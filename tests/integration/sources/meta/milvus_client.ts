@@ -75,6 +75,7 @@ calls = dict(
     set_ttl_twice=lambda a: [Collection(a["name"]).set_properties({"collection.ttl.seconds": a["ttl"]}) for _ in range(2)] and None,
     rename=lambda a: utility.rename_collection(a["name"], a["to"], a["db"]),
     drop=lambda a: utility.drop_collection(a["name"]),
+    bulk_insert=lambda a: str(utility.do_bulk_insert(a["name"], [a["file"]])),
     create_role=create_role, drop_role=drop_role,
 )
 
