@@ -72,9 +72,12 @@ async function confirm(
       ...insertNames.map((file): [LogFile, ReadonlyMap<string, ObjectInfo>] => [file, inserts]),
       ...filesOf(segment.deltalogs).map((file): [LogFile, ReadonlyMap<string, ObjectInfo>] => [file, deltas]),
     ];
-    // Some releases (2.4) store the size in memory as log_size. Where no file of a segment has the size that metadata
-    // says, it is not a file's size; a file is then judged by being whole.
-    const sizesCount = named.some(([file, listed]) => file.size > 0n && listed.get(file.path)?.size === file.size);
+    // Compactions of 2.3, and 2.4 in general, store the size in memory as log_size of insert logs. Where no insert file
+    // of a segment has the size that metadata says, it is not a file's size; a file is then judged by being whole.
+    const sizeHolds = ([file, listed]: readonly [LogFile, ReadonlyMap<string, ObjectInfo>]) =>
+      file.size > 0n && listed.get(file.path)?.size === file.size;
+    const insertSizesCount = named.some((item) => item[1] === inserts && sizeHolds(item));
+    const deltaSizesCount = named.some((item) => item[1] === deltas && sizeHolds(item));
     for (const [file, listed] of named) {
       const info = listed.get(file.path) ?? await options.store.head(options.keyOf(file.path), signal);
       if (info === undefined) {
@@ -92,7 +95,7 @@ async function confirm(
         insertBytes += info.size;
       }
       if (file.size === info.size || (file.size === 0n && info.size > 0n)) continue;
-      if (!sizesCount && await isWhole(options, info, signal)) continue;
+      if (!(listed === inserts ? insertSizesCount : deltaSizesCount) && await isWhole(options, info, signal)) continue;
       report(
         "wrong_size",
         file.path,

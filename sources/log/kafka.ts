@@ -288,7 +288,7 @@ class KafkaTopic implements TopicPort {
             offset: at,
             timestampMs: batch.firstTimestamp + record.timestampDelta,
             headers: record.headers.length === 0 ? NO_HEADERS : record.headers.map(header),
-            value: record.value,
+            value: plain(record.value),
           });
         }
       }
@@ -300,4 +300,9 @@ class KafkaTopic implements TopicPort {
 
 function header([name, value]: [Buffer | null, Buffer | null]): readonly [string, Uint8Array] {
   return [name === null ? "" : name.toString("utf8"), value ?? NO_BYTES];
+}
+
+/** Node's Buffer answers `slice` with a view; what leaves the adapter is a plain Uint8Array on the same bytes. */
+function plain(value: Buffer | null): Uint8Array | null {
+  return value === null ? null : new Uint8Array(value.buffer, value.byteOffset, value.length);
 }
