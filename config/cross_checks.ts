@@ -189,17 +189,6 @@ function routeFaults(root: ConfigNode, path: Path, from: string, to: string): Pr
       ),
     ];
   }
-  if (fromDb.includes("*") && !toDb.includes("*") && toName.includes("*")) {
-    return [
-      atValue(
-        root,
-        [...path, "to"],
-        `The first * of ${
-          JSON.stringify(to)
-        } would take the database's name: * are filled from left to right; write a rule for each database`,
-      ),
-    ];
-  }
   if (/[*?]/.test(fromDb) && !to.includes("*")) {
     return [
       atValue(root, [...path, "to"], `${from} may be collections of many databases, ${JSON.stringify(to)} is one name`),

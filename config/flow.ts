@@ -3,7 +3,7 @@ import type { CrashPoints, FlowDependencies, FlowReport, RowSinkSetup } from "..
 import { TidemarkError } from "../pipeline/errors.ts";
 import type { BinlogSource, LogSource, MetaSource } from "../pipeline/model/mod.ts";
 import { makeDdlRules, makeRouter, makeSelector } from "../pipeline/transforms/mod.ts";
-import { followPchannel, recordFacts } from "../sources/log/mod.ts";
+import { followPchannel, type LogOddity, recordFacts } from "../sources/log/mod.ts";
 import type { Components } from "./wire.ts";
 
 export interface FlowHooks {
@@ -32,7 +32,7 @@ export async function flowDependencies(components: Components, hooks: FlowHooks)
     pipeline: config.pipeline,
     meta,
     log,
-    follow: (request, signal) => followPchannel(log, request, signal),
+    follow: (request, signal) => followPchannel(log, { ...request, onOddity: oddities(hooks.report) }, signal),
     binlogs,
     sinks: rows,
     archives: sinks.flatMap(({ sink }) => sink.kind === "archive" ? [sink] : []),
@@ -59,9 +59,24 @@ export async function flowDependencies(components: Components, hooks: FlowHooks)
       checkpointIntervalMs: limits.checkpoint_interval,
     },
     report: hooks.report,
+    waiting: () => components.waiting,
     crash: hooks.crash,
     now: hooks.now,
   };
+}
+
+const ODDITIES: Readonly<Record<LogOddity["kind"], string>> = {
+  late: "a record came after the time tick that promised there would be none; it was applied with the next",
+  staleTicks: "a time tick older than the one before it",
+  duplicates: "a record that the producer had sent twice; the copy was left out",
+  discarded: "a record older than what was released, which Milvus discards as well",
+  skipped: "a record without value or header, which Milvus skips as well",
+};
+
+/** Says each kind once per pchannel. */
+function oddities(report: FlowReport): (oddity: LogOddity) => void {
+  return ({ pchannel, kind, offset }) =>
+    report.warn(`${kind} ${pchannel}`, `${pchannel} holds ${ODDITIES[kind]} (offset ${offset})`);
 }
 
 function hasRbac(sink: Components["config"]["sinks"][string] | undefined): boolean {

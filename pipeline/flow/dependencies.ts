@@ -115,6 +115,8 @@ export interface FlowDependencies {
   readonly onPositionLost: "fail" | "resnapshot";
   readonly limits: FlowLimits;
   readonly report: FlowReport;
+  /** What waits for its server now: component -> reason. */
+  readonly waiting: () => ReadonlyMap<string, string>;
   readonly crash: CrashPoints;
   readonly now: () => number;
 }

@@ -58,7 +58,7 @@ class Run {
     this.#stop = stop;
     this.#kill = kill;
     this.#state = newRunState(deps.pipeline, "", new Date(deps.now()));
-    this.#progress = new RunProgress(this.#state, deps.now);
+    this.#progress = new RunProgress(this.#state, deps.now, deps.waiting);
   }
 
   status(): RunStatus {
@@ -75,7 +75,8 @@ class Run {
       return await this.#leased(lost);
     } catch (error) {
       this.#progress.failed(toTidemarkError(error).message);
-      await this.#checkpointer?.close().catch(() => {});
+      // A run that never saw its source leaves no state behind.
+      if (this.#state.clusterId !== "") await this.#checkpointer?.close().catch(() => {});
       throw error;
     } finally {
       lease.lost.removeEventListener("abort", onLost);
@@ -88,7 +89,7 @@ class Run {
     const text = await deps.state.read(this.#stop);
     if (text !== undefined) {
       this.#state = parseRunState(text, deps.state.location);
-      this.#progress = new RunProgress(this.#state, deps.now);
+      this.#progress = new RunProgress(this.#state, deps.now, deps.waiting);
     }
     const failed = Promise.withResolvers<never>();
     failed.promise.catch(() => {});

@@ -20,7 +20,7 @@ export class RunProgress {
   readonly #now: () => number;
   readonly #counters = new Map<string, Counters>();
   readonly #warnings = new Map<string, string>();
-  readonly #waiting = new Map<string, { reason: string }>();
+  readonly #waiting: () => ReadonlyMap<string, string>;
   readonly #records = new Map<string, { at: number; count: number }[]>();
   readonly #done: { at: number; rows: number; bytes: number }[] = [];
   readonly #startedAt: number;
@@ -28,8 +28,9 @@ export class RunProgress {
   window: { readonly used: number; readonly limit: number } | undefined;
   #channels: readonly string[] = [];
 
-  constructor(state: RunState, now: () => number) {
+  constructor(state: RunState, now: () => number, waiting: () => ReadonlyMap<string, string>) {
     this.#state = state;
+    this.#waiting = waiting;
     this.#now = now;
     this.#startedAt = now();
   }
@@ -73,12 +74,6 @@ export class RunProgress {
     return true;
   }
 
-  /** A component waits for its server; undefined reason: it goes on. */
-  waiting(component: string, reason: string | undefined): void {
-    if (reason === undefined) this.#waiting.delete(component);
-    else this.#waiting.set(component, { reason });
-  }
-
   /** What to say in the status' `lastError`. */
   failed(message: string): void {
     this.lastError = message;
@@ -91,19 +86,20 @@ export class RunProgress {
     const rows = this.#done.reduce((sum, item) => sum + item.rows, 0);
     const bytes = this.#done.reduce((sum, item) => sum + item.bytes, 0);
     const channels = this.#channelStatus(now, span);
+    const waiting = this.#waiting();
     const collections = [...this.#state.sinks].flatMap(([sink, state]) => this.#collections(sink, state));
     const held = collections.length > 0 && collections.every((item) => item.phase === "blocked");
-    const phase = this.phase === "done" ? "done" : held ? "blocked" : this.#waiting.size > 0 ? "waiting" : this.phase;
+    const phase = this.phase === "done" ? "done" : held ? "blocked" : waiting.size > 0 ? "waiting" : this.phase;
     return {
       pipeline: this.#state.pipeline,
       phase,
       collections,
       channels,
-      sinks: [...this.#state.sinks.keys(), ...this.#waiting.keys()].filter((name, i, all) => all.indexOf(name) === i)
-        .map((name) => {
-          const waiting = this.#waiting.get(name);
-          return { name, state: waiting === undefined ? "ok" : "waiting", reason: waiting?.reason ?? "" };
-        }),
+      // Components of the sources stand beside the sinks while they wait.
+      sinks: [...new Set([...this.#state.sinks.keys(), ...[...waiting.keys()].map(sinkOf)])].map((name) => {
+        const reason = waiting.get(name) ?? waiting.get(`sinks.${name}`);
+        return { name, state: reason === undefined ? "ok" : "waiting", reason: reason ?? "" };
+      }),
       lagMs: channels.reduce((max, channel) => Math.max(max, channel.lagMs), 0),
       rates: { rowsPerSec: rows / span, bytesPerSec: bytes / span },
       inFlightBytes: this.window?.used ?? 0,
@@ -166,4 +162,8 @@ export class RunProgress {
     }
     return counters;
   }
+}
+
+function sinkOf(component: string): string {
+  return component.startsWith("sinks.") ? component.slice("sinks.".length) : component;
 }

@@ -198,6 +198,29 @@ export class Targets {
     });
   }
 
+  /** Deletes all rows, by the policy. */
+  truncate(id: bigint): Promise<void> {
+    return this.#structure.run(async () => {
+      const { setup, deps, signal } = this.#o;
+      const own = this.#o.state.collections.get(id);
+      if (own === undefined || own.phase === "dropped") return;
+      const step: DdlStep = {
+        kind: "truncate_collection",
+        collectionId: id,
+        sentence: `Truncate ${own.target.db}.${own.target.name}`,
+        destructive: true,
+      };
+      if (!this.#allowed(step, own)) return;
+      deps.crash("inside_barrier");
+      try {
+        await setup.sink.truncate(own.target, signal);
+        deps.report.ddl({ ...step, result: "applied", detail: "" });
+      } catch (error) {
+        this.#refusal(step, own, error);
+      }
+    });
+  }
+
   /** Drops what the run made of a collection and forgets it, so that it is copied afresh, or stays gone if its source is. */
   startOver(own: CollectionState): Promise<void> {
     return this.#structure.run(async () => {

@@ -77,7 +77,11 @@ export interface Grant {
 
 export interface Rbac {
   /** User name and the stored bcrypt hash; the password itself is nowhere. */
-  readonly users: readonly { readonly name: string; readonly passwordHash: string; readonly roles: readonly string[] }[];
+  readonly users: readonly {
+    readonly name: string;
+    readonly passwordHash: string;
+    readonly roles: readonly string[];
+  }[];
   readonly roles: readonly string[];
   readonly grants: readonly Grant[];
   readonly privilegeGroups: readonly { readonly name: string; readonly privileges: readonly string[] }[];

@@ -25,7 +25,12 @@ export interface ObjectStore {
   /** Streams an object; memory stays bounded. */
   stream(key: string, signal?: AbortSignal): AsyncIterable<Uint8Array>;
   /** Atomic: readers see all of it or nothing. A stream of unknown length is written with multipart. */
-  put(key: string, body: Uint8Array | AsyncIterable<Uint8Array>, options?: PutOptions, signal?: AbortSignal): Promise<ObjectInfo>;
+  put(
+    key: string,
+    body: Uint8Array | AsyncIterable<Uint8Array>,
+    options?: PutOptions,
+    signal?: AbortSignal,
+  ): Promise<ObjectInfo>;
   /** Server-side copy from another store; false if these two stores cannot do it (the caller then streams). */
   copyFrom(source: ObjectStore, sourceKey: string, key: string, signal?: AbortSignal): Promise<boolean>;
   /** All objects below `prefix`, in key order; `prefix` should end in `/`. */

@@ -4,7 +4,10 @@ import { compileGlob, globProblem, starsOf } from "./glob.ts";
 
 export interface RouteRule {
   readonly from: string;
-  /** Each `*` takes what the `*` of the same place in `from` matched. */
+  /**
+   * Each `*` takes what the `*` of the same place in `from` matched: of the database for the database, of the collection for
+   * the collection. Where a part has more `*` than its own part of `from`, they are taken from left to right over both.
+   */
   readonly to: string;
 }
 
@@ -40,14 +43,16 @@ export function makeRouter(rules: readonly RouteRule[]): Router {
     const problem = routeProblem(rule);
     if (problem !== undefined) throw new RangeError(problem);
     const [db, name] = rule.to.split(".") as [string, string];
-    return { from: compileGlob(rule.from), db, name };
+    const [fromDb, fromName] = rule.from.split(".") as [string, string];
+    const inDb = starsOf(fromDb);
+    const partwise = starsOf(db) <= inDb && starsOf(name) <= starsOf(fromName);
+    return { from: compileGlob(rule.from), db, name, nameFrom: partwise ? inDb : starsOf(db) };
   });
   const route = (db: string, name: string): TargetName => {
     for (const rule of compiled) {
       const matched = rule.from.match(db, name);
       if (matched === undefined) continue;
-      const toDb = starsOf(rule.db);
-      return { db: fill(rule.db, matched), name: fill(rule.name, matched.slice(toDb)) };
+      return { db: fill(rule.db, matched), name: fill(rule.name, matched.slice(rule.nameFrom)) };
     }
     return { db, name };
   };

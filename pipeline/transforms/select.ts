@@ -4,7 +4,10 @@ import { compileGlob, type Glob } from "./glob.ts";
 export interface Selector {
   /** True if a pattern of `include` matches and none of `exclude` does. */
   readonly selects: (db: string, name: string) => boolean;
-  /** True if a database is carried even while it has no collection: not one that `exclude` takes whole. */
+  /**
+   * True if a database is carried even while it has no collection: one that `include` names or takes whole, and that
+   * `exclude` does not take whole. `*.orders` asks for collections wherever they are, not for every database.
+   */
   readonly selectsDatabase: (db: string) => boolean;
 }
 
@@ -17,7 +20,9 @@ export function makeSelector(options: { include: readonly string[]; exclude: rea
   return {
     selects: (db, name) => any(include, db, name) && !any(exclude, db, name),
     selectsDatabase: (db) =>
-      include.some((glob) => glob.matchDatabase(db) !== undefined) &&
+      include.some((glob, i) =>
+        glob.matchDatabase(db) !== undefined && (glob.wholeDatabase || !/[*?]/.test(options.include[i]!.split(".")[0]!))
+      ) &&
       !exclude.some((glob) => glob.wholeDatabase && glob.matchDatabase(db) !== undefined),
   };
 }
