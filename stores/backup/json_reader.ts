@@ -33,7 +33,7 @@ export function readJsonObject(text: string, what: string): JsonObject {
     });
   }
   if (!isObject(json)) throw new TidemarkError("damaged", `${what} holds no JSON object`);
-  return wrap(json, what);
+  return wrap(json, () => what);
 }
 
 type Raw = { [key: string]: Json };
@@ -42,9 +42,10 @@ function isObject(json: Json | undefined): json is Raw {
   return typeof json === "object" && json !== null && !Array.isArray(json);
 }
 
-function wrap(raw: Raw, what: string): JsonObject {
+/** `what` is asked only for an error: a large file has a million objects. */
+function wrap(raw: Raw, what: () => string): JsonObject {
   const fail = (key: string, expected: string): never => {
-    throw new TidemarkError("damaged", `${what}: ${key} should be ${expected}`);
+    throw new TidemarkError("damaged", `${what()}: ${key} should be ${expected}`);
   };
   const array = (key: string): Json[] => {
     const value = raw[key] ?? null;
@@ -75,14 +76,14 @@ function wrap(raw: Raw, what: string): JsonObject {
     },
     list: (key) =>
       array(key).map((item, index) =>
-        isObject(item) ? wrap(item, `${what}: ${key}[${index}]`) : fail(key, "a list of objects")
+        isObject(item) ? wrap(item, () => `${what()}: ${key}[${index}]`) : fail(key, "a list of objects")
       ),
     texts: (key) => array(key).map((item) => typeof item === "string" ? item : fail(key, "a list of texts")),
     ints: (key) => array(key).map((item) => typeof item === "bigint" ? item : fail(key, "a list of integers")),
     object(key) {
       const value = raw[key] ?? null;
       if (value === null) return undefined;
-      return isObject(value) ? wrap(value, `${what}: ${key}`) : fail(key, "an object");
+      return isObject(value) ? wrap(value, () => `${what()}: ${key}`) : fail(key, "an object");
     },
     map(key) {
       const value = raw[key] ?? null;

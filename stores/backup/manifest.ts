@@ -66,9 +66,16 @@ export function encodeManifest(manifest: BackupManifest): string {
   }\n ],\n "objects": [\n${lines(objects.map(({ path, size, sum }) => ({ path, size, sum })))}\n ]\n}\n`;
 }
 
-/** Throws `damaged` for text that is no manifest, `unsupported` for a newer format. */
+const OBJECTS = '\n "objects": [\n';
+
+/**
+ * The list of objects is decoded when it is first asked for: it is nearly all of the text, and few need it.
+ * Throws `damaged` for text that is no manifest, `unsupported` for a newer format.
+ */
 export function decodeManifest(text: string, what: string): BackupManifest {
-  const json = readJsonObject(text, what);
+  const at = text.indexOf(OBJECTS);
+  const head = at < 0 ? text : `${text.slice(0, at)}\n "objects": []\n}`;
+  const json = readJsonObject(head, what);
   const format = json.small("tidemark");
   if (format !== MANIFEST_FORMAT) {
     throw new TidemarkError("unsupported", `${what} has format ${format}, expected ${MANIFEST_FORMAT}`, {
@@ -76,7 +83,11 @@ export function decodeManifest(text: string, what: string): BackupManifest {
     });
   }
   const source = required(json, "source", what);
+  let objects: readonly ManifestObject[] | undefined;
   return {
+    get objects() {
+      return objects ??= at < 0 ? decodeObjects(json) : decodeLines(text.slice(at + OBJECTS.length), what);
+    },
     name: json.text("name"),
     pipeline: json.text("pipeline"),
     writtenBy: json.text("writtenBy"),
@@ -120,12 +131,38 @@ export function decodeManifest(text: string, what: string): BackupManifest {
     })),
     ownDeltas: json.texts("ownDeltas"),
     sharedBytes: json.int("sharedBytes"),
-    objects: json.list("objects").map((object) => ({
-      path: object.text("path"),
-      size: object.int("size"),
-      sum: object.text("sum"),
-    })),
   };
+}
+
+function decodeObjects(json: JsonObject): ManifestObject[] {
+  return json.list("objects").map((object) => ({
+    path: object.text("path"),
+    size: object.int("size"),
+    sum: object.text("sum"),
+  }));
+}
+
+/** One object a line, as {@link encodeManifest} writes them; sizes of objects fit a double. */
+function decodeLines(lines: string, what: string): ManifestObject[] {
+  const objects: ManifestObject[] = [];
+  let from = 0;
+  while (lines.startsWith("{", from)) {
+    const end = lines.indexOf("\n", from);
+    const line = lines.slice(from, end).replace(/,$/, "");
+    try {
+      const { path, size, sum } = JSON.parse(line) as { path: string; size: number; sum: string };
+      objects.push({ path, size: BigInt(size), sum });
+    } catch (cause) {
+      throw new TidemarkError("damaged", `${what} has a broken line in its list of objects: ${line.slice(0, 200)}`, {
+        cause,
+      });
+    }
+    from = end + 1;
+  }
+  if (!lines.startsWith(" ]", lines.startsWith("\n", from) ? from + 1 : from)) {
+    throw new TidemarkError("damaged", `${what} is cut off in its list of objects`);
+  }
+  return objects;
 }
 
 function offsets(object: JsonObject | undefined, collection: JsonObject): Map<string, bigint> {

@@ -1,0 +1,66 @@
+import { deepStrictEqual, strictEqual, throws } from "node:assert/strict";
+import { type BackupManifest, decodeManifest, encodeManifest } from "../../../stores/mod.ts";
+
+const MANIFEST: BackupManifest = {
+  name: "b",
+  pipeline: "p",
+  writtenBy: "tidemark 0.1.0",
+  generation: 1,
+  source: { clusterId: "14841639068965178418", serverVersion: "2.3.5", revision: 470n, takenAtMs: 1_795_188_355_000 },
+  startedMs: 1_795_188_355_000,
+  finishedMs: 1_795_188_356_000,
+  previous: "a",
+  logArchive: true,
+  exactFrom: 470597853918265344n,
+  cuts: [{ vchannel: "p_1v0", pchannel: "p", collectionId: 470597784452279572n, offset: 9n, ts: 470597853918265344n }],
+  collections: [{
+    id: 470597784452279572n,
+    name: "default.c",
+    schema: new Uint8Array([1, 2]),
+    startOffsets: new Map([["p", 7n]]),
+  }],
+  failed: [{ id: 3n, name: "default.d", reason: "dropped" }],
+  findings: [{
+    kind: "dirty_insert",
+    path: "x",
+    collectionId: 1n,
+    segmentId: 2n,
+    detail: "d",
+    bytes: 470597784452279572n,
+  }],
+  ownDeltas: ["binlogs/x"],
+  sharedBytes: 470597784452279572n,
+  objects: [
+    { path: "binlogs/a", size: 3n, sum: "sha256:00" },
+    { path: "binlogs/b", size: 4n, sum: "md5:00" },
+  ],
+};
+
+Deno.test("decodeManifest gives back what encodeManifest wrote, ids unrounded", () => {
+  const text = encodeManifest(MANIFEST);
+  JSON.parse(text);
+  const { objects, ...rest } = decodeManifest(text, "tidemark.json");
+  const { objects: expected, ...wanted } = MANIFEST;
+  deepStrictEqual([rest, objects], [wanted, expected]);
+  const empty = decodeManifest(encodeManifest({ ...MANIFEST, objects: [], cuts: [] }), "tidemark.json");
+  deepStrictEqual([empty.objects, empty.cuts], [[], []]);
+});
+
+Deno.test("decodeManifest reads the same from JSON in another layout", () => {
+  const compact = encodeManifest(MANIFEST).replaceAll("\n", "");
+  deepStrictEqual(decodeManifest(compact, "tidemark.json").objects, MANIFEST.objects);
+});
+
+Deno.test("decodeManifest refuses a list of objects that is cut off, wherever", () => {
+  const text = encodeManifest(MANIFEST);
+  const from = text.indexOf('"objects": [\n') + 13;
+  for (let end = from; end < text.indexOf(" ]", from); end++) {
+    throws(() => decodeManifest(text.slice(0, end), "tidemark.json").objects, { code: "damaged" }, `cut at ${end}`);
+  }
+});
+
+Deno.test("decodeManifest refuses another format", () => {
+  throws(() => decodeManifest('{"tidemark":2}', "tidemark.json"), { code: "unsupported" });
+  throws(() => decodeManifest("[]", "tidemark.json"), { code: "damaged" });
+  strictEqual(encodeManifest(MANIFEST).startsWith('{\n "tidemark": 1,'), true);
+});
