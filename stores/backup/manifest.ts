@@ -148,6 +148,7 @@ function decodeLines(lines: string, what: string): ManifestObject[] {
   let from = 0;
   while (lines.startsWith("{", from)) {
     const end = lines.indexOf("\n", from);
+    if (end < 0) break;
     const line = lines.slice(from, end).replace(/,$/, "");
     try {
       const { path, size, sum } = JSON.parse(line) as { path: string; size: number; sum: string };
@@ -159,6 +160,7 @@ function decodeLines(lines: string, what: string): ManifestObject[] {
     }
     from = end + 1;
   }
+  // An empty list leaves an empty line.
   if (!lines.startsWith(" ]", lines.startsWith("\n", from) ? from + 1 : from)) {
     throw new TidemarkError("damaged", `${what} is cut off in its list of objects`);
   }
