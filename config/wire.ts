@@ -13,7 +13,10 @@ import type { PipelineConfig, SinkConfig } from "./schema.ts";
 export interface ComponentOptions {
   /** `tidemark <version>`, for the files that sinks write. */
   readonly program: string;
-  /** A component waits for its server, and why; undefined: it goes on. Called once per change. */
+  /**
+   * A component has waited for its server for a second, and why; undefined: it goes on. Once per wait: short ones, as with
+   * a target that limits its rate, are nothing to tell.
+   */
   readonly onWaiting?: (component: string, reason: string | undefined) => void;
   /** A component tries something again. */
   readonly onRetry?: (component: string, error: TidemarkError) => void;
@@ -42,14 +45,32 @@ export interface Components extends AsyncDisposable {
   readonly waiting: ReadonlyMap<string, string>;
 }
 
+const TELL_AFTER_MS = 1000;
+
 /** Opens nothing yet. */
 export function createComponents(config: PipelineConfig, options: ComponentOptions): Components {
   const waiting = new Map<string, string>();
   const opened: (() => Promise<void>)[] = [];
+  const telling = new Map<string, { timer: ReturnType<typeof setTimeout>; told: boolean }>();
   const wait = (component: string) => (reason: string | undefined) => {
-    if (reason === undefined) waiting.delete(component);
-    else waiting.set(component, reason);
-    options.onWaiting?.(component, reason);
+    if (reason === undefined) {
+      waiting.delete(component);
+      const wait = telling.get(component);
+      telling.delete(component);
+      clearTimeout(wait?.timer);
+      if (wait?.told === true) options.onWaiting?.(component, undefined);
+      return;
+    }
+    waiting.set(component, reason);
+    if (telling.has(component)) return;
+    const wait = {
+      told: false,
+      timer: setTimeout(() => {
+        wait.told = true;
+        options.onWaiting?.(component, waiting.get(component));
+      }, TELL_AFTER_MS),
+    };
+    telling.set(component, wait);
   };
   /** One instance, made at the first call; a failure is not remembered. */
   const once = <T extends { close(): Promise<void> }>(make: () => Promise<T>): () => Promise<T> => {
@@ -65,6 +86,14 @@ export function createComponents(config: PipelineConfig, options: ComponentOptio
       return made;
     };
   };
+  /** An outage in the middle of a run is waited out; a wrong address is said soon. */
+  const storeRetry = (component: string) => ({
+    retry: {
+      persistent: true,
+      onRetry: (error: TidemarkError) => options.onRetry?.(component, error),
+      onState: faultOf(wait(component)),
+    },
+  });
   let bucket: TokenBucket | undefined;
   const bandwidth = () =>
     config.limits.bandwidth === 0 ? undefined : bucket ??= createTokenBucket(config.limits.bandwidth);
@@ -98,7 +127,7 @@ export function createComponents(config: PipelineConfig, options: ComponentOptio
     const limit = bandwidth();
     return createBackupSink(sink, {
       name,
-      store: await openObjectStore(sink.storage),
+      store: await openObjectStore(sink.storage, storeRetry(`sinks.${name}`)),
       pipeline: config.pipeline,
       program: options.program,
       ...(limit === undefined ? {} : { bandwidth: limit }),
@@ -111,6 +140,7 @@ export function createComponents(config: PipelineConfig, options: ComponentOptio
     meta: once(() =>
       openEtcdMeta(required(config.sources.meta, "meta"), {
         onRetry: (error) => options.onRetry?.("sources.meta", error),
+        onState: faultOf(wait("sources.meta")),
       })
     ),
     log: once(() => {
@@ -121,16 +151,14 @@ export function createComponents(config: PipelineConfig, options: ComponentOptio
     }),
     binlogs: once(() =>
       openBinlogSource(required(config.sources.binlogs, "binlogs"), {
-        retry: { onRetry: (error) => options.onRetry?.("sources.binlogs", error) },
+        ...storeRetry("sources.binlogs"),
         onGcTrouble: (error) => options.onRetry?.("sources.binlogs.gc", error),
       })
     ),
     backup: once(async () => {
       const { name, storage } = required(config.sources.backup, "backup");
       const limit = bandwidth();
-      const store = await openObjectStore(storage, {
-        retry: { onRetry: (error) => options.onRetry?.("sources.backup", error) },
-      });
+      const store = await openObjectStore(storage, storeRetry("sources.backup"));
       try {
         return await openBackupSource(limit === undefined ? store : withBandwidth(store, limit), name);
       } catch (error) {
@@ -149,12 +177,18 @@ export function createComponents(config: PipelineConfig, options: ComponentOptio
       return limit === undefined ? store : withBandwidth(store, limit);
     },
     [Symbol.asyncDispose]: async () => {
+      for (const { timer } of telling.values()) clearTimeout(timer);
+      telling.clear();
       // The last opened first; one that cannot be closed must not keep the others open.
       const results = await Promise.allSettled(opened.splice(0).reverse().map((close) => close()));
       const failed = results.find((result) => result.status === "rejected");
       if (failed !== undefined) throw failed.reason;
     },
   };
+}
+
+function faultOf(state: (reason: string | undefined) => void): (error: TidemarkError | undefined) => void {
+  return (error) => state(error?.message);
 }
 
 function required<T>(value: T | undefined, key: string): T {

@@ -18,6 +18,7 @@ import { RunProgress } from "./run_progress.ts";
 import { newRunState, newSinkState, parseRunState, type RunState, type SinkState } from "./run_state.ts";
 import { Targets } from "./targets.ts";
 import { pause } from "./pause.ts";
+import { startPulse } from "./pulse.ts";
 
 export interface RunHandle {
   readonly result: Promise<RunResult>;
@@ -120,7 +121,7 @@ class Run {
     deps.crash("after_snapshot");
 
     const legs = deps.sinks.map((setup) => this.#leg(setup, snapshot, work));
-    const end = await this.#end(snapshot, reading);
+    const end = await this.#end(legs, snapshot, reading);
     for (const leg of legs) {
       for (const own of leg.state.collections.values()) own.blocked = undefined;
       prunePositions(leg.state);
@@ -130,6 +131,7 @@ class Run {
     await this.#checkpointer.save();
     await this.#positions(legs, reading);
 
+    using _pulse = startPulse({ waiting: deps.waiting, touch: () => this.#checkpointer!.touch() });
     const slots = new Slots(deps.limits.baseParallelism);
     const rows = async () => {
       if (legs.length === 0) return;
@@ -144,6 +146,8 @@ class Run {
       // Nothing of this run may go on once its lease is given back.
       broken.abort(error);
       await Promise.allSettled(parts);
+      // What was cut short by the lost lease says only that it was.
+      lost.signal.throwIfAborted();
       throw error;
     }
     const result = {
@@ -184,7 +188,7 @@ class Run {
     return { name, state, targets, setup, row };
   }
 
-  async #end(snapshot: Snapshot, signal: AbortSignal): Promise<RunEnd> {
+  async #end(legs: readonly Leg[], snapshot: Snapshot, signal: AbortSignal): Promise<RunEnd> {
     const { end } = this.#options;
     const exact = firstExactTs(snapshot);
     switch (end.kind) {
@@ -202,12 +206,9 @@ class Run {
         }
         return endAt(end.ts);
       case "once": {
-        // Only channels of live collections tick.
-        const ticking = new Set(snapshot.catalog.collections.flatMap((collection) => collection.pchannels));
         const latest = new Map<string, bigint>();
-        const selected = snapshot.catalog.collections.filter((item) => this.#deps.selects(item.dbName, item.name));
-        for (const pchannel of new Set(selected.flatMap((collection) => collection.pchannels))) {
-          if (ticking.has(pchannel)) latest.set(pchannel, (await this.#deps.log.bounds(pchannel, signal)).latest);
+        for (const pchannel of this.#followed(legs, snapshot).keys()) {
+          latest.set(pchannel, (await this.#deps.log.bounds(pchannel, signal)).latest);
         }
         return endAfter(latest);
       }

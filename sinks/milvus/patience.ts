@@ -25,6 +25,8 @@ export interface Patience {
   persist<T>(attempt: (tried: number, last: TidemarkError | undefined) => Promise<T>, signal: AbortSignal): Promise<T>;
 }
 
+/** A request under way for so long counts as waiting: a frozen server shows before its request times out. */
+const SLOW_MS = 5_000;
 const FIRST_MS = 100;
 const LONGEST_MS = 10_000;
 /** A quota is refilled every second or so: waiting longer than this leaves the target idle. */
@@ -39,6 +41,25 @@ export function backoffMs(tried: number, throttled: boolean, random: number): nu
 
 export function createPatience(deps: PatienceDeps): Patience {
   const waiting = new Map<symbol, { readonly reason: string; readonly sinceMs: number }>();
+
+  function waits(call: symbol, reason: string, sinceMs: number): void {
+    waiting.set(call, { reason, sinceMs: waiting.get(call)?.sinceMs ?? sinceMs });
+    report();
+  }
+
+  /** One attempt; says that the server does not answer while it takes long. */
+  async function watched<T>(call: symbol, attempt: () => Promise<T>): Promise<T> {
+    const began = deps.now();
+    const slow = setTimeout(
+      () => waits(call, `A request has had no answer for more than ${SLOW_MS / 1000} s`, began),
+      SLOW_MS,
+    );
+    try {
+      return await attempt();
+    } finally {
+      clearTimeout(slow);
+    }
+  }
 
   function report(): void {
     let oldest: { readonly reason: string; readonly sinceMs: number } | undefined;
@@ -57,13 +78,12 @@ export function createPatience(deps: PatienceDeps): Patience {
     try {
       for (let tried = 0;; tried++) {
         try {
-          return await attempt(tried, last);
+          return await watched(call, () => attempt(tried, last));
         } catch (thrown) {
           const error = toTidemarkError(thrown);
           if (error.code !== "unreachable" && error.code !== "throttled") throw error;
           last = error;
-          waiting.set(call, { reason: error.message, sinceMs: waiting.get(call)?.sinceMs ?? deps.now() });
-          report();
+          waits(call, error.message, deps.now());
           await deps.pause(backoffMs(tried, error.code === "throttled", deps.random()), signal);
         }
       }

@@ -19,6 +19,8 @@ export interface EtcdMetaDependencies {
   readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
   /** Told of waits for etcd and of torn reads that are repeated. */
   readonly onRetry?: (error: TidemarkError, delayMs: number) => void;
+  /** Told once that etcd does not answer, and once (undefined) that it does again. */
+  readonly onState?: (error: TidemarkError | undefined) => void;
 }
 
 /** A {@link MetaSource} whose snapshots show more: what `inspect` prints. */
@@ -36,8 +38,16 @@ export async function openEtcdMeta(
   config: EtcdMetaConfig,
   dependencies: EtcdMetaDependencies = {},
 ): Promise<EtcdMetaSource> {
-  const { now = Date.now, random = Math.random, sleep = pause, onRetry = () => {} } = dependencies;
-  const etcd = connectEtcd({ ...await etcdOptions(config), pageSize: config.page_size, random, onRetry });
+  const { now = Date.now, random = Math.random, sleep = pause, onRetry = () => {}, onState } = dependencies;
+  const etcd = connectEtcd({
+    ...await etcdOptions(config),
+    pageSize: config.page_size,
+    random,
+    onRetry,
+    onState,
+    // An outage in the middle of a run is waited out; a wrong address is said at once.
+    persistent: true,
+  });
   const roots: MetaRoots = {
     metaRoot: `${config.root_path}/${config.meta_sub_path}`,
     kvRoot: `${config.root_path}/${config.kv_sub_path}`,

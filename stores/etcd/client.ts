@@ -25,6 +25,10 @@ export interface EtcdClientOptions {
   readonly pageSize?: number | undefined;
   /** How often a read goes round all endpoints before it fails. Default 3. */
   readonly rounds?: number | undefined;
+  /** Once etcd has answered, reads are repeated until their signal fires, whatever `rounds` says. Default false. */
+  readonly persistent?: boolean | undefined;
+  /** Told once that etcd stays without an answer and why, and once (undefined) that it answers again. */
+  readonly onState?: ((error: TidemarkError | undefined) => void) | undefined;
   /** [0, 1), for the jitter of waits. */
   readonly random?: (() => number) | undefined;
   /** Told when etcd does not answer and the client waits before it tries again. */
@@ -96,6 +100,8 @@ export class EtcdClient {
   readonly #timeoutMs: number;
   readonly #closing = new AbortController();
   #current = 0;
+  #proven = false;
+  #down = false;
   #token: Promise<string | undefined> | undefined;
 
   /** Use `connectEtcd`. */
@@ -235,7 +241,11 @@ export class EtcdClient {
         open: () => this.#open("Watch", "watch", `watching ${prefixes.join(", ")}`),
         endpoint: () => this.endpoint,
         next: () => this.#advance(),
-        onRetry: this.#options.onRetry ?? (() => {}),
+        onRetry: (fault, delay) => {
+          this.#unanswered(fault);
+          this.#options.onRetry?.(fault, delay);
+        },
+        answered: () => this.#answered(),
         random: this.#options.random ?? Math.random,
         fault: (error) => this.#fault(error, this.endpoint, `watching ${prefixes.join(", ")}`),
       },
@@ -287,7 +297,9 @@ export class EtcdClient {
       const endpoint = this.#endpoints[this.#current]!;
       try {
         const token = await this.#login(endpoint, signal);
-        return await endpoint.unary<T>(service, method, request, { token, timeoutMs: this.#timeoutMs, signal });
+        const answer = await endpoint.unary<T>(service, method, request, { token, timeoutMs: this.#timeoutMs, signal });
+        this.#answered();
+        return answer;
       } catch (thrown) {
         throwIfAborted(signal);
         if (thrown instanceof TidemarkError) throw thrown;
@@ -299,16 +311,32 @@ export class EtcdClient {
         const fault = this.#fault(error, endpoint.address, context);
         if (!fault.retriable || !(repeatable || wasNeverSent(error))) throw fault;
         tries++;
-        if (tries >= rounds * this.#endpoints.length) throw this.#nobody(fault);
+        const patient = repeatable && this.#proven && this.#options.persistent === true;
+        if (!patient && tries >= rounds * this.#endpoints.length) throw this.#nobody(fault);
         this.#advance();
         if (tries % this.#endpoints.length === 0) {
-          const ceiling = Math.min(MAX_DELAY_MS, BASE_DELAY_MS * 2 ** (tries / this.#endpoints.length));
+          const round = Math.min(16, tries / this.#endpoints.length);
+          const ceiling = Math.min(MAX_DELAY_MS, BASE_DELAY_MS * 2 ** round);
           const delay = ceiling * (0.5 + (this.#options.random ?? Math.random)() / 2);
+          if (round > 1) this.#unanswered(fault);
           this.#options.onRetry?.(fault, delay);
           await pause(delay, signal);
         }
       }
     }
+  }
+
+  #answered(): void {
+    this.#proven = true;
+    if (!this.#down) return;
+    this.#down = false;
+    this.#options.onState?.(undefined);
+  }
+
+  #unanswered(fault: TidemarkError): void {
+    if (this.#down) return;
+    this.#down = true;
+    this.#options.onState?.(fault);
   }
 
   /** Opens a stream on the endpoint in use; the failure shows when it is read. */

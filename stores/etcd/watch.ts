@@ -26,6 +26,8 @@ export interface WatchCalls {
   next(): void;
   fault(error: unknown): TidemarkError;
   onRetry(error: TidemarkError, delayMs: number): void;
+  /** Something came over the stream. */
+  answered(): void;
   random(): number;
 }
 
@@ -63,6 +65,7 @@ export async function* watchEtcd(
       });
       for await (const response of stream) {
         throwIfAborted(signal);
+        calls.answered();
         if (response.canceled) throw cancelled(response, next, calls.endpoint());
         clusterId ??= response.header.cluster_id;
         if (clusterId !== response.header.cluster_id) throw anotherCluster(calls.endpoint());

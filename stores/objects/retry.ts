@@ -5,8 +5,10 @@ import { compareKeys } from "./key.ts";
 import type { DecoratedStore } from "./undecorated.ts";
 
 export interface RetryOptions {
-  /** Tries in all. Default 8: with the default delays about a minute. */
+  /** Tries in all. Default 8: with the default delays up to half a minute. */
   attempts?: number;
+  /** Once the store has answered, tries go on until the signal fires, whatever `attempts` says. Default false. */
+  persistent?: boolean;
   /** Longest first delay, ms; doubled with each try. Default 200. */
   baseMs?: number;
   /** Longest delay, ms. Default 15 000. */
@@ -17,6 +19,8 @@ export interface RetryOptions {
   sleep?: (ms: number, signal?: AbortSignal) => Promise<void>;
   /** Told of every retry, for status and log. */
   onRetry?: (error: TidemarkError, attempt: number, delayMs: number) => void;
+  /** Told once that something failed more than once and is tried again, and once (undefined) that nothing is any more. */
+  onState?: (error: TidemarkError | undefined) => void;
 }
 
 /** A stream that broke is continued with range reads of this size. */
@@ -29,38 +33,63 @@ const RESUME_BYTES = 8 * 1024 ** 2;
 export function withRetry(inner: ObjectStore, options: RetryOptions = {}): DecoratedStore {
   const { attempts = 8, baseMs = 200, maxMs = 15_000, random = Math.random, sleep = pause, onRetry } = options;
 
+  let proven = false;
+  const waiting = new Set<symbol>();
+  /** Waits before the next try; throws where there is none. */
+  const again = async (call: symbol, thrown: unknown, attempt: number, signal: AbortSignal | undefined) => {
+    const error = toTidemarkError(thrown);
+    const patient = options.persistent === true && proven;
+    if (!error.retriable || (!patient && attempt >= attempts) || signal?.aborted) throw error;
+    const delay = random() * Math.min(maxMs, baseMs * 2 ** Math.min(attempt - 1, 20));
+    onRetry?.(error, attempt, delay);
+    if (attempt > 1 && !waiting.has(call)) {
+      waiting.add(call);
+      if (waiting.size === 1) options.onState?.(error);
+    }
+    await sleep(delay, signal);
+  };
+  const over = (call: symbol) => {
+    if (waiting.delete(call) && waiting.size === 0) options.onState?.(undefined);
+  };
+
   const retry = async <T>(task: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> => {
-    for (let attempt = 1;; attempt++) {
-      try {
-        return await task();
-      } catch (thrown) {
-        const error = toTidemarkError(thrown);
-        if (!error.retriable || attempt >= attempts || signal?.aborted) throw error;
-        const delay = random() * Math.min(maxMs, baseMs * 2 ** (attempt - 1));
-        onRetry?.(error, attempt, delay);
-        await sleep(delay, signal);
+    const call = Symbol();
+    try {
+      for (let attempt = 1;; attempt++) {
+        try {
+          const result = await task();
+          proven = true;
+          return result;
+        } catch (thrown) {
+          await again(call, thrown, attempt, signal);
+        }
       }
+    } finally {
+      over(call);
     }
   };
   /** A listing that fails in the middle starts over behind the last key that was given out. */
   async function* list(prefix: string, signal?: AbortSignal) {
     let last: string | undefined;
-    for (let attempt = 1;; attempt++) {
-      try {
-        for await (const info of inner.list(prefix, signal)) {
-          if (last !== undefined && compareKeys(info.key, last) <= 0) continue;
-          last = info.key;
-          attempt = 1;
-          yield info;
+    const call = Symbol();
+    try {
+      for (let attempt = 1;; attempt++) {
+        try {
+          for await (const info of inner.list(prefix, signal)) {
+            if (last !== undefined && compareKeys(info.key, last) <= 0) continue;
+            last = info.key;
+            attempt = 1;
+            over(call);
+            yield info;
+          }
+          proven = true;
+          return;
+        } catch (thrown) {
+          await again(call, thrown, attempt, signal);
         }
-        return;
-      } catch (thrown) {
-        const error = toTidemarkError(thrown);
-        if (!error.retriable || attempt >= attempts || signal?.aborted) throw error;
-        const delay = random() * Math.min(maxMs, baseMs * 2 ** (attempt - 1));
-        onRetry?.(error, attempt, delay);
-        await sleep(delay, signal);
       }
+    } finally {
+      over(call);
     }
   }
 

@@ -50,6 +50,34 @@ Deno.test("withRetry gives up after its attempts and never repeats what cannot b
   await assert.rejects(missing.get("a"), { code: "not_found" });
 });
 
+Deno.test("withRetry waits out an outage once the store has answered, and says so once", async () => {
+  const memory = createMemoryStore();
+  await memory.put("a", new Uint8Array([1]));
+  let failures = 0;
+  const store: ObjectStore = {
+    ...memory,
+    head: (key, signal) => failures-- > 0 ? Promise.reject(unreachable()) : memory.head(key, signal),
+  };
+  const states: (string | undefined)[] = [];
+  const retrying = withRetry(store, {
+    attempts: 3,
+    persistent: true,
+    sleep: noSleep,
+    onState: (error) => states.push(error?.code),
+  });
+  failures = 3;
+  await assert.rejects(retrying.head("a"), { code: "unreachable" });
+  assert.deepEqual(states, ["unreachable", undefined]);
+  failures = 0;
+  await retrying.head("a");
+  failures = 50;
+  assert.equal((await retrying.head("a"))?.size, 1n);
+  assert.deepEqual(states.slice(2), ["unreachable", undefined]);
+  failures = 1;
+  await retrying.head("a");
+  assert.equal(states.length, 4);
+});
+
 Deno.test("withRetry continues a broken stream where it stopped", async () => {
   const memory = createMemoryStore({ chunkBytes: 10 });
   const bytes = crypto.getRandomValues(new Uint8Array(100));
