@@ -254,13 +254,17 @@ export class MilvusModel {
   #consume(vchannel: string, tick: bigint): void {
     const waiting = (this.#unconsumed.get(vchannel) ?? []).sort(inOrder);
     this.#unconsumed.set(vchannel, []);
+    // A segment's start position is that of the pack its first row came in: of the oldest record that was kept back at the
+    // tick before. A delete of a larger ts may stand before the row that it deletes, but never before that.
+    const before = this.#consumed.get(vchannel) ?? 0n;
+    const log = this.logs.get(vchannel.replace(/_\d+v\d+$/, ""))!;
+    const pack = log.find((entry) => entry.ts > before)?.offset ?? FIRST_OFFSET;
     this.#consumed.set(vchannel, tick);
     for (const entry of waiting) {
       if (entry.kind === "insert") {
         const segment = this.segments.find((item) => item.id === entry.segment)!;
         if (segment.state === "dropped") continue;
-        // A segment starts before its first row, whatever was written around it.
-        if (segment.startOffset < 0n || entry.offset < segment.startOffset) segment.startOffset = entry.offset;
+        if (segment.startOffset < 0n || pack < segment.startOffset) segment.startOffset = pack;
         if (segment.startTs === 0n) segment.startTs = entry.ts - 1n;
         // A segment that was flushed meanwhile takes it nonetheless: its last sync comes later.
         segment.buffer.push(...entry.rows);
