@@ -30,13 +30,15 @@ export function endAfter(latest: ReadonlyMap<string, bigint>): RunEnd {
   const agreed = Promise.withResolvers<HybridTs>();
   let ts: HybridTs | undefined;
   let largest = 0n;
+  if (missing.size === 0) agreed.resolve(largest);
   return {
     get ts() {
       return ts;
     },
     async admit(group) {
       const end = latest.get(group.pchannel);
-      if (end === undefined) return { group, last: false };
+      // Nobody counted on this stream: it ends where the others do.
+      if (end === undefined) return clip(group, await agreed.promise);
       if (missing.has(group.pchannel)) {
         if (group.resume.offset < end) return { group, last: false };
         missing.delete(group.pchannel);

@@ -32,3 +32,13 @@ Deno.test("endAfter lets all channels agree on the largest of their first ticks 
   assert.equal(end.ts, 20n);
   assert.equal((await end.admit(group("p", 20n, 7n))).last, true);
 });
+
+Deno.test("endAfter ends a channel that it was not told of where the others end", async () => {
+  const end = endAfter(new Map([["p", 5n]]));
+  const unknown = end.admit(group("q", 30n, 3n, [[19n, 1n], [25n, 2n]]));
+  assert.equal((await end.admit(group("p", 20n, 6n))).last, true);
+  const { group: clipped, last } = await unknown;
+  assert.equal(last, true);
+  assert.deepEqual(clipped.events.map((event) => event.ts), [19n]);
+  assert.equal((await endAfter(new Map()).admit(group("q", 30n, 3n))).last, true);
+});

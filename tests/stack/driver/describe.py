@@ -59,3 +59,10 @@ def segments(c, name, db=""):
          "state": common_pb2.SegmentState.Name(info.state)}
         for info in c.call("GetPersistentSegmentInfo", request, db).infos
     ]
+
+
+@function
+def stored_rows(c, name, db=""):
+    """Rows in flushed segments, deleted ones included: what pymilvus calls num_entities. What is still buffered does not count."""
+    answer = c.call("GetCollectionStatistics", pb.GetCollectionStatisticsRequest(collection_name=name), db)
+    return int(next(pair.value for pair in answer.stats if pair.key == "row_count"))
