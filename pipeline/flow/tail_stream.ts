@@ -141,6 +141,7 @@ export class TailStream {
         select,
         gate: reader,
         records: this.#o.records,
+        vchannelOf,
       };
       for await (const group of deps.follow(request, this.reading)) {
         progress.read(group);
