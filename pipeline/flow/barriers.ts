@@ -54,6 +54,20 @@ export class Barriers {
     }
   }
 
+  /** Lets all who wait for changes of a collection go on: what they waited for has been done otherwise. */
+  release(prefix: string): void {
+    for (const [key, open] of this.#open) {
+      if (!key.startsWith(prefix) || open.running) continue;
+      this.#open.delete(key);
+      open.done.resolve();
+    }
+  }
+
+  /** Members that wait for a change. */
+  waitingAt(key: string): ReadonlySet<string> {
+    return this.#open.get(key)?.arrived ?? new Set();
+  }
+
   get waiting(): number {
     return this.#open.size;
   }

@@ -18,6 +18,8 @@ export interface CatalogWatchOptions {
  * released. After this time without a live collection on the pchannel the drop is taken from the metadata.
  */
 const SILENT_DROP_MS = 5000;
+/** The record of a drop follows the metadata by a second at most (a loaded collection is released first); this is plenty. */
+const RECORD_PASSED_MS = 15_000;
 const SWEEP_MS = 1000;
 
 export class CatalogWatch {
@@ -33,7 +35,9 @@ export class CatalogWatch {
   async run(): Promise<void> {
     const { deps, snapshot, tails, signal } = this.#o;
     const sweep = setInterval(() => {
-      this.dropSilent(SILENT_DROP_MS).catch((error) => deps.report.warn("silent drop", toTidemarkError(error).message));
+      this.dropSilent(SILENT_DROP_MS, RECORD_PASSED_MS).catch((error) =>
+        deps.report.warn("silent drop", toTidemarkError(error).message)
+      );
     }, SWEEP_MS);
     try {
       for (const tail of tails) tail.announceImports(snapshot.imports);
@@ -62,10 +66,10 @@ export class CatalogWatch {
     }
   }
 
-  /** Drops on the target what the source dropped on a pchannel where nobody lives any more, `afterMs` after that was seen. */
-  async dropSilent(afterMs: number): Promise<void> {
+  /** Drops on the target what the source dropped and whose record does not come. */
+  async dropSilent(afterMs: number, passedMs: number): Promise<void> {
     const ticking = new Set(this.#catalog.collections.flatMap((collection) => collection.pchannels));
-    for (const tail of this.#o.tails) await tail.dropSilent(ticking, afterMs, this.#o.deps.now());
+    for (const tail of this.#o.tails) await tail.dropSilent(ticking, afterMs, passedMs, this.#o.deps.now());
   }
 
   async #apply(change: CatalogChange): Promise<void> {

@@ -1,5 +1,5 @@
 /** What a lane has to do, one piece after the other. */
-import type { BlockEvent, DdlEvent, DeleteEvent, ImportTask, InsertEvent, TickGroup } from "../model/mod.ts";
+import type { BlockEvent, DdlEvent, DeleteEvent, ImportTask, InsertEvent, LogEvent, TickGroup } from "../model/mod.ts";
 import type { FoldedBatch } from "../transforms/mod.ts";
 
 /** A group and where to start again if it must be repeated. */
@@ -44,6 +44,7 @@ const MADE_FROM_METADATA: ReadonlySet<string> = new Set(["create_collection", "c
  */
 export function splitGroup(
   ticket: Ticket,
+  vchannelOf: (event: LogEvent) => string,
   wanted: (vchannel: string, ts: bigint) => boolean,
   everyone: () => readonly string[],
 ): LaneItem[] {
@@ -65,19 +66,20 @@ export function splitGroup(
     }
     // What is made comes from the metadata: its record is written before the metadata is, and may be in vain.
     if (event.kind === "ddl" && MADE_FROM_METADATA.has(event.operation)) continue;
+    const vchannel = vchannelOf(event);
     // A change of a collection that nobody here knows: nothing of it is on the target.
-    if (event.vchannel === "" || !wanted(event.vchannel, event.ts)) continue;
+    if (vchannel === "" || !wanted(vchannel, event.ts)) continue;
     if (event.kind === "insert" || event.kind === "delete") {
-      let run = runs.get(event.vchannel);
-      if (run === undefined) runs.set(event.vchannel, run = { events: [], rows: 0, bytes: 0 });
+      let run = runs.get(vchannel);
+      if (run === undefined) runs.set(vchannel, run = { events: [], rows: 0, bytes: 0 });
       run.events.push(event);
       run.rows += event.kind === "insert" ? event.rows : event.keys.values.length;
       run.bytes += event.bytes;
       continue;
     }
-    close(event.vchannel);
-    if (event.kind === "ddl") items.push({ kind: "ddl", vchannel: event.vchannel, ticket, event });
-    else items.push({ kind: "block", vchannel: event.vchannel, ticket, event });
+    close(vchannel);
+    if (event.kind === "ddl") items.push({ kind: "ddl", vchannel, ticket, event });
+    else items.push({ kind: "block", vchannel, ticket, event });
   }
   for (const vchannel of [...runs.keys()]) close(vchannel);
   return items;

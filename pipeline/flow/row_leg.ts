@@ -47,6 +47,14 @@ export class RowLeg {
     });
   }
 
+  /** What the source dropped before its base was complete needs none any more; the tail brings its drop. */
+  letGo(snapshot: Snapshot): void {
+    const live = new Set(snapshot.catalog.collections.map((collection) => collection.id));
+    for (const own of this.#o.state.collections.values()) {
+      if (own.phase !== "dropped" && !live.has(own.id)) own.phase = "tail";
+    }
+  }
+
   #hasCut(collection: Collection): boolean {
     return collection.vchannels.some((vchannel) => this.#o.state.vchannels.has(vchannel));
   }

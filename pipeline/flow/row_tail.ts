@@ -10,6 +10,8 @@ import {
   type Collection,
   type HybridTs,
   type ImportTask,
+  type LogEvent,
+  msOfHybrid,
   partitionKey,
   primaryKey,
   qualifiedName,
@@ -131,6 +133,8 @@ export class RowTail {
         if (known?.phase === "base") return;
         if (known === undefined && this.#nameBusy(collection)) return;
         const own = await targets.ensure(collection, "tail", false);
+        // The log may have brought its end while it was made.
+        if (this.#notCarried.get(id) === "gone") return await targets.dropCollection(id);
         if (own !== undefined) await targets.reconcileAll(collection, false);
       });
     }
@@ -139,22 +143,34 @@ export class RowTail {
     this.#o.changed();
   }
 
-  /** Collections that are gone from the metadata and whose channels no longer tick: their drop will not be released. */
-  async dropSilent(ticking: ReadonlySet<string>, afterMs: number, now: number): Promise<void> {
-    const { targets, state } = this.#o;
-    for (const own of state.collections.values()) {
-      const silent = own.phase !== "dropped" && targets.live(own.id) === undefined &&
-        own.vchannels.every((vchannel) => !ticking.has(pchannelOf(vchannel)));
-      if (!silent) {
+  /**
+   * Drops what the source dropped and whose record will not come: on pchannels that no longer tick, or where the record
+   * passed before the collection was known. `passedMs`: a record cannot be later than this after the metadata says so.
+   */
+  async dropSilent(ticking: ReadonlySet<string>, afterMs: number, passedMs: number, now: number): Promise<void> {
+    const { deps, targets, state, signal } = this.#o;
+    for (const own of [...state.collections.values()]) {
+      if (own.phase === "dropped" || targets.live(own.id) !== undefined) {
         this.#silentSince.delete(own.id);
         continue;
       }
       const since = this.#silentSince.get(own.id) ?? now;
       this.#silentSince.set(own.id, since);
-      if (now - since < afterMs) continue;
+      const waiting = this.#barriers.waitingAt(`${own.id}:drop`);
+      const silent = own.vchannels.every((vchannel) => {
+        const pchannel = pchannelOf(vchannel);
+        const tick = state.positions.get(pchannel)?.tick ?? 0n;
+        return !ticking.has(pchannel) || waiting.has(vchannel) || msOfHybrid(tick) >= since + passedMs;
+      });
+      if (!silent || now - since < afterMs) continue;
+      // The catalog may be older than what a lane has looked up: only etcd itself says that it is gone.
+      const found = await deps.meta.lookup(own.id, signal);
+      if (found.state === "live") targets.learn(found.collection);
+      if (found.state === "live" || found.state === "creating") continue;
       await this.#guard(own.id, `${own.source.db}.${own.source.name}`, async () => {
         await targets.dropCollection(own.id);
         this.#notCarried.set(own.id, "gone");
+        this.#barriers.release(`${own.id}:`);
         await this.#nameIsFree();
       });
     }
@@ -212,6 +228,7 @@ export class RowTail {
     this.#before.set(pchannel, group.resume);
     const items = splitGroup(
       ticket,
+      (event) => this.#vchannelOf(event, pchannel),
       (vchannel, ts) => ts > this.#startOf(vchannel, pchannel),
       () => this.#vchannelsOn(pchannel),
     );
@@ -221,6 +238,18 @@ export class RowTail {
     }
     ledger.open(group, items.length);
     return items;
+  }
+
+  /** A drop of generation 1 does not say its vchannel, and may be older than what this run knows of its collection. */
+  #vchannelOf(event: LogEvent, pchannel: string): string {
+    if (event.vchannel !== "" || event.kind !== "ddl") return event.vchannel;
+    const { targets } = this.#o;
+    const id = event.collectionId;
+    const vchannels = targets.state(id)?.vchannels ?? targets.live(id)?.vchannels;
+    const found = vchannels?.find((vchannel) => pchannelOf(vchannel) === pchannel);
+    // Dropped before it was made here: then it must not be made when the metadata's older news comes.
+    if (found === undefined && event.operation === "drop_collection") this.#leave(id);
+    return found ?? "";
   }
 
   #vchannelsOn(pchannel: string): string[] {

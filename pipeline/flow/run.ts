@@ -124,6 +124,7 @@ class Run {
     const end = await this.#end(legs, snapshot, reading);
     for (const leg of legs) {
       for (const own of leg.state.collections.values()) own.blocked = undefined;
+      leg.row.letGo(snapshot);
       prunePositions(leg.state);
     }
     await this.#positions(legs, reading);
@@ -374,7 +375,10 @@ class Run {
       await watching.catch(() => {});
     }
     work.throwIfAborted();
-    if (this.#options.end.kind !== "follow" && !reading.aborted) await watch.dropSilent(0);
+    if (reading.aborted) return;
+    // What is gone from the metadata by now was dropped before this run ends; up to an exact time only what cannot tick.
+    if (this.#options.end.kind === "once") await watch.dropSilent(0, Number.NEGATIVE_INFINITY);
+    if (this.#options.end.kind === "until") await watch.dropSilent(0, Number.POSITIVE_INFINITY);
   }
 
   /** Channels of collections that are on a sink, or will be. A run that ends leaves out those that no longer tick. */
