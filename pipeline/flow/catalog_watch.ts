@@ -1,6 +1,7 @@
 /** Follows the source's metadata beside the log: what is made, altered or imported, and drops that no log will tell. */
 import { toTidemarkError } from "../errors.ts";
 import type { Catalog, CatalogChange, Collection, Snapshot } from "../model/mod.ts";
+import type { Databases } from "./databases.ts";
 import type { FlowDependencies } from "./dependencies.ts";
 import type { RowTail } from "./row_tail.ts";
 
@@ -9,7 +10,7 @@ export interface CatalogWatchOptions {
   readonly snapshot: Snapshot;
   readonly tails: readonly RowTail[];
   readonly follow: (collections: readonly Collection[]) => void;
-  readonly databases: (catalog: Catalog, gone: readonly string[]) => Promise<void>;
+  readonly databases: readonly Databases[];
   readonly signal: AbortSignal;
 }
 
@@ -35,9 +36,7 @@ export class CatalogWatch {
   async run(): Promise<void> {
     const { deps, snapshot, tails, signal } = this.#o;
     const sweep = setInterval(() => {
-      this.dropSilent(SILENT_DROP_MS, RECORD_PASSED_MS).catch((error) =>
-        deps.report.warn("silent drop", toTidemarkError(error).message)
-      );
+      this.#sweep().catch((error) => deps.report.warn("sweep", toTidemarkError(error).message));
     }, SWEEP_MS);
     try {
       for (const tail of tails) tail.announceImports(snapshot.imports);
@@ -66,6 +65,11 @@ export class CatalogWatch {
     }
   }
 
+  async #sweep(): Promise<void> {
+    await this.dropSilent(SILENT_DROP_MS, RECORD_PASSED_MS);
+    for (const one of this.#o.databases) await one.dropGone();
+  }
+
   /** Drops on the target what the source dropped and whose record does not come. */
   async dropSilent(afterMs: number, passedMs: number): Promise<void> {
     const ticking = new Set(this.#catalog.collections.flatMap((collection) => collection.pchannels));
@@ -73,14 +77,10 @@ export class CatalogWatch {
   }
 
   async #apply(change: CatalogChange): Promise<void> {
-    const gone = change.databasesChanged
-      ? this.#catalog.databases.filter((before) => !change.catalog.databases.some((now) => now.id === before.id))
-      : [];
     this.#catalog = change.catalog;
     this.#o.follow(change.catalog.collections);
-    if (change.databasesChanged) await this.#o.databases(change.catalog, []);
+    if (change.databasesChanged) { for (const one of this.#o.databases) await one.reconcile(change.catalog); }
     for (const tail of this.#o.tails) await tail.catalogChanged(change);
-    if (gone.length > 0) await this.#o.databases(change.catalog, gone.map((item) => item.name));
   }
 }
 

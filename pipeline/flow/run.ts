@@ -1,7 +1,7 @@
 /** A run: lease, state, snapshot, cut, base, tail. */
 import { TidemarkError, toTidemarkError } from "../errors.ts";
 import type { Json } from "../json.ts";
-import type { ArchiveSink, Catalog, DdlOutcome, DdlStep, RunStatus, Snapshot } from "../model/mod.ts";
+import type { ArchiveSink, DdlOutcome, RunStatus, Snapshot } from "../model/mod.ts";
 import { firstExactTs, importGate } from "../transforms/mod.ts";
 import { Checkpointer } from "./checkpointer.ts";
 import { Slots } from "./base_copy.ts";
@@ -12,6 +12,7 @@ import { RowTail } from "./row_tail.ts";
 import { ArchiveLeg } from "./archive_leg.ts";
 import { runArchive } from "./archive_run.ts";
 import { CatalogWatch } from "./catalog_watch.ts";
+import { Databases } from "./databases.ts";
 import { pointsOfCollections, TailStream } from "./tail_stream.ts";
 import { endAfter, endAt, endless, type RunEnd } from "./run_end.ts";
 import { RunProgress } from "./run_progress.ts";
@@ -40,6 +41,7 @@ interface Leg {
   readonly targets: Targets;
   readonly setup: RowSinkSetup;
   readonly row: RowLeg;
+  readonly databases: Databases;
 }
 
 class Run {
@@ -136,7 +138,7 @@ class Run {
     const slots = new Slots(deps.limits.baseParallelism);
     const rows = async () => {
       if (legs.length === 0) return;
-      await this.#databases(legs, snapshot.catalog, [], reading);
+      await Promise.all(legs.map((leg) => leg.databases.reconcile(snapshot.catalog)));
       await this.#base(legs, snapshot, slots, reading);
       await this.#tail(legs, snapshot, end, reading, work);
     };
@@ -186,7 +188,8 @@ class Run {
     const changed = () => this.#checkpointer!.touch();
     const targets = new Targets({ deps, setup, state, save, signal: work, refused: this.#refused }, snapshot.catalog);
     const row = new RowLeg({ deps, setup, state, targets, progress: this.#progress, save, changed });
-    return { name, state, targets, setup, row };
+    const databases = new Databases({ deps, setup, state, changed, refused: this.#refused, signal: work });
+    return { name, state, targets, setup, row, databases };
   }
 
   async #end(legs: readonly Leg[], snapshot: Snapshot, signal: AbortSignal): Promise<RunEnd> {
@@ -238,30 +241,6 @@ class Run {
       if (own.phase === "dropped" || !own.vchannels.some((vchannel) => vchannel.startsWith(`${pchannel}_`))) continue;
       await targets.startOver(own);
       for (const vchannel of own.vchannels) state.vchannels.delete(vchannel);
-    }
-  }
-
-  async #databases(
-    legs: readonly Leg[],
-    catalog: Catalog,
-    gone: readonly string[],
-    signal: AbortSignal,
-  ): Promise<void> {
-    const deps = this.#deps;
-    const wanted = new Map(
-      catalog.databases.filter((item) => deps.selectsDatabase(item.name))
-        .map((
-          item,
-        ) => [deps.routeDatabase(item.name), { name: deps.routeDatabase(item.name), properties: item.properties }]),
-    );
-    const drop = gone.map((name) => deps.routeDatabase(name)).filter((name) => !wanted.has(name));
-    for (const { setup } of legs) {
-      const gate = (step: DdlStep) => step.destructive && deps.ddl.decide(step) !== "apply" ? "skip" : "apply";
-      const outcomes = await setup.sink.reconcileDatabases([...wanted.values()], drop, gate, signal);
-      for (const outcome of outcomes) {
-        deps.report.ddl(outcome);
-        if (outcome.result === "refused") deps.report.warn(outcome.sentence, `${outcome.sentence}: ${outcome.detail}`);
-      }
     }
   }
 
@@ -363,7 +342,7 @@ class Run {
       snapshot,
       tails,
       follow: (collections) => stream.follow(pointsOfCollections(deps, collections)),
-      databases: (catalog, gone) => this.#databases(legs, catalog, gone, work),
+      databases: legs.map((leg) => leg.databases),
       signal: stream.reading,
     });
     const finished = stream.run(tails, this.#followed(legs, snapshot));
@@ -379,6 +358,7 @@ class Run {
     // What is gone from the metadata by now was dropped before this run ends; up to an exact time only what cannot tick.
     if (this.#options.end.kind === "once") await watch.dropSilent(0, Number.NEGATIVE_INFINITY);
     if (this.#options.end.kind === "until") await watch.dropSilent(0, Number.POSITIVE_INFINITY);
+    await Promise.all(legs.map((leg) => leg.databases.dropGone()));
   }
 
   /** Channels of collections that are on a sink, or will be. A run that ends leaves out those that no longer tick. */

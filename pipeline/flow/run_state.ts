@@ -50,6 +50,8 @@ export interface VchannelState {
 
 export interface SinkState {
   collections: Map<bigint, CollectionState>;
+  /** Databases that the run carries: the source's id -> name on the target. */
+  databases: Map<bigint, string>;
   /** pchannel -> where to go on. */
   positions: Map<string, ResumePoint>;
   vchannels: Map<string, VchannelState>;
@@ -86,7 +88,7 @@ export function newRunState(pipeline: string, clusterId: string, now: Date): Run
 }
 
 export function newSinkState(): SinkState {
-  return { collections: new Map(), positions: new Map(), vchannels: new Map(), extra: null };
+  return { collections: new Map(), databases: new Map(), positions: new Map(), vchannels: new Map(), extra: null };
 }
 
 export function newCollectionState(
@@ -119,6 +121,7 @@ export function formatRunState(state: RunState): string {
     topicIds: Object.fromEntries(state.topicIds),
     sinks: Object.fromEntries([...state.sinks].map(([name, sink]) => [name, {
       collections: [...sink.collections.values()],
+      databases: [...sink.databases].map(([id, name]) => ({ id, name })),
       positions: Object.fromEntries(sink.positions),
       vchannels: [...sink.vchannels.values()],
       extra: sink.extra,
@@ -172,8 +175,10 @@ function parseSink(raw: Record<string, Json>): SinkState {
     [item.id, { ...item, blocked: item.blocked ?? undefined }] as const
   );
   const vchannels = (raw.vchannels as unknown as VchannelState[]).map((item) => [item.vchannel, item] as const);
+  const databases = (raw.databases ?? []) as unknown as { id: bigint; name: string }[];
   return {
     collections: new Map(collections),
+    databases: new Map(databases.map(({ id, name }) => [id, name])),
     positions: new Map(Object.entries(raw.positions as unknown as Record<string, ResumePoint>)),
     vchannels: new Map(vchannels),
     extra: raw.extra ?? null,

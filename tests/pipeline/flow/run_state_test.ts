@@ -17,6 +17,7 @@ Deno.test("parseRunState reads what formatRunState wrote, 64-bit values exact", 
   sink.collections.set(own.id, own);
   sink.positions.set("ch", { offset: 9007199254740993n, tick: 470598793474605057n });
   sink.vchannels.set("v_1v0", { vchannel: "v_1v0", pchannel: "ch", collectionId: own.id, offset: 1n, ts: 2n, held: true });
+  sink.databases.set(470597784452279574n, "c");
   state.sinks.set("replica", sink);
   state.topicIds.set("ch", "uuid");
   const read = parseRunState(formatRunState(state), "here");
