@@ -149,12 +149,14 @@ export function createComponents(config: PipelineConfig, options: ComponentOptio
         onState: (now) => state(now.state === "down" ? `${now.topic}: ${now.reason}` : undefined),
       });
     }),
-    binlogs: once(() =>
-      openBinlogSource(required(config.sources.binlogs, "binlogs"), {
+    binlogs: once(() => {
+      const limit = bandwidth();
+      return openBinlogSource(required(config.sources.binlogs, "binlogs"), {
         ...storeRetry("sources.binlogs"),
+        ...(limit === undefined ? {} : { bandwidth: limit }),
         onGcTrouble: (error) => options.onRetry?.("sources.binlogs.gc", error),
-      })
-    ),
+      });
+    }),
     backup: once(async () => {
       const { name, storage } = required(config.sources.backup, "backup");
       const limit = bandwidth();

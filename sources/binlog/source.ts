@@ -1,7 +1,15 @@
 /** The binlog files of a running Milvus, in a bucket or in a folder. */
 import { TidemarkError } from "../../pipeline/errors.ts";
 import type { BinlogSource, LogFile, ObjectStore } from "../../pipeline/model/mod.ts";
-import { bytesSource, joinKey, objectSource, openObjectStore, type OpenStoreOptions } from "../../stores/mod.ts";
+import {
+  bytesSource,
+  joinKey,
+  objectSource,
+  openObjectStore,
+  type OpenStoreOptions,
+  type TokenBucket,
+  withBandwidth,
+} from "../../stores/mod.ts";
 import { fileError } from "./damage.ts";
 import { readDeltaFile } from "./delta.ts";
 import { createGcPauser, type GcPauser } from "./gc.ts";
@@ -28,6 +36,8 @@ export async function openBinlogSource(
   options: OpenStoreOptions & {
     readonly reading?: SegmentReadOptions;
     readonly onGcTrouble?: (error: TidemarkError) => void;
+    /** Shared limit of what is read. */
+    readonly bandwidth?: TokenBucket;
   } = {},
 ): Promise<BinlogSource> {
   const { gc, ...rest } = config;
@@ -40,6 +50,7 @@ export async function openBinlogSource(
   } else {
     store = await openObjectStore({ ...rest, prefix: "" }, options);
   }
+  if (options.bandwidth !== undefined) store = withBandwidth(store, options.bandwidth);
   const pauser = gc &&
     createGcPauser({
       address: gc.management_address,
