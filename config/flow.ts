@@ -3,7 +3,7 @@ import type { CrashPoints, FlowDependencies, FlowReport, RowSinkSetup } from "..
 import { TidemarkError } from "../pipeline/errors.ts";
 import type { BinlogSource, LogSource, MetaSource } from "../pipeline/model/mod.ts";
 import { makeDdlRules, makeRouter, makeSelector } from "../pipeline/transforms/mod.ts";
-import { followPchannel, type LogOddity, recordFacts } from "../sources/log/mod.ts";
+import { followFlushes, followPchannel, type LogOddity, recordFacts } from "../sources/log/mod.ts";
 import type { Components } from "./wire.ts";
 
 export interface FlowHooks {
@@ -33,6 +33,9 @@ export async function flowDependencies(components: Components, hooks: FlowHooks)
     meta,
     log,
     follow: (request, signal) => followPchannel(log, { ...request, onOddity: oddities(hooks.report) }, signal),
+    ...(config.sources.backup === undefined
+      ? { flushes: (pchannel: string, signal: AbortSignal) => followFlushes(log, pchannel, signal) }
+      : {}),
     binlogs,
     sinks: rows,
     archives: sinks.flatMap(({ sink }) => sink.kind === "archive" ? [sink] : []),

@@ -55,6 +55,13 @@ export type DescribeRecord = (record: LogRecord) => {
   readonly collectionId: bigint | undefined;
 };
 
+/** Clients of the source asked that these collections be flushed. */
+export interface RequestedFlush {
+  readonly db: string;
+  readonly collections: readonly string[];
+  readonly ts: HybridTs;
+}
+
 export interface RowSinkSetup {
   readonly sink: RowSink;
   readonly onExisting: "fail" | "merge" | "replace";
@@ -99,6 +106,8 @@ export interface FlowDependencies {
   readonly meta: MetaSource;
   readonly log: LogSource;
   readonly follow: Follow;
+  /** Flushes from now on, of the cluster that the pchannel belongs to; undefined for a source without clients. */
+  readonly flushes?: (pchannel: string, signal: AbortSignal) => AsyncIterable<RequestedFlush>;
   readonly binlogs: BinlogSource;
   readonly sinks: readonly RowSinkSetup[];
   readonly archives: readonly ArchiveSink[];

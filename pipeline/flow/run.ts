@@ -14,6 +14,7 @@ import { runArchive } from "./archive_run.ts";
 import { CatalogWatch } from "./catalog_watch.ts";
 import { Databases } from "./databases.ts";
 import { pointsOfCollections, TailStream } from "./tail_stream.ts";
+import { followFlushes } from "./flush_follow.ts";
 import { endAfter, endAt, endless, type RunEnd } from "./run_end.ts";
 import { RunProgress } from "./run_progress.ts";
 import { newRunState, newSinkState, parseRunState, type RunState, type SinkState } from "./run_state.ts";
@@ -347,11 +348,14 @@ class Run {
     });
     const finished = stream.run(tails, this.#followed(legs, snapshot));
     const watching = watch.run();
+    // A run that ends has no use for flushes: they matter to who looks at the target's files meanwhile.
+    const flushing = this.#options.end.kind === "follow" ? followFlushes(deps, legs, stream.reading) : undefined;
     try {
       await Promise.race([finished, watching.then(() => finished)]);
     } finally {
       stream.end();
       await watching.catch(() => {});
+      await flushing;
     }
     work.throwIfAborted();
     if (reading.aborted) return;

@@ -2,6 +2,7 @@
 export { type DecodeContext, type Decoded, type RecordDecoder, type SkipReason, type TickMark } from "./decoded.ts";
 export { decodeRecord, isGeneration2 } from "./decode.ts";
 export { type RecordFacts, recordFacts } from "./facts.ts";
+export { followFlushes, replicateTopic, type RequestedFlush } from "./flushes.ts";
 export { type FollowOptions, followPchannel, type LogOddity } from "./follow.ts";
 export {
   inspectedTopics,
