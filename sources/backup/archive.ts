@@ -42,7 +42,8 @@ export function createArchiveLog({ store, name }: ArchiveLogOptions): LogSource 
       const last = files.at(-1);
       if (first === undefined || last === undefined) throw noArchive(store, name, topic);
       return {
-        earliest: (await factsOf(first, signal)).firstOffset,
+        // What lies between belongs to collections that the archive does not hold.
+        earliest: (await factsOf(first, signal)).previousLastOffset + 1n,
         latest: (await factsOf(last, signal)).lastOffset + 1n,
         topicId: topicIdOf(topic),
       };

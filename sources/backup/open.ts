@@ -11,19 +11,21 @@ import {
   type ObjectStore,
   type Snapshot,
 } from "../../pipeline/model/mod.ts";
-import { readCatalogJournal } from "../../stores/mod.ts";
 import type { SegmentReadOptions } from "../binlog/mod.ts";
 import { createArchiveLog } from "./archive.ts";
 import { backupBinlogs } from "./binlogs.ts";
 import { checkArchive } from "./continuity.ts";
+import { type CatalogHistory, catalogOf, readHistory } from "./history.ts";
 import { type OpenedBackup, readBackup } from "./read.ts";
-import { type Moment, restorableRange } from "./show.ts";
+import { type Moment, restorableRange } from "./restorable.ts";
 import { backupCuts, backupSnapshot } from "./snapshot.ts";
 
 export interface BackupSource {
   readonly backup: OpenedBackup;
   readonly snapshot: Snapshot;
   readonly cuts: readonly Cut[];
+  readonly history: CatalogHistory;
+  /** Of the base. */
   readonly meta: MetaSource;
   readonly binlogs: BinlogSource;
   /** Undefined: the backup has no log, only its base can be restored. */
@@ -33,19 +35,14 @@ export interface BackupSource {
   close(): Promise<void>;
 }
 
-/**
- * The catalog as it was at a moment: the last one that was noted before it, otherwise the base's. The moment of a note is when
- * the writer saw the change, some milliseconds after it was made; collections dropped later are in it.
- */
-export async function catalogAt(
-  source: Pick<BackupSource, "backup" | "snapshot">,
-  ts: HybridTs,
-  signal?: AbortSignal,
-): Promise<Catalog> {
-  const { store, name } = source.backup;
-  const noted = await readCatalogJournal(store, name, signal);
-  return noted.filter((entry) => entry.ts <= ts && entry.revision > source.snapshot.revision).at(-1)?.catalog ??
-    source.snapshot.catalog;
+/** The catalog as it was at a moment; collections that are not in the backup are left out. */
+export function catalogAt(source: Pick<BackupSource, "history">, ts: HybridTs): Catalog {
+  return catalogOf(source.history, ts);
+}
+
+/** The metadata of the moment to which a backup is restored: its base's files under the catalog of that moment. */
+export function metaAt(source: Pick<BackupSource, "history" | "snapshot" | "backup">, ts: HybridTs): MetaSource {
+  return snapshotMeta({ ...source.snapshot, catalog: catalogAt(source, ts) }, source.backup.name);
 }
 
 /** Opens a backup for a restore; closes the store in the end. Throws as `readBackup` does. */
@@ -62,14 +59,16 @@ export async function openBackupSource(
     ? await checkArchive(store, name, { cuts, quick: true }, options.signal)
     : undefined;
   const hasLog = archive !== undefined && archive.pchannels.length > 0;
+  const history = await readHistory(backup, snapshot, options.signal);
   return {
     backup,
     snapshot,
     cuts,
+    history,
     meta: snapshotMeta(snapshot, name),
     binlogs: backupBinlogs(backup, options.reading),
     log: hasLog ? createArchiveLog({ store, name }) : undefined,
-    restorable: restorableRange(manifest?.exactFrom, archive),
+    restorable: restorableRange(manifest?.exactFrom, archive, history),
     close: () => store.close(),
   };
 }

@@ -1,8 +1,11 @@
 /** What one backup holds. */
-import { type HybridTs, isoOfHybrid, type ObjectStore } from "../../pipeline/model/mod.ts";
+import type { ObjectStore } from "../../pipeline/model/mod.ts";
 import { segmentBytes } from "../../stores/mod.ts";
 import { type ArchiveReport, checkArchive, isYoung } from "./continuity.ts";
+import { readHistory } from "./history.ts";
 import { readBackup } from "./read.ts";
+import { type Moment, restorableRange } from "./restorable.ts";
+import { backupSnapshot } from "./snapshot.ts";
 
 export interface ShownCollection {
   readonly id: bigint;
@@ -16,12 +19,6 @@ export interface ShownCollection {
   /** Rows in files, deleted ones included. */
   readonly rows: bigint;
   readonly bytes: bigint;
-}
-
-/** A moment, exact over all channels. */
-export interface Moment {
-  readonly ts: HybridTs;
-  readonly iso: string;
 }
 
 export interface ShownBackup {
@@ -53,7 +50,8 @@ export interface ShownBackup {
 
 /** Reads metadata and the footers of the archive, no data. Throws as {@link readBackup}. */
 export async function showBackup(store: ObjectStore, name: string, signal?: AbortSignal): Promise<ShownBackup> {
-  const { meta, manifest, warnings } = await readBackup(store, name, signal);
+  const backup = await readBackup(store, name, signal);
+  const { meta, manifest, warnings } = backup;
   const archive = manifest === undefined || !manifest.logArchive
     ? undefined
     : await checkArchive(store, name, { cuts: manifest.cuts, young: isYoung(manifest), quick: true }, signal);
@@ -92,20 +90,14 @@ export async function showBackup(store: ObjectStore, name: string, signal?: Abor
     sharedBytes: manifest?.sharedBytes ?? 0n,
     archiveFiles: archive?.pchannels.reduce((sum, { files }) => sum + files, 0) ?? 0,
     archiveBytes: archive?.pchannels.reduce((sum, { bytes }) => sum + bytes, 0n) ?? 0n,
-    restorable: restorableRange(manifest?.exactFrom, archive),
+    restorable: restorableRange(
+      manifest?.exactFrom,
+      archive,
+      await readHistory(backup, backupSnapshot(backup), signal),
+    ),
     failed: manifest?.failed ?? [],
     dirtyFiles: manifest?.findings.length ?? 0,
     warnings,
     archive,
   };
-}
-
-/** From the first exact moment to the last that every pchannel reaches. */
-export function restorableRange(
-  exactFrom: HybridTs | undefined,
-  archive: ArchiveReport | undefined,
-): { readonly from: Moment; readonly to: Moment } | undefined {
-  const until = archive?.until;
-  if (exactFrom === undefined || until === undefined || until < exactFrom) return undefined;
-  return { from: { ts: exactFrom, iso: isoOfHybrid(exactFrom) }, to: { ts: until, iso: isoOfHybrid(until) } };
 }

@@ -37,7 +37,7 @@ export function backupSnapshot(backup: OpenedBackup): Snapshot {
     segments: backed.flatMap(({ collection, segments }) => segments.map((segment) => segmentOf(segment, collection))),
     checkpoints: new Map(cuts.map((cut): [string, StoredPosition] => [
       cut.vchannel,
-      { channel: cut.vchannel, offset: cut.offset < 0n ? undefined : cut.offset, ts: cut.ts },
+      { channel: cut.vchannel, offset: cut.offset, ts: cut.ts },
     ])),
     droppedChannels: [],
     imports: [],
@@ -83,8 +83,9 @@ function segmentOf(backed: BackedSegment, collection: Collection): Segment {
     id,
     collectionId,
     partitionId,
-    // All segments of unknown channel share one, so that deletes in one's folder meet the rows of another.
-    vchannel: backed.vchannel !== "" ? backed.vchannel : collection.vchannels[0]!,
+    // All segments of unknown channel share one, so that deletes in one's folder meet the rows of another; deletes that belong
+    // to no segment are of all channels.
+    vchannel: backed.vchannel !== "" || isL0 ? backed.vchannel : collection.vchannels[0]!,
     state: "flushed",
     level: isL0 ? 1 : 2,
     rows: backed.rows,

@@ -16,7 +16,8 @@ import {
 } from "../../stores/mod.ts";
 import { backupBinlogs } from "./binlogs.ts";
 import { type ArchiveReport, checkArchive, isYoung } from "./continuity.ts";
-import { type Moment, restorableRange } from "./show.ts";
+import { readHistory } from "./history.ts";
+import { type Moment, restorableRange } from "./restorable.ts";
 import { type OpenedBackup, readBackup } from "./read.ts";
 import { backupSnapshot } from "./snapshot.ts";
 
@@ -106,7 +107,11 @@ export async function verifyBackup(
     unchecked: run.unchecked,
     rows,
     findings: run.findings,
-    restorable: restorableRange(manifest?.exactFrom, archive),
+    restorable: restorableRange(
+      manifest?.exactFrom,
+      archive,
+      await readHistory(backup, backupSnapshot(backup), signal),
+    ),
   };
 }
 

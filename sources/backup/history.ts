@@ -1,0 +1,102 @@
+/**
+ * The catalog over time, from the base's and what was noted after it. Databases, collections and partitions carry the source's own
+ * time of creation; everything else of a note counts from when the writer saw it, some milliseconds after it was made. A drop
+ * that was seen too late for a moment is in the log before it.
+ */
+import type { Catalog, Collection, HybridTs, Partition, Snapshot } from "../../pipeline/model/mod.ts";
+import { type CatalogEntry, readCatalogJournal } from "../../stores/mod.ts";
+import type { OpenedBackup } from "./read.ts";
+
+export interface CatalogHistory {
+  /** The catalog of the base. */
+  readonly base: Catalog;
+  /** What was noted after it, by revision. */
+  readonly notes: readonly CatalogEntry[];
+}
+
+/** Reads what was noted after the base. A collection whose base failed stays out: the log alone does not bring its rows. */
+export async function readHistory(
+  { store, name, manifest }: OpenedBackup,
+  { catalog, revision }: Snapshot,
+  signal?: AbortSignal,
+): Promise<CatalogHistory> {
+  if (manifest === undefined) return { base: catalog, notes: [] };
+  const failed = new Set(manifest.failed.map(({ id }) => id));
+  const notes = (await readCatalogJournal(store, name, signal)).filter((note) => note.revision > revision);
+  return {
+    base: catalog,
+    notes: notes.map((note) => ({
+      ...note,
+      catalog: { ...note.catalog, collections: note.catalog.collections.filter(({ id }) => !failed.has(id)) },
+    })),
+  };
+}
+
+/** The catalog as it was at `ts`. */
+export function catalogOf({ base, notes }: CatalogHistory, ts: HybridTs): Catalog {
+  const before = notes.filter((note) => note.ts <= ts);
+  const after = notes.filter((note) => note.ts > ts).map(({ catalog }) => catalog);
+  const now = before.at(-1)?.catalog ?? base;
+  const past = [base, ...before.map(({ catalog }) => catalog)];
+  const seen = new Set(past.flatMap(({ collections }) => collections.map(({ id }) => id)));
+  const late = missed(after.flatMap(({ collections }) => collections), seen, ts);
+  const seenPartitions = new Set(past.flatMap(({ collections }) => collections.flatMap(partitionIds)));
+  const collections = [...now.collections.filter(({ createTs }) => createTs <= ts), ...late].map((collection) => {
+    const later = after.flatMap((catalog) => catalog.collections).filter(({ id }) => id === collection.id);
+    const known = new Set([...seenPartitions, ...partitionIds(collection)]);
+    return {
+      ...collection,
+      partitions: newestByName([
+        ...collection.partitions.filter(({ createTs }) => createTs <= ts),
+        ...missed(later.flatMap(({ partitions }) => partitions), known, ts),
+      ], nameOfPartition),
+    };
+  });
+  const databases = new Set(past.flatMap((catalog) => catalog.databases.map(({ id }) => id)));
+  return {
+    ...now,
+    databases: [
+      ...now.databases.filter(({ createTs }) => createTs <= ts),
+      ...missed(after.flatMap((catalog) => catalog.databases), databases, ts),
+    ],
+    collections: newestByName(collections, nameOfCollection),
+  };
+}
+
+/** What of later catalogs was there at `ts` already, each as it was seen first. */
+function missed<T extends { readonly id: bigint; readonly createTs: HybridTs }>(
+  later: readonly T[],
+  seen: ReadonlySet<bigint>,
+  ts: HybridTs,
+): T[] {
+  const found = new Map<bigint, T>();
+  for (const item of later) {
+    if (item.createTs <= ts && !seen.has(item.id) && !found.has(item.id)) found.set(item.id, item);
+  }
+  return [...found.values()];
+}
+
+/** A name belongs to one at a time: where two have it, the older one was dropped before the newer was made. */
+function newestByName<T extends { readonly createTs: HybridTs }>(
+  items: readonly T[],
+  nameOf: (item: T) => string,
+): T[] {
+  const newest = new Map<string, T>();
+  for (const item of items) {
+    const other = newest.get(nameOf(item));
+    if (other === undefined || item.createTs > other.createTs) newest.set(nameOf(item), item);
+  }
+  return [...newest.values()];
+}
+
+function partitionIds(collection: Collection): bigint[] {
+  return collection.partitions.map(({ id }) => id);
+}
+
+function nameOfPartition({ name }: Partition): string {
+  return name;
+}
+
+function nameOfCollection({ dbName, name }: Collection): string {
+  return `${dbName}.${name}`;
+}
