@@ -76,6 +76,17 @@ export class RowLeg {
     }
   }
 
+  /** Gives up the cuts of collections on these pchannels of which nothing is on the target yet. */
+  forgetCuts(pchannels: readonly string[]): void {
+    const { collections, vchannels } = this.#o.state;
+    const lost = new Set(pchannels);
+    const ids = new Set(
+      [...vchannels.values()].filter((own) => lost.has(own.pchannel) && !collections.has(own.collectionId))
+        .map((own) => own.collectionId),
+    );
+    for (const own of [...vchannels.values()]) if (ids.has(own.collectionId)) vchannels.delete(own.vchannel);
+  }
+
   /** Makes the target's side and copies the rows of each collection. Errors of one collection hold that collection. */
   async base(
     snapshot: Snapshot,

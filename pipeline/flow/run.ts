@@ -76,7 +76,16 @@ class Run {
     const onLost = () => lost.abort(lease.lost.reason);
     lease.lost.addEventListener("abort", onLost, { once: true });
     try {
-      return await this.#leased(lost);
+      for (;;) {
+        try {
+          return await this.#leased(lost);
+        } catch (error) {
+          if (deps.onPositionLost === "fail" || toTidemarkError(error).code !== "position_lost") throw error;
+          // The log ran away from a slow run; what is concerned starts over, the rest goes on from its checkpoint.
+          deps.report.info(`${toTidemarkError(error).message}; starts again with what the log still holds`);
+          await this.#checkpointer!.close();
+        }
+      }
     } catch (error) {
       this.#progress.failed(toTidemarkError(error).message);
       // A run that never saw its source leaves no state behind.
@@ -109,7 +118,7 @@ class Run {
 
     deps.crash("before_snapshot");
     this.#progress.phase = "snapshot";
-    const snapshot = await this.#snapshot(reading);
+    let snapshot = await this.#snapshot(reading);
     if (this.#state.clusterId === "") this.#state.clusterId = snapshot.clusterId;
     if (this.#state.clusterId !== snapshot.clusterId) {
       throw new TidemarkError(
@@ -130,10 +139,8 @@ class Run {
       leg.row.letGo(snapshot);
       prunePositions(leg.state);
     }
-    await this.#positions(legs, reading);
-    for (const leg of legs) leg.row.fixCuts(snapshot, leg.row.needsBase(snapshot));
+    snapshot = await this.#cuts(legs, snapshot, reading);
     await this.#checkpointer.save();
-    await this.#positions(legs, reading);
 
     using _pulse = startPulse({ waiting: deps.waiting, touch: () => this.#checkpointer!.touch() });
     const slots = new Slots(deps.limits.baseParallelism);
@@ -220,6 +227,28 @@ class Run {
     }
   }
 
+  /** Decides where the tails begin. Returns the snapshot that the new cuts are of. */
+  async #cuts(legs: readonly Leg[], first: Snapshot, signal: AbortSignal): Promise<Snapshot> {
+    const deps = this.#deps;
+    for (let snapshot = first;;) {
+      await this.#positions(legs, signal);
+      for (const leg of legs) leg.row.fixCuts(snapshot, leg.row.needsBase(snapshot));
+      const points = startPoints(legs.map((leg) => leg.state));
+      const lost = (await lostPositions(deps.log, points, this.#state.topicIds, signal)).map((item) => item.pchannel);
+      if (lost.length === 0) return snapshot;
+      // The log was cut off behind the source's own checkpoint, which is where a copy begins.
+      deps.report.warn(
+        "source's checkpoint",
+        `Waits until the source's own checkpoint on ${lost.join(", ")} is within what the log still holds; ` +
+          "a flush of the collections there moves it",
+      );
+      for (const leg of legs) leg.row.forgetCuts(lost);
+      await pause(1000, signal);
+      snapshot = await this.#snapshot(signal);
+      for (const leg of legs) leg.targets.update(snapshot.catalog);
+    }
+  }
+
   /** The log must hold every position; otherwise the run ends, or the collections concerned start over. */
   async #positions(legs: readonly Leg[], signal: AbortSignal): Promise<void> {
     const deps = this.#deps;
@@ -230,7 +259,10 @@ class Run {
     for (const { pchannel, error } of lost) {
       deps.report.warn(`lost ${pchannel}`, `${error.message}; copies the collections on it afresh`);
       this.#state.topicIds.delete(pchannel);
-      for (const leg of legs) await this.#startOver(leg, pchannel);
+      for (const leg of legs) {
+        await this.#startOver(leg, pchannel);
+        leg.row.forgetCuts([pchannel]);
+      }
     }
     await this.#checkpointer!.save();
   }

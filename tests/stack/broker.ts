@@ -250,3 +250,13 @@ export class Broker implements AsyncDisposable {
     await Deno.remove(this.#dir, { recursive: true }).catch(() => {});
   }
 }
+
+/** Removes all records of a topic of the shared broker at `brokers`, as retention does to a topic that nobody writes to. */
+export async function emptyTopic(brokers: string, topic: string): Promise<void> {
+  const admin = new Admin({ clientId: "test", bootstrapBrokers: brokers.split(","), retries: 0 });
+  try {
+    await admin.deleteRecords({ topics: [{ name: topic, partitions: [{ partition: 0, offset: -1n }] }] });
+  } finally {
+    await admin.close();
+  }
+}

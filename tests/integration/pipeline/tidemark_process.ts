@@ -60,6 +60,12 @@ export class TidemarkSetup implements AsyncDisposable {
     return new TidemarkSetup(folder, path);
   }
 
+  /** Replaces top-level keys of the configuration. */
+  async change(keys: Record<string, unknown>): Promise<void> {
+    const config = JSON.parse(await Deno.readTextFile(this.config));
+    await Deno.writeTextFile(this.config, JSON.stringify({ ...config, ...keys }, null, 1));
+  }
+
   start(args: readonly string[] = [], env: Record<string, string> = {}): Running {
     const running = new Running(["--config", this.config, ...args], env);
     this.#children.add(running);

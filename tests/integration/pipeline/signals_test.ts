@@ -1,0 +1,62 @@
+/** SIGTERM and SIGINT: the first drains, the second ends at once. */
+import assert from "node:assert/strict";
+import { attachStack } from "../../stack/mod.ts";
+import { untilSame, untilStatus, untilTail } from "./following.ts";
+import { small, withServers } from "./servers.ts";
+import { TidemarkSetup } from "./tidemark_process.ts";
+
+const PREFIX = "si_";
+
+Deno.test("run drains at the first signal: what it read is applied, its position is saved and nothing is repeated", async () => {
+  const name = `${PREFIX}drain`;
+  await withServers(PREFIX, async (servers) => {
+    const { source, env } = servers;
+    await source.call("create_collection", small(name));
+    await using setup = await TidemarkSetup.make({ env, include: [`default.${name}`] });
+    const run = setup.start(["run"]);
+    await untilTail(setup, run);
+    await source.call("insert_generated", { name, start: 0, count: 3000 });
+    await untilStatus(setup, run, "rows arrive", (status) => status.collections.some((item) => item.inserted > 0n));
+    Deno.kill(run.pid, "SIGINT");
+    const { code, stderr } = await run.exit;
+    assert.equal(code, 130, stderr);
+    assert.match(stderr, /SIGINT: finishing/);
+    const stopped = (await setup.status())!.collections[0]!.inserted;
+    await setup.once();
+    const after = (await setup.status())!.collections[0]!.inserted;
+    assert.equal(Number(stopped) + Number(after), 3000, "every row is written once");
+    await untilSame(servers, name);
+  });
+});
+
+Deno.test("run ends at once at the second signal, also while its target is away, and loses nothing", async () => {
+  const name = `${PREFIX}twice`;
+  await withServers(PREFIX, async (servers) => {
+    const { source, env } = servers;
+    await source.call("create_collection", small(name));
+    await using setup = await TidemarkSetup.make({ env, include: [`default.${name}`] });
+    const run = setup.start(["run"]);
+    await untilTail(setup, run);
+    const stack = await attachStack();
+    stack.pause("target");
+    try {
+      await source.call("insert_generated", { name, start: 0, count: 1000 });
+      await untilStatus(setup, run, "bytes are in flight", (status) => status.inFlightBytes > 0);
+      Deno.kill(run.pid, "SIGTERM");
+      const ended = await Promise.race([
+        run.exit.then(() => true),
+        new Promise((resolve) => setTimeout(resolve, 1500)),
+      ]);
+      assert.notEqual(ended, true, "what is in flight is waited for");
+      const at = performance.now();
+      Deno.kill(run.pid, "SIGTERM");
+      const { code, stderr } = await run.exit;
+      assert.equal(code, 143, stderr);
+      assert.ok(performance.now() - at < 1000, "it ends at once");
+    } finally {
+      stack.resume("target");
+    }
+    await setup.once();
+    await untilSame(servers, name);
+  });
+});
