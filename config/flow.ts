@@ -1,9 +1,10 @@
 /** From components to what the flow works with. */
 import type { CrashPoints, FlowDependencies, FlowReport, RowSinkSetup } from "../pipeline/flow/mod.ts";
 import { TidemarkError } from "../pipeline/errors.ts";
-import type { BinlogSource, LogSource, MetaSource } from "../pipeline/model/mod.ts";
+import type { BinlogSource, HybridTs, LogSource, MetaSource } from "../pipeline/model/mod.ts";
 import { makeDdlRules, makeRouter, makeSelector } from "../pipeline/transforms/mod.ts";
 import { followFlushes, followPchannel, type LogOddity, recordFacts } from "../sources/log/mod.ts";
+import { metaAt } from "../sources/backup/mod.ts";
 import type { Components } from "./wire.ts";
 
 export interface FlowHooks {
@@ -11,14 +12,16 @@ export interface FlowHooks {
   /** Unix ms. */
   readonly now: () => number;
   readonly crash: CrashPoints;
+  /** Of a restore: the moment whose catalog is wanted; undefined: the base's. */
+  readonly restoreTo?: HybridTs;
 }
 
 /** Opens every component of the configuration. */
 export async function flowDependencies(components: Components, hooks: FlowHooks): Promise<FlowDependencies> {
   const { config } = components;
   const { transforms, limits } = config;
-  const [{ meta, log, binlogs }, sinks, state] = await Promise.all([
-    openSources(components),
+  const [{ meta, log, binlogs, baseDeletes }, sinks, state] = await Promise.all([
+    openSources(components, hooks.restoreTo),
     components.sinks(),
     components.state(),
   ]);
@@ -37,6 +40,7 @@ export async function flowDependencies(components: Components, hooks: FlowHooks)
       ? { flushes: (pchannel: string, signal: AbortSignal) => followFlushes(log, pchannel, signal) }
       : {}),
     binlogs,
+    baseDeletes,
     sinks: rows,
     archives: sinks.flatMap(({ sink }) => sink.kind === "archive" ? [sink] : []),
     describeRecord: recordFacts,
@@ -86,25 +90,39 @@ function hasRbac(sink: Components["config"]["sinks"][string] | undefined): boole
   return sink?.type === "milvus" && sink.rbac;
 }
 
-interface Sources {
+interface Sources extends Pick<FlowDependencies, "baseDeletes"> {
   readonly meta: MetaSource;
   readonly log: LogSource;
   readonly binlogs: BinlogSource;
 }
 
-/** Of a running Milvus, or of the backup that stands in its place. Throws `unsupported` for a backup without a log. */
-async function openSources(components: Components): Promise<Sources> {
+/** Of a running Milvus, or of the backup that stands in its place. */
+async function openSources(components: Components, restoreTo: HybridTs | undefined): Promise<Sources> {
   if (components.config.sources.backup === undefined) {
     const [meta, log, binlogs] = await Promise.all([components.meta(), components.log(), components.binlogs()]);
-    return { meta, log, binlogs };
+    return { meta, log, binlogs, baseDeletes: "log_and_files" };
   }
-  const { meta, log, binlogs, backup } = await components.backup();
-  if (log !== undefined) return { meta, log, binlogs };
-  throw new TidemarkError(
-    "unsupported",
-    `The backup ${backup.name} has no log archive: a run needs one to end at a moment`,
-    {
-      hint: "Restore it with milvus-backup, whose layout it has.",
-    },
-  );
+  const source = await components.backup();
+  return {
+    meta: restoreTo === undefined ? source.meta : metaAt(source, restoreTo),
+    log: source.log ?? noLog(source.backup.name),
+    binlogs: source.binlogs,
+    baseDeletes: "files",
+  };
+}
+
+/** In the place of the log of a backup that has none: whoever asks for it is told. */
+function noLog(backup: string): LogSource {
+  const refuse = (): never => {
+    throw new TidemarkError("unsupported", `The backup ${backup} has no log archive`, {
+      hint: "Restore its base only.",
+    });
+  };
+  return {
+    topics: () => Promise.resolve([]),
+    bounds: refuse,
+    tail: refuse,
+    check: () => Promise.resolve([]),
+    close: () => Promise.resolve(),
+  };
 }

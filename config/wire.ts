@@ -9,6 +9,7 @@ import { type EtcdMetaSource, openEtcdMeta } from "../sources/meta/mod.ts";
 import { openKafkaLog } from "../sources/log/mod.ts";
 import { createTokenBucket, openObjectStore, openStateStore, type TokenBucket, withBandwidth } from "../stores/mod.ts";
 import type { PipelineConfig, SinkConfig } from "./schema.ts";
+import { stateName } from "./state_name.ts";
 
 export interface ComponentOptions {
   /** `tidemark <version>`, for the files that sinks write. */
@@ -170,7 +171,7 @@ export function createComponents(config: PipelineConfig, options: ComponentOptio
     }),
     sink,
     sinks: () => Promise.all([...sinkMakers.keys()].map(sink)),
-    state: once(() => openStateStore(config.state, config.pipeline)),
+    state: once(() => openStateStore(config.state, stateName(config))),
     backupStore: async (name) => {
       const found = config.sinks[name];
       if (found?.type !== "backup") throw new TidemarkError("config", `There is no sink ${name} of type backup`);

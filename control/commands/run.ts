@@ -1,8 +1,8 @@
 /** `run`: the base copy if none is recorded, then the tail. */
 import { flowDependencies } from "../../config/mod.ts";
-import { EXIT, toTidemarkError } from "../../pipeline/errors.ts";
+import { EXIT, TidemarkError, toTidemarkError } from "../../pipeline/errors.ts";
 import { type RunOptions, type RunResult, startRun } from "../../pipeline/flow/mod.ts";
-import { type HybridTs, isoOfHybrid } from "../../pipeline/model/mod.ts";
+import { isoOfHybrid } from "../../pipeline/model/mod.ts";
 import type { CommandContext } from "../context.ts";
 import { crashPointsFrom } from "../crash_hook.ts";
 import { flowReport } from "../flow_report.ts";
@@ -12,28 +12,37 @@ import { parseMoment } from "../time.ts";
 
 export interface RunCommandOptions {
   readonly once: boolean;
-  /** As given on the command line, or the timestamp itself. */
-  readonly until: string | HybridTs | undefined;
+  /** As given on the command line. */
+  readonly until: string | undefined;
+}
+
+/** Throws `usage` where the configuration reads a backup, and what {@link runUntilEnd} throws. */
+export function runCommand(context: CommandContext, options: RunCommandOptions): Promise<number> {
+  if (context.config().sources.backup !== undefined) {
+    throw new TidemarkError("usage", "The configuration reads a backup, a run reads a running Milvus", {
+      hint: "Use tidemark backup restore with the same --config.",
+    });
+  }
+  const end: RunOptions["end"] = options.until !== undefined
+    ? { kind: "until", ts: parseMoment(options.until, context.terminal.now()) }
+    : { kind: options.once ? "once" : "follow" };
+  return runUntilEnd(context, { end });
 }
 
 /**
  * Ends with 0 when it reached its end, 3 when something is blocked or was refused, and by a signal with the status that the
  * caller takes from it. Throws what the run throws.
  */
-export async function runCommand(context: CommandContext, options: RunCommandOptions): Promise<number> {
+export async function runUntilEnd(context: CommandContext, options: RunOptions): Promise<number> {
   const { terminal, screen, log } = context;
-  const end: RunOptions["end"] = options.until !== undefined
-    ? {
-      kind: "until",
-      ts: typeof options.until === "bigint" ? options.until : parseMoment(options.until, terminal.now()),
-    }
-    : { kind: options.once ? "once" : "follow" };
+  const { end, restore } = options;
   const deps = await flowDependencies(context.components(), {
     report: flowReport(log),
     now: () => terminal.now().getTime(),
     crash: crashPointsFrom(terminal.env("TIDEMARK_CRASH_AT")),
+    ...(restore !== undefined && end.kind === "until" ? { restoreTo: end.ts } : {}),
   });
-  const run = startRun(deps, { end }, context.stop, context.kill);
+  const run = startRun(deps, options, context.stop, context.kill);
   let result: RunResult;
   {
     using _progress = showProgress({ terminal, screen, log, status: () => run.status() });
@@ -53,6 +62,7 @@ export async function runCommand(context: CommandContext, options: RunCommandOpt
 function summary(result: RunResult, end: RunOptions["end"]["kind"], stopped: boolean): string[] {
   const lines: string[] = [];
   if (stopped) lines.push("Stopped; the next run goes on from here");
+  else if (end === "base") lines.push("The base is complete, each channel as of its own checkpoint");
   else if (end !== "follow") lines.push(`Complete up to ${isoOfHybrid(result.upTo)} (${result.upTo}) on all channels`);
   for (const { collection, reason } of result.blocked) lines.push(`blocked  ${collection}: ${reason}`);
   for (const { sentence, detail } of result.refused) lines.push(`refused  ${sentence}: ${detail}`);

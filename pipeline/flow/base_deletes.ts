@@ -24,12 +24,13 @@ export interface LogDeletes {
  * Memory: the keys of these deletes.
  */
 export async function readLogDeletes(
-  deps: Pick<FlowDependencies, "follow" | "log">,
+  deps: Pick<FlowDependencies, "follow" | "log" | "baseDeletes">,
   demands: readonly DeleteDemand[],
   signal: AbortSignal,
 ): Promise<LogDeletes> {
   const marks = new Map<string, DeleteMark[]>();
   const beyondLog: string[] = [];
+  if (deps.baseDeletes === "files") return { marks, beyondLog };
   const byPchannel = Map.groupBy(demands.filter((demand) => demand.horizon !== undefined), ({ cut }) => cut.pchannel);
   for (const [pchannel, wanted] of byPchannel) {
     const bounds = await deps.log.bounds(pchannel, signal);

@@ -109,6 +109,11 @@ export interface FlowDependencies {
   /** Flushes from now on, of the cluster that the pchannel belongs to; undefined for a source without clients. */
   readonly flushes?: (pchannel: string, signal: AbortSignal) => AsyncIterable<RequestedFlush>;
   readonly binlogs: BinlogSource;
+  /**
+   * Where the deletes are that the base needs: a running Milvus' metadata forgets delta files, so its log is read as well;
+   * a backup has them all in its files.
+   */
+  readonly baseDeletes: "log_and_files" | "files";
   readonly sinks: readonly RowSinkSetup[];
   readonly archives: readonly ArchiveSink[];
   readonly describeRecord: DescribeRecord;
@@ -131,11 +136,16 @@ export interface FlowDependencies {
 }
 
 export interface RunOptions {
-  /** `follow`: for ever; `once`: all that was in the log when the run began; `until`: exactly up to `ts`. */
-  readonly end: { readonly kind: "follow" } | { readonly kind: "once" } | {
+  /**
+   * `follow`: for ever; `once`: all that was in the log when the run began; `until`: exactly up to `ts`; `base`: the base alone,
+   * each channel as of its cut, without a log.
+   */
+  readonly end: { readonly kind: "follow" } | { readonly kind: "once" } | { readonly kind: "base" } | {
     readonly kind: "until";
     readonly ts: HybridTs;
   };
+  /** The run is a restore, and how its end was asked for: a state that is finished is not gone on with but begun anew. */
+  readonly restore?: string;
 }
 
 export interface RunResult {

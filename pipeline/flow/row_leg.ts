@@ -266,7 +266,9 @@ export class RowLeg {
       segments,
       logDeletes: logDeletes.marks,
       deltaFiles: files.deltaFiles,
-      channelOfSegment: new Map(all.map((segment) => [segment.id, segment.vchannel])),
+      channelOfSegment: new Map(
+        all.filter(({ vchannel }) => vchannel !== "").map((segment) => [segment.id, segment.vchannel]),
+      ),
       resumed,
     };
   }

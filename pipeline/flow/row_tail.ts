@@ -26,6 +26,7 @@ import { lane } from "./lane.ts";
 import { type LaneItem, type LaneWork, splitGroup, type Ticket } from "./lane_work.ts";
 import { pause } from "./pause.ts";
 import { collectionOf, pchannelOf } from "./pchannels.ts";
+import { reconcileRbac } from "./rbac.ts";
 import type { SinkState } from "./run_state.ts";
 import { Held, type Targets } from "./targets.ts";
 
@@ -139,7 +140,9 @@ export class RowTail {
       });
     }
     for (const task of change.importsCompleted) this.#announceImport(task);
-    if (change.rbacChanged && deps.rbac) await this.reconcileRbac(change);
+    if (change.rbacChanged && deps.rbac) {
+      await reconcileRbac(deps, this.#o.setup.sink, change.catalog, this.#o.signal);
+    }
     this.#o.changed();
   }
 
@@ -180,19 +183,6 @@ export class RowTail {
   /** Imports that completed while no run looked. */
   announceImports(tasks: readonly ImportTask[]): void {
     for (const task of tasks) if (task.state === "completed") this.#announceImport(task);
-  }
-
-  async reconcileRbac(change: { readonly catalog: CatalogChange["catalog"] }): Promise<void> {
-    const { deps, setup, signal } = this.#o;
-    const outcomes = await setup.sink.reconcileRbac(
-      change.catalog,
-      (step) => deps.ddl.decide(step) === "apply" ? "apply" : "skip",
-      signal,
-    );
-    for (const outcome of outcomes) {
-      deps.report.ddl(outcome);
-      if (outcome.result === "refused") deps.report.warn(outcome.sentence, `${outcome.sentence}: ${outcome.detail}`);
-    }
   }
 
   #announceImport(task: ImportTask): void {

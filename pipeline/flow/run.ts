@@ -1,7 +1,7 @@
 /** A run: lease, state, snapshot, cut, base, tail. */
 import { TidemarkError, toTidemarkError } from "../errors.ts";
 import type { Json } from "../json.ts";
-import type { ArchiveSink, DdlOutcome, RunStatus, Snapshot } from "../model/mod.ts";
+import { type ArchiveSink, type DdlOutcome, isoOfHybrid, type RunStatus, type Snapshot } from "../model/mod.ts";
 import { firstExactTs, importGate } from "../transforms/mod.ts";
 import { Checkpointer } from "./checkpointer.ts";
 import { Slots } from "./base_copy.ts";
@@ -15,11 +15,12 @@ import { CatalogWatch } from "./catalog_watch.ts";
 import { Databases } from "./databases.ts";
 import { pointsOfCollections, TailStream } from "./tail_stream.ts";
 import { followFlushes } from "./flush_follow.ts";
-import { endAfter, endAt, endless, type RunEnd } from "./run_end.ts";
+import { endAfter, endAt, endAtBase, endless, type RunEnd } from "./run_end.ts";
 import { RunProgress } from "./run_progress.ts";
-import { newRunState, newSinkState, parseRunState, type RunState, type SinkState } from "./run_state.ts";
+import { isFinished, newRunState, newSinkState, parseRunState, type RunState, type SinkState } from "./run_state.ts";
 import { Targets } from "./targets.ts";
 import { pause } from "./pause.ts";
+import { reconcileRbac } from "./rbac.ts";
 import { startPulse } from "./pulse.ts";
 
 export interface RunHandle {
@@ -100,8 +101,10 @@ class Run {
   async #leased(lost: AbortController): Promise<RunResult> {
     const deps = this.#deps;
     const text = await deps.state.read(this.#stop);
-    if (text !== undefined) {
-      this.#state = parseRunState(text, deps.state.location);
+    const before = text === undefined ? undefined : parseRunState(text, deps.state.location);
+    // A restore that is done is no beginning for another.
+    if (before !== undefined && !(this.#options.restore !== undefined && isFinished(before))) {
+      this.#state = before;
       this.#progress = new RunProgress(this.#state, deps.now, deps.waiting);
     }
     const failed = Promise.withResolvers<never>();
@@ -130,6 +133,7 @@ class Run {
       );
     }
     this.#state.revision = snapshot.revision;
+    this.#noteRestore();
     deps.crash("after_snapshot");
 
     const legs = deps.sinks.map((setup) => this.#leg(setup, snapshot, work));
@@ -148,6 +152,7 @@ class Run {
       if (legs.length === 0) return;
       await Promise.all(legs.map((leg) => leg.databases.reconcile(snapshot.catalog)));
       await this.#base(legs, snapshot, slots, reading);
+      if (this.#options.end.kind === "base") return await this.#rbac(legs, snapshot, work);
       await this.#tail(legs, snapshot, end, reading, work);
     };
     const parts = [rows(), ...deps.archives.map((sink) => this.#archive(sink, snapshot, end, slots, reading, work))];
@@ -169,6 +174,17 @@ class Run {
     this.#progress.phase = this.#stop.aborted ? this.#progress.phase : "done";
     await this.#checkpointer.close();
     return result;
+  }
+
+  #noteRestore(): void {
+    const { restore, end } = this.#options;
+    if (restore !== undefined) this.#state.restore = { asked: restore, ts: end.kind === "until" ? end.ts : 0n };
+  }
+
+  /** With a tail the catalog watch does it. */
+  async #rbac(legs: readonly Leg[], snapshot: Snapshot, signal: AbortSignal): Promise<void> {
+    if (!this.#deps.rbac) return;
+    for (const { setup } of legs) await reconcileRbac(this.#deps, setup.sink, snapshot.catalog, signal);
   }
 
   /** Waits until no import is half visible. */
@@ -202,21 +218,36 @@ class Run {
 
   async #end(legs: readonly Leg[], snapshot: Snapshot, signal: AbortSignal): Promise<RunEnd> {
     const { end } = this.#options;
-    const exact = firstExactTs(snapshot);
     switch (end.kind) {
       case "follow":
         return endless();
-      case "until":
-        if (end.ts < exact && this.#state.sinks.size === 0) {
+      case "base":
+        return endAtBase();
+      case "until": {
+        const ticks = legs.flatMap(({ state }) => [...state.positions.values()].map(({ tick }) => tick));
+        const latest = ticks.reduce((max, tick) => tick > max ? tick : max, 0n);
+        if (end.ts < latest) {
           throw new TidemarkError(
             "usage",
-            `The copy cannot end at ${end.ts}: the source's files already hold rows and deletes up to ${exact}`,
+            `The copy cannot end at ${isoOfHybrid(end.ts)}: it has reached ${isoOfHybrid(latest)} already`,
+            { hint: "Choose a later time, or begin anew with a state of its own." },
+          );
+        }
+        const selected = snapshot.catalog.collections.filter((item) => this.#deps.selects(item.dbName, item.name));
+        const exact = firstExactTs(snapshot, selected);
+        if (end.ts < exact && ticks.length === 0 && legs.length > 0) {
+          throw new TidemarkError(
+            "usage",
+            `The copy cannot end at ${isoOfHybrid(end.ts)}: the source's files already hold rows and deletes up to ${
+              isoOfHybrid(exact)
+            }`,
             {
               hint: "Choose a later time. An earlier state can only come from a backup with a log archive.",
             },
           );
         }
         return endAt(end.ts);
+      }
       case "once": {
         const latest = new Map<string, bigint>();
         for (const pchannel of this.#followed(legs, snapshot).keys()) {
@@ -252,6 +283,7 @@ class Run {
   /** The log must hold every position; otherwise the run ends, or the collections concerned start over. */
   async #positions(legs: readonly Leg[], signal: AbortSignal): Promise<void> {
     const deps = this.#deps;
+    if (this.#options.end.kind === "base") return;
     const points = startPoints(legs.map((leg) => leg.state));
     const lost = await lostPositions(deps.log, points, this.#state.topicIds, signal);
     if (lost.length === 0) return;
@@ -293,8 +325,9 @@ class Run {
       sink,
       state,
       progress: this.#progress,
+      slots,
+      topicIds: this.#state.topicIds,
       save: () => this.#checkpointer!.save(),
-      changed: () => this.#checkpointer!.touch(),
       blocked: (name, error) => this.#hold(name, error),
     });
     await runArchive({
@@ -304,9 +337,9 @@ class Run {
       snapshot,
       end,
       endless: this.#options.end.kind === "follow",
-      slots,
       topicIds: this.#state.topicIds,
       progress: this.#progress,
+      alone: this.#deps.sinks.length === 0,
       checkpoint: () => this.#checkpointer!.save(),
       changed: () => this.#checkpointer!.touch(),
       reading,

@@ -16,6 +16,11 @@ export function endless(): RunEnd {
   return { ts: undefined, admit: (group) => Promise.resolve({ group, last: false }) };
 }
 
+/** Before the log: a run of the base alone reads none of it. */
+export function endAtBase(): RunEnd {
+  return { ts: undefined, admit: (group) => Promise.resolve({ group: { ...group, events: [] }, last: true }) };
+}
+
 /** Exactly up to `ts`. */
 export function endAt(ts: HybridTs): RunEnd {
   return { ts, admit: (group) => Promise.resolve(clip(group, ts)) };

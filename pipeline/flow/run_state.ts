@@ -69,6 +69,8 @@ export interface RunState {
   savedAt: string;
   topicIds: Map<string, string>;
   sinks: Map<string, SinkState>;
+  /** Of a restore: how its end was asked for, and the moment that this meant when it began; 0 for the base alone. */
+  restore: { asked: string; ts: HybridTs } | undefined;
   /** The last status, for `tidemark status` in another process. */
   status: Json;
 }
@@ -83,6 +85,7 @@ export function newRunState(pipeline: string, clusterId: string, now: Date): Run
     savedAt: "",
     topicIds: new Map(),
     sinks: new Map(),
+    restore: undefined,
     status: null,
   };
 }
@@ -114,10 +117,18 @@ export function newCollectionState(
   };
 }
 
+/** Whether the run reached its end with every collection. */
+export function isFinished(state: RunState): boolean {
+  const status = state.status as { phase?: string } | null;
+  const all = [...state.sinks.values()].flatMap(({ collections }) => [...collections.values()]);
+  return status?.phase === "done" && all.every(({ blocked, phase }) => blocked === undefined && phase !== "base");
+}
+
 /** The document's text. Integers stay exact. */
 export function formatRunState(state: RunState): string {
   return formatJson({
     ...state,
+    restore: state.restore ?? null,
     topicIds: Object.fromEntries(state.topicIds),
     sinks: Object.fromEntries([...state.sinks].map(([name, sink]) => [name, {
       collections: [...sink.collections.values()],
@@ -163,6 +174,7 @@ export function parseRunState(text: string, location: string): RunState {
       savedAt: raw.savedAt as string,
       topicIds: new Map(Object.entries(raw.topicIds as Record<string, string>)),
       sinks,
+      restore: (raw.restore ?? undefined) as RunState["restore"],
       status: raw.status ?? null,
     };
   } catch (cause) {

@@ -2,7 +2,8 @@
  * The log as one RxJS stream from the pchannels' async iterables to the sinks' lanes. The only place that subscribes.
  */
 import { defer, EMPTY, finalize, from, lastValueFrom, merge, mergeMap, type Observable, share, Subject } from "rxjs";
-import type { Collection, LogEvent, ResumePoint, TickGroup } from "../model/mod.ts";
+import { TidemarkError } from "../errors.ts";
+import { type Collection, isoOfHybrid, type LogEvent, type ResumePoint, type TickGroup } from "../model/mod.ts";
 import type { FlowDependencies } from "./dependencies.ts";
 import { pchannelOf } from "./pchannels.ts";
 import type { RunEnd } from "./run_end.ts";
@@ -132,6 +133,7 @@ export class TailStream {
     for (const tail of this.#tails) tail.startsAt(pchannel, resume);
     const select = (event: LogEvent) =>
       event.kind === "block" || this.#tails.some((tail) => tail.cares(event.collectionId));
+    let tick = resume.tick;
     const vchannelOf = (id: bigint) => this.#o.vchannelsOf(id).find((vchannel) => pchannelOf(vchannel) === pchannel);
     try {
       const request = {
@@ -150,9 +152,22 @@ export class TailStream {
         this.#pending.set(admitted.group, { left: this.#tails.length, reader, bytes: group.bytes });
         yield admitted.group;
         if (admitted.last) return;
+        tick = admitted.group.tick;
       }
+      if (!this.reading.aborted) throw endedEarly(pchannel, tick);
     } catch (error) {
       if (!this.reading.aborted) throw error;
     }
   }
+}
+
+/** Only a log that was archived has an end. */
+function endedEarly(pchannel: string, tick: bigint): TidemarkError {
+  return new TidemarkError(
+    "position_lost",
+    `The archived log of ${pchannel} ends${
+      tick > 0n ? ` at ${isoOfHybrid(tick)}` : ""
+    }, before the moment that is asked for`,
+    { hint: "Choose an earlier moment." },
+  );
 }
