@@ -2,28 +2,26 @@
  * One archive sink through a run. Its log begins at the cut, before and beside the base, so that a long base cannot lose
  * the log to retention; new bases are made in the same run while the log goes on.
  */
-import { TidemarkError, toTidemarkError } from "../errors.ts";
+import { TidemarkError } from "../errors.ts";
 import type { Json } from "../json.ts";
 import {
   type ArchiveSink,
   type BackupSession,
-  type BaseCollection,
+  type Catalog,
+  type CatalogChange,
   type Collection,
   type Cut,
-  type DeleteMark,
-  type FileFinding,
-  type LogFile,
-  primaryKey,
+  type HybridTs,
   qualifiedName,
-  type Segment,
+  type ResumePoint,
   type Snapshot,
 } from "../model/mod.ts";
-import { keysOfColumn } from "../columns/mod.ts";
-import { deleteHorizon, firstExactTs, liveSegments, makeCuts } from "../transforms/mod.ts";
-import { type LogDeletes, readLogDeletes } from "./base_deletes.ts";
+import { makeCuts } from "../transforms/mod.ts";
+import { ArchiveBase } from "./archive_base.ts";
 import type { Slots } from "./base_copy.ts";
 import type { FlowDependencies } from "./dependencies.ts";
 import { Mutex } from "./mutex.ts";
+import { lostPositions, startPoints } from "./pchannels.ts";
 import type { RunProgress } from "./run_progress.ts";
 import { newCollectionState, type SinkState } from "./run_state.ts";
 
@@ -32,12 +30,11 @@ export interface ArchiveLegOptions {
   readonly sink: ArchiveSink;
   readonly state: SinkState;
   readonly progress: RunProgress;
+  readonly slots: Slots;
+  readonly topicIds: Map<string, string>;
   readonly save: () => Promise<void>;
-  readonly changed: () => void;
   readonly blocked: (collection: string, error: TidemarkError) => void;
 }
-
-const BASE_ATTEMPTS = 5;
 
 /** What the state keeps of an archive sink beyond positions. */
 interface ArchiveExtra {
@@ -45,21 +42,34 @@ interface ArchiveExtra {
   name: string | undefined;
   /** The one before it, whose unchanged files a new base may share. */
   previous: string | undefined;
+  /** The next one, whose base is being copied while the log of `name` goes on. */
+  next: string | undefined;
   complete: boolean;
+  /** Imports whose rows the base holds. */
+  imports: bigint[];
 }
 
 export class ArchiveLeg {
   readonly #o: ArchiveLegOptions;
   readonly #extra: ArchiveExtra;
-  readonly #appends = new Mutex();
-  #session: BackupSession | undefined;
+  readonly #turns = new Mutex();
   readonly #notWanted = new Set<bigint>();
-  #baseFailed = 0;
+  #session: BackupSession | undefined;
+  #base: ArchiveBase | undefined;
+  /** Why the backup is not whole without a new base. */
+  #demand: string | undefined;
+  #exactFrom: HybridTs = 0n;
 
   constructor(options: ArchiveLegOptions) {
     this.#o = options;
-    const extra = options.state.extra as { name?: string; previous?: string; complete?: boolean } | null;
-    this.#extra = { name: extra?.name, previous: extra?.previous, complete: extra?.complete ?? false };
+    const extra = (options.state.extra ?? {}) as { [K in keyof ArchiveExtra]?: ArchiveExtra[K] | null };
+    this.#extra = {
+      name: extra.name ?? undefined,
+      previous: extra.previous ?? undefined,
+      next: extra.next ?? undefined,
+      complete: extra.complete ?? false,
+      imports: extra.imports ?? [],
+    };
   }
 
   get state(): SinkState {
@@ -71,9 +81,9 @@ export class ArchiveLeg {
     return this.#session;
   }
 
-  /** Collections whose base failed; each was named. */
-  get failedCollections(): number {
-    return this.#baseFailed;
+  /** The log must reach this moment before the bases made by this run are of use; 0 if it made none. */
+  get exactFrom(): HybridTs {
+    return this.#exactFrom;
   }
 
   /**
@@ -82,49 +92,145 @@ export class ArchiveLeg {
    */
   readonly wanted = (id: bigint): boolean => !this.#notWanted.has(id);
 
-  /** New collections are archived from their creation. */
-  learn(collections: readonly Collection[]): void {
-    for (const collection of collections) {
-      const selected = this.#o.deps.selects(collection.dbName, collection.name);
-      if (selected || this.#o.state.collections.has(collection.id)) this.#notWanted.delete(collection.id);
+  /** One after the other, and never while a new base takes the log over. */
+  readonly inTurn = <T>(work: () => Promise<T>): Promise<T> => this.#turns.run(work);
+
+  /** Opens the backup that the state names, or a new one with new cuts, and begins it. */
+  async open(snapshot: Snapshot, signal: AbortSignal): Promise<void> {
+    await this.#openNamed(snapshot, signal);
+    if (this.#o.sink.logArchive) await this.#checkLog(snapshot, signal);
+    if (this.session.base !== "complete") {
+      const cuts = [...this.#o.state.vchannels.values()];
+      const collections = this.#selected(snapshot).filter(({ id }) =>
+        this.#o.state.collections.get(id)?.phase === "base"
+      );
+      this.#base = this.#newBase(this.session, { snapshot, collections, cuts });
+      await this.#base.begin(signal);
+    } else this.#recall(snapshot);
+    if (this.#o.sink.logArchive) await this.#note(this.session, snapshot, signal);
+  }
+
+  /** Keeps the catalog of a revision: only what this archive has records of, so that it promises no more. */
+  async #note(session: BackupSession, at: Pick<Snapshot, "revision" | "catalog">, signal: AbortSignal): Promise<void> {
+    const collections = at.catalog.collections.filter(({ id }) => this.#o.state.collections.has(id));
+    await session.noteCatalog(at.revision, { ...at.catalog, collections }, signal);
+  }
+
+  async #openNamed(snapshot: Snapshot, signal: AbortSignal): Promise<void> {
+    const { deps, sink } = this.#o;
+    const { name, previous } = this.#extra;
+    this.#session = await sink.open({ resume: name, previous, nowMs: deps.now() }, signal);
+    if (name !== this.#session.name || this.#session.base === "none") this.#adopt(this.#cutsOf(snapshot), snapshot);
+    this.#extra.name = this.#session.name;
+    this.#extra.complete = this.#session.base === "complete";
+    this.learn(snapshot.catalog);
+    await this.#remember();
+  }
+
+  /** The log must still hold where the archive goes on; otherwise the run ends, or the hole is stated and a new base made. */
+  async #checkLog(snapshot: Snapshot, signal: AbortSignal): Promise<void> {
+    const { deps, topicIds } = this.#o;
+    const lost = await lostPositions(deps.log, await this.startPoints(signal), topicIds, signal);
+    const ticking = new Set(snapshot.catalog.collections.flatMap((collection) => collection.pchannels));
+    const needed = lost.filter(({ pchannel }) => ticking.has(pchannel));
+    if (needed.length === 0) return;
+    if (deps.onPositionLost === "fail") throw needed[0]!.error;
+    for (const { pchannel, error } of needed) {
+      deps.report.warn(`lost ${pchannel} ${this.#o.sink.name}`, `${error.message}; the backup gets a new base`);
+      topicIds.delete(pchannel);
+    }
+    await lostPositions(deps.log, new Map(), topicIds, signal);
+    if (this.#extra.complete) {
+      for (const { pchannel } of needed) {
+        const { earliest, topicId } = await deps.log.bounds(pchannel, signal);
+        const { lastOffset } = await this.session.progress(pchannel, signal);
+        topicIds.set(pchannel, topicId);
+        // A topic that was made again counts from 0: its records cannot follow the old ones.
+        if (earliest > lastOffset + 1n) {
+          await this.session.gap(pchannel, lastOffset + 1n, earliest, "the log's retention had passed it");
+          this.#o.state.positions.set(pchannel, { offset: earliest, tick: 0n });
+        }
+      }
+      this.#demand = "the log lost records that the archive does not have";
+      return;
+    }
+    // Its cuts lie before the log's beginning: what was copied of it can only be shared.
+    await this.session.close();
+    this.#extra.name = undefined;
+    await this.#openNamed(snapshot, signal);
+  }
+
+  /** Names what a former run found out about the complete base. */
+  #recall(snapshot: Snapshot): void {
+    const { state } = this.#o;
+    const live = new Set(snapshot.catalog.collections.map(({ id }) => id));
+    for (const own of state.collections.values()) {
+      if (own.blocked !== undefined && live.has(own.id)) this.#miss(`${own.source.db}.${own.source.name}`, own.blocked);
+    }
+    if (this.#extra.next !== undefined) this.#demand ??= `the base ${this.#extra.next} was begun`;
+    this.#noteImports(snapshot.imports.filter(({ state }) => state === "completed"), snapshot.catalog);
+  }
+
+  #miss(collection: string, reason: string): void {
+    this.#o.blocked(
+      collection,
+      new TidemarkError("partial", `It is missing from the base of backup ${this.session.name}: ${reason}`, {
+        hint: "The next base tries it again; its log is in the archive.",
+      }),
+    );
+  }
+
+  /** A change of the source's catalog: new collections are archived from their creation. */
+  async changed(
+    change: Pick<CatalogChange, "revision" | "catalog" | "importsCompleted">,
+    signal: AbortSignal,
+  ): Promise<void> {
+    this.learn(change.catalog);
+    this.#noteImports(change.importsCompleted, change.catalog);
+    if (!this.#o.sink.logArchive) return;
+    await this.inTurn(() => this.#note(this.session, change, signal));
+  }
+
+  learn(catalog: Catalog): void {
+    const { deps, state } = this.#o;
+    for (const collection of catalog.collections) {
+      const selected = deps.selects(collection.dbName, collection.name);
+      const known = state.collections.get(collection.id);
+      if (selected && known === undefined) state.collections.set(collection.id, stateOf(collection, "tail"));
+      if (selected || known !== undefined) this.#notWanted.delete(collection.id);
       else this.#notWanted.add(collection.id);
     }
   }
 
-  /** Opens the backup that the state names, or a new one with new cuts. */
-  async open(snapshot: Snapshot, signal: AbortSignal): Promise<void> {
-    const { deps, sink, state } = this.#o;
-    this.learn(snapshot.catalog.collections);
-    this.#session = await sink.open(
-      { resume: this.#extra.name, previous: this.#extra.previous, nowMs: deps.now() },
-      signal,
-    );
-    if (this.#extra.name !== this.#session.name || this.#session.base === "none") this.#newCuts(snapshot);
-    this.#extra.name = this.#session.name;
-    this.#extra.complete = this.#session.base === "complete";
-    await this.#remember();
+  /** The rows of an import never pass through the log: only a base brings them. */
+  #noteImports(imports: CatalogChange["importsCompleted"], catalog: Catalog): void {
+    for (const { id, collectionId } of imports) {
+      const collection = catalog.collections.find((item) => item.id === collectionId);
+      if (collection === undefined || this.#extra.imports.includes(id)) continue;
+      if (!this.#o.deps.selects(collection.dbName, collection.name)) continue;
+      this.#demand = `an import into ${qualifiedName(collection)} was completed, and its rows are in no log`;
+    }
   }
 
-  #newCuts(snapshot: Snapshot): void {
+  #cutsOf(snapshot: Snapshot): Cut[] {
+    return makeCuts(snapshot, this.#selected(snapshot));
+  }
+
+  #adopt(cuts: readonly Cut[], snapshot: Snapshot): void {
     const { state } = this.#o;
     state.vchannels.clear();
     state.positions.clear();
     state.collections.clear();
-    for (const cut of makeCuts(snapshot, this.#selected(snapshot))) {
-      state.vchannels.set(cut.vchannel, { ...cut, held: false });
-    }
+    for (const cut of cuts) state.vchannels.set(cut.vchannel, { ...cut, held: false });
     for (const collection of this.#selected(snapshot)) {
-      const name = { db: collection.dbName, name: collection.name };
-      state.collections.set(collection.id, newCollectionState(collection.id, name, name, collection.vchannels, "base"));
+      state.collections.set(collection.id, stateOf(collection, "base"));
     }
+    this.#extra.imports = snapshot.imports.filter((task) => task.state === "completed").map((task) => task.id);
   }
 
   async #remember(): Promise<void> {
-    this.#o.state.extra = {
-      ...this.#extra,
-      name: this.#extra.name ?? null,
-      previous: this.#extra.previous ?? null,
-    } as Json;
+    const { name = null, previous = null, next = null, complete, imports } = this.#extra;
+    this.#o.state.extra = { name, previous, next, complete, imports } as Json;
     await this.#o.save();
   }
 
@@ -132,212 +238,108 @@ export class ArchiveLeg {
     return snapshot.catalog.collections.filter((item) => this.#o.deps.selects(item.dbName, item.name));
   }
 
-  /** Where the archive of each pchannel goes on. */
-  async startPoints(signal: AbortSignal): Promise<void> {
-    const { state } = this.#o;
-    for (const pchannel of new Set([...state.vchannels.values()].map((own) => own.pchannel))) {
-      const { resume } = await this.session.progress(pchannel, signal);
-      if (resume !== undefined) state.positions.set(pchannel, resume);
-    }
+  #newBase(session: BackupSession, plan: ConstructorParameters<typeof ArchiveBase>[0]["plan"]): ArchiveBase {
+    const { deps, sink, progress, slots } = this.#o;
+    return new ArchiveBase({
+      deps,
+      sink: sink.name,
+      session,
+      plan,
+      progress,
+      slots,
+      failed: (collection, error) => this.#o.blocked(qualifiedName(collection), error),
+    });
   }
 
-  /** Appends one after the other, and never while a new base takes the log over. */
-  readonly appending = <T>(work: () => Promise<T>): Promise<T> => this.#appends.run(work);
+  /** Where the archive of each pchannel goes on: what is durable decides. */
+  async startPoints(signal: AbortSignal): Promise<Map<string, ResumePoint>> {
+    const { state } = this.#o;
+    const pchannels = new Set([
+      ...[...state.vchannels.values()].map((own) => own.pchannel),
+      ...state.positions.keys(),
+    ]);
+    for (const pchannel of pchannels) {
+      const { resume } = await this.session.progress(pchannel, signal);
+      const known = state.positions.get(pchannel);
+      // Behind a stated gap the log goes on later than the archive's last word.
+      if (resume !== undefined && (known === undefined || known.offset < resume.offset || known.tick > 0n)) {
+        state.positions.set(pchannel, resume);
+      }
+    }
+    return startPoints([state]);
+  }
 
   /** Copies what is not in the backup yet and writes its metadata. Does nothing for a complete one. */
-  async base(first: Snapshot, slots: Slots, signal: AbortSignal): Promise<void> {
-    if (this.#extra.complete) return;
-    const report = await this.#copyAll(this.session, first, slots, signal);
-    if (report.length > 0) this.#baseFailed = report.length;
+  async base(signal: AbortSignal): Promise<void> {
+    const base = this.#base;
+    if (base === undefined) return;
+    await using _gc = await this.#o.deps.binlogs.pauseGc(signal);
+    await base.copy(signal);
+    await base.finish(signal);
+    await this.#finished(base);
+  }
+
+  async #finished(base: ArchiveBase): Promise<void> {
+    const { state } = this.#o;
+    const failed = new Map(base.failed.map((item) => [item.id, item.reason]));
+    for (const own of state.collections.values()) {
+      own.phase = "tail";
+      own.blocked = failed.get(own.id);
+    }
+    if (base.exactFrom > this.#exactFrom) this.#exactFrom = base.exactFrom;
+    this.#base = undefined;
     this.#extra.complete = true;
     await this.#remember();
   }
 
-  async #copyAll(
-    session: BackupSession,
-    first: Snapshot,
-    slots: Slots,
-    signal: AbortSignal,
-  ): Promise<{ id: bigint; name: string; reason: string }[]> {
-    const { deps, state, progress, sink } = this.#o;
-    const collections = this.#selected(first).filter((collection) => state.collections.has(collection.id));
-    const cuts = [...state.vchannels.values()];
-    const findings: FileFinding[] = [];
-    await session.begin({
-      revision: first.revision,
-      clusterId: first.clusterId,
-      serverVersion: first.serverVersion,
-      takenAtMs: first.takenAtMs,
-      catalog: first.catalog,
-      cuts,
-      exactFrom: firstExactTs(first),
-      collectionIds: collections.map((collection) => collection.id),
-      findings,
-    }, signal);
-    for (const collection of collections) {
-      const segments = liveSegments(first, collection);
-      progress.expect(
-        sink.name,
-        collection,
-        segments.length,
-        segments.reduce((sum, segment) => sum + segment.rows, 0n),
-      );
-    }
-    const demands = collections.flatMap((collection) => {
-      const horizons = deleteHorizon(first, collection);
-      return this.#cutsOf(collection).map((cut) => ({ cut, horizon: horizons.get(cut.vchannel) }));
-    });
-    const logDeletes = await readLogDeletes(deps, demands, signal);
-    const done: BaseCollection[] = [];
-    const failed: { id: bigint; name: string; reason: string }[] = [];
-    let next = 0;
-    const worker = async () => {
-      while (next < collections.length) {
-        const collection = collections[next++]!;
-        try {
-          const copied = await this.#collection(session, first, collection, logDeletes, findings, slots, signal);
-          if (copied !== undefined) done.push(copied);
-          const own = state.collections.get(collection.id);
-          if (own !== undefined) own.phase = "tail";
-        } catch (thrown) {
-          if (signal.aborted) throw thrown;
-          const error = toTidemarkError(thrown);
-          failed.push({ id: collection.id, name: qualifiedName(collection), reason: error.message });
-          this.#o.blocked(qualifiedName(collection), error);
-        }
-      }
-    };
-    const results = await Promise.allSettled(
-      Array.from({ length: Math.min(collections.length, Math.max(4, deps.limits.baseParallelism)) }, worker),
-    );
-    for (const result of results) if (result.status === "rejected") throw result.reason;
-    const report = await session.finishBase(done, failed, signal);
-    deps.report.info(
-      `Backup ${report.name}: ${report.objects} objects, ${report.bytes} bytes, ${report.sharedBytes} of them shared`,
-    );
-    return failed;
-  }
-
-  #cutsOf(collection: Collection): Cut[] {
-    return collection.vchannels.flatMap((vchannel) => {
-      const own = this.#o.state.vchannels.get(vchannel);
-      return own === undefined ? [] : [own];
-    });
-  }
-
-  /** Undefined if the source dropped the collection meanwhile: then it is not in the backup. */
-  async #collection(
-    session: BackupSession,
-    first: Snapshot,
-    wanted: Collection,
-    logDeletes: LogDeletes,
-    findings: FileFinding[],
-    slots: Slots,
-    signal: AbortSignal,
-  ): Promise<BaseCollection | undefined> {
-    const { deps, progress, sink } = this.#o;
-    let snapshot = first;
-    let collection = wanted;
-    for (let attempt = 1;; attempt++) {
-      try {
-        const segments = liveSegments(snapshot, collection);
-        const all = snapshot.segments.filter((segment) => segment.collectionId === collection.id);
-        const files = await deps.binlogs.verify(collection.id, all, signal);
-        if (attempt === 1) findings.push(...files.findings);
-        const results = await Promise.allSettled(segments.map((segment) =>
-          slots.run(async () => {
-            signal.throwIfAborted();
-            const forgotten = await this.#forgotten(collection, segment, logDeletes, files.deltaFiles, all, signal);
-            const copy = await session.copySegment(segment, (file) => deps.binlogs.object(file), forgotten, signal);
-            progress.written(Number(segment.rows), Number(copy.bytes - copy.sharedBytes));
-            progress.segmentDone(sink.name, collection.id);
-            deps.crash("between_segments");
-          })
-        ));
-        for (const result of results) if (result.status === "rejected") throw result.reason;
-        return { collection, segmentIds: segments.map((segment) => segment.id) };
-      } catch (thrown) {
-        if (signal.aborted) throw thrown;
-        const error = toTidemarkError(thrown);
-        if (error.code !== "not_found" || attempt === BASE_ATTEMPTS) throw error;
-        deps.report.info(`${error.message}; reads the metadata again (attempt ${attempt + 1} of ${BASE_ATTEMPTS})`);
-        snapshot = await deps.meta.snapshot(signal);
-        const now = snapshot.catalog.collections.find((item) => item.id === collection.id);
-        if (now === undefined) {
-          deps.report.warn(
-            `gone ${collection.id}`,
-            `${qualifiedName(collection)} was dropped while it was copied; it is not in the backup`,
-          );
-          return undefined;
-        }
-        collection = now;
-      }
-    }
-  }
-
-  /** Deletes of rows in this segment that its own, named delta files do not hold. */
-  async #forgotten(
-    collection: Collection,
-    segment: Segment,
-    logDeletes: LogDeletes,
-    deltaFiles: readonly LogFile[],
-    all: readonly Segment[],
-    signal: AbortSignal,
-  ): Promise<DeleteMark[]> {
-    const { deps } = this.#o;
-    const marks: DeleteMark[] = (logDeletes.marks.get(segment.vchannel) ?? []).filter((mark) =>
-      mark.partitionId === -1n || mark.partitionId === segment.partitionId
-    );
-    const named = new Set(
-      all.flatMap((other) => other.deltalogs).flatMap((field) => field.files).map((file) => file.path),
-    );
-    for (const file of deltaFiles) {
-      const owner = /delta_log\/\d+\/(-?\d+)\/(\d+)\//.exec(`${file.path}/`);
-      const ofSegment = owner?.[2] === String(segment.id);
-      if (ofSegment && named.has(file.path)) continue;
-      const partition = owner === null ? -1n : BigInt(owner[1]!);
-      if (partition !== -1n && partition !== segment.partitionId) continue;
-      // What the log holds already, or another live segment's own file, adds nothing new, but is harmless.
-      if (named.has(file.path) && marks.length > 0) continue;
-      for await (const mark of deps.binlogs.deletes(file, signal)) marks.push(mark);
-    }
-    if (marks.length === 0) return [];
-    const key = primaryKey(collection.schema);
-    if (key === undefined) return marks;
-    const keys = new Set<bigint | string>();
-    for await (const batch of deps.binlogs.rows(segment, collection.schema, [key.fieldID], signal)) {
-      const column = batch.columns.find((item) => item.fieldId === key.fieldID);
-      if (column !== undefined) { for (const value of keysOfColumn(column).values) keys.add(value); }
-    }
-    return marks.map((mark) => only(mark, keys)).filter((mark) => mark.keys.values.length > 0);
-  }
-
   /** Why a new base is due now. */
   due(): string | undefined {
-    return this.#extra.complete ? this.#o.sink.due(this.session, this.#o.deps.now()) : undefined;
+    if (!this.#extra.complete) return undefined;
+    return this.#demand ?? this.#o.sink.due(this.session, this.#o.deps.now());
   }
 
   /** A new backup in the same run: its log begins at its own cuts, taken over from the old one's archive. */
-  async rebase(snapshot: Snapshot, slots: Slots, signal: AbortSignal): Promise<void> {
-    const { deps, sink, state } = this.#o;
+  async rebase(snapshot: Snapshot, signal: AbortSignal): Promise<void> {
+    const { deps, sink } = this.#o;
     const before = this.session;
-    const positions = new Map(state.positions);
-    const after = await sink.open({ resume: undefined, previous: before.name, nowMs: deps.now() }, signal);
-    this.learn(snapshot.catalog.collections);
-    this.#newCuts(snapshot);
-    for (const [pchannel, position] of positions) state.positions.set(pchannel, position);
-    const failed = await this.#copyAll(after, snapshot, slots, signal);
-    this.#baseFailed += failed.length;
-    await this.#appends.run(async () => {
-      await before.flushLog(signal);
-      if (sink.logArchive) await after.adoptLog(before, signal);
-      this.#session = after;
-      this.#extra.previous = before.name;
-      this.#extra.name = after.name;
-      this.#extra.complete = true;
+    const demand = this.#demand;
+    const previous = before.name;
+    const after = await sink.open({ resume: this.#extra.next, previous, nowMs: deps.now() }, signal);
+    let switched = false;
+    try {
+      this.#extra.next = after.name;
       await this.#remember();
-    });
-    await before.close();
+      const plan = { snapshot, collections: this.#selected(snapshot), cuts: this.#cutsOf(snapshot) };
+      const base = this.#newBase(after, plan);
+      // A kill between the new base's metadata and the state leaves a complete one: it only takes its place.
+      const whole = after.base === "complete";
+      if (!whole) {
+        await base.begin(signal);
+        this.learn(snapshot.catalog);
+        if (sink.logArchive) await this.#note(after, snapshot, signal);
+        await using _gc = await deps.binlogs.pauseGc(signal);
+        await base.copy(signal);
+      }
+      await this.inTurn(async () => {
+        if (sink.logArchive) await after.adoptLog(before, signal);
+        if (!whole) await base.finish(signal);
+        this.#session = after;
+        switched = true;
+        this.#adopt(plan.cuts, snapshot);
+        this.#extra.previous = previous;
+        this.#extra.name = after.name;
+        this.#extra.next = undefined;
+        // What was demanded while it was copied still is.
+        if (this.#demand === demand) this.#demand = undefined;
+        if (sink.logArchive) {
+          for (const { pchannel } of plan.cuts) await after.progress(pchannel, signal);
+          await this.startPoints(signal);
+        }
+        await this.#finished(base);
+      });
+    } finally {
+      await (switched ? before : after).close();
+    }
   }
 
   async close(): Promise<void> {
@@ -345,20 +347,7 @@ export class ArchiveLeg {
   }
 }
 
-function only(mark: DeleteMark, keys: ReadonlySet<bigint | string>): DeleteMark {
-  const values: (bigint | string)[] = [];
-  const timestamps: bigint[] = [];
-  const all = mark.keys.values as readonly (bigint | string)[];
-  for (let i = 0; i < all.length; i++) {
-    if (!keys.has(all[i]!)) continue;
-    values.push(all[i]!);
-    timestamps.push(mark.timestamps[i]!);
-  }
-  return {
-    partitionId: mark.partitionId,
-    keys: mark.keys.kind === "int64"
-      ? { kind: "int64", values: values as bigint[] }
-      : { kind: "varchar", values: values as string[] },
-    timestamps,
-  };
+function stateOf(collection: Collection, phase: "base" | "tail") {
+  const name = { db: collection.dbName, name: collection.name };
+  return newCollectionState(collection.id, name, name, collection.vchannels, phase);
 }

@@ -1,18 +1,21 @@
 /** A new base in the same run takes over the part of the log archive that it needs, so that it can be restored alone. */
-import type { BaseFacts, ObjectStore } from "../../pipeline/model/mod.ts";
+import type { BaseFacts, HybridTs, ObjectStore } from "../../pipeline/model/mod.ts";
 import {
   archiveKey,
   catalogFolder,
   catalogKey,
   linkObject,
+  listLogChannels,
   listLogFiles,
   type LogFileEntry,
+  type LogFileFacts,
   readLogFacts,
 } from "../../stores/mod.ts";
 
 /**
  * Copies the archive files of `from` that hold offsets from the cuts on, with their numbers, and what was noted of the catalog
- * after the base's snapshot. Files that are there already are left. Returns the pchannels that got files.
+ * after the base's snapshot. A pchannel without a cut may be that of a collection made since: there all that is later than the
+ * oldest cut is taken. Files that are there already are left. Returns the pchannels that got files.
  */
 export async function adoptLogFiles(
   store: ObjectStore,
@@ -26,21 +29,27 @@ export async function adoptLogFiles(
     if (own > catalogKey(to, revision)) await copyWithin(store, key, own, signal);
   }
   const starts = new Map<string, bigint>();
-  for (const { pchannel, offset } of cuts) {
+  let oldest: HybridTs | undefined;
+  for (const { pchannel, offset, ts } of cuts) {
+    if (oldest === undefined || ts < oldest) oldest = ts;
     const known = starts.get(pchannel);
     if (known === undefined || offset < known) starts.set(pchannel, offset);
   }
-  for (const [pchannel, start] of starts) {
+  const pchannels = new Set([...starts.keys(), ...await listLogChannels(store, from, signal)]);
+  for (const pchannel of pchannels) {
+    const start = starts.get(pchannel);
+    const before = (facts: LogFileFacts) =>
+      start === undefined ? facts.resume.tick <= (oldest ?? 0n) : facts.lastOffset < start;
     const there = new Map(
       (await listLogFiles(store, to, pchannel, signal)).map((entry) => [entry.sequence, entry.size]),
     );
-    for (const entry of await filesFrom(store, from, pchannel, start, signal)) {
+    for (const entry of await filesFrom(store, from, pchannel, before, signal)) {
       if (there.get(entry.sequence) === entry.size) continue;
       const key = archiveKey(to, pchannel, entry.sequence);
       await copyWithin(store, entry.key, key, signal);
     }
   }
-  return [...starts.keys()];
+  return [...pchannels];
 }
 
 async function copyWithin(store: ObjectStore, from: string, to: string, signal: AbortSignal): Promise<void> {
@@ -49,18 +58,17 @@ async function copyWithin(store: ObjectStore, from: string, to: string, signal: 
   await store.put(to, await store.get(from, undefined, signal), {}, signal);
 }
 
-/** The files that hold records from `start` on. Searched from the end: a cut is recent. */
+/** The files behind the last one for which `before` holds. Searched from the end: a cut is recent. */
 async function filesFrom(
   store: ObjectStore,
   name: string,
   pchannel: string,
-  start: bigint,
+  before: (facts: LogFileFacts) => boolean,
   signal: AbortSignal,
 ): Promise<LogFileEntry[]> {
   const files = await listLogFiles(store, name, pchannel, signal);
   for (let i = files.length - 1; i >= 0; i--) {
-    const facts = await readLogFacts(store, files[i]!, signal);
-    if (facts.firstOffset <= start) return facts.lastOffset < start ? files.slice(i + 1) : files.slice(i);
+    if (before(await readLogFacts(store, files[i]!, signal))) return files.slice(i + 1);
   }
   return files;
 }

@@ -55,6 +55,8 @@ export interface SessionOptions {
   /** Of the base that is there already, or of now. */
   readonly baseTakenAtMs: number;
   readonly previous: BackupManifest | undefined;
+  /** Of a base that is complete already. */
+  readonly known: Pick<BaseFacts, "cuts" | "revision"> | undefined;
   /** Bytes in closed archive files when the session is opened. */
   readonly archiveBytes: bigint;
   readonly bandwidth: TokenBucket | undefined;
@@ -94,7 +96,9 @@ export async function openSession(options: SessionOptions, signal: AbortSignal):
     now,
   };
   const startOffset = (pchannel: string): bigint | undefined => {
-    const offsets = (facts?.cuts ?? []).filter((cut) => cut.pchannel === pchannel).map(({ offset }) => offset);
+    const offsets = ((facts ?? options.known)?.cuts ?? []).filter((cut) => cut.pchannel === pchannel).map((
+      { offset },
+    ) => offset);
     return offsets.length === 0 ? undefined : offsets.reduce((min, offset) => offset < min ? offset : min);
   };
   const archive = createLogArchive({ store, name, roll: config.roll, createdBy: options.program, startOffset, now });
@@ -149,9 +153,10 @@ export async function openSession(options: SessionOptions, signal: AbortSignal):
     rollDue: (nowMs, signal) => archive.rollDue(nowMs, signal),
     flushLog: (signal) => archive.flush(signal),
     async adoptLog(from, signal) {
-      if (facts === undefined) throw new TidemarkError("unexpected", "adoptLog was called before begin");
+      const known = facts ?? options.known;
+      if (known === undefined) throw new TidemarkError("unexpected", "adoptLog was called before begin");
       await from.flushLog(signal);
-      for (const pchannel of await adoptLogFiles(store, from.name, name, facts, signal)) archive.reread(pchannel);
+      for (const pchannel of await adoptLogFiles(store, from.name, name, known, signal)) archive.reread(pchannel);
     },
     get archiveBytes() {
       return options.archiveBytes + archive.bytes;

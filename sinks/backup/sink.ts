@@ -63,6 +63,7 @@ export function createBackupSink(
         startedMs: nowMs,
         baseTakenAtMs: own?.source.takenAtMs ?? nowMs,
         previous: previous === undefined ? undefined : await manifestOf(store, previous, signal),
+        known: own === undefined ? undefined : { cuts: own.cuts, revision: own.source.revision },
         archiveBytes: await bytesBelow(store, logFolder(name), signal),
         bandwidth,
         now,
