@@ -51,7 +51,9 @@ async function unfinished(context: CommandContext, asked: string): Promise<Hybri
   const store = await context.components().state();
   const text = await store.read(context.stop);
   const state = text === undefined ? undefined : parseRunState(text, store.location);
-  if (state?.restore === undefined || isFinished(state)) return undefined;
+  // One that stopped before it made anything binds nobody.
+  const made = state !== undefined && [...state.sinks.values()].some(({ collections }) => collections.size > 0);
+  if (state?.restore === undefined || !made || isFinished(state)) return undefined;
   if (state.restore.asked === asked) return state.restore.ts;
   throw new TidemarkError(
     "usage",

@@ -264,9 +264,13 @@ class Run {
     for (let snapshot = first;;) {
       await this.#positions(legs, signal);
       for (const leg of legs) leg.row.fixCuts(snapshot, leg.row.needsBase(snapshot));
+      if (this.#options.end.kind === "base") return snapshot;
       const points = startPoints(legs.map((leg) => leg.state));
-      const lost = (await lostPositions(deps.log, points, this.#state.topicIds, signal)).map((item) => item.pchannel);
-      if (lost.length === 0) return snapshot;
+      const missing = await lostPositions(deps.log, points, this.#state.topicIds, signal);
+      if (missing.length === 0) return snapshot;
+      // An archive gets no better by waiting.
+      if (this.#options.restore !== undefined) throw missing[0]!.error;
+      const lost = missing.map((item) => item.pchannel);
       // The log was cut off behind the source's own checkpoint, which is where a copy begins.
       deps.report.warn(
         "source's checkpoint",
@@ -411,7 +415,12 @@ class Run {
       databases: legs.map((leg) => leg.databases),
       signal: stream.reading,
     });
-    const finished = stream.run(tails, this.#followed(legs, snapshot));
+    const followed = this.#followed(legs, snapshot);
+    for (const { pchannels } of snapshot.catalog.collections) {
+      // What was given up since the end was fixed is not read any more.
+      for (const pchannel of pchannels) if (!followed.has(pchannel)) end.leave(pchannel);
+    }
+    const finished = stream.run(tails, followed);
     const watching = watch.run();
     // A run that ends has no use for flushes: they matter to who looks at the target's files meanwhile.
     const flushing = this.#options.end.kind === "follow" ? followFlushes(deps, legs, stream.reading) : undefined;

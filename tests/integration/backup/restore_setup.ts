@@ -1,0 +1,56 @@
+/** Restores as their users run them: `tidemark backup restore` with a configuration file. */
+import assert from "node:assert/strict";
+import { type ExitReport, Running } from "../pipeline/tidemark_process.ts";
+
+export interface RestoreSetupOptions {
+  readonly env: Record<string, string>;
+  readonly backup: { readonly name: string; readonly storage: Record<string, unknown> };
+  readonly transforms: Record<string, unknown>;
+  readonly sink?: Record<string, unknown>;
+}
+
+/** A pipeline from one backup to the stack's target, in a folder of its own. */
+export class RestoreSetup implements AsyncDisposable {
+  readonly folder: string;
+  readonly config: string;
+  readonly #children = new Set<Running>();
+
+  private constructor(folder: string, config: string) {
+    this.folder = folder;
+    this.config = config;
+  }
+
+  static async make({ env, backup, transforms, sink }: RestoreSetupOptions): Promise<RestoreSetup> {
+    const folder = await Deno.makeTempDir({ prefix: "tidemark_restore_" });
+    const path = `${folder}/restore.yaml`;
+    const config = {
+      pipeline: "restore",
+      sources: { backup },
+      transforms,
+      sinks: { replica: { type: "milvus", address: env.TARGET_URI, ...sink } },
+      state: { type: "file", path: `${folder}/state` },
+    };
+    // JSON is YAML.
+    await Deno.writeTextFile(path, JSON.stringify(config, null, 1));
+    return new RestoreSetup(folder, path);
+  }
+
+  start(args: readonly string[] = [], env: Record<string, string> = {}): Running {
+    const running = new Running(["--config", this.config, "backup", "restore", ...args], env);
+    this.#children.add(running);
+    running.exit.finally(() => this.#children.delete(running));
+    return running;
+  }
+
+  /** Fails the test with what was printed if the status is another. */
+  async restore(args: readonly string[] = [], expected = 0): Promise<ExitReport> {
+    const report = await this.start(args).exit;
+    assert.equal(report.code, expected, `backup restore ${args.join(" ")}:\n${report.stderr}\n${report.stdout}`);
+    return report;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const child of this.#children) await child.kill();
+    await Deno.remove(this.folder, { recursive: true });
+  }
+}
