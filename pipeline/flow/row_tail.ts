@@ -153,6 +153,8 @@ export class RowTail {
   async dropSilent(ticking: ReadonlySet<string>, afterMs: number, passedMs: number, now: number): Promise<void> {
     const { deps, targets, state, signal } = this.#o;
     for (const own of [...state.collections.values()]) {
+      // Its name was needed, or another run dropped it: then not every vchannel is followed to its record.
+      if (own.phase === "dropped") this.#barriers.release(`${own.id}:`);
       if (own.phase === "dropped" || targets.live(own.id) !== undefined) {
         this.#silentSince.delete(own.id);
         continue;

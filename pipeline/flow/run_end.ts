@@ -7,23 +7,29 @@ import type { HybridTs, TickGroup } from "../model/mod.ts";
 export interface RunEnd {
   /** The part of `group` that is still to be applied, and whether the stream ends with it. */
   admit(group: TickGroup): Promise<{ group: TickGroup; last: boolean }>;
+  /** Nobody reads that stream after all. */
+  leave(pchannel: string): void;
   /** T, once it is known. */
   readonly ts: HybridTs | undefined;
 }
 
 /** Follows for ever. */
 export function endless(): RunEnd {
-  return { ts: undefined, admit: (group) => Promise.resolve({ group, last: false }) };
+  return { ts: undefined, leave: () => {}, admit: (group) => Promise.resolve({ group, last: false }) };
 }
 
 /** Before the log: a run of the base alone reads none of it. */
 export function endAtBase(): RunEnd {
-  return { ts: undefined, admit: (group) => Promise.resolve({ group: { ...group, events: [] }, last: true }) };
+  return {
+    ts: undefined,
+    leave: () => {},
+    admit: (group) => Promise.resolve({ group: { ...group, events: [] }, last: true }),
+  };
 }
 
 /** Exactly up to `ts`. */
 export function endAt(ts: HybridTs): RunEnd {
-  return { ts, admit: (group) => Promise.resolve(clip(group, ts)) };
+  return { ts, leave: () => {}, admit: (group) => Promise.resolve(clip(group, ts)) };
 }
 
 /**
@@ -35,8 +41,12 @@ export function endAfter(latest: ReadonlyMap<string, bigint>): RunEnd {
   const agreed = Promise.withResolvers<HybridTs>();
   let ts: HybridTs | undefined;
   let largest = 0n;
-  if (missing.size === 0) agreed.resolve(largest);
+  const reached = (pchannel: string): void => {
+    if (missing.delete(pchannel) && missing.size === 0) agreed.resolve(ts = largest);
+  };
+  if (missing.size === 0) agreed.resolve(ts = largest);
   return {
+    leave: reached,
     get ts() {
       return ts;
     },
@@ -46,12 +56,8 @@ export function endAfter(latest: ReadonlyMap<string, bigint>): RunEnd {
       if (end === undefined) return clip(group, await agreed.promise);
       if (missing.has(group.pchannel)) {
         if (group.resume.offset < end) return { group, last: false };
-        missing.delete(group.pchannel);
         if (group.tick > largest) largest = group.tick;
-        if (missing.size === 0) {
-          ts = largest;
-          agreed.resolve(largest);
-        }
+        reached(group.pchannel);
       }
       return clip(group, await agreed.promise);
     },

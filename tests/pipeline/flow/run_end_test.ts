@@ -42,3 +42,11 @@ Deno.test("endAfter ends a channel that it was not told of where the others end"
   assert.deepEqual(clipped.events.map((event) => event.ts), [19n]);
   assert.equal((await endAfter(new Map()).admit(group("q", 30n, 3n))).last, true);
 });
+
+Deno.test("endAfter does not wait for a channel that is left", async () => {
+  const end = endAfter(new Map([["p", 5n], ["q", 5n]]));
+  const first = end.admit(group("p", 20n, 6n));
+  end.leave("q");
+  assert.equal((await first).last, true);
+  assert.equal(end.ts, 20n);
+});
