@@ -251,11 +251,11 @@ export class Broker implements AsyncDisposable {
   }
 }
 
-/** Removes all records of a topic of the shared broker at `brokers`, as retention does to a topic that nobody writes to. */
-export async function emptyTopic(brokers: string, topic: string): Promise<void> {
+/** Removes everything below `offset` from a topic of the shared broker at `brokers`, as retention does. */
+export async function deleteRecordsBefore(brokers: string, topic: string, offset: bigint): Promise<void> {
   const admin = new Admin({ clientId: "test", bootstrapBrokers: brokers.split(","), retries: 0 });
   try {
-    await admin.deleteRecords({ topics: [{ name: topic, partitions: [{ partition: 0, offset: -1n }] }] });
+    await admin.deleteRecords({ topics: [{ name: topic, partitions: [{ partition: 0, offset }] }] });
   } finally {
     await admin.close();
   }
