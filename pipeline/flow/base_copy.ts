@@ -196,38 +196,44 @@ async function copySegment(
   await progress.segmentBegun(segment.id);
   let next = 0;
   let writing: Promise<void> | undefined;
-  for await (const batch of deps.binlogs.rows(segment, collection.schema, "all", signal)) {
-    const keep: number[] = [];
-    for (let row = 0; row < batch.rows; row++) {
-      const index = batch.firstRow + row;
-      while (next < gone.length && gone[next]! < index) next++;
-      if (next < gone.length && gone[next] === index) continue;
-      keep.push(row);
+  try {
+    for await (const batch of deps.binlogs.rows(segment, collection.schema, "all", signal)) {
+      const keep: number[] = [];
+      for (let row = 0; row < batch.rows; row++) {
+        const index = batch.firstRow + row;
+        while (next < gone.length && gone[next]! < index) next++;
+        if (next < gone.length && gone[next] === index) continue;
+        keep.push(row);
+      }
+      if (keep.length === 0) continue;
+      const columns = completeColumns(collection.schema, batch, segment);
+      const rows = keep.length;
+      const selection = rows === batch.rows ? undefined : Uint32Array.from(keep);
+      const fieldsData = columns.map((column) => encodeColumn(column, selection));
+      const bytes = fieldsData.reduce((sum, item) => sum + item.length, 0);
+      // One batch is written while the next is read and encoded.
+      if (writing !== undefined) await writing;
+      signal.throwIfAborted();
+      writing = setup.sink.write({
+        collectionId: collection.id,
+        target: own.target,
+        partition: partition.name,
+        mode,
+        rows,
+        fieldsData,
+      }, signal).then(() => {
+        own.rows += BigInt(rows);
+        progress.written(rows, bytes);
+        deps.crash("mid_segment");
+      });
+      writing.catch(() => {});
     }
-    if (keep.length === 0) continue;
-    const columns = completeColumns(collection.schema, batch, segment);
-    const rows = keep.length;
-    const selection = rows === batch.rows ? undefined : Uint32Array.from(keep);
-    const fieldsData = columns.map((column) => encodeColumn(column, selection));
-    const bytes = fieldsData.reduce((sum, item) => sum + item.length, 0);
-    // One batch is written while the next is read and encoded.
-    if (writing !== undefined) await writing;
-    signal.throwIfAborted();
-    writing = setup.sink.write({
-      collectionId: collection.id,
-      target: own.target,
-      partition: partition.name,
-      mode,
-      rows,
-      fieldsData,
-    }, signal).then(() => {
-      own.rows += BigInt(rows);
-      progress.written(rows, bytes);
-      deps.crash("mid_segment");
-    });
-    writing.catch(() => {});
+    await writing;
+  } catch (error) {
+    // What is under way must have ended before anybody writes these keys again: landing later it would win over them.
+    await writing?.catch(() => {});
+    throw error;
   }
-  await writing;
   await progress.segmentDone(segment.id);
   deps.crash("between_segments");
 }
