@@ -7,7 +7,6 @@
 import { Buffer } from "node:buffer";
 import { isIP } from "node:net";
 import { checkServerIdentity, type PeerCertificate } from "node:tls";
-import { Etcd3 } from "etcd3";
 import { TidemarkError } from "../pipeline/errors.ts";
 import { EtcdClient, type EtcdClientOptions } from "./etcd/client.ts";
 import { type EtcdEndpoint, type EtcdService, WireError, type WireStream } from "./etcd/wire.ts";
@@ -102,10 +101,10 @@ function openEndpoint(endpoint: string, tls: EtcdTls | undefined): EtcdEndpoint 
   const address = endpoint.replace(/^https?:\/\//, "").replace(/\/+$/, "");
   const opened = new Set<GrpcClient>();
   let connectFailed = false;
-  const pool = openPool(address, tls);
+  let pool: Promise<Pool> | undefined;
 
-  const connect = (service: EtcdService, token: string | undefined) =>
-    pool.withConnection(service, ({ client, metadata }) => {
+  const connect = async (service: EtcdService, token: string | undefined) =>
+    await (await (pool ??= openPool(address, tls))).withConnection(service, ({ client, metadata }) => {
       opened.add(client);
       if (token !== undefined) metadata.set("token", token);
       return { client, metadata };
@@ -170,8 +169,8 @@ function openEndpoint(endpoint: string, tls: EtcdTls | undefined): EtcdEndpoint 
   };
 }
 
-function openPool(address: string, tls: EtcdTls | undefined): Pool {
-  if (tls === undefined) return poolOf(address, {});
+async function openPool(address: string, tls: EtcdTls | undefined): Promise<Pool> {
+  if (tls === undefined) return await poolOf(address, {});
   const expected = tls.serverName ?? hostOf(address);
   // An address is no name that may be announced in a handshake; the certificate is checked for the address all the same.
   const announced = isIP(expected) === 0 ? expected : "address.invalid";
@@ -179,7 +178,7 @@ function openPool(address: string, tls: EtcdTls | undefined): Pool {
     ? { rejectUnauthorized: false, checkServerIdentity: () => undefined }
     : { checkServerIdentity: (_announced: string, cert: PeerCertificate) => checkServerIdentity(expected, cert) };
   try {
-    const pool = poolOf(address, {
+    const pool = await poolOf(address, {
       "grpc.ssl_target_name_override": announced,
       "grpc.default_authority": tls.serverName ?? address,
     });
@@ -198,7 +197,9 @@ function openPool(address: string, tls: EtcdTls | undefined): Pool {
   }
 }
 
-function poolOf(address: string, grpcOptions: Record<string, string>): Pool {
+/** Loads etcd3 where it is first needed: commands that only read a configuration start sooner without it. */
+async function poolOf(address: string, grpcOptions: Record<string, string>): Promise<Pool> {
+  const { Etcd3 } = await import("etcd3");
   const policy = passThrough as never;
   const etcd = new Etcd3({
     hosts: [address],

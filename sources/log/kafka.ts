@@ -31,7 +31,7 @@ const TOPICS_NAMED = 64;
 const PCHANNEL = /-dml_\d+$/;
 
 /** Reads the certificate files. Throws `config` where one cannot be read; connects to nothing. */
-export async function openKafkaLog(config: KafkaLogConfig, options: KafkaLogOptions = {}): Promise<LogSource> {
+export async function createKafkaLog(config: KafkaLogConfig, options: KafkaLogOptions): Promise<LogSource> {
   return new KafkaLog(config, await clientOptions(config), options);
 }
 

@@ -13,7 +13,8 @@ export {
   type Line,
   parseRecords,
 } from "./inspect.ts";
-export { type KafkaLogOptions, openKafkaLog } from "./kafka.ts";
+export { type KafkaLogOptions } from "./kafka.ts";
+export { openKafkaLog } from "./open.ts";
 export { type OrderCounts, TickOrderer, type TickOrdererOptions } from "./order.ts";
 export { lostByBounds, lostByIdentity, lostByRemoval } from "./position.ts";
 export {
