@@ -41,14 +41,21 @@ export function catalogOf({ base, notes }: CatalogHistory, ts: HybridTs): Catalo
   const seen = new Set(past.flatMap(({ collections }) => collections.map(({ id }) => id)));
   const late = missed(after.flatMap(({ collections }) => collections), seen, ts);
   const seenPartitions = new Set(past.flatMap(({ collections }) => collections.flatMap(partitionIds)));
+  const laterPartitions = Map.groupBy(
+    after.flatMap((catalog) => catalog.collections).flatMap(({ id, partitions }) =>
+      partitions.map((of) => ({ id, of }))
+    ),
+    ({ id }) => id,
+  );
   const collections = [...now.collections.filter(({ createTs }) => createTs <= ts), ...late].map((collection) => {
-    const later = after.flatMap((catalog) => catalog.collections).filter(({ id }) => id === collection.id);
-    const known = new Set([...seenPartitions, ...partitionIds(collection)]);
+    const later = (laterPartitions.get(collection.id) ?? []).map(({ of }) => of).filter(({ id }) =>
+      !seenPartitions.has(id)
+    );
     return {
       ...collection,
       partitions: newestByName([
         ...collection.partitions.filter(({ createTs }) => createTs <= ts),
-        ...missed(later.flatMap(({ partitions }) => partitions), known, ts),
+        ...missed(later, new Set(partitionIds(collection)), ts),
       ], nameOfPartition),
     };
   });
