@@ -333,10 +333,10 @@ class Plan {
     }
     const replicas = this.#options.replicas ?? Math.max(1, want.replicas);
     const all = source.partitions.map((one) => one.name);
-    const names = want.scope === "collection"
-      ? all
-      : source.partitions.filter((one) => want.partitionIds.includes(one.id)).map((one) => one.name);
-    const whole = want.scope === "collection";
+    const named = source.partitions.filter((one) => want.partitionIds.includes(one.id)).map((one) => one.name);
+    // Partitions of a loaded collection can be released one by one. Before 2.2.3 none is named of a collection.
+    const whole = want.scope === "collection" && (named.length === 0 || named.length === all.length);
+    const names = whole ? all : named;
     const replicaText = replicas > 1 ? ` with ${replicas} replicas` : "";
     if (have === undefined) {
       if (!whole && names.length === 0) return;

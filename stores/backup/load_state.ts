@@ -8,7 +8,9 @@ export function loadStateText({ load }: Collection): string {
 
 export function partitionLoadStateText(collection: Collection, partitionId: bigint): string {
   const { load } = collection;
-  if (load?.scope === "partitions" && !load.partitionIds.includes(partitionId)) return "NotLoad";
+  // Partitions of a loaded collection can be released one by one; older releases name none of a collection.
+  const named = load !== undefined && (load.scope === "partitions" || load.partitionIds.length > 0);
+  if (named && !load.partitionIds.includes(partitionId)) return "NotLoad";
   return loadStateText(collection);
 }
 

@@ -301,6 +301,10 @@ Deno.test("planCollection loads and releases partitions until the same ones are 
   assert.deepEqual(actions(LOADED, loaded("p1")), [{ do: "load", partitions: [], replicas: 1 }]);
   assert.deepEqual(actions(undefined, loaded("p1")), [{ do: "release", partitions: [], replicas: 0 }]);
   assert.deepEqual(actions(LOADED, loaded("_default", "p1", "p2")), []);
+  // A loaded collection of which a partition was released.
+  const most = { ...LOADED, partitionIds: partitions.filter((one) => one.name !== "p1").map((one) => one.id) };
+  assert.deepEqual(actions(most, loaded("_default", "p1", "p2")), [{ do: "release", partitions: ["p1"], replicas: 1 }]);
+  assert.deepEqual(actions(most, loaded("_default", "p2")), []);
 });
 
 Deno.test("planCollection changes the number of replicas, with a release where the target needs one", () => {
