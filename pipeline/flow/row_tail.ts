@@ -11,7 +11,6 @@ import {
   type HybridTs,
   type ImportTask,
   type LogEvent,
-  msOfHybrid,
   partitionKey,
   primaryKey,
   qualifiedName,
@@ -21,12 +20,13 @@ import { foldEvents, type FoldTarget, keyConflict } from "../transforms/mod.ts";
 import { AckLedger } from "./ack_ledger.ts";
 import { Barriers } from "./barriers.ts";
 import type { FlowDependencies, RowSinkSetup } from "./dependencies.ts";
-import { loadImport } from "./import_load.ts";
 import { lane } from "./lane.ts";
 import { type LaneItem, type LaneWork, splitGroup, type Ticket } from "./lane_work.ts";
 import { pause } from "./pause.ts";
 import { collectionOf, pchannelOf } from "./pchannels.ts";
-import { reconcileRbac } from "./rbac.ts";
+import { RowCatalog } from "./row_catalog.ts";
+import { RowDdl } from "./row_ddl.ts";
+import { RowWriter } from "./row_writer.ts";
 import type { SinkState } from "./run_state.ts";
 import { Held, type Targets } from "./targets.ts";
 
@@ -53,8 +53,6 @@ interface LaneState {
   /** Set once the collection is known and on the target; undefined while asking. */
   fold: FoldTarget | undefined;
   carried: boolean;
-  /** Highest tick whose events of this lane are all done, or reached by a waiting barrier. */
-  reached: HybridTs;
 }
 
 export class RowTail {
@@ -68,11 +66,30 @@ export class RowTail {
   readonly #control = new Subject<LaneItem>();
   /** Collections whose events are only acknowledged: dropped, not selected, held. */
   readonly #notCarried = new Map<bigint, "gone" | "held">();
-  readonly #partitionsMade = new Set<bigint>();
+  readonly #writer: RowWriter;
+  readonly #ddl: RowDdl;
+  readonly #catalog: RowCatalog;
   #appliedOnce = false;
 
   constructor(options: RowTailOptions) {
     this.#o = options;
+    this.#writer = new RowWriter(options);
+    this.#catalog = new RowCatalog(options, {
+      notCarried: this.#notCarried,
+      barriers: this.#barriers,
+      before: this.#before,
+      guard: (id, name, work) => this.#guard(id, name, work),
+      announce: (item) => this.#control.next(item),
+    });
+    this.#ddl = new RowDdl(
+      options,
+      this.#barriers,
+      (vchannel) => this.#startOf(vchannel, pchannelOf(vchannel)),
+      (id) => {
+        this.#notCarried.set(id, "gone");
+        return this.#catalog.nameIsFree();
+      },
+    );
     const { positions, vchannels } = options.state;
     for (const [pchannel, { tick }] of positions) this.#starts.set(pchannel, tick);
     for (const own of vchannels.values()) {
@@ -122,95 +139,18 @@ export class RowTail {
   }
 
   /** The catalog changed: new collections, reconciles, imports. Errors of one collection hold that collection. */
-  async catalogChanged(change: CatalogChange): Promise<void> {
-    const { deps, targets } = this.#o;
-    targets.update(change.catalog);
-    for (const id of change.changed) {
-      const collection = targets.live(id);
-      if (collection === undefined || !this.#selected(collection)) continue;
-      await this.#guard(collection.id, qualifiedName(collection), async () => {
-        if (this.#notCarried.has(id)) return;
-        const known = targets.state(id);
-        if (known?.phase === "base") return;
-        if (known === undefined && this.#nameBusy(collection)) return;
-        const own = await targets.ensure(collection, "tail", false);
-        // The log may have brought its end while it was made.
-        if (this.#notCarried.get(id) === "gone") return await targets.dropCollection(id);
-        if (own !== undefined) await targets.reconcileAll(collection, false);
-      });
-    }
-    for (const task of change.importsCompleted) this.#announceImport(task);
-    if (change.rbacChanged && deps.rbac) {
-      await reconcileRbac(deps, this.#o.setup.sink, change.catalog, this.#o.signal);
-    }
-    this.#o.changed();
+  catalogChanged(change: CatalogChange): Promise<void> {
+    return this.#catalog.changed(change);
   }
 
-  /**
-   * Drops what the source dropped and whose record will not come: on pchannels that no longer tick, or where the record
-   * passed before the collection was known. `passedMs`: a record cannot be later than this after the metadata says so.
-   */
-  async dropSilent(ticking: ReadonlySet<string>, afterMs: number, passedMs: number, now: number): Promise<void> {
-    const { deps, targets, state, signal } = this.#o;
-    for (const own of [...state.collections.values()]) {
-      // Its name was needed, or another run dropped it: then not every vchannel is followed to its record.
-      if (own.phase === "dropped") this.#barriers.release(`${own.id}:`);
-      if (own.phase === "dropped" || targets.live(own.id) !== undefined) {
-        this.#silentSince.delete(own.id);
-        continue;
-      }
-      const since = this.#silentSince.get(own.id) ?? now;
-      this.#silentSince.set(own.id, since);
-      const waiting = this.#barriers.waitingAt(`${own.id}:drop`);
-      const silent = own.vchannels.every((vchannel) => {
-        const pchannel = pchannelOf(vchannel);
-        const tick = state.positions.get(pchannel)?.tick ?? 0n;
-        return !ticking.has(pchannel) || waiting.has(vchannel) || msOfHybrid(tick) >= since + passedMs;
-      });
-      if (!silent || now - since < afterMs) continue;
-      // The catalog may be older than what a lane has looked up: only etcd itself says that it is gone.
-      const found = await deps.meta.lookup(own.id, signal);
-      if (found.state === "live") targets.learn(found.collection);
-      if (found.state === "live" || found.state === "creating") continue;
-      await this.#guard(own.id, `${own.source.db}.${own.source.name}`, async () => {
-        await targets.dropCollection(own.id);
-        this.#notCarried.set(own.id, "gone");
-        this.#barriers.release(`${own.id}:`);
-        await this.#nameIsFree();
-      });
-    }
+  /** As {@link RowCatalog.dropSilent}. */
+  dropSilent(ticking: ReadonlySet<string>, afterMs: number, passedMs: number, now: number): Promise<void> {
+    return this.#catalog.dropSilent(ticking, afterMs, passedMs, now);
   }
-  readonly #silentSince = new Map<bigint, number>();
 
   /** Imports that completed while no run looked. */
   announceImports(tasks: readonly ImportTask[]): void {
-    for (const task of tasks) if (task.state === "completed") this.#announceImport(task);
-  }
-
-  #announceImport(task: ImportTask): void {
-    const own = this.#o.state.collections.get(task.collectionId);
-    if (own === undefined || own.phase !== "tail" || own.importsDone.includes(task.id)) return;
-    const collection = this.#o.targets.live(task.collectionId);
-    if (collection === undefined) return;
-    // All of the collection's lanes get it in one turn, so all stand at the same point of the log.
-    const upTo = new Map([...this.#before].map(([pchannel, resume]) => [pchannel, resume.tick]));
-    for (const vchannel of collection.vchannels) {
-      this.#control.next({ kind: "import", vchannel, ticket: undefined, task, upTo });
-    }
-  }
-
-  /** While behind in the log, a name may still belong to a collection that the source has dropped by now. */
-  #nameBusy(collection: Collection): boolean {
-    const { targets, state } = this.#o;
-    const target = targets.wantedName(collection);
-    return [...state.collections.values()].some((other) =>
-      other.id !== collection.id && other.phase !== "dropped" && other.target.db === target.db &&
-      other.target.name === target.name
-    );
-  }
-
-  #selected(collection: Collection): boolean {
-    return this.#o.deps.selects(collection.dbName, collection.name);
+    this.#catalog.announceImports(tasks);
   }
 
   #enter(group: TickGroup): LaneItem[] {
@@ -289,7 +229,6 @@ export class RowTail {
       collectionId: collectionOf(vchannel),
       fold: undefined,
       carried: false,
-      reached: 0n,
     };
     this.#lanes.set(vchannel, state);
     return state;
@@ -315,7 +254,7 @@ export class RowTail {
         return;
       }
     }
-    if (!this.#selected(collection) && own === undefined) return this.#leave(id);
+    if (!deps.selects(collection.dbName, collection.name) && own === undefined) return this.#leave(id);
     const carried = collection;
     await this.#guard(id, qualifiedName(carried), async () => {
       const made = await targets.ensure(carried, "tail", false);
@@ -381,7 +320,7 @@ export class RowTail {
   }
 
   async #do(state: LaneState, work: Exclude<LaneWork, { kind: "discard" }>): Promise<void> {
-    if (work.kind === "rows") return await this.#writeBatch(state, work);
+    if (work.kind === "rows") return await this.#writer.write(state.collectionId, work.batch);
     const item = work.items[0]!;
     switch (item.kind) {
       case "rows":
@@ -394,163 +333,12 @@ export class RowTail {
           }),
         );
       case "import":
-        return await this.#barrier(
-          state,
-          `import:${item.task.id}`,
-          0n,
-          () => this.#import(state, item.task, item.upTo),
-        );
+        return await this.#ddl.load(state, item);
       case "ddl":
-        return await this.#ddl(state, item.event);
+        return await this.#ddl.apply(state, item.event);
     }
   }
 
-  async #ddl(state: LaneState, event: Extract<LaneItem, { kind: "ddl" }>["event"]): Promise<void> {
-    const { targets, setup, signal, deps } = this.#o;
-    switch (event.operation) {
-      case "create_collection":
-      case "create_partition":
-      case "replicate":
-        // Made from the metadata; the record says nothing more.
-        return;
-      case "drop_collection":
-        return await this.#barrier(state, "drop", event.ts, async () => {
-          await targets.dropCollection(state.collectionId);
-          this.#notCarried.set(state.collectionId, "gone");
-          await this.#nameIsFree();
-        });
-      case "drop_partition":
-        return await this.#barrier(state, `partition:${event.partitionIds.join(",")}`, event.ts, async () => {
-          for (const id of event.partitionIds) await targets.dropPartition(state.collectionId, id, event.partitionName);
-        });
-      case "truncate_collection":
-        return await this.#barrier(state, `truncate:${event.broadcast?.id ?? event.ts}`, event.ts, async () => {
-          const own = targets.state(state.collectionId);
-          if (own !== undefined && deps.ddl.allows("truncate_collection")) {
-            await setup.sink.truncate(own.target, signal);
-          }
-        });
-      case "import":
-        // Only files are named here; the metadata says when their rows count.
-        return;
-      case "alter_collection": {
-        const live = targets.live(state.collectionId);
-        if (live !== undefined) await targets.reconcileAll(live, false);
-        return;
-      }
-      case "other":
-        throw new Held(
-          new TidemarkError(
-            "unsupported",
-            `The log holds ${event.typeName} (${event.type}) for this collection, which cannot be carried`,
-          ),
-        );
-    }
-  }
-
-  async #import(state: LaneState, task: ImportTask, upTo: ReadonlyMap<string, HybridTs>): Promise<void> {
-    const { deps, targets, setup, save, signal } = this.#o;
-    const own = targets.state(state.collectionId);
-    const collection = targets.live(state.collectionId);
-    if (own === undefined || collection === undefined || own.importsDone.includes(task.id)) return;
-    const rows = await loadImport(deps, { task, collection, own, setup, upTo }, signal);
-    deps.report.info(`Import ${task.id} of ${qualifiedName(collection)}: ${rows} rows loaded`);
-    own.importsDone.push(task.id);
-    await save();
-    this.#o.applied(collection.id, rows, 0);
-  }
-
-  #barrier(state: LaneState, key: string, ts: HybridTs, action: () => Promise<void>): Promise<void> {
-    const members = this.#membersOf(state);
-    return this.#barriers.arrive(
-      `${state.collectionId}:${key}`,
-      ts,
-      state.vchannel,
-      members,
-      (member) => ts !== 0n && this.#startOf(member, pchannelOf(member)) >= ts,
-      action,
-    );
-  }
-
-  #membersOf(state: LaneState): string[] {
-    const live = this.#o.targets.live(state.collectionId);
-    if (live !== undefined) return [...live.vchannels];
-    const known = this.#o.targets.state(state.collectionId)?.vchannels;
-    return known === undefined || known.length === 0 ? [state.vchannel] : [...known];
-  }
-
-  /** A collection that waited for a name can have it now. */
-  async #nameIsFree(): Promise<void> {
-    const { targets } = this.#o;
-    for (const collection of targets.catalog.collections) {
-      if (targets.state(collection.id) !== undefined || !this.#selected(collection) || this.#nameBusy(collection)) {
-        continue;
-      }
-      await this.#guard(collection.id, qualifiedName(collection), async () => {
-        const made = await targets.ensure(collection, "tail", false);
-        if (made !== undefined) await targets.reconcileAll(collection, false);
-      });
-    }
-  }
-
-  async #writeBatch(state: LaneState, work: Extract<LaneWork, { kind: "rows" }>): Promise<void> {
-    const { setup, targets, signal, applied } = this.#o;
-    const own = targets.state(state.collectionId);
-    if (own === undefined || own.phase === "dropped") return;
-    const { batch } = work;
-    const nameOf = (id: bigint, name: string) => this.#partitionName(state, id, name);
-    const removes = await Promise.all(batch.removes.map(async (remove) => ({
-      keys: remove.keys,
-      partition: remove.partitionId === undefined ? undefined : await nameOf(remove.partitionId, remove.partitionName),
-    })));
-    const writes = await Promise.all(batch.writes.map(async (write) => ({
-      write,
-      partition: await nameOf(write.partitionId, write.partitionName),
-    })));
-    let inserted = 0;
-    let deleted = 0;
-    await targets.writing(state.collectionId, async () => {
-      // It may have been dropped, or renamed, while this waited.
-      if ((own.phase as string) === "dropped") return;
-      const { target } = own;
-      const { collectionId } = state;
-      await Promise.all(removes.map(async ({ keys, partition }) => {
-        if (partition === null) return;
-        await setup.sink.remove({ collectionId, target, partition, keys }, signal);
-        deleted += keys.values.length;
-      }));
-      await Promise.all(writes.map(async ({ write, partition }) => {
-        if (partition === null) return;
-        const { rows, fieldsData } = write;
-        await setup.sink.write({ collectionId, target, partition, mode: "upsert", rows, fieldsData }, signal);
-        inserted += rows;
-      }));
-    });
-    own.duplicates += BigInt(batch.duplicates);
-    applied(state.collectionId, inserted, deleted);
-  }
-
-  /** The partition's name on the target, made if need be; null if the source has dropped it: its rows matter no more. */
-  async #partitionName(state: LaneState, id: bigint, name: string): Promise<string | null> {
-    const { targets, deps, signal } = this.#o;
-    const own = targets.state(state.collectionId)!;
-    if (own.partitionsDropped.includes(id)) return null;
-    let collection = targets.live(state.collectionId);
-    let partition = collection?.partitions.find((item) => item.id === id);
-    if (partition === undefined) {
-      const found = await deps.meta.lookup(state.collectionId, signal);
-      if (found.state !== "live") return null;
-      targets.learn(found.collection);
-      collection = found.collection;
-      partition = collection.partitions.find((item) => item.id === id);
-      if (partition === undefined) return null;
-    }
-    if (!this.#partitionsMade.has(id)) {
-      await targets.ensure(collection!, "tail", false);
-      this.#partitionsMade.add(id);
-    }
-    return partition.name || name;
-  }
   /** Runs `work`; what only concerns this collection holds it, everything else ends the run. False if it is held. */
   async #guard(id: bigint, name: string, work: () => Promise<void>): Promise<boolean> {
     try {
