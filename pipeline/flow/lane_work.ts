@@ -1,6 +1,6 @@
 /** What a lane has to do, one piece after the other. */
 import type { BlockEvent, DdlEvent, DeleteEvent, ImportTask, InsertEvent, LogEvent, TickGroup } from "../model/mod.ts";
-import type { FoldedBatch } from "../transforms/mod.ts";
+import { type FoldedBatch, keyConflict } from "../transforms/mod.ts";
 
 /** A group and where to start again if it must be repeated. */
 export interface Ticket {
@@ -83,4 +83,10 @@ export function splitGroup(
   }
   for (const vchannel of [...runs.keys()]) close(vchannel);
   return items;
+}
+
+/** True if `next` must wait until `before` is done. */
+export function inConflict(before: LaneWork, next: LaneWork): boolean {
+  if (before.kind === "rows" && next.kind === "rows") return keyConflict(before.batch, next.batch);
+  return !(before.kind === "discard" && next.kind === "discard");
 }

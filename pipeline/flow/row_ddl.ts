@@ -5,7 +5,7 @@ import type { Barriers } from "./barriers.ts";
 import { loadImport } from "./import_load.ts";
 import type { LaneItem } from "./lane_work.ts";
 import type { RowTailOptions } from "./row_tail.ts";
-import { Held } from "./targets.ts";
+import { Held } from "./held.ts";
 
 export interface LaneIdentity {
   readonly vchannel: string;

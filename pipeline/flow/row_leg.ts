@@ -7,7 +7,8 @@ import { type DeleteDemand, type LogDeletes, readLogDeletes } from "./base_delet
 import type { FlowDependencies, RowSinkSetup } from "./dependencies.ts";
 import type { RunProgress } from "./run_progress.ts";
 import type { CollectionState, SinkState } from "./run_state.ts";
-import { Held, type Targets } from "./targets.ts";
+import { Held } from "./held.ts";
+import type { Targets } from "./targets.ts";
 
 export interface RowLegOptions {
   readonly deps: FlowDependencies;

@@ -16,19 +16,20 @@ import {
   qualifiedName,
   type TickGroup,
 } from "../model/mod.ts";
-import { foldEvents, type FoldTarget, keyConflict } from "../transforms/mod.ts";
+import { foldEvents, type FoldTarget } from "../transforms/mod.ts";
 import { AckLedger } from "./ack_ledger.ts";
 import { Barriers } from "./barriers.ts";
 import type { FlowDependencies, RowSinkSetup } from "./dependencies.ts";
 import { lane } from "./lane.ts";
-import { type LaneItem, type LaneWork, splitGroup, type Ticket } from "./lane_work.ts";
+import { inConflict, type LaneItem, type LaneWork, splitGroup, type Ticket } from "./lane_work.ts";
 import { pause } from "./pause.ts";
 import { collectionOf, pchannelOf } from "./pchannels.ts";
 import { RowCatalog } from "./row_catalog.ts";
 import { RowDdl } from "./row_ddl.ts";
 import { RowWriter } from "./row_writer.ts";
 import type { SinkState } from "./run_state.ts";
-import { Held, type Targets } from "./targets.ts";
+import { Held } from "./held.ts";
+import type { Targets } from "./targets.ts";
 
 /** Largest number of vchannels that work at once; a collection has 1 to 16. */
 const MAX_LANES = 65536;
@@ -124,7 +125,7 @@ export class RowTail {
           depth: this.#o.deps.limits.laneDepth,
           ready: this.#admit(state),
           prepare: (queue) => this.#prepare(state, queue),
-          conflicts: (before, next) => conflict(before, next),
+          conflicts: inConflict,
           run: (work) => this.#run(state, work),
         }));
       }, MAX_LANES),
@@ -386,11 +387,6 @@ export class RowTail {
       held: true,
     });
   }
-}
-
-function conflict(before: LaneWork, next: LaneWork): boolean {
-  if (before.kind === "rows" && next.kind === "rows") return keyConflict(before.batch, next.batch);
-  return !(before.kind === "discard" && next.kind === "discard");
 }
 
 function foldTarget(collection: Collection): FoldTarget {

@@ -63,8 +63,23 @@ export class RowWriter {
     }
     if (!this.#partitionsMade.has(id)) {
       await targets.ensure(collection!, "tail", false);
+      if (await this.#leftOut(collection!, own, partition.name)) return null;
       this.#partitionsMade.add(id);
     }
     return partition.name || name;
+  }
+
+  /** True for a partition whose creation the policy left out: its rows have no place, which is said once. */
+  async #leftOut(collection: Collection, own: CollectionState, name: string): Promise<boolean> {
+    const { deps, setup, signal } = this.#o;
+    if (partitionKey(collection.schema) !== undefined) return false;
+    const there = await setup.sink.state(own.target, signal);
+    if (!there.exists || there.partitions.includes(name)) return false;
+    deps.report.warn(
+      `left out ${own.id} ${name}`,
+      `Rows of partition ${name} of ${qualifiedName(collection)} are left out: ` +
+        `transforms.ddl did not let the partition be made on the target`,
+    );
+    return true;
   }
 }

@@ -13,6 +13,7 @@ import {
   type TargetName,
 } from "../model/mod.ts";
 import type { FlowDependencies, RowSinkSetup } from "./dependencies.ts";
+import { Held } from "./held.ts";
 import { Mutex } from "./mutex.ts";
 import { SharedGate } from "./shared_gate.ts";
 import { type CollectionState, newCollectionState, type SinkState } from "./run_state.ts";
@@ -25,16 +26,6 @@ export interface TargetsOptions {
   readonly save: () => Promise<void>;
   readonly signal: AbortSignal;
   readonly refused: DdlOutcome[];
-}
-
-/** Thrown when a collection must be held; the others go on. */
-export class Held extends Error {
-  readonly error: TidemarkError;
-  constructor(error: TidemarkError) {
-    super(error.message, { cause: error });
-    this.name = "Held";
-    this.error = error;
-  }
 }
 
 export class Targets {
@@ -352,7 +343,7 @@ export class Targets {
       { source: collection, target },
       previous,
       parts,
-      (step) => initial || this.#allowed(step, own) ? "apply" : "skip",
+      (step) => initial || this.#allowed(step, own, false) ? "apply" : "skip",
       signal,
     );
     for (const outcome of outcomes) {
@@ -371,7 +362,8 @@ export class Targets {
     }
   }
 
-  #allowed(step: DdlStep, own: CollectionState): boolean {
+  /** `say`: report what is left out; a reconcile does that itself. */
+  #allowed(step: DdlStep, own: CollectionState, say = true): boolean {
     const { deps } = this.#o;
     const decision = deps.ddl.decide(step);
     if (decision === "block") {
@@ -385,7 +377,9 @@ export class Targets {
         ),
       );
     }
-    if (decision === "skip") deps.report.ddl({ ...step, result: "skipped", detail: "left out by transforms.ddl" });
+    if (decision === "skip" && say) {
+      deps.report.ddl({ ...step, result: "skipped", detail: "left out by transforms.ddl" });
+    }
     return decision === "apply";
   }
 
