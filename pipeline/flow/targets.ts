@@ -13,6 +13,7 @@ import {
   type TargetName,
 } from "../model/mod.ts";
 import type { FlowDependencies, RowSinkSetup } from "./dependencies.ts";
+import { makeRoom } from "./existing_target.ts";
 import { Held } from "./held.ts";
 import { Mutex } from "./mutex.ts";
 import { SharedGate } from "./shared_gate.ts";
@@ -122,7 +123,7 @@ export class Targets {
     if (own === undefined) {
       await this.#free(target, collection, underWay);
       const there = await setup.sink.state(target, signal);
-      if (there.exists) await this.#existing(collection, target, there.rows);
+      if (there.exists) await makeRoom(deps, setup, collection, target, there.rows, signal);
       own = newCollectionState(collection.id, source, target, collection.vchannels, "creating");
       state.collections.set(collection.id, own);
       await save();
@@ -302,32 +303,6 @@ export class Targets {
       own.target = to;
     });
     await this.#o.save();
-  }
-
-  /** The name is taken by something that this run did not make. */
-  async #existing(collection: Collection, target: TargetName, rows: bigint): Promise<void> {
-    const { setup, signal, deps } = this.#o;
-    switch (setup.onExisting) {
-      case "merge":
-        return;
-      case "replace":
-        deps.report.info(`Replaces ${target.db}.${target.name} (${rows} rows) on ${setup.sink.name}`);
-        await setup.sink.dropCollection(target, signal);
-        return;
-      case "fail":
-        throw new Held(
-          new TidemarkError(
-            "target_not_empty",
-            `${target.db}.${target.name} exists on ${setup.sink.name} already (${rows} rows), so ${
-              qualifiedName(collection)
-            } cannot be copied there`,
-            {
-              hint:
-                `Set sinks.${setup.sink.name}.on_existing to merge (upsert into it) or replace (drop it first), or route the collection elsewhere.`,
-            },
-          ),
-        );
-    }
   }
 
   async #apply(
