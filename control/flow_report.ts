@@ -12,6 +12,11 @@ export function flowReport(log: Log): FlowReport {
     },
     info: (message) => log.info(message),
     ddl: ({ sentence, result, detail }) => {
+      // What is left out is met again at every look.
+      if (result === "skipped") {
+        if (said.has(sentence)) return;
+        said.add(sentence);
+      }
       if (result === "applied") log.info(sentence);
       else log.warning(`${sentence}: ${result}${detail === "" ? "" : `, ${detail}`}`);
     },

@@ -30,10 +30,13 @@ export class RowCatalog {
   readonly #o: RowTailOptions;
   readonly #shared: TailShared;
   readonly #silentSince = new Map<bigint, number>();
+  /** No run has brought users and roles so far. */
+  #first: boolean;
 
   constructor(options: RowTailOptions, shared: TailShared) {
     this.#o = options;
     this.#shared = shared;
+    this.#first = options.state.positions.size === 0;
   }
 
   /** The catalog changed: new collections, reconciles, imports. Errors of one collection hold that collection. */
@@ -56,7 +59,8 @@ export class RowCatalog {
     }
     for (const task of change.importsCompleted) this.#announceImport(task);
     if (change.rbacChanged && deps.rbac) {
-      await reconcileRbac(deps, this.#o.setup.sink, change.catalog, this.#o.signal);
+      await reconcileRbac(deps, this.#o.setup.sink, change.catalog, this.#first, this.#o.signal);
+      this.#first = false;
     }
     this.#o.changed();
   }

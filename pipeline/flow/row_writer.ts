@@ -1,5 +1,7 @@
 /** Writes folded batches of the tail to a row sink, partitions made as they are needed. */
+import { type Collection, partitionKey, qualifiedName } from "../model/mod.ts";
 import type { FoldedBatch } from "../transforms/mod.ts";
+import type { CollectionState } from "./run_state.ts";
 import type { RowTailOptions } from "./row_tail.ts";
 
 export class RowWriter {
@@ -72,7 +74,7 @@ export class RowWriter {
   /** True for a partition whose creation the policy left out: its rows have no place, which is said once. */
   async #leftOut(collection: Collection, own: CollectionState, name: string): Promise<boolean> {
     const { deps, setup, signal } = this.#o;
-    if (partitionKey(collection.schema) !== undefined) return false;
+    if (deps.ddl.allows("create_partition") || partitionKey(collection.schema) !== undefined) return false;
     const there = await setup.sink.state(own.target, signal);
     if (!there.exists || there.partitions.includes(name)) return false;
     deps.report.warn(

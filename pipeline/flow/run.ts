@@ -184,7 +184,7 @@ class Run {
   /** With a tail the catalog watch does it. */
   async #rbac(legs: readonly Leg[], snapshot: Snapshot, signal: AbortSignal): Promise<void> {
     if (!this.#deps.rbac) return;
-    for (const { setup } of legs) await reconcileRbac(this.#deps, setup.sink, snapshot.catalog, signal);
+    for (const { setup } of legs) await reconcileRbac(this.#deps, setup.sink, snapshot.catalog, true, signal);
   }
 
   /** Waits until no import is half visible. */
