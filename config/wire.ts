@@ -1,6 +1,7 @@
 /** From a checked configuration to components. Each is made when it is first asked for, once, and closed with the rest. */
 import { TidemarkError } from "../pipeline/errors.ts";
 import type { ArchiveSink, BinlogSource, LogSource, ObjectStore, RowSink, StateStore } from "../pipeline/model/mod.ts";
+import type { CrashPoint } from "../pipeline/flow/mod.ts";
 import { createBackupSink } from "../sinks/backup/mod.ts";
 import { createMilvusSink, type MilvusSinkConfig } from "../sinks/milvus/mod.ts";
 import { type BackupSource, openBackupSource } from "../sources/backup/mod.ts";
@@ -21,6 +22,8 @@ export interface ComponentOptions {
   readonly onWaiting?: (component: string, reason: string | undefined) => void;
   /** A component tries something again. */
   readonly onRetry?: (component: string, error: TidemarkError) => void;
+  /** For tests: a sink passes a phase at which the process may be killed. */
+  readonly passed?: (phase: CrashPoint) => void;
 }
 
 /** A sink and the name that the configuration gives it. */
@@ -131,6 +134,7 @@ export function createComponents(config: PipelineConfig, options: ComponentOptio
       store: await openObjectStore(sink.storage, storeRetry(`sinks.${name}`)),
       pipeline: config.pipeline,
       program: options.program,
+      ...(options.passed === undefined ? {} : { passed: options.passed }),
       ...(limit === undefined ? {} : { bandwidth: limit }),
     });
   };

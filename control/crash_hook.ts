@@ -3,16 +3,17 @@
  * time (default 1). Without the variable nothing happens.
  */
 import { TidemarkError } from "../pipeline/errors.ts";
-import { CRASH_POINTS, type CrashPoints, noCrashPoints } from "../pipeline/flow/mod.ts";
+import { BACKUP_CRASH_POINTS, CRASH_POINTS, type CrashPoints, noCrashPoints } from "../pipeline/flow/mod.ts";
 
 export function crashPointsFrom(value: string | undefined): CrashPoints {
   if (value === undefined || value === "") return noCrashPoints;
   const [name, times = "1"] = value.split(":");
-  const point = CRASH_POINTS.find((item) => item === name);
+  const points = [...CRASH_POINTS, ...BACKUP_CRASH_POINTS];
+  const point = points.find((item) => item === name);
   if (point === undefined || !/^[1-9]\d*$/.test(times)) {
     throw new TidemarkError(
       "usage",
-      `TIDEMARK_CRASH_AT is "${value}", expected <point> or <point>:<n> with a point of ${CRASH_POINTS.join(", ")}`,
+      `TIDEMARK_CRASH_AT is "${value}", expected <point> or <point>:<n> with a point of ${points.join(", ")}`,
     );
   }
   let left = BigInt(times);

@@ -4,6 +4,7 @@ import { EXIT, TidemarkError, toTidemarkError } from "../pipeline/errors.ts";
 import { formatJson } from "../pipeline/json.ts";
 import type { CommandContext } from "./context.ts";
 import { type Level, openLog } from "./log.ts";
+import { crashPointsFrom } from "./crash_hook.ts";
 import { LiveBlock } from "./progress.ts";
 import { describeError, errorObject } from "./report_error.ts";
 import { listenForSignals } from "./signals.ts";
@@ -68,6 +69,7 @@ export async function runSession(raw: Terminal, options: SharedOptions, command:
       components: () =>
         components ??= createComponents(config(), {
           program: `tidemark ${VERSION}`,
+          passed: crashPointsFrom(terminal.env("TIDEMARK_CRASH_AT")),
           onWaiting: (component, reason) =>
             reason === undefined ? log.info(`${component} goes on`) : log.warning(`${component} waits: ${reason}`),
           onRetry: (component, error) => log.debug(`${component} tries again: ${error.message}`),

@@ -10,6 +10,7 @@ import {
 } from "../../sources/backup/mod.ts";
 import { withPlaces } from "../backup_places.ts";
 import type { CommandContext } from "../context.ts";
+import { crashPointsFrom } from "../crash_hook.ts";
 import { printResult } from "../print.ts";
 import type { PlaceOptions, PruneOptions } from "../program_backup.ts";
 import { parseCount } from "../share.ts";
@@ -24,6 +25,7 @@ export async function backupPruneCommand(
   options: PlaceOptions & PruneOptions,
 ): Promise<number> {
   const given = rulesOf(options);
+  const crash = crashPointsFrom(context.terminal.env("TIDEMARK_CRASH_AT"));
   return await withPlaces(context, options, async (places) => {
     const done: (PruneDecision & { readonly place: string; readonly removed: boolean })[] = [];
     for (const place of places) {
@@ -39,7 +41,7 @@ export async function backupPruneCommand(
         halfWrittenOlderThanMs: options.partial === true ? IDLE_MS : undefined,
         pipeline: place.pipeline,
       });
-      const removed = options.dryRun === true ? [] : await applyPrune(place.store, plan, context.stop);
+      const removed = options.dryRun === true ? [] : await applyPrune(place.store, plan, context.stop, crash);
       for (const item of plan) done.push({ ...item, place: place.label, removed: removed.includes(item.name) });
     }
     printResult(context, done, () => render(done, options.dryRun === true));

@@ -231,6 +231,7 @@ export class ArchiveBase {
         progress.written(Number(segment.rows), Number(copy.bytes - copy.sharedBytes));
         progress.segmentDone(sink, collection.id);
         deps.crash("between_segments");
+        deps.crash("backup_segment");
       })
     ));
     for (const result of results) if (result.status === "rejected") throw result.reason;

@@ -322,6 +322,7 @@ export class ArchiveLeg {
       }
       await this.inTurn(async () => {
         if (sink.logArchive) await after.adoptLog(before, signal);
+        deps.crash("rebase_adopted");
         if (!whole) await base.finish(signal);
         this.#session = after;
         switched = true;

@@ -16,7 +16,19 @@ export const CRASH_POINTS = [
   "inside_import",
 ] as const;
 
-export type CrashPoint = typeof CRASH_POINTS[number];
+/** Those of backups: of the run, of the sink and of what removes backups. */
+export const BACKUP_CRASH_POINTS = [
+  "backup_segment",
+  "archive_roll",
+  "archive_rolled",
+  "backup_meta",
+  "backup_manifest",
+  "backup_complete",
+  "rebase_adopted",
+  "prune_begun",
+] as const;
+
+export type CrashPoint = typeof CRASH_POINTS[number] | typeof BACKUP_CRASH_POINTS[number];
 
 /** Called when the flow passes a named phase. */
 export type CrashPoints = (point: CrashPoint) => void;

@@ -24,6 +24,8 @@ export interface ArchiveOptions {
   /** Where the first file of a pchannel begins: the base's cut. Undefined: at the first record. */
   readonly startOffset: (pchannel: string) => bigint | undefined;
   readonly now: () => number;
+  /** For tests: a phase is passed. */
+  readonly passed: (phase: "archive_roll" | "archive_rolled") => void;
 }
 
 export interface LogArchive {
@@ -113,6 +115,7 @@ export function createLogArchive(options: ArchiveOptions): LogArchive {
     if (chain.closing === undefined) return;
     const { bytes, sum, facts } = chain.closing;
     const key = archiveKey(name, pchannel, facts.sequence);
+    options.passed("archive_roll");
     try {
       await store.put(key, bytes, { ifAbsent: true }, signal);
     } catch (error) {
@@ -127,6 +130,7 @@ export function createLogArchive(options: ArchiveOptions): LogArchive {
         });
       }
     }
+    options.passed("archive_rolled");
     chain.closing = undefined;
     chain.durableSequence = facts.sequence;
     chain.durableOffset = facts.lastOffset;

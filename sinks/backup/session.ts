@@ -62,7 +62,11 @@ export interface SessionOptions {
   readonly bandwidth: TokenBucket | undefined;
   readonly now: () => number;
   readonly uuid: () => string;
+  readonly passed: (phase: BackupPhase) => void;
 }
+
+/** Moments between two steps of writing a backup. */
+export type BackupPhase = "archive_roll" | "archive_rolled" | "backup_meta" | "backup_manifest" | "backup_complete";
 
 export async function openSession(options: SessionOptions, signal: AbortSignal): Promise<BackupSession> {
   const { store, name, config, now, previous } = options;
@@ -101,7 +105,15 @@ export async function openSession(options: SessionOptions, signal: AbortSignal):
     ) => offset);
     return offsets.length === 0 ? undefined : offsets.reduce((min, offset) => offset < min ? offset : min);
   };
-  const archive = createLogArchive({ store, name, roll: config.roll, createdBy: options.program, startOffset, now });
+  const archive = createLogArchive({
+    store,
+    name,
+    roll: config.roll,
+    createdBy: options.program,
+    startOffset,
+    now,
+    passed: options.passed,
+  });
   const segments = new Map<bigint, CopiedSegment>();
   let facts: BaseFacts | undefined;
   let base = options.base;
@@ -138,6 +150,7 @@ export async function openSession(options: SessionOptions, signal: AbortSignal):
       const { objects, removed } = await reconcileObjects(store, name, copied, signal);
       const report = await writeMeta(backed, kept, objects, failed, facts, signal);
       base = "complete";
+      options.passed("backup_complete");
       await ledger.remove(signal);
       return { ...report, removed };
     },
@@ -242,8 +255,10 @@ export async function openSession(options: SessionOptions, signal: AbortSignal):
       sharedBytes,
       objects: all,
     };
+    options.passed("backup_meta");
     for (const { key, bytes } of encoded.slice(0, -1)) await store.put(key, bytes, {}, signal);
     await store.put(manifestKey(name), utf8(encodeManifest(manifest)), {}, signal);
+    options.passed("backup_manifest");
     const last = encoded[encoded.length - 1]!;
     try {
       await store.put(last.key, last.bytes, { ifAbsent: true }, signal);

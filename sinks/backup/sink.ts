@@ -14,7 +14,7 @@ import {
 } from "../../stores/mod.ts";
 import { backupName } from "./name.ts";
 import { nextRun } from "./schedule.ts";
-import { openSession } from "./session.ts";
+import { type BackupPhase, openSession } from "./session.ts";
 import type { BackupSinkConfig } from "./spec.ts";
 
 export interface BackupSinkDependencies {
@@ -32,6 +32,8 @@ export interface BackupSinkDependencies {
   readonly bandwidth?: TokenBucket;
   readonly now?: () => number;
   readonly uuid?: () => string;
+  /** For tests: a phase is passed at which the process may be killed. */
+  readonly passed?: (phase: BackupPhase) => void;
 }
 
 export function createBackupSink(
@@ -40,6 +42,7 @@ export function createBackupSink(
 ): ArchiveSink {
   const { store, pipeline, program, generation = 1, bandwidth } = dependencies;
   const now = dependencies.now ?? Date.now;
+  const passed = dependencies.passed ?? (() => {});
   const uuid = dependencies.uuid ?? (() => crypto.randomUUID());
   return {
     kind: "archive",
@@ -68,6 +71,7 @@ export function createBackupSink(
         bandwidth,
         now,
         uuid,
+        passed,
       }, signal);
       if (base === "complete") await removeLedger(store, name, signal);
       return session;

@@ -106,11 +106,13 @@ export async function applyPrune(
   store: ObjectStore,
   plan: readonly PruneDecision[],
   signal?: AbortSignal,
+  passed: (phase: "prune_begun") => void = () => {},
 ): Promise<string[]> {
   const removed: string[] = [];
   for (const { name, action } of plan) {
     if (action !== "remove") continue;
     await store.delete([metaKey(name, "backup_meta")], signal);
+    passed("prune_begun");
     let keys: string[] = [];
     for await (const { key } of store.list(backupFolder(name), signal)) {
       keys.push(key);

@@ -32,6 +32,7 @@ function queue(gaps: readonly number[]): ArchivedRecord[] {
 
 function open(store: ObjectStore, rollSize = 2000): LogArchive {
   return createLogArchive({
+    passed: () => {},
     store,
     name: "b",
     roll: { size: rollSize, age: 1000, memory: 1 << 30 },
