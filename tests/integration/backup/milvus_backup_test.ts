@@ -8,6 +8,11 @@ import { backupSinkSpec, createBackupSink, writeBackup } from "../../../sinks/ba
 import { backupBinlogs, backupCuts, backupSnapshot, readBackup } from "../../../sources/backup/mod.ts";
 import { createFileStore, objectStoreSpec, openObjectStore } from "../../../stores/mod.ts";
 import { stackEnv } from "../../stack/env.ts";
+import type { PyMilvus } from "../../stack/pymilvus.ts";
+import { assertSame, assertSameRows } from "../pipeline/comparison.ts";
+import { small, withServers } from "../pipeline/servers.ts";
+import { TidemarkSetup } from "../pipeline/tidemark_process.ts";
+import { RestoreSetup, settled } from "./restore_setup.ts";
 
 const binary = Deno.env.get("MILVUS_BACKUP");
 const hasStack = Deno.env.get("TIDEMARK_STACK_ENV") !== undefined;
@@ -51,6 +56,34 @@ function localConfig(path: string): string {
   return `log: { level: error, console: false, file: { filename: ${path}.log } }
 milvus: { address: 127.0.0.1, port: 1 }
 minio: { storageType: local, backupStorageType: local, backupRootPath: ${path}, backupBucketName: unused }
+`;
+}
+
+/** In the bucket that the target's Milvus reads. */
+function targetStorage(env: Record<string, string>, prefix: string): Record<string, unknown> {
+  return {
+    type: "s3",
+    endpoint: env.S3_ENDPOINT,
+    bucket: env.TARGET_BUCKET,
+    prefix,
+    access_key_id: env.S3_ACCESS_KEY,
+    secret_access_key: env.S3_SECRET_KEY,
+  };
+}
+
+/** Of one Milvus and its bucket; backups are in the target's bucket below `prefix`. */
+function s3Config(env: Record<string, string>, of: { milvus: string; bucket: string; prefix: string }): string {
+  const [s3, milvus] = [new URL(env.S3_ENDPOINT!), new URL(of.milvus)];
+  const [key, secret] = [env.S3_ACCESS_KEY, env.S3_SECRET_KEY];
+  return `log: { level: error, console: false, file: { filename: /dev/null } }
+milvus: { address: ${milvus.hostname}, port: ${milvus.port} }
+minio: { storageType: minio, address: ${s3.hostname}, port: ${s3.port}, accessKeyID: ${key}, secretAccessKey: ${secret},
+  useSSL: false, bucketName: ${of.bucket}, rootPath: files, backupStorageType: minio, backupAddress: ${s3.hostname},
+  backupPort: ${s3.port}, backupAccessKeyID: ${key}, backupSecretAccessKey: ${secret}, backupUseSSL: false,
+  backupBucketName: ${env.TARGET_BUCKET}, backupRootPath: ${of.prefix}, crossStorage: ${
+    of.bucket !== env.TARGET_BUCKET
+  } }
+backup: { parallelism: { restoreCollection: 2 }, gcPause: { enable: false } }
 `;
 }
 
@@ -109,31 +142,8 @@ Deno.test({
   async fn() {
     const env = stackEnv();
     const prefix = `interop-${crypto.randomUUID()}`;
-    const s3 = new URL(env.S3_ENDPOINT!);
-    const target = new URL(env.TARGET_URI!);
-    const store = await openObjectStore(objectStoreSpec.parse({
-      type: "s3",
-      endpoint: env.S3_ENDPOINT,
-      bucket: env.TARGET_BUCKET,
-      prefix,
-      access_key_id: env.S3_ACCESS_KEY,
-      secret_access_key: env.S3_SECRET_KEY,
-    }));
-    const credentials = (lead: string) =>
-      lead === ""
-        ? `accessKeyID: ${env.S3_ACCESS_KEY}, secretAccessKey: ${env.S3_SECRET_KEY}`
-        : `backupAccessKeyID: ${env.S3_ACCESS_KEY}, backupSecretAccessKey: ${env.S3_SECRET_KEY}`;
-    const config = `log: { level: error, console: false, file: { filename: /dev/null } }
-milvus: { address: ${target.hostname}, port: ${target.port} }
-minio: { storageType: minio, address: ${s3.hostname}, port: ${s3.port}, ${
-      credentials("")
-    }, useSSL: false, rootPath: files,
-  bucketName: ${env.TARGET_BUCKET}, backupStorageType: minio, backupAddress: ${s3.hostname}, backupPort: ${s3.port}, ${
-      credentials("backup")
-    },
-  backupUseSSL: false, backupBucketName: ${env.TARGET_BUCKET}, backupRootPath: ${prefix}, crossStorage: false }
-backup: { parallelism: { restoreCollection: 2 }, gcPause: { enable: false } }
-`;
+    const store = await openObjectStore(objectStoreSpec.parse(targetStorage(env, prefix)));
+    const config = s3Config(env, { milvus: env.TARGET_URI!, bucket: env.TARGET_BUCKET!, prefix });
     const suffix = `_${prefix.slice(-8)}`;
     try {
       await write(store);
@@ -154,4 +164,79 @@ backup: { parallelism: { restoreCollection: 2 }, gcPause: { enable: false } }
       await store.close();
     }
   },
+});
+
+const PREFIX = "mbi_";
+
+/** Two shards, two partitions, rows flushed and compacted away in part, deletes and upserts in delta logs. */
+async function fill(source: PyMilvus, name: string): Promise<void> {
+  await source.call("create_collection", small(name, { shards: 2, partitions: ["p1"] }));
+  await source.call("insert_generated", { name, start: 0, count: 2000, seed: 1 });
+  await source.call("insert_generated", { name, start: 2000, count: 500, seed: 1, partition: "p1" });
+  await source.call("flush", { name });
+  await source.call("delete", { name, start: 100, count: 300 });
+  await source.call("insert_generated", { name, start: 500, count: 200, seed: 2, upsert: true });
+  await source.call("delete", { name, start: 2100, count: 50, partition: "p1" });
+  await source.call("flush", { name });
+}
+
+async function remove(env: Record<string, string>, prefix: string): Promise<void> {
+  const store = await openObjectStore(objectStoreSpec.parse(targetStorage(env, prefix)));
+  await store.delete((await Array.fromAsync(store.list(""))).map(({ key }) => key));
+  await store.close();
+}
+
+Deno.test({
+  name: `backup restore brings back what milvus-backup made of a running Milvus, deletes included${
+    skipped(binary === undefined, "MILVUS_BACKUP")
+  }${skipped(!hasStack, "TIDEMARK_STACK_ENV")}`,
+  ignore: binary === undefined || !hasStack,
+  fn: () =>
+    withServers(PREFIX, async ({ env, source, target }) => {
+      const name = `${PREFIX}made`;
+      const prefix = `interop-${crypto.randomUUID()}`;
+      await fill(source, name);
+      try {
+        const config = s3Config(env, { milvus: env.SOURCE_URI!, bucket: env.SOURCE_BUCKET!, prefix });
+        await milvusBackup(config, "create", "-n", "theirs", "-c", name);
+        await using restore = await RestoreSetup.make({
+          env,
+          backup: { name: "theirs", storage: targetStorage(env, prefix) },
+          transforms: { route: [{ from: "default.*", to: `${PREFIX}db.*` }] },
+        });
+        await restore.restore();
+        await assertSame({ server: source, name }, { server: target, db: `${PREFIX}db`, name });
+      } finally {
+        await remove(env, prefix);
+      }
+    }),
+});
+
+Deno.test({
+  name: `milvus-backup restores the base that a run wrote, deletes included${
+    skipped(binary === undefined, "MILVUS_BACKUP")
+  }${skipped(!hasStack, "TIDEMARK_STACK_ENV")}`,
+  ignore: binary === undefined || !hasStack,
+  fn: () =>
+    withServers(PREFIX, async ({ env, source, target }) => {
+      const name = `${PREFIX}ours`;
+      const prefix = `interop-${crypto.randomUUID()}`;
+      await fill(source, name);
+      try {
+        await using setup = await TidemarkSetup.make({
+          env,
+          include: [`default.${name}`],
+          sinks: { vault: { type: "backup", name: "ours", storage: targetStorage(env, prefix) } },
+        });
+        await settled(source, setup);
+        await setup.once();
+        const config = s3Config(env, { milvus: env.TARGET_URI!, bucket: env.TARGET_BUCKET!, prefix });
+        match(await milvusBackup(config, "list"), /^ours$/m);
+        await milvusBackup(config, "restore", "-n", "ours", "-s", "_back", "--rebuild_index");
+        await target.call("load_collection", { name: `${name}_back` });
+        await assertSameRows({ server: source, name }, { server: target, name: `${name}_back` });
+      } finally {
+        await remove(env, prefix);
+      }
+    }),
 });

@@ -1,6 +1,9 @@
 /** Restores as their users run them: `tidemark backup restore` with a configuration file. */
 import assert from "node:assert/strict";
-import { type ExitReport, Running } from "../pipeline/tidemark_process.ts";
+import { parseJson } from "../../../pipeline/json.ts";
+import type { PyMilvus } from "../../stack/pymilvus.ts";
+import { eventually } from "../pipeline/comparison.ts";
+import { type ExitReport, Running, type TidemarkSetup } from "../pipeline/tidemark_process.ts";
 
 export interface RestoreSetupOptions {
   readonly env: Record<string, string>;
@@ -53,4 +56,14 @@ export class RestoreSetup implements AsyncDisposable {
     for (const child of this.#children) await child.kill();
     await Deno.remove(this.folder, { recursive: true });
   }
+}
+
+/** Waits until the source's own checkpoints are behind everything that is flushed now: then a base holds all of it. */
+export async function settled(source: PyMilvus, setup: TidemarkSetup): Promise<void> {
+  const now = BigInt(await source.call("alloc_timestamp") as bigint);
+  await eventually("the checkpoints are behind the flush", 150, async () => {
+    const { stdout } = await setup.command(["plan", "--json"]);
+    const plan = parseJson(stdout, { bigint: "all" }) as unknown as { collections: { channels: { ts: bigint }[] }[] };
+    return plan.collections.every(({ channels }) => channels.every(({ ts }) => ts > now));
+  });
 }

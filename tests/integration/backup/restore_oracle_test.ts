@@ -1,0 +1,106 @@
+/**
+ * Any moment can be restored: random work on the source while a run keeps a backup of it; at random moments all of it is read
+ * at Strong consistency and noted together with a timestamp of the source. Each of these is restored and every row compared.
+ */
+import assert from "node:assert/strict";
+import { listBackups } from "../../../sources/backup/mod.ts";
+import { stackEnv } from "../../stack/env.ts";
+import { PyMilvus } from "../../stack/pymilvus.ts";
+import { eventually } from "../pipeline/comparison.ts";
+import { RandomWorkload, seeded } from "../pipeline/random_workload.ts";
+import { TidemarkSetup } from "../pipeline/tidemark_process.ts";
+import { folderVault, vaultSink } from "./backup_pipeline.ts";
+import { RestoreSetup } from "./restore_setup.ts";
+
+const PREFIX = "pitr_";
+const STEPS = Number(Deno.env.get("TIDEMARK_PITR_STEPS") ?? 150);
+const MOMENTS = Number(Deno.env.get("TIDEMARK_PITR_MOMENTS") ?? 5);
+const SEEDS = (Deno.env.get("TIDEMARK_PITR_SEEDS") ?? "1").split(",").map(Number);
+/** What no log tells counts from when the run saw it. */
+const NOT_IN_LOG = new Set(["dropPartition", "alias", "rename", "recreate", "create", "createPartition"]);
+const SEEN_WITHIN_MS = 1500;
+
+interface Model {
+  readonly ts: bigint;
+  /** Collection -> its partitions, aliases and the fingerprint of all its rows. */
+  readonly collections: Record<string, unknown>;
+}
+
+async function read(server: PyMilvus, db: string, names: readonly string[]): Promise<Model["collections"]> {
+  const found: Record<string, unknown> = {};
+  for (const name of [...names].sort()) {
+    const { partitions, aliases } = await server.call("describe_collection", { name, db }) as Record<string, unknown>;
+    const digest = await server.call("digest", { name, db });
+    found[name] = { partitions: Object.keys(partitions as object).sort(), aliases, digest };
+  }
+  return found;
+}
+
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+for (const seed of SEEDS) {
+  Deno.test(`backup restore --until brings back any moment of random work (seed ${seed}, ${STEPS} steps)`, async () => {
+    const env = stackEnv();
+    await using source = await PyMilvus.start(env.SOURCE_URI!, { python: env.PYTHON! });
+    await using target = await PyMilvus.start(env.TARGET_URI!, { python: env.PYTHON! });
+    const clean = async () => {
+      for (const server of [source, target]) await server.call("truncate_names", { prefix: PREFIX });
+    };
+    await clean();
+    await using vault = await folderVault();
+    const work = new RandomWorkload(source, PREFIX, seed);
+    const random = seeded(seed + 2000);
+    await work.begin(3);
+    for (let i = 0; i < STEPS / 4; i++) await work.step();
+    await using setup = await TidemarkSetup.make({
+      env,
+      include: [`default.${PREFIX}*`],
+      sinks: { vault: vaultSink(vault, { roll: { age: "2s" } }) },
+    });
+    const run = setup.start(["run"]);
+    await eventually("the base is complete", 120, async () => {
+      return (await listBackups(vault.store))[0]?.state === "complete";
+    });
+    const models: Model[] = [];
+    for (let i = 0; i < STEPS; i++) {
+      const before = { ...work.done };
+      await work.step();
+      const kind = Object.keys(work.done).find((name) => work.done[name] !== before[name])!;
+      if (random() > MOMENTS / STEPS && !(i === STEPS - 1 && models.length === 0)) continue;
+      if (NOT_IN_LOG.has(kind)) await sleep(SEEN_WITHIN_MS);
+      const ts = BigInt(await source.call("alloc_timestamp") as bigint);
+      models.push({ ts, collections: await read(source, "", work.names) });
+    }
+    await sleep(SEEN_WITHIN_MS);
+    const { stderr } = await run.stop();
+    const backup = { name: "b", storage: vault.storage };
+    for (const [i, model] of models.entries()) {
+      const db = `${PREFIX}db${seed}_${i}`;
+      await using restore = await RestoreSetup.make({
+        env,
+        backup,
+        transforms: { route: [{ from: "default.*", to: `${db}.*` }] },
+      });
+      const args = ["--until", String(model.ts)];
+      // Every second one is killed on its way, at two places.
+      if (i % 2 === 0) {
+        for (const at of ["mid_segment", "after_first_batch"]) {
+          await restore.start(args, { TIDEMARK_CRASH_AT: at }).exit;
+        }
+      }
+      const report = await restore.restore(args);
+      const names = await target.call("list_collections", { db }) as string[];
+      for (const name of names) await target.call("load_collection", { name, db });
+      assert.deepEqual(
+        await read(target, db, names),
+        model.collections,
+        `moment ${i}, ${model.ts}, after ${JSON.stringify(work.done)}\n${report.stderr}\n${stderr}`,
+      );
+      await target.call("truncate_names", { prefix: db });
+    }
+    await using outside = await RestoreSetup.make({ env, backup, transforms: {} });
+    const { stderr: refusal } = await outside.restore(["--until", "2020-01-01T00:00:00Z"], 2);
+    assert.match(refusal, /can be restored to any moment from 20\S+Z to 20\S+Z, not to 2020-01-01/);
+    await clean();
+  });
+}
