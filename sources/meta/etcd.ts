@@ -55,7 +55,13 @@ export async function openEtcdMeta(
   return {
     async snapshot(signal: AbortSignal): Promise<MetaReading> {
       for (let attempt = 1;; attempt++) {
-        const reading = await readOnce(etcd, roots, [], now, signal);
+        const reading = await readOnce(etcd, roots, [], now, signal).catch((error) => {
+          // etcd compacted the revision away while its pages were read: a newer one is as good.
+          if (!(error instanceof TidemarkError) || error.code !== "position_lost" || attempt >= ATTEMPTS) throw error;
+          onRetry(error, 0);
+          return undefined;
+        });
+        if (reading === undefined) continue;
         const fatal = reading.torn.filter((sign) => sign.fatal);
         // What is not fatal is believed once reading again has not changed it.
         if (fatal.length === 0 && (reading.torn.length === 0 || attempt > 2)) return reading;
