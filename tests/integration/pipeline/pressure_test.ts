@@ -1,0 +1,103 @@
+/** More comes than the target takes: memory stays bounded, nothing is lost. */
+import assert from "node:assert/strict";
+import { attachStack } from "../../stack/mod.ts";
+import { untilSame, untilStatus, untilTail, waitsFor } from "./following.ts";
+import { small, withServers } from "./servers.ts";
+import { stalledFor } from "./stall.ts";
+import { TidemarkSetup } from "./tidemark_process.ts";
+
+const PREFIX = "pr_";
+const MIB = 1024 ** 2;
+const ROWS = 24_000;
+
+function residentBytes(pid: number): number {
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(Deno.readTextFileSync(`/proc/${pid}/status`))![1]) * 1024;
+}
+
+Deno.test("run with a backlog of 100 MB and a frozen target stays within its limits and catches up afterwards", async () => {
+  const name = `${PREFIX}stalled`;
+  await withServers(PREFIX, async (servers) => {
+    const { source, target, env } = servers;
+    const fields = [{ name: "id", type: "Int64", primary: true }, { name: "vec", type: "FloatVector", dim: 1024 }];
+    await source.call("create_collection", { ...small(name, { shards: 2 }), fields });
+    await using setup = await TidemarkSetup.make({
+      env,
+      include: [`default.${name}`],
+      extra: { limits: { in_flight: "16MiB" } },
+    });
+    const run = setup.start(["run"]);
+    await untilTail(setup, run);
+    // It stands still while the backlog is made, then meets it with the target away.
+    Deno.kill(run.pid, "SIGSTOP");
+    await source.call("insert_generated", { name, start: 0, count: ROWS, batch: 1000, plain: true });
+    const stack = await attachStack();
+    stack.pause("target");
+    let stall;
+    try {
+      Deno.kill(run.pid, "SIGCONT");
+      stall = await stalledFor(12, setup, () => residentBytes(run.pid));
+      const status = (await setup.status())!;
+      assert.equal(status.phase, "waiting");
+      assert.match(waitsFor(status, "replica")!, /no answer/);
+    } finally {
+      stack.resume("target");
+    }
+    assert.equal(stall.limit, 16 * MIB);
+    assert.ok(stall.inFlight > 0, "something is in flight");
+    // One fetch of each reader may be beyond the limit.
+    assert.ok(stall.inFlight <= 24 * MIB, `${stall.inFlight} bytes in flight`);
+    assert.ok(stall.rss < 512 * MIB, `${stall.rss / MIB} MiB resident`);
+    await untilStatus(
+      setup,
+      run,
+      "it has caught up",
+      ({ collections }) => Number(collections[0]?.inserted ?? 0) === ROWS,
+      60,
+    );
+    const [a, b] = await Promise.all([source, target].map((server) => server.call("digest", { name })));
+    assert.deepEqual(b, a);
+    assert.equal((await run.stop()).code, 143);
+  });
+});
+
+Deno.test("run goes through a target that limits its rate, and says why it is slow", async () => {
+  const name = `${PREFIX}limited`;
+  const stack = await attachStack();
+  const limit = async (enabled: boolean) => {
+    await stack.configure("target", {
+      "quotaAndLimits.enabled": enabled,
+      "quotaAndLimits.dml.enabled": enabled,
+      "quotaAndLimits.dml.insertRate.max": enabled ? 0.1 : -1,
+      "quotaAndLimits.dml.upsertRate.max": enabled ? 0.1 : -1,
+    });
+    await stack.stop("target", { graceMs: 20_000 });
+    await stack.start("target");
+  };
+  await limit(true);
+  try {
+    await withServers(PREFIX, async (servers) => {
+      const { source, env } = servers;
+      const fields = [{ name: "id", type: "Int64", primary: true }, { name: "vec", type: "FloatVector", dim: 128 }];
+      await source.call("create_collection", { ...small(name), fields });
+      await using setup = await TidemarkSetup.make({
+        env,
+        include: [`default.${name}`],
+        extra: { limits: { batch_size: "64KiB" } },
+      });
+      const run = setup.start(["run"]);
+      await untilTail(setup, run);
+      await source.call("insert_generated", { name, start: 0, count: 2000, batch: 100 });
+      const status = await untilStatus(
+        setup,
+        run,
+        "the status tells of the limit",
+        (status) => /rate|limit|quota/i.test(waitsFor(status, "replica") ?? ""),
+      );
+      assert.equal(status.phase, "waiting");
+      await untilSame(servers, name);
+      assert.equal((await run.stop()).code, 143);
+    });
+  } finally {
+    await limit(false);
+  }
+});
