@@ -12,6 +12,9 @@ export interface Replicator extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
+/** Exit status of a run that SIGTERM ended in order. */
+const STOPPED = 143;
+
 /** Tidemark with its default settings; `extra` as in a configuration file. */
 export async function tidemark(
   rig: Rig,
@@ -25,18 +28,18 @@ export async function tidemark(
     label: "Tidemark",
     start: () => {
       began = new Date().toISOString();
-      running = setup.start(["run"]);
-      return Promise.resolve(running);
+      const started = running = setup.start(["run"]);
+      started.exit.then(({ code, stderr }) => {
+        if (code !== 0 && code !== STOPPED) note(`tidemark ended with ${code}: ${stderr}`);
+      });
+      return Promise.resolve(started);
     },
     ready: () =>
       until("Tidemark reaching the log's end", 60, async () => {
         const status = await setup.status();
         return status !== undefined && status.phase === "tail" && status.at > began;
       }, 20),
-    stop: async () => {
-      const report = await running?.stop();
-      if (report !== undefined && report.code !== 143) note(`tidemark ended with ${report.code}: ${report.stderr}`);
-    },
+    stop: async () => void await running?.stop(),
     [Symbol.asyncDispose]: () => setup[Symbol.asyncDispose](),
   };
 }

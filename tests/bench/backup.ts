@@ -1,0 +1,246 @@
+/**
+ * Making, checking and following a backup, beside milvus-backup and a plain parallel copy of the same objects.
+ *
+ *     [MILVUS_BACKUP=<binary>] deno run -A tests/bench/backup.ts [--rows 200000] [--small]
+ */
+import { archiveFolder, createFileStore, createS3Store, listLogChannels } from "../../stores/mod.ts";
+import type { ObjectInfo, ObjectStore } from "../../pipeline/model/mod.ts";
+import { TidemarkSetup } from "../integration/pipeline/tidemark_process.ts";
+import { stackEnv } from "../stack/env.ts";
+import { PyMilvus } from "../stack/pymilvus.ts";
+import { numberArgument } from "./arguments.ts";
+import { insert, makeCollection, note, type Rig, VECTOR_BYTES, watchUsage, withRig } from "./rig.ts";
+import { fixed, printFigure } from "./table.ts";
+
+const PREFIX = "bench_backup";
+const PARALLEL = 32;
+
+type BackupRig = Pick<Rig, "env" | "source">;
+
+interface Measured {
+  readonly what: string;
+  readonly seconds: number;
+  readonly cpu: number;
+  readonly bytes: number;
+}
+
+function bucket(env: Record<string, string>, prefix: string): ObjectStore {
+  return createS3Store({
+    endpoint: env.S3_ENDPOINT,
+    bucket: env.SOURCE_BUCKET!,
+    prefix,
+    region: "us-east-1",
+    credentials: { accessKeyId: env.S3_ACCESS_KEY!, secretAccessKey: env.S3_SECRET_KEY! },
+    pathStyle: true,
+    sse: { mode: "none" },
+    tls: { ca: undefined, insecure: false },
+    maxConcurrency: PARALLEL,
+  });
+}
+
+async function listed(store: ObjectStore, prefix: string): Promise<ObjectInfo[]> {
+  return await Array.fromAsync(store.list(prefix));
+}
+
+const sizeOf = (objects: readonly ObjectInfo[]) => objects.reduce((sum, { size }) => sum + Number(size), 0);
+
+async function remove(store: ObjectStore): Promise<void> {
+  await store.delete((await listed(store, "")).map(({ key }) => key));
+}
+
+async function timed(command: string, args: readonly string[], cwd: string): Promise<{ seconds: number; cpu: number }> {
+  const began = performance.now();
+  const child = new Deno.Command(command, {
+    args: [...args],
+    cwd,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const watch = watchUsage(child.pid, 5);
+  const { code, stdout, stderr } = await child.output();
+  const seconds = (performance.now() - began) / 1000;
+  const { cpu } = watch.stop();
+  if (code !== 0) {
+    const said = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+    throw new Error(`${command} ${args.join(" ")} ended with ${code}: ${said.slice(-2000)}`);
+  }
+  return { seconds, cpu };
+}
+
+/** `run --once` with one backup sink; twice if `again` does something between: then the second is measured. */
+async function tidemark(
+  rig: BackupRig,
+  include: string,
+  storage: Record<string, unknown>,
+  more: Record<string, unknown>,
+  again?: () => Promise<void>,
+): Promise<{ seconds: number; cpu: number }> {
+  const sinks = { vault: { type: "backup", name: "b", storage, ...more } };
+  await using setup = await TidemarkSetup.make({ env: rig.env, include: [include], sinks });
+  const once = async () => {
+    const began = performance.now();
+    const running = setup.start(["run", "--once"]);
+    const watch = watchUsage(running.pid, 5);
+    const { code, stderr } = await running.exit;
+    const seconds = (performance.now() - began) / 1000;
+    const { cpu } = watch.stop();
+    if (code !== 0) throw new Error(`run --once ended with ${code}: ${stderr}`);
+    return { seconds, cpu };
+  };
+  const first = await once();
+  if (again === undefined) return first;
+  await again();
+  return await once();
+}
+
+async function plainCopy(from: ObjectStore, objects: readonly ObjectInfo[], to: ObjectStore): Promise<number> {
+  const began = performance.now();
+  const queue = [...objects];
+  await Promise.all(Array.from({ length: PARALLEL }, async () => {
+    for (let item = queue.pop(); item !== undefined; item = queue.pop()) {
+      if (await to.copyFrom(from, item.key, item.key)) continue;
+      await to.put(item.key, await from.get(item.key), {});
+    }
+  }));
+  return (performance.now() - began) / 1000;
+}
+
+function peerConfig(env: Record<string, string>, folder: string, place: "s3" | "local"): string {
+  const milvus = new URL(env.SOURCE_URI!);
+  const s3 = new URL(env.S3_ENDPOINT!);
+  const local = place === "local";
+  return `log: { level: error, console: false, file: { filename: ${folder}/log } }
+milvus: { address: ${milvus.hostname}, port: ${milvus.port}, user: "", password: "", tlsMode: 0 }
+minio: { storageType: minio, address: ${s3.hostname}, port: ${s3.port}, accessKeyID: ${env.S3_ACCESS_KEY}, secretAccessKey: ${env.S3_SECRET_KEY},
+  useSSL: false, bucketName: ${env.SOURCE_BUCKET}, rootPath: files, backupStorageType: ${
+    local ? "local" : "minio"
+  }, backupAddress: ${s3.hostname},
+  backupPort: ${s3.port}, backupAccessKeyID: ${env.S3_ACCESS_KEY}, backupSecretAccessKey: ${env.S3_SECRET_KEY}, backupUseSSL: false,
+  backupBucketName: ${local ? '""' : env.SOURCE_BUCKET}, backupRootPath: ${
+    local ? `${folder}/local` : `${PREFIX}/peer`
+  }, crossStorage: ${local} }
+backup: { parallelism: { copydata: 128, backupCollection: 4, backupSegment: 1024 }, keepTempFiles: false, gcPause: { enable: false } }
+`;
+}
+
+async function figures(rig: BackupRig, rows: number): Promise<void> {
+  const { env, source } = rig;
+  const name = `${PREFIX}_${crypto.randomUUID().slice(0, 8)}`;
+  const folder = await Deno.makeTempDir({ prefix: "tidemark_bench_" });
+  const root = bucket(env, "");
+  const scratch = (part: string) => bucket(env, `${PREFIX}/${part}`);
+  const s3 = (part: string) => ({
+    type: "s3",
+    endpoint: env.S3_ENDPOINT,
+    bucket: env.SOURCE_BUCKET,
+    prefix: `${PREFIX}/${part}`,
+    access_key_id: env.S3_ACCESS_KEY,
+    secret_access_key: env.S3_SECRET_KEY,
+  });
+  const results: Measured[] = [];
+  const add = (what: string, bytes: number, { seconds, cpu }: { seconds: number; cpu: number }) => {
+    note(`${what}: ${fixed(seconds)} s`);
+    results.push({ what, bytes, seconds, cpu });
+  };
+  try {
+    await remove(scratch(""));
+    note(`writing and flushing ${rows} rows`);
+    await makeCollection(source, name, false);
+    await insert(source, name, 0, rows);
+    await source.call("flush", { name });
+
+    const idle = await tidemark(rig, `default.${name}`, { type: "file", path: `${folder}/idle` }, {
+      log_archive: true,
+    }, () => Promise.resolve());
+    add("Tidemark, nothing to do", 0, idle);
+    const alone = { log_archive: false };
+    const s3Base = await tidemark(rig, `default.${name}`, s3("ours"), alone);
+    const mine = scratch("ours");
+    const objects = (await listed(mine, "")).filter(({ key }) => key.includes("/binlogs/"));
+    const bytes = sizeOf(objects);
+    add("Tidemark, S3 to S3", bytes, s3Base);
+    const path = `${folder}/ours`;
+    add("Tidemark, S3 to folder", bytes, await tidemark(rig, `default.${name}`, { type: "file", path }, alone));
+    add(
+      "Tidemark, S3 to folder, with log archive",
+      bytes,
+      await tidemark(rig, `default.${name}`, { type: "file", path: `${folder}/logged` }, {}),
+    );
+    const binary = Deno.env.get("MILVUS_BACKUP");
+    if (binary !== undefined) {
+      for (const place of ["s3", "local"] as const) {
+        await Deno.writeTextFile(`${folder}/backup.yaml`, peerConfig(env, folder, place));
+        const args = ["--config", `${folder}/backup.yaml`, "create", "-n", "peer", "--filter", name];
+        add(`milvus-backup, S3 to ${place === "s3" ? "S3" : "folder"}`, bytes, await timed(binary, args, folder));
+      }
+    }
+    const cpu = NaN;
+    add("plain copy, S3 to S3", bytes, { seconds: await plainCopy(mine, objects, scratch("plain")), cpu });
+    const plain = createFileStore(`${folder}/plain`);
+    add("plain copy, S3 to folder", bytes, { seconds: await plainCopy(mine, objects, plain), cpu });
+
+    for (const [what, place] of [["folder", path]] as const) {
+      const main = new URL("../../main.ts", import.meta.url).pathname;
+      for (const deep of [[], ["--deep"]]) {
+        const args = ["run", "-A", main, "backup", "verify", "b", "--storage", place, ...deep];
+        add(`verify${deep.length > 0 ? " --deep" : ""}, ${what}`, bytes, await timed(Deno.execPath(), args, folder));
+      }
+    }
+
+    // The archive: rows that came since the base.
+    const logged = `${folder}/archive`;
+    const archive = await tidemark(
+      rig,
+      `default.${name}`,
+      { type: "file", path: logged },
+      {},
+      () => insert(source, name, rows, rows),
+    );
+    const store = createFileStore(logged);
+    let size = 0;
+    for (const pchannel of await listLogChannels(store, "b")) {
+      size += sizeOf(await listed(store, archiveFolder("b", pchannel)));
+    }
+    const values = rows * VECTOR_BYTES;
+    add("archive of the log", values, archive);
+    printFigure({
+      title: `Backup of ${rows} rows`,
+      command: `deno run -A tests/bench/backup.ts --rows ${rows}`,
+      head: ["what", "s", "CPU s", "MB", "MB/s"],
+      rows: results.map((item) => [
+        item.what,
+        fixed(item.seconds),
+        Number.isNaN(item.cpu) ? "" : fixed(item.cpu),
+        fixed(item.bytes / 1e6, 1),
+        item.bytes === 0 ? "" : fixed(item.bytes / 1e6 / item.seconds, 1),
+      ]),
+      notes: [
+        `Seconds are of whole processes, start included. CPU is of the tool alone, not of the servers.`,
+        `Archive: MB counts the vectors of the rows only; ${
+          fixed(size / values)
+        } bytes of archive for each byte of vectors.`,
+      ],
+    });
+  } finally {
+    await remove(scratch(""));
+    await root.close();
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** A stack that is there need not be one that can be stopped and started. */
+async function withSource(work: (rig: BackupRig) => Promise<void>): Promise<void> {
+  if (!Deno.env.get("TIDEMARK_STACK_ENV")) return await withRig(work);
+  const env = stackEnv();
+  await using source = await PyMilvus.start(env.SOURCE_URI!, { python: env.PYTHON! });
+  await work({ env, source });
+}
+
+if (import.meta.main) {
+  await withSource(async (rig) => {
+    await rig.source.call("truncate_names", { prefix: PREFIX });
+    await figures(rig, numberArgument("rows", 200_000, 20_000));
+    await rig.source.call("truncate_names", { prefix: PREFIX });
+  });
+}
