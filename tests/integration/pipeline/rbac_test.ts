@@ -55,7 +55,8 @@ Deno.test("run with rbac carries users with known passwords, roles, grants and b
         env,
         include: [`${sales}.*`],
         route: [{ from: `${sales}.*`, to: `${dr}.*` }],
-        sink: { rbac: true, rbac_passwords_file: passwords },
+        // Grants are made in the name of a user, also where the server asks for no login.
+        sink: { token: "root:Milvus", rbac: true, rbac_passwords_file: passwords },
       });
       const run = setup.start(["run"]);
       // Grants name databases as the target calls them; BOB has no password.
