@@ -70,7 +70,7 @@ export function catalogOf({ base, notes }: CatalogHistory, ts: HybridTs): Catalo
   };
 }
 
-/** What of later catalogs was there at `ts` already, each as it was seen first. */
+/** What of later catalogs was there at `ts` already, each as it was seen first. A time of 0 is not known. */
 function missed<T extends { readonly id: bigint; readonly createTs: HybridTs }>(
   later: readonly T[],
   seen: ReadonlySet<bigint>,
@@ -78,7 +78,9 @@ function missed<T extends { readonly id: bigint; readonly createTs: HybridTs }>(
 ): T[] {
   const found = new Map<bigint, T>();
   for (const item of later) {
-    if (item.createTs <= ts && !seen.has(item.id) && !found.has(item.id)) found.set(item.id, item);
+    if (item.createTs > 0n && item.createTs <= ts && !seen.has(item.id) && !found.has(item.id)) {
+      found.set(item.id, item);
+    }
   }
   return [...found.values()];
 }

@@ -39,12 +39,18 @@ export function encodeCatalogEntry(name: string, { revision, ts, catalog }: Cata
       backupTs: 0n,
     })),
   }).full_meta;
-  const schemas = catalog.collections.map(({ id, schema, startOffsets }) => ({
+  const schemas = catalog.collections.map(({ id, schema, startOffsets, partitions }) => ({
     id,
     schema: toBinary(CollectionSchemaSchema, schema).toBase64(),
     startOffsets: Object.fromEntries(startOffsets),
+    partitionTs: createdOf(partitions),
   }));
-  return formatJson({ tidemark_catalog: 1, revision, ts, meta, schemas });
+  return formatJson({ tidemark_catalog: 1, revision, ts, meta, schemas, databaseTs: createdOf(catalog.databases) });
+}
+
+/** Times of creation, which milvus-backup's metadata has no place for. */
+function createdOf(items: readonly { readonly id: bigint; readonly createTs: HybridTs }[]): Record<string, HybridTs> {
+  return Object.fromEntries(items.map(({ id, createTs }) => [id, createTs]));
 }
 
 /** Throws `damaged`. */
@@ -56,15 +62,24 @@ export function decodeCatalogEntry(text: string, what: string): CatalogEntry {
       const offsets = item.object("startOffsets");
       const startOffsets = new Map(item.keysOf("startOffsets").map((key) => [key, offsets!.int(key)]));
       const schema = fromBinary(CollectionSchemaSchema, Uint8Array.fromBase64(item.text("schema")));
-      return [item.int("id"), { schema, startOffsets }] as const;
+      return [item.int("id"), { schema, startOffsets, partitionTs: item.object("partitionTs") }] as const;
     }),
   );
+  const databaseTs = json.object("databaseTs");
   return {
     revision: json.int("revision"),
     ts: json.int("ts"),
     catalog: {
-      databases: meta.databases,
-      collections: meta.collections.map(({ collection }) => ({ ...collection, ...schemas.get(collection.id) })),
+      databases: meta.databases.map((database) => ({ ...database, createTs: databaseTs?.int(`${database.id}`) ?? 0n })),
+      collections: meta.collections.map(({ collection }) => {
+        const known = schemas.get(collection.id);
+        if (known === undefined) return collection;
+        const partitions = collection.partitions.map((partition) => ({
+          ...partition,
+          createTs: known.partitionTs?.int(`${partition.id}`) ?? 0n,
+        }));
+        return { ...collection, schema: known.schema, startOffsets: known.startOffsets, partitions };
+      }),
       rbac: meta.rbac ?? { users: [], roles: [], grants: [], privilegeGroups: [] },
       notLive: [],
     },

@@ -7,7 +7,7 @@ import {
   readBackup,
   restorableRange,
 } from "../../../sources/backup/mod.ts";
-import { createFileStore } from "../../../stores/mod.ts";
+import { createFileStore, decodeCatalogEntry, encodeCatalogEntry } from "../../../stores/mod.ts";
 
 const samples = createFileStore(new URL("../../samples", import.meta.url).pathname);
 const sample = backupSnapshot(await readBackup(samples, "milvus-backup-0.5.16")).catalog.collections[0]!;
@@ -85,4 +85,19 @@ Deno.test("restorableRange ends with the pchannel that reaches least, of those t
   strictEqual(restorableRange(101n, report({ p1: 100n }), dropped), undefined);
   // A pchannel of the base without any archive.
   strictEqual(restorableRange(50n, report({ p1: 100n }), both), undefined);
+});
+
+Deno.test("encodeCatalogEntry keeps when databases and partitions were made, which milvus-backup's metadata does not", () => {
+  const partitions = [{ id: 10n, name: "_default", createTs: 1n }, {
+    id: 77n,
+    name: "p",
+    createTs: 470614418234802190n,
+  }];
+  const noted = {
+    ...catalog(collection(1n, { partitions })),
+    databases: [{ id: 1n, name: "default", createTs: 5n, properties: {} }],
+  };
+  const read = decodeCatalogEntry(encodeCatalogEntry("b", { revision: 2n, ts: 3n, catalog: noted }), "entry").catalog;
+  deepStrictEqual(read.collections[0]!.partitions, partitions);
+  deepStrictEqual(read.databases, noted.databases);
 });
