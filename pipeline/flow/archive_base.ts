@@ -9,6 +9,7 @@ import {
   type FileFinding,
   type FileReport,
   type HybridTs,
+  type LogFile,
   qualifiedName,
   type SegmentCopy,
   type Snapshot,
@@ -93,7 +94,9 @@ export class ArchiveBase {
       progress.expect(sink, collection, segments.length, segments.reduce((sum, { rows }) => sum + rows, 0n));
     }
     const demands = collections.flatMap((item) => forgottenDemands(snapshot, item, this.#cutsOf(item)));
-    const logDeletes = await readLogDeletes(deps, demands, signal);
+    // The log is read beside the copying: it can be as large as the files.
+    const logDeletes = readLogDeletes(deps, demands, signal);
+    logDeletes.catch(() => {});
     let next = 0;
     const worker = async () => {
       while (next < collections.length) await this.#guarded(collections[next++]!, logDeletes, signal);
@@ -142,7 +145,7 @@ export class ArchiveBase {
   }
 
   /** A fault of the collection costs the collection. */
-  async #guarded(collection: Collection, logDeletes: LogDeletes, signal: AbortSignal): Promise<void> {
+  async #guarded(collection: Collection, logDeletes: Promise<LogDeletes>, signal: AbortSignal): Promise<void> {
     try {
       const copied = await this.#collection(collection, logDeletes, signal);
       if (copied !== undefined) this.#done.push(copied);
@@ -160,7 +163,7 @@ export class ArchiveBase {
   /** Undefined if the source dropped it meanwhile. */
   async #collection(
     wanted: Collection,
-    firstDeletes: LogDeletes,
+    firstDeletes: Promise<LogDeletes>,
     signal: AbortSignal,
   ): Promise<BaseCollection | undefined> {
     const { deps } = this.#o;
@@ -183,7 +186,8 @@ export class ArchiveBase {
         collection = now;
         const exact = firstExactTs(snapshot, [collection]);
         if (exact > this.#exactFrom) this.#exactFrom = exact;
-        logDeletes = await readLogDeletes(deps, forgottenDemands(snapshot, collection, this.#cutsOf(wanted)), signal);
+        logDeletes = readLogDeletes(deps, forgottenDemands(snapshot, collection, this.#cutsOf(wanted)), signal);
+        logDeletes.catch(() => {});
       }
     }
   }
@@ -191,7 +195,7 @@ export class ArchiveBase {
   async #segmentsOf(
     snapshot: Snapshot,
     collection: Collection,
-    logDeletes: LogDeletes,
+    logDeletes: Promise<LogDeletes>,
     first: boolean,
     signal: AbortSignal,
   ): Promise<bigint[]> {
@@ -215,23 +219,31 @@ export class ArchiveBase {
     }
     if (first) this.#say(collection, files);
     const { binlogs } = deps;
-    const forgotten = new ForgottenDeletes({
-      binlogs,
-      collection,
-      segments: all,
-      logDeletes,
-      deltaFiles: files.deltaFiles,
-    });
-    const results = await Promise.allSettled(live.map((segment) =>
+    const object = (file: LogFile) => binlogs.object(file);
+    const copied = await Promise.allSettled(live.map((segment) =>
       this.#segments.run(async () => {
         signal.throwIfAborted();
-        const marks = await forgotten.of(segment, slots, signal);
-        const copy = await session.copySegment(segment, (file) => binlogs.object(file), marks, signal);
+        const copy = await session.copySegment(segment, object, [], signal);
         this.#count(copy);
         progress.written(Number(segment.rows), Number(copy.bytes - copy.sharedBytes));
         progress.segmentDone(sink, collection.id);
         deps.crash("between_segments");
         deps.crash("backup_segment");
+      })
+    ));
+    for (const result of copied) if (result.status === "rejected") throw result.reason;
+    const forgotten = new ForgottenDeletes({
+      binlogs,
+      collection,
+      segments: all,
+      logDeletes: await logDeletes,
+      deltaFiles: files.deltaFiles,
+    });
+    const results = await Promise.allSettled(live.map((segment) =>
+      this.#segments.run(async () => {
+        const marks = await forgotten.of(segment, slots, signal);
+        // The files are there: only the delta log is added.
+        if (marks.length > 0) this.#count(await session.copySegment(segment, object, marks, signal));
       })
     ));
     for (const result of results) if (result.status === "rejected") throw result.reason;
