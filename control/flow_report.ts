@@ -12,11 +12,10 @@ export function flowReport(log: Log): FlowReport {
     },
     info: (message) => log.info(message),
     ddl: ({ sentence, result, detail }) => {
-      // What is left out is met again at every look.
-      if (result === "skipped") {
-        if (said.has(sentence)) return;
-        said.add(sentence);
-      }
+      // What is left out or refused is met again at every look.
+      const text = `${sentence} ${result} ${detail}`;
+      if (result !== "applied" && said.has(text)) return;
+      if (result !== "applied") said.add(text);
       if (result === "applied") log.info(sentence);
       else log.warning(`${sentence}: ${result}${detail === "" ? "" : `, ${detail}`}`);
     },

@@ -17,7 +17,6 @@ export async function reconcileRbac(
   const grants = catalog.rbac.grants.map((grant) => routedGrant(deps, grant));
   for (const outcome of await sink.reconcileRbac({ ...catalog, rbac: { ...catalog.rbac, grants } }, gate, signal)) {
     report.ddl(outcome);
-    if (outcome.result === "refused") report.warn(outcome.sentence, `${outcome.sentence}: ${outcome.detail}`);
   }
 }
 

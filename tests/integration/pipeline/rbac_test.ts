@@ -72,8 +72,8 @@ Deno.test("run with rbac carries users with known passwords, roles, grants and b
           const [a, b] = [await expected(), await rbacOf(target)];
           told = `${JSON.stringify(a)} ${JSON.stringify(b)}`;
           return JSON.stringify(a) === JSON.stringify(b);
-        }).catch((error) => {
-          throw new Error(`${error.message}: ${told}`);
+        }).catch(async (error) => {
+          throw new Error(`${error.message}: ${told}\n${(await run.stop()).stderr}`);
         });
       };
       await alike("users, roles and grants are there");

@@ -1,3 +1,4 @@
+import { privilegeName } from "../../../sinks/milvus/reconcile_rbac.ts";
 import assert from "node:assert/strict";
 import type { Grant, Rbac } from "../../../pipeline/model/mod.ts";
 import { type ActualRbac, planRbac } from "../../../sinks/milvus/plan_rbac.ts";
@@ -98,4 +99,11 @@ Deno.test("planDatabases creates, alters and drops, and leaves the default one",
     ["create_database", "Create database b", false],
     ["drop_database", "Drop database old", true],
   ]);
+});
+
+Deno.test("privilegeName turns the metadata's names into those of the API", () => {
+  assert.equal(privilegeName("PrivilegeQuery"), "Query");
+  assert.equal(privilegeName("PrivilegeGroupClusterReadOnly"), "ClusterReadOnly");
+  assert.equal(privilegeName("Insert"), "Insert");
+  assert.equal(privilegeName("*"), "*");
 });
