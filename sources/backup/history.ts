@@ -1,5 +1,5 @@
 /**
- * The catalog over time, from the base's and what was noted after it. Databases, collections and partitions carry the source's own
+ * The catalog over time, from the base's and what was noted after it. Collections and partitions carry the source's own
  * time of creation; everything else of a note counts from when the writer saw it, some milliseconds after it was made. A drop
  * that was seen too late for a moment is in the log before it.
  */
@@ -59,14 +59,16 @@ export function catalogOf({ base, notes }: CatalogHistory, ts: HybridTs): Catalo
       ], nameOfPartition),
     };
   });
-  const databases = new Set(past.flatMap((catalog) => catalog.databases.map(({ id }) => id)));
+  const named = newestByName(collections, nameOfCollection);
+  // A database's time of creation is no hybrid timestamp in all releases: it is there once a collection of it is.
+  const absent = new Set(named.map(({ dbId }) => dbId).filter((id) => !now.databases.some((known) => known.id === id)));
+  const lateDatabases = new Map(
+    after.toReversed().flatMap(({ databases }) => databases.map((item) => [item.id, item])),
+  );
   return {
     ...now,
-    databases: [
-      ...now.databases.filter(({ createTs }) => createTs <= ts),
-      ...missed(after.flatMap((catalog) => catalog.databases), databases, ts),
-    ],
-    collections: newestByName(collections, nameOfCollection),
+    databases: [...now.databases, ...[...lateDatabases.values()].filter(({ id }) => absent.has(id))],
+    collections: named,
   };
 }
 

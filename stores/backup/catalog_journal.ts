@@ -45,7 +45,7 @@ export function encodeCatalogEntry(name: string, { revision, ts, catalog }: Cata
     startOffsets: Object.fromEntries(startOffsets),
     partitionTs: createdOf(partitions),
   }));
-  return formatJson({ tidemark_catalog: 1, revision, ts, meta, schemas, databaseTs: createdOf(catalog.databases) });
+  return formatJson({ tidemark_catalog: 1, revision, ts, meta, schemas });
 }
 
 /** Times of creation, which milvus-backup's metadata has no place for. */
@@ -65,12 +65,11 @@ export function decodeCatalogEntry(text: string, what: string): CatalogEntry {
       return [item.int("id"), { schema, startOffsets, partitionTs: item.object("partitionTs") }] as const;
     }),
   );
-  const databaseTs = json.object("databaseTs");
   return {
     revision: json.int("revision"),
     ts: json.int("ts"),
     catalog: {
-      databases: meta.databases.map((database) => ({ ...database, createTs: databaseTs?.int(`${database.id}`) ?? 0n })),
+      databases: meta.databases,
       collections: meta.collections.map(({ collection }) => {
         const known = schemas.get(collection.id);
         if (known === undefined) return collection;

@@ -13,9 +13,9 @@ const PREFIX = "rst_";
 /** Rows in files and in the log, deletes and upserts in both, partitions, an alias, properties, two databases. */
 async function fill(source: PyMilvus): Promise<void> {
   const name = `${PREFIX}a`;
-  await source.call("create_collection", small(name, { shards: 2, partitions: ["p1"] }));
+  const properties = { "collection.ttl.seconds": "86400" };
+  await source.call("create_collection", small(name, { shards: 2, partitions: ["p1"], properties }));
   await source.call("create_alias", { name, alias: `${PREFIX}alias` });
-  await source.call("alter_collection", { name, properties: { "collection.ttl.seconds": "86400" } });
   await source.call("insert_generated", { name, start: 0, count: 1500, seed: 1 });
   await source.call("insert_generated", { name, start: 1500, count: 500, seed: 1, partition: "p1" });
   await source.call("flush", { name });
