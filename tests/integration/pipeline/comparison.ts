@@ -61,7 +61,13 @@ async function rows({ server, db, name }: Side): Promise<Map<string, string>> {
   const described = await describe({ server, db, name });
   const key =
     (described.fields as { name: string; is_primary_key?: boolean }[]).find((field) => field.is_primary_key)!.name;
-  const text = (value: unknown) => JSON.stringify(value, (_k, item) => typeof item === "bigint" ? `${item}n` : item);
+  // Servers answer with the columns in any order.
+  const text = (value: unknown) =>
+    JSON.stringify(value, (_k, item) => {
+      if (typeof item === "bigint") return `${item}n`;
+      const plain = item !== null && typeof item === "object" && !Array.isArray(item);
+      return plain ? Object.fromEntries(Object.entries(item).sort(([a], [b]) => a < b ? -1 : 1)) : item;
+    });
   return new Map(all.map((row) => [`${text(row["$partition"] ?? "")}/${text(row[key])}`, text(row)]));
 }
 
