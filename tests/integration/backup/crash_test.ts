@@ -6,7 +6,7 @@ import { small, withServers } from "../pipeline/servers.ts";
 import { TidemarkSetup } from "../pipeline/tidemark_process.ts";
 import { assertGood, assertRestores, backupNames, folderVault, listComplete, vaultSink } from "./backup_pipeline.ts";
 
-const PREFIX = "h12_crash_";
+const PREFIX = "bkp_crash_";
 
 async function fill(source: PyMilvus, name: string): Promise<void> {
   await source.call("create_collection", small(name, { shards: 2, partitions: ["p1"] }));

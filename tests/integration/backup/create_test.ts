@@ -20,7 +20,7 @@ import {
   vaultSink,
 } from "./backup_pipeline.ts";
 
-const PREFIX = "h12_create_";
+const PREFIX = "bkp_create_";
 
 /** Flushed and unflushed rows, deletes and upserts in both, two shards, a second partition. */
 async function fill(source: PyMilvus, name: string): Promise<void> {

@@ -5,7 +5,7 @@ import { small, withServers } from "../pipeline/servers.ts";
 import { TidemarkSetup } from "../pipeline/tidemark_process.ts";
 import { assertGood, assertRestores, folderVault, manifestOf, sourceBucket, vaultSink } from "./backup_pipeline.ts";
 
-const PREFIX = "h12_dirty_";
+const PREFIX = "bkp_dirty_";
 
 Deno.test("run leaves out insert files that nobody names, keeps the deletes of unnamed delta files, and names each", async () => {
   await withServers(PREFIX, async ({ env, source, target }) => {
