@@ -79,7 +79,7 @@ for (const point of ["rebase_adopted:1", "backup_segment:4", "backup_manifest:2"
   });
 }
 
-Deno.test("backup prune killed at prune_begun leaves a half-written backup that the next prune removes", async () => {
+Deno.test("backup prune killed at prune_begun leaves a half-written backup, which is shown and kept while it is young", async () => {
   await withServers(PREFIX, async ({ env, source }) => {
     const name = `${PREFIX}a`;
     await fill(source, name);
