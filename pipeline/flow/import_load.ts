@@ -14,6 +14,7 @@ import {
   primaryKey,
   qualifiedName,
   type Segment,
+  type Snapshot,
 } from "../model/mod.ts";
 import { DeadRows } from "../transforms/mod.ts";
 import { completeColumns } from "./complete_columns.ts";
@@ -49,7 +50,7 @@ export async function loadImport(deps: FlowDependencies, job: ImportJob, signal:
     }
     const ts = imported.startPosition?.ts ?? 0n;
     const holders = imported.class === "rows" ? [imported] : descendants(imported, snapshot.segments);
-    const touched = await touchedKeys(deps, job, imported, ts, signal);
+    const touched = await touchedKeys(deps, job, imported, ts, snapshot, signal);
     deps.crash("inside_import");
     for (const holder of holders) rows += await loadSegment(deps, job, holder, ts, touched, signal);
   }
@@ -76,6 +77,7 @@ async function touchedKeys(
   job: ImportJob,
   segment: Segment,
   ts: HybridTs,
+  snapshot: Snapshot,
   signal: AbortSignal,
 ): Promise<DeleteMark[]> {
   const { collection, upTo } = job;
@@ -83,7 +85,7 @@ async function touchedKeys(
   const channel = collection.vchannels.indexOf(segment.vchannel);
   const pchannel = collection.pchannels[channel];
   const end = pchannel === undefined ? undefined : upTo.get(pchannel);
-  const offset = segment.startPosition?.offset;
+  const offset = offsetBefore(snapshot, collection, segment.vchannel, pchannel, ts);
   if (pchannel === undefined || end === undefined || end <= ts || offset === undefined) return [];
   const marks: DeleteMark[] = [];
   const bounds = await deps.log.bounds(pchannel, signal);
@@ -106,6 +108,32 @@ async function touchedKeys(
     if (group.tick >= end) break;
   }
   return marks;
+}
+
+/**
+ * The latest known offset on the vchannel from which nothing later than `ts` can have been missed. The start position of an
+ * imported segment does not serve: its offset is where the log stood when the segment was saved, later than its timestamp.
+ */
+function offsetBefore(
+  snapshot: Snapshot,
+  collection: Collection,
+  vchannel: string,
+  pchannel: string | undefined,
+  ts: HybridTs,
+): bigint | undefined {
+  if (pchannel === undefined) return undefined;
+  const imported = new Set(snapshot.imports.flatMap((task) => task.segmentIds));
+  let offset = collection.startOffsets.get(pchannel) ?? 0n;
+  const consider = (position: Segment["startPosition"]): void => {
+    if (position?.offset !== undefined && position.ts <= ts && position.offset > offset) offset = position.offset;
+  };
+  consider(snapshot.checkpoints.get(vchannel));
+  for (const other of snapshot.segments) {
+    // A compaction's child may have the position of an imported one.
+    if (other.vchannel !== vchannel || imported.has(other.id) || other.compactionFrom.length > 0) continue;
+    consider(other.startPosition);
+  }
+  return offset;
 }
 
 async function loadSegment(

@@ -377,6 +377,8 @@ class Run {
   ): Promise<void> {
     const deps = this.#deps;
     this.#progress.phase = "tail";
+    // Whoever reads the status learns it now, not with the first change.
+    await this.#checkpointer!.save();
     const stream = new TailStream({
       deps,
       end,

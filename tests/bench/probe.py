@@ -1,6 +1,7 @@
 """Times from outside what a replicator does: one JSON object of arguments on standard input, one of results as output.
 
-{"mode": "count", target, name, rows, timeout}        waits until the target counts `rows`; {"at": unix seconds}
+{"mode": "count", target, name, rows, timeout}        waits until the target counts `rows`; {"first", "at"}: Unix seconds of
+                                                      the first row and of the last
 {"mode": "lag", source, target, name, first, count}   seconds from the source's ack until a row is visible, on both sides
 """
 import json
@@ -36,11 +37,14 @@ def wait_count(target, name, rows, timeout=300, mode=""):
     connection = Connection(target)
     end = time.time() + timeout
     seen = None
+    first = None
     while time.time() < end:
         try:
             seen = count(connection, name)
+            if seen > 0 and first is None:
+                first = time.time()
             if seen == rows:
-                return {"at": time.time()}
+                return {"first": first, "at": time.time()}
         except (grpc.RpcError, MilvusError) as error:
             seen = str(error)
         time.sleep(0.02)

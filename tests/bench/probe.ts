@@ -17,10 +17,24 @@ async function probe(python: string, request: Record<string, unknown>): Promise<
   return JSON.parse(new TextDecoder().decode(stdout));
 }
 
+/** Unix times in ms. */
+export interface Counted {
+  /** When the target counted any row. */
+  readonly first: number;
+  /** When it counted all of them. */
+  readonly all: number;
+}
+
+/** Resolves when the target counts `rows`. */
+export async function countRows(env: Record<string, string>, name: string, rows: number): Promise<Counted> {
+  const request = { mode: "count", target: env.TARGET_URI, name, rows, timeout: 300 };
+  const { first, at } = await probe(env.PYTHON!, request) as { first: number; at: number };
+  return { first: first * 1000, all: at * 1000 };
+}
+
 /** Resolves when the target counts `rows`, with the Unix time in ms of that moment. */
 export async function untilCounted(env: Record<string, string>, name: string, rows: number): Promise<number> {
-  const result = await probe(env.PYTHON!, { mode: "count", target: env.TARGET_URI, name, rows, timeout: 300 });
-  return (result as { at: number }).at * 1000;
+  return (await countRows(env, name, rows)).all;
 }
 
 /** Seconds from the source's ack to visible, of `count` rows looked for on the source and `count` on the target. */

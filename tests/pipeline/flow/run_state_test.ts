@@ -11,12 +11,25 @@ import { TidemarkError } from "../../../pipeline/errors.ts";
 Deno.test("parseRunState reads what formatRunState wrote, 64-bit values exact", () => {
   const state = newRunState("p", "14841639068965178418", new Date(0));
   const sink = newSinkState();
-  const own = newCollectionState(470597784452279572n, { db: "a", name: "b" }, { db: "c", name: "d" }, ["v_1v0"], "base");
+  const own = newCollectionState(
+    470597784452279572n,
+    { db: "a", name: "b" },
+    { db: "c", name: "d" },
+    ["v_1v0"],
+    "base",
+  );
   own.segmentsDone.push(470597784452279573n);
   own.rows = 3n;
   sink.collections.set(own.id, own);
   sink.positions.set("ch", { offset: 9007199254740993n, tick: 470598793474605057n });
-  sink.vchannels.set("v_1v0", { vchannel: "v_1v0", pchannel: "ch", collectionId: own.id, offset: 1n, ts: 2n, held: true });
+  sink.vchannels.set("v_1v0", {
+    vchannel: "v_1v0",
+    pchannel: "ch",
+    collectionId: own.id,
+    offset: 1n,
+    ts: 2n,
+    held: true,
+  });
   sink.databases.set(470597784452279574n, "c");
   state.sinks.set("replica", sink);
   state.topicIds.set("ch", "uuid");
