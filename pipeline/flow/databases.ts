@@ -2,7 +2,7 @@
  * Databases on one sink. What the source no longer has is dropped only where the policy names that, and only once
  * nothing that the run made is in it any more: the drops of its collections come by the log, later than the metadata.
  */
-import type { Catalog, DdlOutcome, DdlStep } from "../model/mod.ts";
+import type { Catalog, DdlOutcome, DdlStep, Properties } from "../model/mod.ts";
 import type { FlowDependencies, RowSinkSetup } from "./dependencies.ts";
 import { Mutex } from "./mutex.ts";
 import type { SinkState } from "./run_state.ts";
@@ -33,10 +33,18 @@ export class Databases {
       const { deps, state, changed } = this.#o;
       const initial = state.collections.size === 0 && state.databases.size === 0;
       const selected = catalog.databases.filter((item) => deps.selectsDatabase(item.name));
-      const wanted = new Map(selected.map(({ name, properties }) => {
+      const wanted = new Map<string, { name: string; properties: Properties | undefined }>();
+      for (const { dbName, name } of catalog.collections) {
+        // A single collection may be routed to a database that no database is.
+        if (deps.selects(dbName, name)) {
+          const { db } = deps.route(dbName, name);
+          wanted.set(db, { name: db, properties: undefined });
+        }
+      }
+      for (const { name, properties } of selected) {
         const target = deps.routeDatabase(name);
-        return [target, { name: target, properties }];
-      }));
+        wanted.set(target, { name: target, properties });
+      }
       this.#wanted = new Set(wanted.keys());
       this.#live = new Set(catalog.databases.map((item) => item.id));
       await this.#run([...wanted.values()], [], initial);
@@ -64,7 +72,7 @@ export class Databases {
   }
 
   async #run(
-    wanted: readonly { readonly name: string; readonly properties: Readonly<Record<string, string>> }[],
+    wanted: readonly { readonly name: string; readonly properties: Properties | undefined }[],
     drop: readonly string[],
     initial: boolean,
   ): Promise<void> {

@@ -97,10 +97,11 @@ export interface RowSink {
   /** The steps that `reconcile` would take now, in order; changes nothing. */
   plan(wanted: WantedCollection, signal: AbortSignal): Promise<DdlStep[]>;
   /**
-   * Brings databases to what the catalog says (create, alter; drop only the ones in `drop`).
+   * Brings databases to what the catalog says (create, alter; drop only the ones in `drop`). Without properties a database
+   * is only created where it is missing.
    */
   reconcileDatabases(
-    wanted: readonly { readonly name: string; readonly properties: Readonly<Record<string, string>> }[],
+    wanted: readonly { readonly name: string; readonly properties: Readonly<Record<string, string>> | undefined }[],
     drop: readonly string[],
     gate: DdlGate,
     signal: AbortSignal,

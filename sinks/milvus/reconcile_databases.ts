@@ -6,7 +6,8 @@ import { pairs, plainStep, type RunnableStep, runSteps } from "./execute.ts";
 
 export interface WantedDatabase {
   readonly name: string;
-  readonly properties: Properties;
+  /** Undefined: it must exist, its properties are its own. */
+  readonly properties: Properties | undefined;
 }
 
 export type DatabaseAction =
@@ -34,13 +35,14 @@ export function planDatabases(
   const add = (kind: DdlKind, sentence: string, action: DatabaseAction): void =>
     void steps.push({ kind, collectionId: undefined, sentence, destructive: kind === "drop_database", action });
   for (const { name, properties } of wanted) {
-    const own = Object.fromEntries(Object.entries(properties).filter(([key]) => !FOREIGN_PROPERTY.test(key)));
+    const own = Object.fromEntries(Object.entries(properties ?? {}).filter(([key]) => !FOREIGN_PROPERTY.test(key)));
     if (!actual.has(name)) {
       if (name !== "default") {
         add("create_database", `Create database ${name}`, { do: "create", name, properties: own });
         continue;
       }
     }
+    if (properties === undefined) continue;
     const have = actual.get(name) ?? {};
     const set = Object.fromEntries(Object.entries(own).filter(([key, value]) => have[key] !== value));
     const remove = Object.keys(have).filter((key) => !(key in own) && !FOREIGN_PROPERTY.test(key));
