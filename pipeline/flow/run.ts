@@ -24,6 +24,9 @@ import { preflight } from "./preflight.ts";
 import { reconcileRbac } from "./rbac.ts";
 import { startPulse } from "./pulse.ts";
 
+/** How long a stopped run waits for its sinks to acknowledge what was read. */
+const DRAIN_MS = 30_000;
+
 export interface RunHandle {
   readonly result: Promise<RunResult>;
   status(): RunStatus;
@@ -119,6 +122,7 @@ class Run {
     const broken = new AbortController();
     const work = AbortSignal.any([this.#kill, lost.signal, broken.signal]);
     const reading = AbortSignal.any([this.#stop, work]);
+    using _drain = this.#limitDrain(broken);
 
     deps.crash("before_snapshot");
     this.#progress.phase = "snapshot";
@@ -175,6 +179,25 @@ class Run {
     this.#progress.phase = this.#stop.aborted ? this.#progress.phase : "done";
     await this.#checkpointer.close();
     return result;
+  }
+
+  /**
+   * A stop drains what was read. Before the tail there is nothing to drain: a base goes on with its next run. And a sink
+   * that does not answer must not keep the process for ever: what it did not acknowledge is repeated by the next run.
+   */
+  #limitDrain(broken: AbortController): Disposable {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const onStop = () => {
+      timer = setTimeout(() => broken.abort(this.#stop.reason), this.#progress.phase === "tail" ? DRAIN_MS : 1000);
+    };
+    if (this.#stop.aborted) onStop();
+    else this.#stop.addEventListener("abort", onStop, { once: true });
+    return {
+      [Symbol.dispose]: () => {
+        this.#stop.removeEventListener("abort", onStop);
+        clearTimeout(timer);
+      },
+    };
   }
 
   #noteRestore(): void {

@@ -89,6 +89,9 @@ Deno.test("run brings imports that complete while it follows and while it is sto
     }
     await source.call("bulk_wait", { task });
     await source.call("delete", { name, pks: [690, 691], partition: "p" });
+    // Whether a delete that comes while the import writes its segments hits its rows is the source's secret: 2.3.5 forgot
+    // one in a trial. Deleted again, they are gone on both sides.
+    await source.call("delete", { name, start: 500, count: 20, partition: "p" });
     const last = await importRows(servers, name, rows(1000, 10, 6));
     assert.ok(last > 0);
     await settled(servers, name, await stable(source, name));
