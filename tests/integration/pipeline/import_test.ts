@@ -108,6 +108,8 @@ Deno.test("run brings imports that complete while it follows and while it is sto
     const killed = await setup.start(["run", "--once"], { TIDEMARK_CRASH_AT: "inside_import" }).exit;
     assert.match(killed.stderr, /killed at inside_import/);
     await setup.once();
+    // A completed import is queryable on the source only some time later.
+    await eventually("the source shows its import", 90, async () => await digest(target) === await digest(source));
     await assertSame({ server: source, name }, { server: target, name });
   });
 });
