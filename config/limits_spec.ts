@@ -6,7 +6,7 @@ const KIB = 1024;
 const MIB = 1024 * KIB;
 
 export const limitsSpec = z.strictObject({
-  in_flight: size({ min: MIB }).prefault("256MiB").describe(
+  in_flight: size({ min: MIB }).prefault("128MiB").describe(
     "Bytes read from the log and not yet acknowledged by every sink; bounds the memory of the tail",
   ),
   base_parallelism: z.int().min(1).max(256).default(4).describe("Segments that the base copy reads at once"),

@@ -83,7 +83,7 @@ export interface FlowLimits {
 }
 
 export const DEFAULT_LIMITS: FlowLimits = {
-  inFlightBytes: 256 * 1024 * 1024,
+  inFlightBytes: 128 * 1024 * 1024,
   baseParallelism: 4,
   batchRows: 8192,
   batchBytes: 8 * 1024 * 1024,

@@ -16,9 +16,17 @@ export function unitTests(): string[] {
   return files.sort();
 }
 
+/** Files that take many minutes each: run with TIDEMARK_LONG=1, otherwise the run says that they are left out. */
+export const LONG_TESTS: readonly string[] = [
+  "tests/integration/backup/compaction_test.ts",
+  "tests/integration/backup/crash_test.ts",
+  "tests/integration/backup/restore_oracle_test.ts",
+];
+
 /** Test files of a suite that needs the stack; none when the folder does not exist. */
 export function suiteTests(suite: typeof STACK_SUITES[number]): string[] {
-  return testFiles(`tests/${suite}`).sort();
+  const long = Deno.env.get("TIDEMARK_LONG") === "1";
+  return testFiles(`tests/${suite}`).filter((file) => long || !LONG_TESTS.includes(file)).sort();
 }
 
 /** Every TypeScript file of the project, for the type check. */

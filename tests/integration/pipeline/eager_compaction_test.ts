@@ -8,7 +8,7 @@ import { EAGER_COMPACTION, PyMilvus, startStack } from "../../stack/mod.ts";
 import { seeded } from "./random_workload.ts";
 import { TidemarkSetup } from "./tidemark_process.ts";
 
-const MOMENTS = Number(Deno.env.get("TIDEMARK_MOMENTS") ?? 6);
+const MOMENTS = Number(Deno.env.get("TIDEMARK_MOMENTS") ?? 4);
 const ROUNDS = 12 * MOMENTS;
 
 Deno.test(`run begun at ${MOMENTS} moments of an eagerly compacting source always ends as the log says`, async () => {
