@@ -21,6 +21,7 @@ export const LONG_TESTS: readonly string[] = [
   "tests/integration/backup/compaction_test.ts",
   "tests/integration/backup/crash_test.ts",
   "tests/integration/backup/restore_oracle_test.ts",
+  "tests/integration/pipeline/import_test.ts",
 ];
 
 /** Test files of a suite that needs the stack; none when the folder does not exist. */
