@@ -3,29 +3,26 @@
  * `N passed, N failed`; the exit code is 0 only when something passed and nothing failed.
  */
 import type { Counts } from "./runner/counts.ts";
-import { readCounts } from "./runner/counts.ts";
-import { report, runGate } from "./runner/gate.ts";
-import { runStep, type Step } from "./runner/step.ts";
+import { runGate } from "./runner/gate.ts";
+import { runLanes } from "./runner/lanes.ts";
 import { LONG_TESTS, STACK_SUITES, suiteTests } from "./runner/suites.ts";
-import { install, type Stack, startStack } from "./stack/mod.ts";
+import { install } from "./stack/mod.ts";
+
+/** Every part of the run must be over by then. */
+const WHOLE_RUN_MINUTES = 80;
+/** A stack takes about 1.2 GiB and a tenth of a processor; a test file on it mostly waits. */
+const STACKS = 4;
 
 const USAGE = `Runs every test: the gate, then the suites against real servers.
 
-  deno task test [--unit] [--filter TEXT] [--keep] [--suite integration|conformance|crash]
+  deno task test [--unit] [--filter TEXT] [--keep] [--suite integration|crash] [--stacks N]
 
   --unit           only what needs no servers
   --filter TEXT    only tests whose name contains TEXT (or matches /regex/)
   --suite NAME     only this suite, without the gate
+  --stacks N       test files side by side, each on servers of its own (default ${STACKS})
   --keep           leave the servers running, and print how to use them
 `;
-
-/** Every part of the run must be over by then. */
-const WHOLE_RUN_MINUTES = 80;
-const SUITE_LIMIT_SECS: Record<typeof STACK_SUITES[number], number> = {
-  integration: 3600,
-  conformance: 600,
-  crash: 1200,
-};
 
 interface Options {
   unit: boolean;
@@ -33,15 +30,24 @@ interface Options {
   filter: string | undefined;
   suites: readonly (typeof STACK_SUITES[number])[];
   gate: boolean;
+  stacks: number;
 }
 
 function parse(args: readonly string[]): Options {
-  const options: Options = { unit: false, keep: false, filter: undefined, suites: STACK_SUITES, gate: true };
+  const options: Options = {
+    unit: false,
+    keep: false,
+    filter: undefined,
+    suites: STACK_SUITES,
+    gate: true,
+    stacks: STACKS,
+  };
   const rest = [...args];
   for (let arg = rest.shift(); arg !== undefined; arg = rest.shift()) {
     if (arg === "--unit") options.unit = true;
     else if (arg === "--keep") options.keep = true;
     else if (arg === "--filter" && rest.length > 0) options.filter = rest.shift();
+    else if (arg === "--stacks" && /^[1-9]$/.test(rest[0] ?? "")) options.stacks = parseInt(rest.shift()!, 10);
     else if (arg === "--suite" && STACK_SUITES.some((suite) => suite === rest[0])) {
       options.suites = [rest.shift() as typeof STACK_SUITES[number]];
       options.gate = false;
@@ -65,57 +71,16 @@ async function run(options: Options, signal: AbortSignal): Promise<Counts> {
   installed.catch(() => {});
   if (options.gate) add(await runGate(signal, options.filter));
   if (options.unit || signal.aborted) return total;
-  const start = performance.now();
-  let stack: Stack;
   try {
     await installed;
-    stack = await startStack("full", { keep: options.keep, signal, log, ...(options.keep ? { name: "test" } : {}) });
   } catch (thrown) {
-    console.log(`FAILED the servers do not start: ${thrown instanceof Error ? thrown.message : thrown}`);
+    console.log(`FAILED the servers cannot be installed: ${thrown instanceof Error ? thrown.message : thrown}`);
     return { ...total, failed: total.failed + 1 };
   }
-  console.log(`ok     ${"servers".padEnd(22)}${((performance.now() - start) / 1000).toFixed(1).padStart(7)} s`);
   if (Deno.env.get("TIDEMARK_LONG") !== "1") console.log(`Left out without TIDEMARK_LONG=1: ${LONG_TESTS.join(", ")}`);
-  let failedSuites = 0;
-  try {
-    for (const suite of options.suites) {
-      const files = suiteTests(suite);
-      if (files.length === 0 || signal.aborted) continue;
-      const counts = await runSuite(suite, files, stack.envFile, options, signal);
-      failedSuites += counts.failed;
-      add(counts);
-    }
-    return total;
-  } finally {
-    if (options.keep) console.log(`The servers still run: export TIDEMARK_STACK_ENV=${stack.envFile}`);
-    else await stack.down({ keepLogs: failedSuites > 0 });
-    if (!options.keep && failedSuites > 0) console.log(`The servers' logs are in ${stack.dir}/logs`);
-  }
-}
-
-/** Files run one after the other: they stop and start servers that all of them use. */
-async function runSuite(
-  suite: typeof STACK_SUITES[number],
-  files: readonly string[],
-  envFile: string,
-  options: Options,
-  signal: AbortSignal,
-): Promise<Counts> {
-  const step: Step = {
-    name: suite,
-    command: [
-      ...["deno", "test", "-A", "--no-check"],
-      ...(options.filter === undefined ? [] : ["--filter", options.filter]),
-      ...files,
-    ],
-    env: { TIDEMARK_STACK_ENV: envFile },
-    limitSecs: SUITE_LIMIT_SECS[suite],
-    live: true,
-  };
-  const outcome = await runStep(step, signal);
-  const counts = readCounts(outcome.output, outcome.ok);
-  report(step, outcome, `${counts.passed} passed, ${counts.failed} failed`);
-  return counts;
+  const { stacks, filter, keep } = options;
+  add(await runLanes({ files: suiteTests(options.suites), stacks, filter, keep, signal, log }));
+  return total;
 }
 
 async function main(): Promise<number> {

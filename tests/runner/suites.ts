@@ -1,7 +1,7 @@
 /** Which test files belong to which stage. */
 
-/** Folders below `tests/` whose tests need the real servers, in the order in which they run. */
-export const STACK_SUITES = ["integration", "conformance", "crash"] as const;
+/** Folders below `tests/` whose tests need the real servers. */
+export const STACK_SUITES = ["integration", "crash"] as const;
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 
@@ -24,10 +24,25 @@ export const LONG_TESTS: readonly string[] = [
   "tests/integration/pipeline/import_test.ts",
 ];
 
-/** Test files of a suite that needs the stack; none when the folder does not exist. */
-export function suiteTests(suite: typeof STACK_SUITES[number]): string[] {
+/** The files that take longest, so that none of them is the last to begin. */
+const BEGIN_FIRST: readonly string[] = [
+  "tests/crash/crash_test.ts",
+  "tests/integration/pipeline/eager_compaction_test.ts",
+  "tests/integration/pipeline/oracle_test.ts",
+];
+
+/** Test files of suites that need the stack, in the order in which they should begin. */
+export function suiteTests(suites: readonly (typeof STACK_SUITES[number])[]): string[] {
   const long = Deno.env.get("TIDEMARK_LONG") === "1";
-  return testFiles(`tests/${suite}`).filter((file) => long || !LONG_TESTS.includes(file)).sort();
+  const files = suites.flatMap((suite) => testFiles(`tests/${suite}`)).filter((file) =>
+    long || !LONG_TESTS.includes(file)
+  );
+  return files.sort((a, b) => rank(a) - rank(b) || a.localeCompare(b));
+}
+
+function rank(file: string): number {
+  const place = BEGIN_FIRST.indexOf(file);
+  return place === -1 ? BEGIN_FIRST.length : place;
 }
 
 /** Every TypeScript file of the project, for the type check. */

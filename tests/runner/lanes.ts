@@ -1,0 +1,81 @@
+/** Test files against real servers: several stacks side by side, since most of a test's time is waiting for servers. */
+import { type Stack, startStack } from "../stack/mod.ts";
+import { type Counts, readCounts } from "./counts.ts";
+import { runStep, type Step } from "./step.ts";
+
+export interface LaneOptions {
+  /** Files in the order in which they begin: the long ones first. */
+  readonly files: readonly string[];
+  /** Number of stacks; each runs one file at a time. */
+  readonly stacks: number;
+  readonly filter: string | undefined;
+  readonly signal: AbortSignal;
+  readonly log: (line: string) => void;
+  /** Leave the servers running at the end. */
+  readonly keep: boolean;
+}
+
+/** No file may take longer. */
+const FILE_LIMIT_SECS = 900;
+
+/**
+ * Runs every file once, on one of the stacks, and prints a line for each; the output of a file is shown where it failed.
+ * The next file gets fresh servers then, and the logs of the old ones stay. Servers that do not start are a failed test.
+ */
+export async function runLanes(options: LaneOptions): Promise<Counts> {
+  const total: Counts = { passed: 0, failed: 0 };
+  const queue = [...options.files];
+  const lanes = Array.from({ length: Math.min(options.stacks, queue.length) }, async (_, lane) => {
+    let stack: Stack | undefined;
+    let starts = 0;
+    try {
+      for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
+        if (options.signal.aborted) return;
+        stack ??= await start(options, `${lane + 1}${starts === 0 ? "" : `-${starts + 1}`}`);
+        starts++;
+        const counts = await runFile(file, stack, options);
+        total.passed += counts.passed;
+        total.failed += counts.failed;
+        if (counts.failed === 0) continue;
+        options.log(`The servers' logs are in ${stack.dir}/logs`);
+        const broken: Stack = stack;
+        stack = undefined;
+        await broken.down({ keepLogs: true });
+      }
+    } catch (thrown) {
+      total.failed++;
+      console.log(`FAILED the servers do not start: ${thrown instanceof Error ? thrown.message : thrown}`);
+    } finally {
+      if (options.keep && stack !== undefined) {
+        console.log(`The servers still run: export TIDEMARK_STACK_ENV=${stack.envFile}`);
+      } else await stack?.down();
+    }
+  });
+  await Promise.all(lanes);
+  return total;
+}
+
+async function start({ keep, signal, log }: LaneOptions, name: string): Promise<Stack> {
+  const began = performance.now();
+  const stack = await startStack("full", { name: `test-${keep ? "kept" : Deno.pid}-${name}`, keep, signal });
+  log(`servers of lane ${name} are up after ${((performance.now() - began) / 1000).toFixed(1)} s`);
+  return stack;
+}
+
+async function runFile(file: string, stack: Stack, { filter, signal }: LaneOptions): Promise<Counts> {
+  const step: Step = {
+    name: file,
+    command: ["deno", "test", "-A", "--no-check", ...(filter === undefined ? [] : ["--filter", filter]), file],
+    env: { TIDEMARK_STACK_ENV: stack.envFile },
+    limitSecs: FILE_LIMIT_SECS,
+  };
+  const outcome = await runStep(step, signal);
+  const counts = readCounts(outcome.output, outcome.ok);
+  // A filter leaves most files without a test.
+  if (outcome.ok && counts.passed === 0) return counts;
+  const mark = outcome.ok ? "ok" : "FAILED";
+  const text = `${mark.padEnd(7)}${file.replace(/^tests\//, "").padEnd(52)}${outcome.seconds.toFixed(1).padStart(7)} s`;
+  console.log(`${text}  ${counts.passed} passed, ${counts.failed} failed`);
+  if (!outcome.ok) console.log(`${file} ${outcome.reason}:\n${outcome.output.trimEnd().replace(/^/gm, "  ")}`);
+  return counts;
+}
