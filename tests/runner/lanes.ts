@@ -31,12 +31,11 @@ export async function runLanes(options: LaneOptions): Promise<Counts> {
     try {
       for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
         if (options.signal.aborted) return;
-        stack ??= await start(options, `${lane + 1}${starts === 0 ? "" : `-${starts + 1}`}`);
-        starts++;
+        stack ??= await start(options, `${lane + 1}${starts++ === 0 ? "" : `-${starts}`}`);
         const counts = await runFile(file, stack, options);
         total.passed += counts.passed;
         total.failed += counts.failed;
-        if (counts.failed === 0) continue;
+        if (counts.failed === 0 || options.signal.aborted) continue;
         options.log(`The servers' logs are in ${stack.dir}/logs`);
         const broken: Stack = stack;
         stack = undefined;
