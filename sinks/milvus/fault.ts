@@ -39,7 +39,9 @@ const RPC = {
 } as const;
 
 /** An error from a gRPC status other than OK. `address` is the server's, without credentials. */
-export function rpcFault(code: number, details: string, address: string, timeoutMs: number): TidemarkError {
+export function rpcFault(code: number, said: string, address: string, timeoutMs: number): TidemarkError {
+  // grpc-js appends a note that is empty unless it has one.
+  const details = said.replace(/[\s.]*Resolution note:\s*$/, "");
   const cause = new ServerAnswer("rpc", code, 0, details);
   if (isMissingRight(details)) {
     return new TidemarkError("authentication", `Milvus at ${address} does not permit this: ${details}`, {

@@ -38,6 +38,14 @@ Deno.test("statusFault tells throttling, absence, missing rights and refusal apa
   }
 });
 
+Deno.test("rpcFault leaves out the empty note that the client appends", () => {
+  const details = "No connection established. Last error: connect ECONNREFUSED. Resolution note: ";
+  assert.equal(
+    rpcFault(14, details, "dr:19530", 1000).message,
+    "Milvus at dr:19530 cannot be reached: No connection established. Last error: connect ECONNREFUSED",
+  );
+});
+
 Deno.test("rpcFault tells an absent server from a refused login, a limit and a broken request", () => {
   const cases: readonly [number, string, string][] = [
     [14, "No connection established", "unreachable"],
