@@ -1,93 +1,130 @@
-/** The process is killed at each named phase; the next run must end equal. */
+/**
+ * The process is killed at each named phase; the next run must end equal. The pipelines of a group copy the same source at
+ * once, each to names of its own, each killed at another phase: the source's work is done once for all of them.
+ */
 import assert from "node:assert/strict";
 import { CRASH_POINTS, type CrashPoint } from "../../pipeline/flow/mod.ts";
-import { assertSame } from "../integration/pipeline/comparison.ts";
-import { TidemarkSetup } from "../integration/pipeline/tidemark_process.ts";
-import { stackEnv } from "../stack/env.ts";
-import { PyMilvus } from "../stack/pymilvus.ts";
+import { assertSame, eventually } from "../integration/pipeline/comparison.ts";
+import { withServers } from "../integration/pipeline/servers.ts";
+import { type Running, TidemarkSetup } from "../integration/pipeline/tidemark_process.ts";
+import type { PyMilvus } from "../stack/pymilvus.ts";
 
 const PREFIX = "cr_";
+const [A, B, C] = [`${PREFIX}a`, `${PREFIX}b`, `${PREFIX}c`];
 const FIELDS = [
   { name: "id", type: "Int64", primary: true },
   { name: "vec", type: "FloatVector", dim: 8 },
   { name: "doc", type: "JSON" },
 ];
-const INDEXES = [{ field: "vec", params: { index_type: "FLAT", metric_type: "L2" } }];
-
-/** Phases that come more than once are tried at a later time too. */
-const LATER: Partial<Record<CrashPoint, number>> = {
-  mid_segment: 2,
-  between_write_and_ack: 3,
-  between_ack_and_checkpoint: 5,
+const READY = {
+  fields: FIELDS,
+  indexes: [{ field: "vec", params: { index_type: "FLAT", metric_type: "L2" } }],
+  load: true,
 };
 
-async function prepare(source: PyMilvus, a: string, b: string): Promise<void> {
-  await source.call("create_collection", {
-    name: a,
-    fields: FIELDS,
-    indexes: INDEXES,
-    load: true,
-    shards: 2,
-    partitions: ["p1", "p2"],
-  });
-  await source.call("create_collection", { name: b, fields: FIELDS, indexes: INDEXES, load: true });
-  await source.call("insert_generated", { name: a, start: 0, count: 1500, seed: 1 });
-  await source.call("insert_generated", { name: a, start: 1500, count: 300, seed: 1, partition: "p1" });
-  await source.call("insert_generated", { name: b, start: 0, count: 300, seed: 1 });
-  await source.call("flush", { name: a });
-  await source.call("delete", { name: a, start: 50, count: 100 });
-  await source.call("insert_generated", { name: a, start: 200, count: 80, seed: 2, upsert: true });
-  await source.call("insert_generated", { name: a, start: 5000, count: 100, seed: 2, partition: "p2" });
+/** Phases that come more than once are tried at a later time too. Of imports there is a test of their own. */
+const GROUPS: Readonly<Record<string, readonly `${CrashPoint}:${number}`[]>> = {
+  "up to the end of the base": [
+    "before_snapshot:1",
+    "after_snapshot:1",
+    "inside_reconcile:1",
+    "mid_segment:1",
+    "mid_segment:2",
+    "between_segments:1",
+  ],
+  "of the tail": [
+    "before_first_batch:1",
+    "after_first_batch:1",
+    "between_write_and_ack:1",
+    "between_write_and_ack:3",
+    "between_ack_and_checkpoint:1",
+    "between_ack_and_checkpoint:5",
+    "inside_barrier:1",
+  ],
+};
+
+Deno.test("crash points are all in a group", () => {
+  const grouped = new Set(Object.values(GROUPS).flat().map((point) => point.split(":")[0]));
+  assert.deepEqual([...grouped].sort(), CRASH_POINTS.filter((name) => name !== "inside_import").sort());
+});
+
+async function prepare(source: PyMilvus): Promise<void> {
+  await Promise.all([
+    source.call("create_collection", { name: A, ...READY, shards: 2, partitions: ["p1", "p2"] }),
+    source.call("create_collection", { name: B, ...READY }),
+  ]);
+  await source.call("insert_generated", { name: A, start: 0, count: 1500, seed: 1 });
+  await source.call("insert_generated", { name: A, start: 1500, count: 300, seed: 1, partition: "p1" });
+  await source.call("insert_generated", { name: B, start: 0, count: 300, seed: 1 });
+  await source.call("flush", { name: A });
+  await source.call("delete", { name: A, start: 50, count: 100 });
+  await source.call("insert_generated", { name: A, start: 200, count: 80, seed: 2, upsert: true });
+  await source.call("insert_generated", { name: A, start: 5000, count: 100, seed: 2, partition: "p2" });
 }
 
-/** What goes on while the run that will be killed is there. */
-async function meanwhile(source: PyMilvus, a: string, b: string, c: string): Promise<void> {
-  await source.call("insert_generated", { name: a, start: 2000, count: 200, seed: 3 });
-  await source.call("delete", { name: a, start: 400, count: 50 });
-  await source.call("drop_partition", { name: a, partition: "p2" });
-  await source.call("create_collection", { name: c, fields: FIELDS, indexes: INDEXES, load: true });
-  await source.call("insert_generated", { name: c, start: 0, count: 30, seed: 3 });
-  await source.call("drop_collection", { name: b });
-  await source.call("create_collection", { name: b, fields: FIELDS, indexes: INDEXES, load: true });
-  await source.call("insert_generated", { name: b, start: 900, count: 60, seed: 4 });
-  await source.call("insert_generated", { name: a, start: 380, count: 60, seed: 5, upsert: true });
+/** What goes on while the runs that will be killed are there. */
+async function meanwhile(source: PyMilvus): Promise<void> {
+  await source.call("insert_generated", { name: A, start: 2000, count: 200, seed: 3 });
+  await source.call("delete", { name: A, start: 400, count: 50 });
+  await source.call("drop_partition", { name: A, partition: "p2" });
+  await source.call("create_collection", { name: C, ...READY });
+  await source.call("insert_generated", { name: C, start: 0, count: 30, seed: 3 });
+  await source.call("drop_collection", { name: B });
+  await source.call("create_collection", { name: B, ...READY });
+  await source.call("insert_generated", { name: B, start: 900, count: 60, seed: 4 });
+  await source.call("insert_generated", { name: A, start: 380, count: 60, seed: 5, upsert: true });
 }
 
-for (const point of CRASH_POINTS.filter((name) => name !== "inside_import")) {
-  for (const count of LATER[point] === undefined ? [1] : [1, LATER[point]]) {
-    Deno.test(`run killed at ${point} (${count}.) and started again ends with both sides equal`, async () => {
-      const env = stackEnv();
-      await using source = await PyMilvus.start(env.SOURCE_URI!, { python: env.PYTHON! });
-      await using target = await PyMilvus.start(env.TARGET_URI!, { python: env.PYTHON! });
-      for (const server of [source, target]) await server.call("truncate_names", { prefix: PREFIX });
-      const [a, b, c] = ["a", "b", "c"].map((name) => `${PREFIX}${name}`) as [string, string, string];
-      await prepare(source, a, b);
-      await using setup = await TidemarkSetup.make({ env, include: [`default.${PREFIX}*`] });
-      const run = setup.start(["run"], { TIDEMARK_CRASH_AT: `${point}:${count}` });
-      // The writes wait until the base is under way, so that they are tail and barrier.
-      for (
-        let i = 0;
-        i < 200 && ((await setup.status())?.phase ?? "starting") !== "tail" && !(await gone(run.exit));
-        i++
-      ) {
-        await new Promise((resolve) => setTimeout(resolve, 50));
+interface Case {
+  readonly point: string;
+  readonly setup: TidemarkSetup;
+  readonly run: Running;
+  /** Its name of a collection of the source. */
+  readonly copyOf: (name: string) => string;
+}
+
+for (const [phases, points] of Object.entries(GROUPS)) {
+  Deno.test(`run killed at a phase ${phases} and started again ends with both sides equal`, async (t) => {
+    await withServers(PREFIX, async ({ env, source, target }) => {
+      await prepare(source);
+      await using setups = new AsyncDisposableStack();
+      const cases: Case[] = [];
+      for (const point of points) {
+        const copyOf = (name: string) => name.replace(PREFIX, `${PREFIX}${point.replace(":", "_")}_`);
+        const setup = await TidemarkSetup.make({
+          env,
+          include: [`default.${PREFIX}*`],
+          route: [A, B, C].map((name) => ({ from: `default.${name}`, to: `default.${copyOf(name)}` })),
+        });
+        setups.use(setup);
+        cases.push({ point, setup, run: setup.start(["run"], { TIDEMARK_CRASH_AT: point }), copyOf });
       }
-      await meanwhile(source, a, b, c);
-      const timer = setTimeout(() => run.kill(), 60_000);
-      const { code, stderr } = await run.exit;
-      clearTimeout(timer);
-      assert.match(
-        stderr,
-        new RegExp(`killed at ${point}`),
-        `it ended with ${code} instead of being killed at ${point}:\n${stderr}`,
+      // The writes wait until each base is done, so that they are tail and barrier.
+      await Promise.all(
+        cases.map(({ setup, run }) =>
+          eventually(
+            "it follows the log, or is dead",
+            60,
+            async () => run.ended || (await setup.status())?.phase === "tail",
+          )
+        ),
       );
-      await setup.once();
-      for (const name of [a, b, c]) await assertSame({ server: source, name }, { server: target, name });
-      for (const server of [source, target]) await server.call("truncate_names", { prefix: PREFIX });
+      await meanwhile(source);
+      await Promise.all(cases.map(async ({ point, run, setup }) => {
+        const timer = setTimeout(() => run.kill(), 180_000);
+        const { code, stderr } = await run.exit;
+        clearTimeout(timer);
+        const [name] = point.split(":");
+        assert.match(stderr, new RegExp(`killed at ${name}`), `it ended with ${code}, not at ${point}:\n${stderr}`);
+        await setup.once();
+      }));
+      for (const { point, copyOf } of cases) {
+        await t.step(point, async () => {
+          await Promise.all(
+            [A, B, C].map((name) => assertSame({ server: source, name }, { server: target, name: copyOf(name) })),
+          );
+        });
+      }
     });
-  }
-}
-
-async function gone(exit: Promise<unknown>): Promise<boolean> {
-  return await Promise.race([exit.then(() => true), Promise.resolve(false)]);
+  });
 }

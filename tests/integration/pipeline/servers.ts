@@ -11,8 +11,9 @@ export interface Servers {
 /** Drops every collection and database of `prefix` on both sides, before and after `work`. */
 export async function withServers(prefix: string, work: (servers: Servers) => Promise<void>): Promise<void> {
   const env = stackEnv();
-  await using source = await PyMilvus.start(env.SOURCE_URI!, { python: env.PYTHON! });
-  await using target = await PyMilvus.start(env.TARGET_URI!, { python: env.PYTHON! });
+  await using servers = new AsyncDisposableStack();
+  const start = async (uri: string) => servers.use(await PyMilvus.start(uri, { python: env.PYTHON! }));
+  const [source, target] = await Promise.all([start(env.SOURCE_URI!), start(env.TARGET_URI!)]);
   const clean = async () => {
     await Promise.all([source, target].map((server) => server.call("truncate_names", { prefix })));
   };

@@ -107,6 +107,7 @@ export class TidemarkSetup implements AsyncDisposable {
 export class Running {
   readonly exit: Promise<ExitReport>;
   readonly #child: Deno.ChildProcess;
+  #ended = false;
 
   constructor(args: readonly string[], env: Record<string, string>) {
     // The command comes first, options behind it, as in the documentation.
@@ -120,11 +121,14 @@ export class Running {
       stdout: "piped",
       stderr: "piped",
     }).spawn();
-    this.exit = this.#child.output().then(({ code, stdout, stderr }) => ({
-      code,
-      stdout: new TextDecoder().decode(stdout),
-      stderr: new TextDecoder().decode(stderr),
-    }));
+    this.exit = this.#child.output().then(({ code, stdout, stderr }) => {
+      this.#ended = true;
+      return { code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
+    });
+  }
+
+  get ended(): boolean {
+    return this.#ended;
   }
 
   get pid(): number {
