@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { parseJson } from "../../../pipeline/json.ts";
 import type { ObjectStore } from "../../../pipeline/model/mod.ts";
-import { checkArchive, listBackups } from "../../../sources/backup/mod.ts";
+import { checkArchive, listBackups, verifyBackup } from "../../../sources/backup/mod.ts";
 import {
   type BackupManifest,
   createFileStore,
@@ -114,6 +114,17 @@ export async function assertGood(setup: TidemarkSetup, vault: Vault, name: strin
   assert.equal(code, 0, `${stdout}\n${stderr}`);
   const report = parseJson(stdout) as unknown as { ok: boolean; findings: unknown[] };
   assert.ok(report.ok, stdout);
+  await assertChain(vault, name);
+}
+
+/** The same without a process of its own. */
+export async function assertWhole(vault: Vault, name: string): Promise<void> {
+  const report = await verifyBackup(vault.store, name, { deep: true });
+  assert.ok(report.ok, `${name}: ${JSON.stringify(report.findings)}`);
+  await assertChain(vault, name);
+}
+
+async function assertChain(vault: Vault, name: string): Promise<void> {
   const { cuts } = await manifestOf(vault, name);
   const archive = await checkArchive(vault.store, name, { cuts });
   assert.deepEqual(archive.findings, []);
@@ -135,15 +146,17 @@ export interface RestoreOptions {
   /** Collections of the source, which must be as they were at the end of the backup. */
   readonly names: readonly string[];
   readonly until?: string;
+  /** What the restored collections are called; default: with `_back` at the end. */
+  readonly as?: (name: string) => string;
 }
 
 /** Restores to the end of the archive under other names and compares every row. */
 export async function assertRestores(options: RestoreOptions): Promise<void> {
-  const { env, vault, backup, source, target, names, until } = options;
+  const { env, vault, backup, source, target, names, until, as = (name) => `${name}_back` } = options;
   await using setup = await TidemarkSetup.make({
     env,
     include: names.map((name) => `default.${name}`),
-    route: names.map((name) => ({ from: `default.${name}`, to: `default.${name}_back` })),
+    route: names.map((name) => ({ from: `default.${name}`, to: `default.${as(name)}` })),
     extra: { pipeline: "restore", sources: { backup: { name: backup, storage: vault.storage } } },
   });
   const { code, stderr, stdout } = await setup.command(
@@ -151,8 +164,8 @@ export async function assertRestores(options: RestoreOptions): Promise<void> {
   );
   assert.equal(code, 0, `${stdout}\n${stderr}`);
   for (const name of names) {
-    await target.call("load_collection", { name: `${name}_back` }).catch(() => {});
-    await assertSameRows({ server: source, name }, { server: target, name: `${name}_back` });
-    await target.call("drop_collection", { name: `${name}_back` });
+    await target.call("load_collection", { name: as(name) }).catch(() => {});
+    await assertSameRows({ server: source, name }, { server: target, name: as(name) });
+    await target.call("drop_collection", { name: as(name) });
   }
 }
