@@ -66,7 +66,7 @@ Deno.test(`run makes ${MOMENTS} backups of an eagerly compacting source that all
   }
   await Promise.all(running);
   const expected = [...alive].flatMap(([partition, keys]) => [...keys].map((key) => `${partition}/${key}`)).sort();
-  for (const { backup, setup } of backups) {
+  await Promise.all(backups.map(async ({ backup, setup }) => {
     await setup.once();
     await assertGood(setup, vault, backup);
     await using restore = await TidemarkSetup.make({
@@ -80,5 +80,5 @@ Deno.test(`run makes ${MOMENTS} backups of an eagerly compacting source that all
     await target.call("wait_queryable", { name: backup });
     const rows = await target.call("query_all", { name: backup }) as Record<string, unknown>[];
     assert.deepEqual(rows.map((row) => `${row["$partition"]}/${row.id}`).sort(), expected, `keys of ${backup}`);
-  }
+  }));
 });

@@ -71,12 +71,14 @@ Deno.test(`run begun at ${MOMENTS} moments of an eagerly compacting source alway
     }
     await Promise.all(running);
     const expected = [...alive].flatMap(([partition, keys]) => [...keys].map((key) => `${partition}/${key}`)).sort();
-    let first: ReadonlyMap<string, string> | undefined;
-    for (let moment = 0; moment < setups.length; moment++) {
-      await setups[moment]!.once();
+    const copies = await Promise.all(setups.map(async (one, moment) => {
+      await one.once();
       const copy = `copy_${moment}`;
       await target.call("wait_queryable", { name: copy });
-      const rows = await target.call("query_all", { name: copy, vectors: "hex" }) as Record<string, unknown>[];
+      return await target.call("query_all", { name: copy, vectors: "hex" }) as Record<string, unknown>[];
+    }));
+    let first: ReadonlyMap<string, string> | undefined;
+    for (const [moment, rows] of copies.entries()) {
       const keys = rows.map((row) => `${row["$partition"]}/${row.id}`).sort();
       assert.deepEqual(keys, expected, `keys of the copy begun at moment ${moment}`);
       const content = new Map(rows.map((row) => [`${row["$partition"]}/${row.id}`, String(row.vec)]));

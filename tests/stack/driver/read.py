@@ -23,10 +23,11 @@ def query_rows(c, name, expr, fields=("*",), partitions=(), db="", vectors="list
     return as_rows(decode_columns(answer.fields_data, vectors, json_form))
 
 
-def query(c, name, expr, fields, partitions, db):
+def query(c, name, expr, fields, partitions, db, since=0):
+    """At Strong consistency; `since`, a timestamp of the server, asks for all that was written before it instead."""
     request = pb.QueryRequest(
         collection_name=name, expr=expr, output_fields=fields, partition_names=partitions, consistency_level=0,
-        use_default_consistency=False, guarantee_timestamp=0,
+        use_default_consistency=False, guarantee_timestamp=since,
     )
     return c.call("Query", request, db, timeout=120)
 
@@ -74,15 +75,17 @@ def pages(c, name, db, vectors, json_form, by_partition, page):
     if schema.enable_dynamic_field:
         fields.append(META)
     partitions = list_partitions(c, name, db) if by_partition and not keyed else [""]
+    # Strong, for all queries at once: otherwise each of them would wait for a time tick of its own.
+    since = c.call("AllocTimestamp", pb.AllocTimestampRequest()).timestamp
     everything = f"{key.name} >= 0 or {key.name} < 0" if key.data_type == TYPE["Int64"] else f'{key.name} >= ""'
     for partition in partitions:
         if partition and load_state(c, name, partition, db) != "Loaded":
             raise MilvusError("Query", 101, f"partition {partition} of {name} is not loaded, so its rows cannot be read")
         chosen = [partition] if partition else []
-        keys = sorted(decode_columns(query(c, name, everything, [key.name], chosen, db).fields_data).get(key.name, []))
+        keys = sorted(decode_columns(query(c, name, everything, [key.name], chosen, db, since).fields_data).get(key.name, []))
         for at in range(0, len(keys), page):
             expr = in_list(key, keys[at : at + page])
-            answer = query(c, name, expr, fields, chosen, db)
+            answer = query(c, name, expr, fields, chosen, db, since)
             rows = as_rows(decode_columns(answer.fields_data, vectors, json_form))
             rows.sort(key=lambda row: row[key.name])
             yield [{**({"$partition": partition} if partition else {}), **row} for row in rows]
