@@ -5,7 +5,7 @@
 import type { Counts } from "./runner/counts.ts";
 import { runGate } from "./runner/gate.ts";
 import { runLanes } from "./runner/lanes.ts";
-import { LONG_TESTS, STACK_SUITES, suiteTests } from "./runner/suites.ts";
+import { STACK_SUITES, suiteTests } from "./runner/suites.ts";
 import { install } from "./stack/mod.ts";
 
 /** Every part of the run must be over by then. */
@@ -77,7 +77,6 @@ async function run(options: Options, signal: AbortSignal): Promise<Counts> {
     console.log(`FAILED the servers cannot be installed: ${thrown instanceof Error ? thrown.message : thrown}`);
     return { ...total, failed: total.failed + 1 };
   }
-  if (Deno.env.get("TIDEMARK_LONG") !== "1") console.log(`Left out without TIDEMARK_LONG=1: ${LONG_TESTS.join(", ")}`);
   const { stacks, filter, keep } = options;
   add(await runLanes({ files: suiteTests(options.suites), stacks, filter, keep, signal, log }));
   return total;

@@ -16,27 +16,19 @@ export function unitTests(): string[] {
   return files.sort();
 }
 
-/** Files that take many minutes each: run with TIDEMARK_LONG=1, otherwise the run says that they are left out. */
-export const LONG_TESTS: readonly string[] = [
-  "tests/integration/backup/compaction_test.ts",
-  "tests/integration/backup/crash_test.ts",
-  "tests/integration/backup/restore_oracle_test.ts",
-  "tests/integration/pipeline/import_test.ts",
-];
-
 /** The files that take longest, so that none of them is the last to begin. */
 const BEGIN_FIRST: readonly string[] = [
   "tests/crash/crash_test.ts",
+  "tests/integration/backup/crash_test.ts",
   "tests/integration/pipeline/eager_compaction_test.ts",
+  "tests/integration/backup/compaction_test.ts",
+  "tests/integration/backup/restore_oracle_test.ts",
   "tests/integration/pipeline/oracle_test.ts",
 ];
 
 /** Test files of suites that need the stack, in the order in which they should begin. */
 export function suiteTests(suites: readonly (typeof STACK_SUITES[number])[]): string[] {
-  const long = Deno.env.get("TIDEMARK_LONG") === "1";
-  const files = suites.flatMap((suite) => testFiles(`tests/${suite}`)).filter((file) =>
-    long || !LONG_TESTS.includes(file)
-  );
+  const files = suites.flatMap((suite) => testFiles(`tests/${suite}`));
   return files.sort((a, b) => rank(a) - rank(b) || a.localeCompare(b));
 }
 

@@ -7,8 +7,9 @@ import { EAGER_COMPACTION, PyMilvus, startStack } from "../../stack/mod.ts";
 import { seeded } from "../pipeline/random_workload.ts";
 import { TidemarkSetup } from "../pipeline/tidemark_process.ts";
 import { assertGood, folderVault, vaultSink } from "./backup_pipeline.ts";
+import { setting } from "../long.ts";
 
-const MOMENTS = Number(Deno.env.get("TIDEMARK_MOMENTS") ?? 3);
+const MOMENTS = Number(setting("TIDEMARK_MOMENTS", "3", "8"));
 const EVERY = 10;
 
 Deno.test(`run makes ${MOMENTS} backups of an eagerly compacting source that all restore to what was written`, async () => {

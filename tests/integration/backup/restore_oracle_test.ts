@@ -11,11 +11,12 @@ import { RandomWorkload, seeded } from "../pipeline/random_workload.ts";
 import { TidemarkSetup } from "../pipeline/tidemark_process.ts";
 import { folderVault, vaultSink } from "./backup_pipeline.ts";
 import { RestoreSetup } from "./restore_setup.ts";
+import { setting } from "../long.ts";
 
 const PREFIX = "pitr_";
-const STEPS = Number(Deno.env.get("TIDEMARK_PITR_STEPS") ?? 150);
-const MOMENTS = Number(Deno.env.get("TIDEMARK_PITR_MOMENTS") ?? 5);
-const SEEDS = (Deno.env.get("TIDEMARK_PITR_SEEDS") ?? "1").split(",").map(Number);
+const STEPS = Number(setting("TIDEMARK_PITR_STEPS", "150", "300"));
+const MOMENTS = Number(setting("TIDEMARK_PITR_MOMENTS", "5", "10"));
+const SEEDS = setting("TIDEMARK_PITR_SEEDS", "1", "1,2,3").split(",").map(Number);
 /** What no log tells counts from when the run saw it. */
 const NOT_IN_LOG = new Set(["dropPartition", "alias", "rename", "recreate", "create", "createPartition"]);
 const SEEN_WITHIN_MS = 1500;

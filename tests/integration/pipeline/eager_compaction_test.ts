@@ -7,8 +7,9 @@ import assert from "node:assert/strict";
 import { EAGER_COMPACTION, PyMilvus, startStack } from "../../stack/mod.ts";
 import { seeded } from "./random_workload.ts";
 import { TidemarkSetup } from "./tidemark_process.ts";
+import { setting } from "../long.ts";
 
-const MOMENTS = Number(Deno.env.get("TIDEMARK_MOMENTS") ?? 4);
+const MOMENTS = Number(setting("TIDEMARK_MOMENTS", "4", "10"));
 const ROUNDS = 12 * MOMENTS;
 
 Deno.test(`run begun at ${MOMENTS} moments of an eagerly compacting source always ends as the log says`, async () => {

@@ -5,10 +5,11 @@ import { PyMilvus } from "../../stack/pymilvus.ts";
 import { assertSame } from "./comparison.ts";
 import { RandomWorkload, seeded } from "./random_workload.ts";
 import { TidemarkSetup } from "./tidemark_process.ts";
+import { setting } from "../long.ts";
 
 const PREFIX = "or_";
-const STEPS = Number(Deno.env.get("TIDEMARK_ORACLE_STEPS") ?? 160);
-const SEEDS = (Deno.env.get("TIDEMARK_ORACLE_SEEDS") ?? "2").split(",").map(Number);
+const STEPS = Number(setting("TIDEMARK_ORACLE_STEPS", "160", "500"));
+const SEEDS = setting("TIDEMARK_ORACLE_SEEDS", "2", "1,2,3").split(",").map(Number);
 
 for (const seed of SEEDS) {
   Deno.test(`run keeps both sides equal under random work with kills (seed ${seed}, ${STEPS} steps)`, async () => {

@@ -24,13 +24,15 @@ export interface MilvusOptions {
 }
 
 /**
- * How often, in ms, the coordinators look for work: the defaults of 500 and 1000 make every load of a collection take
- * 2 to 4 s, most of a test's time. What is stored, logged or answered does not depend on it.
+ * How often the coordinators look for work: the defaults (500 and 1000 ms; 10 s) make every load of a collection take 2 to
+ * 4 s and let imported rows wait 10 to 20 s for their first query, most of a test's time. What is stored, logged or
+ * answered does not depend on it.
  */
 const QUICK_LOADS: MilvusSettings = {
   "queryCoord.checkSegmentInterval": 100,
   "queryCoord.checkChannelInterval": 100,
   "queryCoord.distPullInterval": 100,
+  "queryCoord.updateNextTargetInterval": 2,
   "indexCoord.scheduler.interval": 100,
 };
 
