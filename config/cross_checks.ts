@@ -1,7 +1,8 @@
 /** What the keys of a configuration must be to each other; a schema of single keys cannot say it. */
 import { type ConfigNode, keyPosition, nodeAt, plainValue, valuePosition } from "./document.ts";
 import { pathText } from "./messages.ts";
-import { globProblem, routeProblem } from "../pipeline/transforms/mod.ts";
+import { globProblem } from "../pipeline/transforms/glob.ts";
+import { routeProblem } from "../pipeline/transforms/route.ts";
 import type { Problem } from "./problem.ts";
 
 /**

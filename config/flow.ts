@@ -2,9 +2,7 @@
 import type { CrashPoints, FlowDependencies, FlowReport, RowSinkSetup } from "../pipeline/flow/mod.ts";
 import { TidemarkError } from "../pipeline/errors.ts";
 import type { BinlogSource, HybridTs, LogSource, MetaSource } from "../pipeline/model/mod.ts";
-import { makeDdlRules, makeRouter, makeSelector } from "../pipeline/transforms/mod.ts";
-import { followFlushes, followPchannel, type LogOddity, recordFacts } from "../sources/log/mod.ts";
-import { metaAt } from "../sources/backup/mod.ts";
+import type { LogOddity } from "../sources/log/mod.ts";
 import type { Components } from "./wire.ts";
 
 export interface FlowHooks {
@@ -16,11 +14,19 @@ export interface FlowHooks {
   readonly restoreTo?: HybridTs;
 }
 
-/** Opens every component of the configuration. */
+/** Opens every component of the configuration. What only a run needs is loaded here: other commands start without it. */
 export async function flowDependencies(components: Components, hooks: FlowHooks): Promise<FlowDependencies> {
   const { config } = components;
   const { transforms, limits } = config;
-  const [{ meta, log, binlogs, baseDeletes }, sinks, state] = await Promise.all([
+  const [
+    { makeDdlRules, makeRouter, makeSelector },
+    { followFlushes, followPchannel, recordFacts },
+    { meta, log, binlogs, baseDeletes },
+    sinks,
+    state,
+  ] = await Promise.all([
+    import("../pipeline/transforms/mod.ts"),
+    import("../sources/log/mod.ts"),
     openSources(components, hooks.restoreTo),
     components.sinks(),
     components.state(),
@@ -102,7 +108,7 @@ async function openSources(components: Components, restoreTo: HybridTs | undefin
     const [meta, log, binlogs] = await Promise.all([components.meta(), components.log(), components.binlogs()]);
     return { meta, log, binlogs, baseDeletes: "log_and_files" };
   }
-  const source = await components.backup();
+  const [source, { metaAt }] = await Promise.all([components.backup(), import("../sources/backup/mod.ts")]);
   return {
     meta: restoreTo === undefined ? source.meta : metaAt(source, restoreTo),
     log: source.log ?? noLog(source.backup.name),

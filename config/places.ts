@@ -1,7 +1,7 @@
 /** Where backups are kept: the backup sinks of a configuration, or a place that is named on the command line. */
 import { TidemarkError } from "../pipeline/errors.ts";
 import type { ObjectStore } from "../pipeline/model/mod.ts";
-import { type ObjectStoreConfig, objectStoreSpec, openObjectStore } from "../stores/mod.ts";
+import { type ObjectStoreConfig, objectStoreSpec } from "../stores/objects/spec.ts";
 import type { PipelineConfig, SinkConfig } from "./schema.ts";
 
 export type BackupSink = Extract<SinkConfig, { type: "backup" }>;
@@ -13,6 +13,12 @@ export interface BackupPlace extends AsyncDisposable {
   /** The sink's configuration; undefined for a place of the command line. */
   readonly sink: BackupSink | undefined;
   readonly pipeline: string | undefined;
+}
+
+/** Without its clients a configuration is read sooner. */
+async function openObjectStore(config: ObjectStoreConfig): Promise<ObjectStore> {
+  const stores = await import("../stores/objects/mod.ts");
+  return await stores.openObjectStore(config);
 }
 
 /** The store of `--storage` (a folder, or `s3://bucket/prefix` with `--endpoint`). Throws `usage`. */

@@ -1,12 +1,13 @@
 /** The schema of a whole pipeline, put together from the specs that stand beside the components. */
 import { z } from "zod";
-import { objectStoreSpec, stateSpec } from "../stores/mod.ts";
+import { objectStoreSpec } from "../stores/objects/spec.ts";
+import { stateSpec } from "../stores/state/spec.ts";
 import { limitsSpec } from "./limits_spec.ts";
-import { backupSinkSpec } from "../sinks/backup/mod.ts";
-import { milvusSinkSpec } from "../sinks/milvus/mod.ts";
-import { binlogSpec } from "../sources/binlog/mod.ts";
-import { kafkaLogSpec } from "../sources/log/mod.ts";
-import { etcdMetaSpec } from "../sources/meta/mod.ts";
+import { backupSinkSpec } from "../sinks/backup/spec.ts";
+import { milvusSinkSpec } from "../sinks/milvus/spec.ts";
+import { binlogSpec } from "../sources/binlog/spec.ts";
+import { kafkaLogSpec } from "../sources/log/spec.ts";
+import { etcdMetaSpec } from "../sources/meta/spec.ts";
 import { transformsSpec } from "./transforms_spec.ts";
 
 export const PIPELINE_NAME = /^[a-z0-9][a-z0-9_-]*$/;

@@ -1,14 +1,14 @@
-/** From a checked configuration to components. Each is made when it is first asked for, once, and closed with the rest. */
+/**
+ * From a checked configuration to components. Each is loaded and made when it is first asked for, once, and closed with the
+ * rest: the clients are most of the program's start, and no command needs them all.
+ */
 import { TidemarkError } from "../pipeline/errors.ts";
 import type { ArchiveSink, BinlogSource, LogSource, ObjectStore, RowSink, StateStore } from "../pipeline/model/mod.ts";
 import type { CrashPoint } from "../pipeline/flow/mod.ts";
-import { createBackupSink } from "../sinks/backup/mod.ts";
-import { createMilvusSink, type MilvusSinkConfig } from "../sinks/milvus/mod.ts";
-import { type BackupSource, openBackupSource } from "../sources/backup/mod.ts";
-import { openBinlogSource } from "../sources/binlog/mod.ts";
-import { type EtcdMetaSource, openEtcdMeta } from "../sources/meta/mod.ts";
-import { openKafkaLog } from "../sources/log/mod.ts";
-import { createTokenBucket, openObjectStore, openStateStore, type TokenBucket, withBandwidth } from "../stores/mod.ts";
+import type { MilvusSinkConfig } from "../sinks/milvus/spec.ts";
+import type { BackupSource } from "../sources/backup/mod.ts";
+import type { EtcdMetaSource } from "../sources/meta/mod.ts";
+import type { TokenBucket } from "../stores/mod.ts";
 import type { PipelineConfig, SinkConfig } from "./schema.ts";
 import { stateName } from "./state_name.ts";
 
@@ -99,8 +99,11 @@ export function createComponents(config: PipelineConfig, options: ComponentOptio
     },
   });
   let bucket: TokenBucket | undefined;
-  const bandwidth = () =>
-    config.limits.bandwidth === 0 ? undefined : bucket ??= createTokenBucket(config.limits.bandwidth);
+  const bandwidth = async () => {
+    if (config.limits.bandwidth === 0) return undefined;
+    const { createTokenBucket } = await import("../stores/objects/mod.ts");
+    return bucket ??= createTokenBucket(config.limits.bandwidth);
+  };
 
   const sinkMakers = new Map(
     Object.entries(config.sinks).map(([name, sink]) => [name, once(() => openSink(name, sink))] as const),
@@ -116,11 +119,12 @@ export function createComponents(config: PipelineConfig, options: ComponentOptio
   };
   const openSink = async (name: string, sink: SinkConfig): Promise<{ named: NamedSink; close(): Promise<void> }> => {
     const named: NamedSink = sink.type === "milvus"
-      ? { name, config: sink, sink: openMilvus(name, sink) }
+      ? { name, config: sink, sink: await openMilvus(name, sink) }
       : { name, config: sink, sink: await openBackup(name, sink) };
     return { named, close: () => named.sink.close() };
   };
-  const openMilvus = (name: string, sink: MilvusSinkConfig): RowSink => {
+  const openMilvus = async (name: string, sink: MilvusSinkConfig): Promise<RowSink> => {
+    const { createMilvusSink } = await import("../sinks/milvus/mod.ts");
     const state = wait(`sinks.${name}`);
     return createMilvusSink({ ...sink, rbac: sink.rbac || config.transforms.rbac }, {
       name,
@@ -128,7 +132,11 @@ export function createComponents(config: PipelineConfig, options: ComponentOptio
     });
   };
   const openBackup = async (name: string, sink: Extract<SinkConfig, { type: "backup" }>): Promise<ArchiveSink> => {
-    const limit = bandwidth();
+    const [{ createBackupSink }, { openObjectStore }] = await Promise.all([
+      import("../sinks/backup/mod.ts"),
+      import("../stores/objects/mod.ts"),
+    ]);
+    const limit = await bandwidth();
     return createBackupSink(sink, {
       name,
       store: await openObjectStore(sink.storage, storeRetry(`sinks.${name}`)),
@@ -142,21 +150,24 @@ export function createComponents(config: PipelineConfig, options: ComponentOptio
   return {
     config,
     waiting,
-    meta: once(() =>
-      openEtcdMeta(required(config.sources.meta, "meta"), {
+    meta: once(async () => {
+      const { openEtcdMeta } = await import("../sources/meta/mod.ts");
+      return await openEtcdMeta(required(config.sources.meta, "meta"), {
         onRetry: (error) => options.onRetry?.("sources.meta", error),
         onState: faultOf(wait("sources.meta")),
-      })
-    ),
-    log: once(() => {
+      });
+    }),
+    log: once(async () => {
+      const { openKafkaLog } = await import("../sources/log/mod.ts");
       const state = wait("sources.log");
-      return openKafkaLog(required(config.sources.log, "log"), {
+      return await openKafkaLog(required(config.sources.log, "log"), {
         onState: (now) => state(now.state === "down" ? `${now.topic}: ${now.reason}` : undefined),
       });
     }),
-    binlogs: once(() => {
-      const limit = bandwidth();
-      return openBinlogSource(required(config.sources.binlogs, "binlogs"), {
+    binlogs: once(async () => {
+      const { openBinlogSource } = await import("../sources/binlog/mod.ts");
+      const limit = await bandwidth();
+      return await openBinlogSource(required(config.sources.binlogs, "binlogs"), {
         ...storeRetry("sources.binlogs"),
         ...(limit === undefined ? {} : { bandwidth: limit }),
         onGcTrouble: (error) => options.onRetry?.("sources.binlogs.gc", error),
@@ -164,7 +175,11 @@ export function createComponents(config: PipelineConfig, options: ComponentOptio
     }),
     backup: once(async () => {
       const { name, storage } = required(config.sources.backup, "backup");
-      const limit = bandwidth();
+      const [{ openBackupSource }, { openObjectStore, withBandwidth }] = await Promise.all([
+        import("../sources/backup/mod.ts"),
+        import("../stores/objects/mod.ts"),
+      ]);
+      const limit = await bandwidth();
       const store = await openObjectStore(storage, storeRetry("sources.backup"));
       try {
         return await openBackupSource(limit === undefined ? store : withBandwidth(store, limit), name);
@@ -175,11 +190,15 @@ export function createComponents(config: PipelineConfig, options: ComponentOptio
     }),
     sink,
     sinks: () => Promise.all([...sinkMakers.keys()].map(sink)),
-    state: once(() => openStateStore(config.state, stateName(config))),
+    state: once(async () => {
+      const { openStateStore } = await import("../stores/state/mod.ts");
+      return await openStateStore(config.state, stateName(config));
+    }),
     backupStore: async (name) => {
       const found = config.sinks[name];
       if (found?.type !== "backup") throw new TidemarkError("config", `There is no sink ${name} of type backup`);
-      const limit = bandwidth();
+      const { openObjectStore, withBandwidth } = await import("../stores/objects/mod.ts");
+      const limit = await bandwidth();
       const store = await openObjectStore(found.storage);
       return limit === undefined ? store : withBandwidth(store, limit);
     },

@@ -3,7 +3,7 @@
  * time (default 1). Without the variable nothing happens.
  */
 import { TidemarkError } from "../pipeline/errors.ts";
-import { BACKUP_CRASH_POINTS, CRASH_POINTS, type CrashPoints, noCrashPoints } from "../pipeline/flow/mod.ts";
+import { BACKUP_CRASH_POINTS, CRASH_POINTS, type CrashPoints, noCrashPoints } from "../pipeline/flow/crash_points.ts";
 
 export function crashPointsFrom(value: string | undefined): CrashPoints {
   if (value === undefined || value === "") return noCrashPoints;

@@ -1,12 +1,12 @@
 /** The command line. The only place that knows commander, beside the commands of `backup` and `inspect`. */
 import { Command, CommanderError, Option } from "commander";
-import { nearest } from "../config/mod.ts";
 import { EXIT, TidemarkError, toTidemarkError } from "../pipeline/errors.ts";
 import { addBackupCommands } from "./program_backup.ts";
 import { addInspectCommands } from "./program_inspect.ts";
 import { LOG_LEVELS } from "./log.ts";
 import { describeError } from "./report_error.ts";
-import { runSession, type SharedOptions } from "./session.ts";
+import type { SharedOptions } from "./session.ts";
+import { runSession } from "./session_start.ts";
 import type { Terminal } from "./terminal.ts";
 import { VERSION } from "./version.ts";
 
@@ -15,7 +15,7 @@ export async function tidemark(args: readonly string[], terminal: Terminal): Pro
   let status: number = EXIT.ok;
   const program = buildProgram(terminal, (code) => status = code);
   try {
-    refuseUnknownCommand(program, args);
+    await refuseUnknownCommand(program, args);
     await program.parseAsync([...args], { from: "user" });
     return status;
   } catch (error) {
@@ -192,10 +192,11 @@ function addSchema(program: Command, { terminal, done, shared }: ProgramParts): 
 }
 
 /** Commander would take an unknown word for an argument of the default command. */
-function refuseUnknownCommand(program: Command, args: readonly string[]): void {
+async function refuseUnknownCommand(program: Command, args: readonly string[]): Promise<void> {
   const [word] = args;
   const names = program.commands.map((command) => command.name());
   if (word === undefined || word.startsWith("-") || names.includes(word)) return;
+  const { nearest } = await import("../config/mod.ts");
   const guess = nearest(word, names);
   throw new TidemarkError(
     "usage",

@@ -1,7 +1,8 @@
 /** `backup list | show | verify | restore | prune`. */
 import { type Command, Option } from "commander";
 import { examples, type ProgramParts } from "./program.ts";
-import { runSession, type SharedOptions } from "./session.ts";
+import type { SharedOptions } from "./session.ts";
+import { runSession } from "./session_start.ts";
 
 /** Where the backups are: a place given by hand, or the backup sinks of the configuration. */
 export interface PlaceOptions extends SharedOptions {

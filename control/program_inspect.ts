@@ -1,7 +1,8 @@
 /** `inspect meta` and `inspect log`. */
 import { type Command, Option } from "commander";
 import { examples, type ProgramParts } from "./program.ts";
-import { runSession, type SharedOptions } from "./session.ts";
+import type { SharedOptions } from "./session.ts";
+import { runSession } from "./session_start.ts";
 
 export function addInspectCommands(program: Command, { terminal, done, shared }: ProgramParts): void {
   const inspect = program.command("inspect").description("look at what the sources say, as JSON").helpCommand(false);

@@ -1,5 +1,5 @@
 /** Names of backups from a pattern. */
-import { isBackupName } from "../../stores/mod.ts";
+import { isBackupName } from "../../stores/backup/layout.ts";
 
 /** `{date}` becomes `2026_11_21`, `{time}` `14_05_00`, both in UTC. */
 export function backupName(pattern: string, nowMs: number): string {

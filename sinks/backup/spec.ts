@@ -1,7 +1,7 @@
 /** Config of the sink `type: backup`. */
 import { z } from "zod";
 import { duration, size } from "../../pipeline/units/mod.ts";
-import { objectStoreSpec } from "../../stores/mod.ts";
+import { objectStoreSpec } from "../../stores/objects/spec.ts";
 import { isNamePattern } from "./name.ts";
 import { isCronExpression } from "./schedule.ts";
 

@@ -1,6 +1,6 @@
 /** Config of `sources.binlogs`: where the source keeps its binlog files. */
 import { z } from "zod";
-import { checkCredentials, fileShape, s3Shape } from "../../stores/mod.ts";
+import { checkCredentials, fileShape, s3Shape } from "../../stores/objects/spec.ts";
 
 const gc = z.strictObject({
   management_address: z.url({ protocol: /^https?$/ })

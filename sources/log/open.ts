@@ -5,6 +5,7 @@ import type { KafkaLogConfig } from "./spec.ts";
 
 /** Reads the certificate files. Throws `config` where one cannot be read; connects to nothing. */
 export async function openKafkaLog(config: KafkaLogConfig, options: KafkaLogOptions = {}): Promise<LogSource> {
-  const { createKafkaLog } = await import("./kafka.ts");
+  const { withLateValidators } = await import("./late_validators.ts");
+  const { createKafkaLog } = await withLateValidators(() => import("./kafka.ts"));
   return await createKafkaLog(config, options);
 }

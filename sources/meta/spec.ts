@@ -1,6 +1,6 @@
 /** Config of the metadata source. */
 import { z } from "zod";
-import { checkEtcdLogin, etcdShape } from "../../stores/mod.ts";
+import { checkEtcdLogin, etcdShape } from "../../stores/etcd/spec.ts";
 
 const path = (what: string) =>
   z.string().min(1).regex(/^[^/].*[^/]$|^[^/]$/, "expected no slash at the beginning or end").describe(what);

@@ -7,6 +7,6 @@ export * from "./link.ts";
 export * from "./memory.ts";
 export * from "./open.ts";
 export * from "./retry.ts";
-export * from "./s3.ts";
+export type { S3StoreOptions } from "./s3.ts";
 export * from "./spec.ts";
 export * from "./undecorated.ts";

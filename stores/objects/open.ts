@@ -4,7 +4,6 @@ import type { ObjectStore } from "../../pipeline/model/mod.ts";
 import { createFileStore } from "./file.ts";
 import { joinKey } from "./key.ts";
 import { type RetryOptions, withRetry } from "./retry.ts";
-import { createS3Store } from "./s3.ts";
 import type { FileConfig, ObjectStoreConfig, S3Config } from "./spec.ts";
 
 export interface OpenStoreOptions {
@@ -27,6 +26,8 @@ async function openS3(config: S3Config): Promise<ObjectStore> {
   const accessKeyId = await secret(config.access_key_id, config.access_key_id_file);
   const secretAccessKey = await secret(config.secret_access_key, config.secret_access_key_file);
   const sessionToken = await secret(config.session_token, config.session_token_file);
+  // The largest of the clients: whoever needs no bucket does without.
+  const { createS3Store } = await import("./s3.ts");
   return createS3Store({
     endpoint: config.endpoint,
     bucket: config.bucket,

@@ -16,7 +16,6 @@ import {
   type S3ClientConfig,
   UploadPartCopyCommand,
 } from "@aws-sdk/client-s3";
-import { Upload } from "@aws-sdk/lib-storage";
 import { Readable } from "node:stream";
 import { TidemarkError } from "../../pipeline/errors.ts";
 import type { ObjectInfo, ObjectStore } from "../../pipeline/model/mod.ts";
@@ -136,6 +135,7 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
         yield chunk;
       }
     };
+    const { Upload } = await import("@aws-sdk/lib-storage");
     const upload = new Upload({
       client,
       params: { ...input, Body: Readable.from(counted(), { objectMode: false }) },

@@ -3,7 +3,8 @@
  *
  *     [MILVUS_BACKUP=<binary>] deno run -A tests/bench/backup.ts [--rows 200000] [--small]
  */
-import { archiveFolder, createFileStore, createS3Store, listLogChannels } from "../../stores/mod.ts";
+import { archiveFolder, createFileStore, listLogChannels } from "../../stores/mod.ts";
+import { createS3Store } from "../../stores/objects/s3.ts";
 import type { ObjectInfo, ObjectStore } from "../../pipeline/model/mod.ts";
 import { TidemarkSetup } from "../integration/pipeline/tidemark_process.ts";
 import { stackEnv } from "../stack/env.ts";

@@ -3,14 +3,8 @@ import assert from "node:assert/strict";
 import { parseJson } from "../../../pipeline/json.ts";
 import type { ObjectStore } from "../../../pipeline/model/mod.ts";
 import { checkArchive, listBackups, verifyBackup } from "../../../sources/backup/mod.ts";
-import {
-  type BackupManifest,
-  createFileStore,
-  createS3Store,
-  decodeManifest,
-  manifestKey,
-  metaKey,
-} from "../../../stores/mod.ts";
+import { type BackupManifest, createFileStore, decodeManifest, manifestKey, metaKey } from "../../../stores/mod.ts";
+import { createS3Store } from "../../../stores/objects/s3.ts";
 import type { PyMilvus } from "../../stack/pymilvus.ts";
 import { assertSameRows } from "../pipeline/comparison.ts";
 import { type ExitReport, TidemarkSetup } from "../pipeline/tidemark_process.ts";

@@ -1,5 +1,5 @@
 /** The conformance suite of the backup sink on the stack's S3 server. */
-import { createS3Store } from "../../../stores/mod.ts";
+import { createS3Store } from "../../../stores/objects/s3.ts";
 import { testArchiveSink } from "../../conformance/archive_sink.ts";
 import { stackEnv } from "../../stack/env.ts";
 

@@ -4,7 +4,7 @@ import { parseJson } from "../../../pipeline/json.ts";
 import type { Column, ColumnBatch, ObjectStore, Segment } from "../../../pipeline/model/mod.ts";
 import { DataType, type ScalarField, ScalarFieldSchema } from "../../../pipeline/proto/gen/schema_pb.ts";
 import { binlogSpec, openBinlogSource } from "../../../sources/binlog/mod.ts";
-import { createS3Store } from "../../../stores/mod.ts";
+import { createS3Store } from "../../../stores/objects/s3.ts";
 import { schemaOf, segmentsIn } from "../../sources/binlog/sample.ts";
 import { stackEnv } from "../../stack/env.ts";
 

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { CreateBucketCommand, DeleteBucketCommand, S3Client } from "@aws-sdk/client-s3";
 import type { ObjectStore } from "../../../pipeline/model/mod.ts";
-import { createMemoryStore, createS3Store, type S3StoreOptions, withRetry } from "../../../stores/mod.ts";
+import { createMemoryStore, type S3StoreOptions, withRetry } from "../../../stores/mod.ts";
+import { createS3Store } from "../../../stores/objects/s3.ts";
 import { objectStoreConformance } from "../../conformance/objects.ts";
 import { stackEnv } from "../../stack/env.ts";
 
