@@ -19,9 +19,12 @@ export interface LogDeletes {
   readonly beyondLog: readonly string[];
 }
 
+/** pchannels searched at once. */
+const PCHANNELS_AT_ONCE = 4;
+
 /**
- * Reads, pchannel after pchannel, the deletes with ts <= cut of the demanded vchannels.
- * Memory: the keys of these deletes.
+ * Reads the deletes with ts <= cut of the demanded vchannels, several pchannels at once. Inserts are most of a log and say
+ * nothing here: they are passed over unread where the log can. Memory: the keys of these deletes.
  */
 export async function readLogDeletes(
   deps: Pick<FlowDependencies, "follow" | "log" | "baseDeletes">,
@@ -31,38 +34,69 @@ export async function readLogDeletes(
   const marks = new Map<string, DeleteMark[]>();
   const beyondLog: string[] = [];
   if (deps.baseDeletes === "files") return { marks, beyondLog };
-  const byPchannel = Map.groupBy(demands.filter((demand) => demand.horizon !== undefined), ({ cut }) => cut.pchannel);
-  for (const [pchannel, wanted] of byPchannel) {
-    const bounds = await deps.log.bounds(pchannel, signal);
-    const cuts = new Map(wanted.map(({ cut }) => [cut.vchannel, cut.ts]));
-    let from: bigint | undefined;
-    for (const { cut, horizon } of wanted) {
-      if (horizon! < bounds.earliest) beyondLog.push(cut.vchannel);
-      const start = horizon! < bounds.earliest ? bounds.earliest : horizon!;
-      if (from === undefined || start < from) from = start;
-    }
-    const last = maxTs([...cuts.values()]);
-    if (from === undefined || from >= bounds.latest) continue;
-    const select = (event: LogEvent) => {
-      const cutTs = event.kind === "delete" ? cuts.get(event.vchannel) : undefined;
-      if (event.kind === "block" && cuts.has(event.vchannel) && event.ts <= cuts.get(event.vchannel)!) return true;
-      return cutTs !== undefined && event.ts <= cutTs;
-    };
-    const groups = deps.follow({ pchannel, from: { offset: from, tick: 0n }, topicId: bounds.topicId, select }, signal);
-    for await (const group of groups) {
-      for (const event of group.events) {
-        if (event.kind === "block") {
-          throw new TidemarkError(
-            "unsupported",
-            `The log of ${event.vchannel} holds a record that the base needs and that cannot be read: ${event.reason}`,
-          );
-        }
-        if (event.kind === "delete") append(marks, event.vchannel, markOf(event));
+  const queue = [...Map.groupBy(demands.filter(({ horizon }) => horizon !== undefined), ({ cut }) => cut.pchannel)];
+  const failed = new AbortController();
+  const reading = AbortSignal.any([signal, failed.signal]);
+  const worker = async () => {
+    try {
+      for (let item = queue.shift(); item !== undefined; item = queue.shift()) {
+        await searchPchannel(deps, item[0], item[1], { marks, beyondLog }, reading);
       }
-      if (group.tick >= last) break;
+    } catch (error) {
+      // The others stop with the first that fails, whose error is the one that counts.
+      failed.abort(error);
+      throw error;
     }
-  }
+  };
+  const workers = Array.from({ length: Math.min(queue.length, PCHANNELS_AT_ONCE) }, worker);
+  await Promise.allSettled(workers);
+  signal.throwIfAborted();
+  failed.signal.throwIfAborted();
   return { marks, beyondLog };
+}
+
+async function searchPchannel(
+  deps: Pick<FlowDependencies, "follow" | "log">,
+  pchannel: string,
+  wanted: readonly DeleteDemand[],
+  { marks, beyondLog }: { marks: Map<string, DeleteMark[]>; beyondLog: string[] },
+  signal: AbortSignal,
+): Promise<void> {
+  const bounds = await deps.log.bounds(pchannel, signal);
+  const cuts = new Map(wanted.map(({ cut }) => [cut.vchannel, cut.ts]));
+  const vchannels = new Map(wanted.map(({ cut }) => [cut.collectionId, cut.vchannel]));
+  let from: bigint | undefined;
+  for (const { cut, horizon } of wanted) {
+    if (horizon! < bounds.earliest) beyondLog.push(cut.vchannel);
+    const start = horizon! < bounds.earliest ? bounds.earliest : horizon!;
+    if (from === undefined || start < from) from = start;
+  }
+  const last = maxTs([...cuts.values()]);
+  if (from === undefined || from >= bounds.latest) return;
+  const select = (event: LogEvent) => {
+    const cutTs = event.kind === "delete" || event.kind === "block" ? cuts.get(event.vchannel) : undefined;
+    return cutTs !== undefined && event.ts <= cutTs;
+  };
+  const groups = deps.follow({
+    pchannel,
+    from: { offset: from, tick: 0n },
+    topicId: bounds.topicId,
+    select,
+    withoutInserts: true,
+    vchannelOf: (collectionId) => vchannels.get(collectionId),
+  }, signal);
+  for await (const group of groups) {
+    for (const event of group.events) {
+      if (event.kind === "block") {
+        throw new TidemarkError(
+          "unsupported",
+          `The log of ${event.vchannel} holds a record that the base needs and that cannot be read: ${event.reason}`,
+        );
+      }
+      if (event.kind === "delete") append(marks, event.vchannel, markOf(event));
+    }
+    if (group.tick >= last) break;
+  }
 }
 
 function markOf(event: Extract<LogEvent, { kind: "delete" }>): DeleteMark {

@@ -28,6 +28,8 @@ export interface FollowRequest {
   readonly topicId: string | undefined;
   readonly select: (event: LogEvent) => boolean;
   readonly gate?: CreditGate;
+  /** Inserts of rows may be left out, unread. */
+  readonly withoutInserts?: boolean;
   /** Keep every raw record in the groups, for an archive. */
   readonly records?: boolean;
   /** The vchannel of a collection on this pchannel, for records of generation 1 that do not say it. */

@@ -20,6 +20,11 @@ export interface MetaSource {
   close(): Promise<void>;
 }
 
+export interface TailOptions {
+  /** Inserts of rows may be left out, unread: whoever looks for something else has no use for them. Default false. */
+  readonly withoutInserts?: boolean;
+}
+
 export interface LogSource {
   /** Names of the topics that exist. */
   topics(signal: AbortSignal): Promise<string[]>;
@@ -31,7 +36,13 @@ export interface LogSource {
    * Survives broker restarts. Throws `position_lost` when `offset` is outside the log or the topic's identity is not
    * `topicId` any more (pass undefined to accept any).
    */
-  tail(topic: string, offset: bigint, topicId: string | undefined, signal: AbortSignal): AsyncIterable<LogFetch>;
+  tail(
+    topic: string,
+    offset: bigint,
+    topicId: string | undefined,
+    signal: AbortSignal,
+    options?: TailOptions,
+  ): AsyncIterable<LogFetch>;
   check(signal: AbortSignal): Promise<CheckLine[]>;
   close(): Promise<void>;
 }

@@ -21,6 +21,8 @@ export interface FollowOptions {
   /** False for events that nobody wants: their bytes are let go at once. Default: all. */
   readonly select?: (event: LogEvent) => boolean;
   readonly gate?: CreditGate;
+  /** Inserts of rows may be left out, unread. */
+  readonly withoutInserts?: boolean;
   /** Hand out every raw record with the groups, for an archive. */
   readonly records?: boolean;
   /** The vchannel of a collection on this pchannel, for drops of generation 1, which do not say. */
@@ -56,7 +58,8 @@ export async function* followPchannel(
   const seen = { ...orderer.counts };
   let taken = 0;
   try {
-    for await (const { records } of log.tail(pchannel, from.offset, options.topicId, signal)) {
+    const { topicId, withoutInserts = false } = options;
+    for await (const { records } of log.tail(pchannel, from.offset, topicId, signal, { withoutInserts })) {
       const bytes = records.reduce((sum, record) => sum + (record.value?.length ?? 0), 0);
       if (gate !== undefined && bytes > 0) await gate.take(bytes, signal);
       taken += bytes;

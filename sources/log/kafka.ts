@@ -3,11 +3,14 @@
  * committed offsets. What a tailer must never do, skip silently, is checked here: bounds before the first fetch, the
  * topic's identity at every fetch, and both again where the broker says that an offset is out of range.
  */
-import { Admin, Consumer } from "@platformatic/kafka";
-import type { ConsumerOptions, RecordsBatch } from "@platformatic/kafka";
+import { Admin, compressionsAlgorithmsByBitmask, Consumer, kGetApi, ResponseError } from "@platformatic/kafka";
+import type { API, Callback, Connection, ConsumerOptions, Reader } from "@platformatic/kafka";
 import { TidemarkError } from "../../pipeline/errors.ts";
-import type { CheckLine, LogBounds, LogFetch, LogRecord, LogSource } from "../../pipeline/model/mod.ts";
+import type { CheckLine, LogBounds, LogFetch, LogRecord, LogSource, TailOptions } from "../../pipeline/model/mod.ts";
+import { type FetchAnswer, parseFetchResponse } from "./fetch_response.ts";
+import { isInsert } from "./gen1/is_insert.ts";
 import { kafkaError } from "./kafka_errors.ts";
+import { frontOfOnly, isControl, type OtherCodec, readBatches, recordsOf } from "./record_batch.ts";
 import type { KafkaLogConfig } from "./spec.ts";
 import { type Page, type TopicPort, TopicTail, type TopicTailOptions } from "./topic_tail.ts";
 
@@ -22,9 +25,8 @@ type ClientOptions = ConsumerOptions<Buffer, Buffer, Buffer, Buffer>;
 const PARTITION = 0;
 const EARLIEST = -2n;
 const LATEST = -1n;
-/** Bit of a batch's attributes: transaction markers, no records of anybody. */
-const CONTROL_BATCH = 32;
-const NO_HEADERS: LogRecord["headers"] = [];
+/** Of a tail without inserts, which keeps little of what it fetches: fewer, larger answers. */
+const SCAN_BYTES = 4 << 20;
 const NO_BYTES = new Uint8Array(0);
 /** `check` names at most this many topics. */
 const TOPICS_NAMED = 64;
@@ -126,9 +128,10 @@ class KafkaLog implements LogSource {
     offset: bigint,
     topicId: string | undefined,
     signal: AbortSignal,
+    options: TailOptions = {},
   ): AsyncIterable<LogFetch> {
     signal.throwIfAborted();
-    const port = new KafkaTopic(this.#client, this.#config, this.#options, this.#what, topic);
+    const port = new KafkaTopic(this.#client, this.#config, this.#options, this.#what, topic, options);
     const tail = new TopicTail(port, topicId, this.#options, signal);
     this.#tails.add(tail);
     try {
@@ -210,23 +213,73 @@ async function topicBounds(consumer: Consumer, topic: string): Promise<LogBounds
     if (offset === undefined) throw new Error(`No offset for topic ${topic}`);
     return offset;
   };
-  const earliest = await ask(EARLIEST);
-  const latest = await ask(LATEST);
+  const [earliest, latest] = await Promise.all([ask(EARLIEST), ask(LATEST)]);
   return { earliest, latest, topicId: metadata.topics.get(topic)?.id ?? "" };
 }
+
+/** A consumer whose fetches bring the batches as they are. */
+class BatchConsumer extends Consumer<Buffer, Buffer, Buffer, Buffer> {
+  override [kGetApi]<Request extends unknown[], Response>(
+    name: string,
+    callback: Callback<API<Request, Response>>,
+  ): void {
+    if (name !== "Fetch") return super[kGetApi](name, callback);
+    super[kGetApi]<Request, Response>(name, (error, api) => {
+      if (error !== null || api === undefined) return callback(error, api);
+      // The request is the client's, of the version that it found; only the reading of the answer is not.
+      const fetch = (connection: Connection, ...request: unknown[]) => {
+        const send = (...call: Parameters<Connection["send"]>) => {
+          call[3] = parseFetch as unknown as typeof call[3];
+          connection.send(...call);
+        };
+        (api as unknown as (connection: unknown, ...request: unknown[]) => void)({ send }, ...request);
+      };
+      callback(null, Object.assign(fetch, { key: api.key, version: api.version }) as unknown as typeof api);
+    });
+  }
+}
+
+/** Throws the client's own error for an error that the broker states. */
+function parseFetch(_correlationId: number, key: number, version: number, reader: Reader): FetchAnswer {
+  const answer = parseFetchResponse(reader.buffer.slice(reader.position), version);
+  const errors: Record<string, [number, null]> = {};
+  if (answer.errorCode !== 0) errors["/"] = [answer.errorCode, null];
+  answer.responses.forEach(({ partitions }, i) =>
+    partitions.forEach(({ errorCode }, j) => {
+      if (errorCode !== 0) errors[`/responses/${i}/partitions/${j}`] = [errorCode, null];
+    })
+  );
+  if (Object.keys(errors).length > 0) throw new ResponseError(key, version, errors, answer);
+  return answer;
+}
+
+const otherCodec: OtherCodec = (codec, payload) => {
+  const algorithm = compressionsAlgorithmsByBitmask[codec];
+  if (algorithm === undefined) throw new RangeError(`A batch of records is compressed by an unknown codec (${codec})`);
+  return algorithm.decompressSync(Buffer.from(payload.buffer, payload.byteOffset, payload.length));
+};
 
 /** One topic over its own consumer: the client keeps fetch sessions per broker, so two loops must not share one. */
 class KafkaTopic implements TopicPort {
   readonly topic: string;
   readonly what: string;
-  readonly #consumer: Consumer;
+  readonly #consumer: BatchConsumer;
   readonly #config: KafkaLogConfig;
   readonly #onHole: KafkaLogOptions["onHole"];
+  readonly #withoutInserts: boolean;
 
-  constructor(client: ClientOptions, config: KafkaLogConfig, options: KafkaLogOptions, what: string, topic: string) {
+  constructor(
+    client: ClientOptions,
+    config: KafkaLogConfig,
+    options: KafkaLogOptions,
+    what: string,
+    topic: string,
+    { withoutInserts = false }: TailOptions,
+  ) {
     this.topic = topic;
     this.what = what;
-    this.#consumer = new Consumer(client);
+    this.#withoutInserts = withoutInserts;
+    this.#consumer = new BatchConsumer(client);
     // The client resolves metadata only of topics that are tracked.
     this.#consumer.topics.trackAll(topic);
     this.#config = config;
@@ -243,66 +296,55 @@ class KafkaTopic implements TopicPort {
     const partition = topic?.partitions[PARTITION];
     if (topic === undefined || partition === undefined) throw new Error(`Unknown topic ${this.topic}`);
     identify(topic.id);
+    const { max_wait_ms, fetch_max_bytes, partition_max_bytes } = this.#config;
     const response = await this.#consumer.fetch({
       node: partition.leader,
-      maxWaitTime: this.#config.max_wait_ms,
+      maxWaitTime: max_wait_ms,
       minBytes: 1,
-      maxBytes: this.#config.fetch_max_bytes,
+      maxBytes: fetch_max_bytes,
       isolationLevel: 0,
       topics: [{
         topicId: topic.id,
         partitions: [{
           partition: PARTITION,
           fetchOffset: offset,
-          partitionMaxBytes: this.#config.partition_max_bytes,
+          partitionMaxBytes: this.#withoutInserts ? Math.max(SCAN_BYTES, partition_max_bytes) : partition_max_bytes,
           currentLeaderEpoch: -1,
           lastFetchedEpoch: -1,
         }],
       }],
-    });
+    }) as unknown as FetchAnswer;
     const answer = response.responses[0]?.partitions[0];
     // A session answers without the partition where nothing changed: the asked offset is still the end.
     if (answer === undefined) return { records: [], highWatermark: offset, next: offset };
-    return this.#page(answer.records ?? [], offset, answer.highWatermark);
+    return this.#page(answer.records, offset, answer.highWatermark);
   }
 
   close(): Promise<void> {
     return this.#consumer.close();
   }
 
-  #page(batches: readonly RecordsBatch[], offset: bigint, highWatermark: bigint): Page {
+  #page(bytes: Uint8Array, offset: bigint, highWatermark: bigint): Page {
     const records: LogRecord[] = [];
     let next = offset;
-    for (const batch of batches) {
+    for (const batch of readBatches(bytes)) {
       const { firstOffset } = batch;
-      const end = firstOffset + BigInt(batch.lastOffsetDelta) + 1n;
+      const end = batch.lastOffset + 1n;
       // Whole batches are returned: what lies below the asked offset was seen before.
       if (end <= next) continue;
       if (firstOffset > next) this.#onHole?.(this.topic, next, firstOffset);
-      if ((batch.attributes & CONTROL_BATCH) === 0) {
-        for (const record of batch.records) {
-          const at = firstOffset + BigInt(record.offsetDelta);
-          if (at < offset) continue;
-          records.push({
-            topic: this.topic,
-            offset: at,
-            timestampMs: batch.firstTimestamp + record.timestampDelta,
-            headers: record.headers.length === 0 ? NO_HEADERS : record.headers.map(header),
-            value: plain(record.value),
-          });
-        }
-      }
       next = end;
+      if (isControl(batch) || (this.#withoutInserts && isInsert(frontOfOnly(batch) ?? NO_BYTES))) continue;
+      for (const record of recordsOf(batch, this.topic, otherCodec)) {
+        if (record.offset < offset || (this.#withoutInserts && isPlainInsert(record))) continue;
+        records.push(record);
+      }
     }
     return { records, highWatermark, next };
   }
 }
 
-function header([name, value]: [Buffer | null, Buffer | null]): readonly [string, Uint8Array] {
-  return [name === null ? "" : name.toString("utf8"), value ?? NO_BYTES];
-}
-
-/** Node's Buffer answers `slice` with a view; what leaves the adapter is a plain Uint8Array on the same bytes. */
-function plain(value: Buffer | null): Uint8Array | null {
-  return value === null ? null : new Uint8Array(value.buffer, value.byteOffset, value.length);
+/** With headers it may be of generation 2, which says by them what it is. */
+function isPlainInsert({ headers, value }: LogRecord): boolean {
+  return headers.length === 0 && value !== null && isInsert(value);
 }

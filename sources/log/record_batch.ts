@@ -1,0 +1,159 @@
+/**
+ * Record batches of Kafka, format 2 (since Kafka 0.11), as a fetch brings them: a head that says which offsets there are,
+ * and records behind it, compressed together. Decompressed is only what is read.
+ */
+import { constants, gunzipSync, zstdDecompressSync } from "node:zlib";
+import type { LogRecord } from "../../pipeline/model/mod.ts";
+import { ByteCursor } from "./byte_cursor.ts";
+
+export interface RecordBatch {
+  readonly firstOffset: bigint;
+  readonly lastOffset: bigint;
+  readonly attributes: number;
+  /** Unix ms. */
+  readonly firstTimestamp: bigint;
+  readonly count: number;
+  /** Compressed as the attributes say. A view. */
+  readonly payload: Uint8Array;
+}
+
+/** Decompresses what is not read here: snappy (2) and lz4 (3). Throws for a codec that it does not know. */
+export type OtherCodec = (codec: number, payload: Uint8Array) => Uint8Array;
+
+const HEAD_BYTES = 12;
+const BATCH_BYTES = 61;
+const FORMAT = 2;
+const CODEC = 7;
+const GZIP = 1;
+const ZSTD = 4;
+/** Transaction markers, no records of anybody. */
+const CONTROL = 32;
+
+const MIB = 1 << 20;
+/** Compressed bytes of which the beginning of a batch is decompressed: a block of zstd is at most 128 KiB long. */
+const FRONT_BYTES = 256 << 10;
+
+const NO_HEADERS: LogRecord["headers"] = [];
+const NO_BYTES = new Uint8Array(0);
+const utf8 = new TextDecoder();
+
+/** The whole batches in `bytes`; what a broker cut off at the end is left. Throws RangeError for another format. */
+export function readBatches(bytes: Uint8Array): RecordBatch[] {
+  const batches: RecordBatch[] = [];
+  const cursor = new ByteCursor(bytes);
+  while (cursor.left >= HEAD_BYTES) {
+    const start = cursor.position;
+    const firstOffset = cursor.int64();
+    const length = cursor.int32();
+    if (cursor.left < length) break;
+    const end = cursor.position + length;
+    cursor.int32();
+    const format = cursor.int8();
+    if (format !== FORMAT) throw new RangeError(`A batch of records has format ${format}, expected ${FORMAT}`);
+    if (length < BATCH_BYTES - HEAD_BYTES) throw new RangeError(`A batch of records has only ${length} bytes`);
+    cursor.int32();
+    const attributes = cursor.int16();
+    const lastOffset = firstOffset + BigInt(cursor.int32());
+    const firstTimestamp = cursor.int64();
+    cursor.position = start + BATCH_BYTES - 4;
+    const count = cursor.int32();
+    batches.push({
+      firstOffset,
+      lastOffset,
+      attributes,
+      firstTimestamp,
+      count,
+      payload: bytes.subarray(cursor.position, end),
+    });
+    cursor.position = end;
+  }
+  return batches;
+}
+
+export function isControl(batch: RecordBatch): boolean {
+  return (batch.attributes & CONTROL) !== 0;
+}
+
+/** All records of a batch; values are views of what it was decompressed to. */
+export function recordsOf(batch: RecordBatch, topic: string, other: OtherCodec): LogRecord[] {
+  const cursor = new ByteCursor(decompressed(batch, other));
+  const records: LogRecord[] = [];
+  for (let i = 0; i < batch.count; i++) records.push(readRecord(cursor, batch, topic));
+  return records;
+}
+
+function readRecord(cursor: ByteCursor, batch: RecordBatch, topic: string): LogRecord {
+  cursor.signed();
+  cursor.int8();
+  const timestampMs = batch.firstTimestamp + cursor.signed64();
+  const offset = batch.firstOffset + BigInt(cursor.signed());
+  nullable(cursor);
+  const value = nullable(cursor);
+  const count = cursor.signed();
+  if (count <= 0) return { topic, offset, timestampMs, headers: NO_HEADERS, value };
+  const headers: [string, Uint8Array][] = [];
+  for (let i = 0; i < count; i++) {
+    const name = nullable(cursor);
+    headers.push([name === null ? "" : utf8.decode(name), nullable(cursor) ?? NO_BYTES]);
+  }
+  return { topic, offset, timestampMs, headers, value };
+}
+
+function nullable(cursor: ByteCursor): Uint8Array | null {
+  const length = cursor.signed();
+  return length < 0 ? null : cursor.view(length);
+}
+
+/**
+ * The beginning of the value of a batch's only record, if that record has no headers. Undefined where there are more records,
+ * or where the beginning alone does not say: whoever wants to know reads the batch.
+ */
+export function frontOfOnly(batch: RecordBatch): Uint8Array | undefined {
+  if (batch.count !== 1) return undefined;
+  const codec = batch.attributes & CODEC;
+  // Of a small batch there is nothing to save.
+  if (codec !== 0 && batch.payload.length < FRONT_BYTES) return undefined;
+  const bytes = frontOf(batch.payload, codec);
+  if (bytes === undefined) return undefined;
+  const cursor = new ByteCursor(bytes);
+  try {
+    const length = cursor.signed();
+    const end = cursor.position + length;
+    cursor.int8();
+    cursor.signed64();
+    cursor.signed();
+    nullable(cursor);
+    const size = cursor.signed();
+    // Behind a value without headers there is the one byte that says so.
+    if (size < 0 || cursor.position + size + 1 !== end) return undefined;
+    return cursor.view(Math.min(size, cursor.left));
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
+function frontOf(payload: Uint8Array, codec: number): Uint8Array | undefined {
+  const front = payload.subarray(0, FRONT_BYTES);
+  switch (codec) {
+    case 0:
+      return front;
+    case GZIP:
+      return gunzipSync(front, { finishFlush: constants.Z_SYNC_FLUSH, chunkSize: MIB });
+    case ZSTD:
+      return zstdDecompressSync(front, { finishFlush: constants.ZSTD_e_flush, chunkSize: MIB });
+    default:
+      return undefined;
+  }
+}
+
+function decompressed({ attributes, payload }: RecordBatch, other: OtherCodec): Uint8Array {
+  const codec = attributes & CODEC;
+  if (codec === 0) return payload;
+  if (codec !== GZIP && codec !== ZSTD) return other(codec, payload);
+  // In few pieces: with the 16 KiB that are usual, putting them together costs more than decompressing.
+  const chunkSize = Math.min(8 * MIB, Math.max(16 << 10, 2 * payload.length));
+  const bytes = codec === GZIP ? gunzipSync(payload, { chunkSize }) : zstdDecompressSync(payload, { chunkSize });
+  // Views of it may live long, and would keep the rest of the piece with them.
+  return bytes.length * 1.25 < bytes.buffer.byteLength ? new Uint8Array(bytes) : bytes;
+}
