@@ -46,3 +46,25 @@ export function objectSource(
     },
   };
 }
+
+/** As {@link objectSource}, with the first and the last `edge` bytes read ahead, at once; a small object is read whole. */
+export async function edgeSource(
+  store: ObjectStore,
+  key: string,
+  size: number,
+  edge: number,
+  options: { readonly window?: number; readonly signal?: AbortSignal } = {},
+): Promise<ByteSource> {
+  const source = objectSource(store, key, size, options);
+  if (size <= 2 * edge) return bytesSource(await source.read(0, size));
+  const [front, back] = await Promise.all([source.read(0, edge), source.read(size - edge, size)]);
+  return {
+    size,
+    window: source.window,
+    async read(start, end) {
+      if (end <= edge) return front.subarray(start, end);
+      if (start >= size - edge) return back.subarray(start - (size - edge), end - (size - edge));
+      return await source.read(start, end);
+    },
+  };
+}

@@ -219,7 +219,7 @@ export class ArchiveBase {
     }
     if (first) this.#say(collection, files);
     const { binlogs } = deps;
-    const object = (file: LogFile) => binlogs.object(file);
+    const object = (file: LogFile) => ({ ...binlogs.object(file), info: files.listed(file) });
     const copied = await Promise.allSettled(live.map((segment) =>
       this.#segments.run(async () => {
         signal.throwIfAborted();

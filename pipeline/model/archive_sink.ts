@@ -7,7 +7,7 @@ import type { LogRecord, ResumePoint } from "./record.ts";
 import type { LogFile, Segment } from "./segment.ts";
 import type { Cut } from "./snapshot.ts";
 import type { FileFinding } from "./source.ts";
-import type { ObjectStore } from "./store.ts";
+import type { ObjectInfo, ObjectStore } from "./store.ts";
 
 /** A record of the queue with what the archive indexes. The value is copied when it is taken over. */
 export interface ArchivedRecord {
@@ -81,13 +81,18 @@ export interface BackupSession {
   /** States what is copied. May be called again with a newer snapshot: what is already copied stays copied. */
   begin(facts: BaseFacts, signal: AbortSignal): Promise<void>;
   /**
-   * Copies every file of a segment whole. `object` says where a file lies (BinlogSource.object).
+   * Copies every file of a segment whole. `object` says where a file lies (BinlogSource.object), and what is known of it
+   * (FileReport.listed): without that its folder is listed.
    * `forgotten`: deletes that metadata does not name, for rows of this segment; any timestamp, the reader filters.
    * Throws `not_found` (with segment and file) when a file has gone: read the metadata again and pass the successor.
    */
   copySegment(
     segment: Segment,
-    object: (file: LogFile) => { readonly store: ObjectStore; readonly key: string },
+    object: (file: LogFile) => {
+      readonly store: ObjectStore;
+      readonly key: string;
+      readonly info?: ObjectInfo | undefined;
+    },
     forgotten: readonly DeleteMark[],
     signal: AbortSignal,
   ): Promise<SegmentCopy>;

@@ -3,7 +3,7 @@ import type { CatalogChange, CollectionLookup, Snapshot } from "./snapshot.ts";
 import type { ColumnBatch, DeleteMark } from "./column.ts";
 import type { LogBounds, LogFetch } from "./record.ts";
 import type { LogFile, Segment } from "./segment.ts";
-import type { ObjectStore } from "./store.ts";
+import type { ObjectInfo, ObjectStore } from "./store.ts";
 import type { CheckLine } from "./check.ts";
 
 export interface MetaSource {
@@ -63,6 +63,8 @@ export interface FileReport {
   readonly deltaFiles: readonly LogFile[];
   readonly insertFiles: number;
   readonly insertBytes: bigint;
+  /** What the store says of a file that was listed; undefined for one that was not. */
+  listed(file: LogFile): ObjectInfo | undefined;
 }
 
 export interface BinlogSource {

@@ -31,8 +31,17 @@ export interface ObjectStore {
     options?: PutOptions,
     signal?: AbortSignal,
   ): Promise<ObjectInfo>;
-  /** Server-side copy from another store; false if these two stores cannot do it (the caller then streams). */
-  copyFrom(source: ObjectStore, sourceKey: string, key: string, signal?: AbortSignal): Promise<boolean>;
+  /**
+   * Server-side copy from another store; false if these two stores cannot do it (the caller then streams). Throws `not_found`.
+   * `size`: of the source object where the caller knows it, which spares the store to ask.
+   */
+  copyFrom(
+    source: ObjectStore,
+    sourceKey: string,
+    key: string,
+    signal?: AbortSignal,
+    size?: bigint,
+  ): Promise<boolean>;
   /** All objects below `prefix`, in key order; `prefix` should end in `/`. */
   list(prefix: string, signal?: AbortSignal): AsyncIterable<ObjectInfo>;
   /** Names of the "folders" directly below `prefix` (ends in `/`), without slashes. */

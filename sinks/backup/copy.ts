@@ -49,7 +49,7 @@ export async function copyObject(job: CopyJob, target: CopyTarget, signal: Abort
     }
   }
   await target.bandwidth?.take(Number(info.size), signal);
-  if (target.serverSide !== undefined && await target.store.copyFrom(source, sourceKey, key, signal)) {
+  if (target.serverSide !== undefined && await target.store.copyFrom(source, sourceKey, key, signal, info.size)) {
     return {
       object: { path, size: info.size, sum: await target.serverSide.sum(target.store, key, info, signal) },
       how: "server",

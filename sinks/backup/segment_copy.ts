@@ -1,6 +1,7 @@
 /** Copies all files of one segment and says how the backup names them. */
 import { TidemarkError } from "../../pipeline/errors.ts";
 import {
+  type BackupSession,
   type DeleteMark,
   hybridFromMs,
   type LogFile,
@@ -26,7 +27,7 @@ import { encodeDeltaFile } from "./delta_file.ts";
 import type { CopyLedger } from "./ledger.ts";
 import type { Slots } from "./slots.ts";
 
-export type ObjectLookup = (file: LogFile) => { readonly store: ObjectStore; readonly key: string };
+export type ObjectLookup = Parameters<BackupSession["copySegment"]>[1];
 
 export interface SegmentCopyContext {
   readonly target: CopyTarget;
@@ -80,7 +81,8 @@ export async function copySegmentFiles(
   const wanted = wantedFiles(segment, place);
   const listings = new Map<string, Promise<Map<string, ObjectInfo>>>();
   const infoOf = async ({ file, kind }: Wanted): Promise<{ store: ObjectStore; key: string; info: ObjectInfo }> => {
-    const { store, key } = object(file);
+    const { store, key, info: known } = object(file);
+    if (known !== undefined) return { store, key, info: known };
     const folder = parentOf(key, kind === "insert" ? 2 : 1);
     let listing = listings.get(folder);
     if (listing === undefined) listings.set(folder, listing = listOf(store, folder, signal));

@@ -1,6 +1,6 @@
 /** A backup's files as the binlog files of a running Milvus. */
 import { TidemarkError } from "../../pipeline/errors.ts";
-import type { BinlogSource, FileFinding, LogFile, ObjectStore, Segment } from "../../pipeline/model/mod.ts";
+import type { BinlogSource, FileFinding, LogFile, ObjectInfo, ObjectStore, Segment } from "../../pipeline/model/mod.ts";
 import { binlogFolder, deltaPath, insertPath } from "../../stores/mod.ts";
 import { createBinlogSource, parseLogPath, type SegmentReadOptions } from "../binlog/mod.ts";
 import type { OpenedBackup } from "./read.ts";
@@ -26,16 +26,16 @@ export function backupBinlogs(backup: OpenedBackup, reading?: SegmentReadOptions
     object: (file) => ({ store, key: keyOf(file.path) }),
     /** Nothing is dirty in a backup: what its metadata names is there or is not. */
     async verify(collectionId, segments, signal) {
-      const sizes = new Map<string, bigint>();
+      const listed = new Map<string, ObjectInfo>();
       for (const kind of ["insert_log", "delta_log"]) {
-        for await (const { key, size } of store.list(`${binlogFolder(name)}${kind}/${collectionId}/`, signal)) {
-          sizes.set(key, size);
+        for await (const info of store.list(`${binlogFolder(name)}${kind}/${collectionId}/`, signal)) {
+          listed.set(info.key, info);
         }
       }
       const findings: FileFinding[] = [];
       const present = (segment: Segment, files: readonly LogFile[]): readonly LogFile[] =>
         files.filter((file) => {
-          if (sizes.has(keyOf(file.path))) return true;
+          if (listed.has(keyOf(file.path))) return true;
           findings.push({
             kind: "missing",
             path: file.path,
@@ -54,7 +54,8 @@ export function backupBinlogs(backup: OpenedBackup, reading?: SegmentReadOptions
         findings,
         deltaFiles: filesOf("deltalogs"),
         insertFiles: inserts.length,
-        insertBytes: inserts.reduce((sum, file) => sum + (sizes.get(keyOf(file.path)) ?? 0n), 0n),
+        insertBytes: inserts.reduce((sum, file) => sum + (listed.get(keyOf(file.path))?.size ?? 0n), 0n),
+        listed: (file) => listed.get(keyOf(file.path)),
       };
     },
     async check() {

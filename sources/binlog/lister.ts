@@ -12,13 +12,17 @@ import type {
   ObjectStore,
   Segment,
 } from "../../pipeline/model/mod.ts";
-import { objectSource, openParquet } from "../../stores/mod.ts";
+import { edgeSource, openParquet } from "../../stores/mod.ts";
 import { TidemarkError } from "../../pipeline/errors.ts";
 import { isEnvelope, readEnvelope } from "./envelope.ts";
 import { deltaFolder, insertFolder, parseLogPath, segmentIdIn } from "./path.ts";
 
 /** Files without a name in metadata are opened, to say whether they are whole, up to this number. */
 const INSPECTED = 200;
+/** Files opened or asked for at once. */
+const AT_ONCE = 32;
+/** Of a larger file only both ends are read, each so long: headers are in front, the footer is at the end. */
+const EDGE_BYTES = 64 << 10;
 
 export interface ListerOptions {
   readonly store: ObjectStore;
@@ -47,12 +51,19 @@ export async function verifyFiles(
     findings.push({ kind, path, collectionId, segmentId, detail, bytes });
 
   const confirmed = await confirm(options, own, inserts, deltas, finding, signal);
+  const listed = ({ path }: LogFile) => inserts.get(path) ?? deltas.get(path);
   await reportDirty(options, own, inserts, finding, signal);
   const deltaFiles = deltasOf(own, deltas, finding);
-  return { findings, deltaFiles, ...confirmed };
+  return { findings, deltaFiles, listed, ...confirmed };
 }
 
 type Report = (kind: FileFinding["kind"], path: string, segmentId: bigint, bytes: bigint, detail: string) => void;
+
+interface Checked extends Named {
+  readonly insert: boolean;
+  info: ObjectInfo | undefined;
+  fits: boolean;
+}
 
 /** Every file that a live segment names: there, and of the right size? */
 async function confirm(
@@ -65,6 +76,9 @@ async function confirm(
 ): Promise<{ insertFiles: number; insertBytes: bigint }> {
   let insertFiles = 0;
   let insertBytes = 0n;
+  const checks: Checked[] = [];
+  /** What the listing alone does not say. */
+  const questions: (() => Promise<void>)[] = [];
   for (const segment of segments) {
     if (segment.class === "none" || segment.manifestPath !== "") continue;
     const insertNames = segment.class === "rows" ? filesOf(segment.binlogs) : [];
@@ -79,33 +93,49 @@ async function confirm(
     const insertSizesCount = named.some((item) => item[1] === inserts && sizeHolds(item));
     const deltaSizesCount = named.some((item) => item[1] === deltas && sizeHolds(item));
     for (const [file, listed] of named) {
-      const info = listed.get(file.path) ?? await options.store.head(options.keyOf(file.path), signal);
-      if (info === undefined) {
-        report(
-          "missing",
-          file.path,
-          segment.id,
-          file.size,
-          `Segment ${segment.id} (${segment.state}) names it, the store does not have it`,
-        );
-        continue;
-      }
-      if (listed === inserts) {
-        insertFiles++;
-        insertBytes += info.size;
-      }
-      if (file.size === info.size || (file.size === 0n && info.size > 0n)) continue;
-      if (!(listed === inserts ? insertSizesCount : deltaSizesCount) && await isWhole(options, info, signal)) continue;
-      report(
-        "wrong_size",
-        file.path,
-        segment.id,
-        info.size,
-        `Metadata of segment ${segment.id} says ${file.size} bytes, the store has ${info.size}`,
-      );
+      const insert = listed === inserts;
+      const info = listed.get(file.path);
+      const check: Checked = { segment, file, insert, info, fits: info !== undefined && sizeFits(file, info) };
+      checks.push(check);
+      if (check.fits) continue;
+      questions.push(async () => {
+        check.info ??= await options.store.head(options.keyOf(file.path), signal);
+        if (check.info === undefined) return;
+        const sizesCount = insert ? insertSizesCount : deltaSizesCount;
+        check.fits = sizeFits(file, check.info) || (!sizesCount && await isWhole(options, check.info, signal));
+      });
     }
   }
+  await inParallel(questions);
+  for (const { segment, file, insert, info, fits } of checks) {
+    if (info === undefined) {
+      report(
+        "missing",
+        file.path,
+        segment.id,
+        file.size,
+        `Segment ${segment.id} (${segment.state}) names it, the store does not have it`,
+      );
+      continue;
+    }
+    if (insert) {
+      insertFiles++;
+      insertBytes += info.size;
+    }
+    if (fits) continue;
+    report(
+      "wrong_size",
+      file.path,
+      segment.id,
+      info.size,
+      `Metadata of segment ${segment.id} says ${file.size} bytes, the store has ${info.size}`,
+    );
+  }
   return { insertFiles, insertBytes };
+}
+
+function sizeFits(file: LogFile, { size }: ObjectInfo): boolean {
+  return file.size === size || (file.size === 0n && size > 0n);
 }
 
 /** Insert files that no segment names. */
@@ -118,15 +148,21 @@ async function reportDirty(
 ): Promise<void> {
   const byId = new Map(segments.map((segment) => [segment.id, segment]));
   const named = namesOf(segments, (segment) => segment.binlogs);
-  let inspected = 0;
-  for (const [path, info] of inserts) {
-    if (named.has(path)) continue;
+  const unnamed = [...inserts].filter(([path]) => {
+    // The files of a manifest (V3), and the LOBs that its partition shares, are named by the manifest, not by metadata.
+    const byManifest = byId.get(segmentIdIn(path))?.manifestPath || path.split("/")[3] === "lobs";
+    return !named.has(path) && !byManifest;
+  });
+  const broken = new Set<string>();
+  await inParallel(
+    unnamed.slice(0, INSPECTED).map(([path, info]) => async () => {
+      if (!await isWhole(options, info, signal)) broken.add(path);
+    }),
+  );
+  for (const [path, info] of unnamed) {
     const segmentId = segmentIdIn(path);
     const segment = byId.get(segmentId);
-    // The files of a manifest (V3), and the LOBs that its partition shares, are named by the manifest, not by metadata.
-    if (segment?.manifestPath || path.split("/")[3] === "lobs") continue;
-    const broken = inspected++ < INSPECTED && !await isWhole(options, info, signal);
-    const whole = broken ? ", and it is not whole: a half upload" : "";
+    const whole = broken.has(path) ? ", and it is not whole: a half upload" : "";
     const since = `, written ${new Date(info.modifiedMs).toISOString()}`;
     const why = parseLogPath(path) === undefined
       ? "Not a path that Milvus gives to an insert log"
@@ -201,10 +237,19 @@ async function list(options: ListerOptions, folder: string, signal: AbortSignal)
   return found;
 }
 
-/** True if a file ends where its own headers say. Only headers and footer are read. */
+/** Runs all, {@link AT_ONCE} at once. */
+async function inParallel(tasks: readonly (() => Promise<void>)[]): Promise<void> {
+  let next = 0;
+  const worker = async () => {
+    while (next < tasks.length) await tasks[next++]!();
+  };
+  await Promise.all(Array.from({ length: Math.min(AT_ONCE, tasks.length) }, worker));
+}
+
+/** True if a file ends where its own headers say. Only headers and footer are read, in one or two requests. */
 async function isWhole(options: ListerOptions, info: ObjectInfo, signal: AbortSignal): Promise<boolean> {
   try {
-    const source = objectSource(options.store, info.key, Number(info.size), { signal });
+    const source = await edgeSource(options.store, info.key, Number(info.size), EDGE_BYTES, { signal });
     if (source.size < 12) return false;
     if (!isEnvelope(await source.read(0, 4))) {
       await openParquet(source, info.key);

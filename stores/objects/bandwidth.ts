@@ -63,7 +63,7 @@ export function withBandwidth(inner: ObjectStore, bucket: TokenBucket): Decorate
       await bucket.take(body.length, signal);
       return await inner.put(key, body, options, signal);
     },
-    copyFrom: (source, sourceKey, key, signal) => inner.copyFrom(source, sourceKey, key, signal),
+    copyFrom: (source, sourceKey, key, signal, size) => inner.copyFrom(source, sourceKey, key, signal, size),
     list: (prefix, signal) => inner.list(prefix, signal),
     folders: (prefix, signal) => inner.folders(prefix, signal),
     delete: (keys, signal) => inner.delete(keys, signal),

@@ -142,7 +142,8 @@ export function withRetry(inner: ObjectStore, options: RetryOptions = {}): Decor
         }
       }, signal);
     },
-    copyFrom: (source, sourceKey, key, signal) => retry(() => inner.copyFrom(source, sourceKey, key, signal), signal),
+    copyFrom: (source, sourceKey, key, signal, size) =>
+      retry(() => inner.copyFrom(source, sourceKey, key, signal, size), signal),
     list,
     folders: (prefix, signal) => retry(() => inner.folders(prefix, signal), signal),
     delete: (keys, signal) => retry(() => inner.delete(keys, signal), signal),

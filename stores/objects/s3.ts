@@ -285,25 +285,20 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
         return await run(false);
       }
     },
-    async copyFrom(source, sourceKey, key, signal) {
+    async copyFrom(source, sourceKey, key, signal, known) {
       const other = undecorated(source) as Partial<S3Store>;
       if (other.bucket === undefined || other.account !== store.account) return false;
       validateKey(key);
       validateKey(sourceKey);
-      const info = await source.head(sourceKey, signal);
-      if (info === undefined) {
-        throw s3Error({ name: "NoSuchKey" }, {
-          bucket: other.bucket,
-          endpoint,
-          key: joinKey(other.prefix ?? "", sourceKey),
-        });
-      }
-      const path = joinKey(other.bucket, other.prefix ?? "", sourceKey);
+      const from = { bucket: other.bucket, endpoint, key: joinKey(other.prefix ?? "", sourceKey) };
+      const size = known ?? (await source.head(sourceKey, signal))?.size;
+      if (size === undefined) throw s3Error({ name: "NoSuchKey" }, from);
+      const path = joinKey(other.bucket, from.key);
       const CopySource = path.split("/").map(encodeURIComponent).join("/");
       try {
         await request(key, signal, async () => {
-          if (info.size > (options.copyObjectMaxBytes ?? COPY_OBJECT_MAX)) {
-            return await copyInParts(CopySource, key, info.size, signal);
+          if (size > (options.copyObjectMaxBytes ?? COPY_OBJECT_MAX)) {
+            return await copyInParts(CopySource, key, size, signal);
           }
           await client.send(
             new CopyObjectCommand({ Bucket: bucket, Key: full(key), CopySource, ...sse }),
@@ -316,6 +311,8 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
         const cause = (error as Error).cause;
         if (error instanceof TidemarkError && error.code === "authentication") return false;
         if (statusOf(cause) === 501 || nameOf(cause) === "NotImplemented") return false;
+        // What is not there is the source: of the copy there is nothing to find.
+        if (nameOf(cause) === "NoSuchKey") throw s3Error({ name: "NoSuchKey" }, from);
         throw error;
       }
     },

@@ -100,7 +100,7 @@ async function plainCopy(from: ObjectStore, objects: readonly ObjectInfo[], to: 
   const queue = [...objects];
   await Promise.all(Array.from({ length: PARALLEL }, async () => {
     for (let item = queue.pop(); item !== undefined; item = queue.pop()) {
-      if (await to.copyFrom(from, item.key, item.key)) continue;
+      if (await to.copyFrom(from, item.key, item.key, undefined, item.size)) continue;
       await to.put(item.key, await from.get(item.key), {});
     }
   }));
