@@ -1,7 +1,7 @@
 /** Some rows of encoded columns: runs of packed values are copied, nothing is decoded. */
 import { expansion, slotsOf } from "./decode.ts";
 import { type FieldFrame, formatFrame, parseFrame } from "./frame.ts";
-import { type Layout } from "./layout.ts";
+import type { Layout } from "./layout.ts";
 import { forEachRun, type RowSelection, selectedRows, selectValid, validBefore } from "./rows.ts";
 import { broken, BYTES, WireReader } from "./wire.ts";
 

@@ -2,7 +2,7 @@
 import type { DdlKind, DdlStep, Index, Properties, TargetName, WantedCollection } from "../../pipeline/model/mod.ts";
 import { partitionKey } from "../../pipeline/model/mod.ts";
 import { ConsistencyLevel } from "../../pipeline/proto/gen/common_pb.ts";
-import { type CollectionSchema, type FieldSchema } from "../../pipeline/proto/gen/schema_pb.ts";
+import type { CollectionSchema, FieldSchema } from "../../pipeline/proto/gen/schema_pb.ts";
 import type { Actual, ActualCollection } from "./actual.ts";
 import { isVectorType, targetText } from "./described.ts";
 import type { Features } from "./features.ts";

@@ -1,5 +1,5 @@
 /** Brings one collection of the target to what is wanted. */
-import { type DdlGate, type DdlOutcome, type TargetName, type WantedCollection } from "../../pipeline/model/mod.ts";
+import type { DdlGate, DdlOutcome, TargetName, WantedCollection } from "../../pipeline/model/mod.ts";
 import { TidemarkError, toTidemarkError } from "../../pipeline/errors.ts";
 import { readActual, unless } from "./actual.ts";
 import { METHOD, type MilvusClient } from "./client.ts";

@@ -3,7 +3,7 @@
  * missed costs nothing but the moment at which the target writes its files.
  */
 import { TidemarkError } from "../../pipeline/errors.ts";
-import { type HybridTs, type LogSource } from "../../pipeline/model/mod.ts";
+import type { HybridTs, LogSource } from "../../pipeline/model/mod.ts";
 import { MsgType } from "../../pipeline/proto/gen/common_pb.ts";
 import type { FlushRequest } from "../../pipeline/proto/gen/milvus_pb.ts";
 import { followReplicate, REPLICATE_SUFFIX } from "./replicate.ts";

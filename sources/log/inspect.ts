@@ -4,8 +4,8 @@ import { type InspectorOptions, LogInspector } from "./inspect/inspector.ts";
 import type { Line } from "./inspect/line.ts";
 import { REPLICATE_SUFFIX } from "./replicate.ts";
 
-export { type InspectorOptions } from "./inspect/inspector.ts";
-export { type Line } from "./inspect/line.ts";
+export type { InspectorOptions } from "./inspect/inspector.ts";
+export type { Line } from "./inspect/line.ts";
 export { parseRecords } from "./inspect/records_file.ts";
 
 /** Lines of records that are all there is. What no tick confirms is not among them. */

@@ -1,5 +1,5 @@
 /** The log source: the message queue that carries the source's channels, read in order. */
-export { type DecodeContext, type Decoded, type RecordDecoder, type SkipReason, type TickMark } from "./decoded.ts";
+export type { DecodeContext, Decoded, RecordDecoder, SkipReason, TickMark } from "./decoded.ts";
 export { decodeRecord, isGeneration2 } from "./decode.ts";
 export { type RecordFacts, recordFacts } from "./facts.ts";
 export { followFlushes, replicateTopic, type RequestedFlush } from "./flushes.ts";
@@ -13,7 +13,7 @@ export {
   type Line,
   parseRecords,
 } from "./inspect.ts";
-export { type KafkaLogOptions } from "./kafka.ts";
+export type { KafkaLogOptions } from "./kafka.ts";
 export { openKafkaLog } from "./open.ts";
 export { type OrderCounts, TickOrderer, type TickOrdererOptions } from "./order.ts";
 export { lostByBounds, lostByIdentity, lostByRemoval } from "./position.ts";
@@ -26,5 +26,5 @@ export {
   type ReplicateRequest,
 } from "./replicate.ts";
 export { type KafkaLogConfig, kafkaLogSpec } from "./spec.ts";
-export { type LogState } from "./topic_tail.ts";
+export type { LogState } from "./topic_tail.ts";
 export { pchannelOfVchannel, VchannelBook } from "./vchannel_book.ts";
