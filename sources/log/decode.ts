@@ -3,13 +3,7 @@ import type { LogRecord } from "../../pipeline/model/mod.ts";
 import type { DecodeContext, Decoded } from "./decoded.ts";
 import { decodeGen1 } from "./gen1/decode.ts";
 import { decodeGen2 } from "./gen2/decode.ts";
-import { headerBytes } from "./headers.ts";
-
-/** True for records of the streaming WAL (2.6, 3.0; opt-in in 2.5): they have a non-empty header `_v`. */
-export function isGeneration2(record: Pick<LogRecord, "headers">): boolean {
-  const version = headerBytes(record, "_v");
-  return version !== undefined && version.length > 0;
-}
+import { isGeneration2 } from "./generation.ts";
 
 /** Decodes one record of a pchannel. Never throws for what a record holds: what cannot be used becomes a block. */
 export function decodeRecord(record: LogRecord, context: DecodeContext): Decoded {

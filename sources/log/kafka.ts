@@ -8,7 +8,7 @@ import type { API, Callback, Connection, ConsumerOptions, Reader } from "@platfo
 import { TidemarkError } from "../../pipeline/errors.ts";
 import type { CheckLine, LogBounds, LogFetch, LogRecord, LogSource, TailOptions } from "../../pipeline/model/mod.ts";
 import { type FetchAnswer, parseFetchResponse } from "./fetch_response.ts";
-import { isInsert } from "./gen1/is_insert.ts";
+import { beginsAsInsert, isInsert } from "./gen1/is_insert.ts";
 import { kafkaError } from "./kafka_errors.ts";
 import { frontOfOnly, isControl, type OtherCodec, readBatches, recordsOf } from "./record_batch.ts";
 import type { KafkaLogConfig } from "./spec.ts";
@@ -27,7 +27,6 @@ const EARLIEST = -2n;
 const LATEST = -1n;
 /** Of a tail without inserts, which keeps little of what it fetches: fewer, larger answers. */
 const SCAN_BYTES = 4 << 20;
-const NO_BYTES = new Uint8Array(0);
 /** `check` names at most this many topics. */
 const TOPICS_NAMED = 64;
 const PCHANNEL = /-dml_\d+$/;
@@ -334,17 +333,12 @@ class KafkaTopic implements TopicPort {
       if (end <= next) continue;
       if (firstOffset > next) this.#onHole?.(this.topic, next, firstOffset);
       next = end;
-      if (isControl(batch) || (this.#withoutInserts && isInsert(frontOfOnly(batch) ?? NO_BYTES))) continue;
+      if (isControl(batch) || (this.#withoutInserts && beginsAsInsert(frontOfOnly(batch)))) continue;
       for (const record of recordsOf(batch, this.topic, otherCodec)) {
-        if (record.offset < offset || (this.#withoutInserts && isPlainInsert(record))) continue;
+        if (record.offset < offset || (this.#withoutInserts && isInsert(record))) continue;
         records.push(record);
       }
     }
     return { records, highWatermark, next };
   }
-}
-
-/** With headers it may be of generation 2, which says by them what it is. */
-function isPlainInsert({ headers, value }: LogRecord): boolean {
-  return headers.length === 0 && value !== null && isInsert(value);
 }

@@ -1,6 +1,7 @@
 /** The log source: the message queue that carries the source's channels, read in order. */
 export type { DecodeContext, Decoded, RecordDecoder, SkipReason, TickMark } from "./decoded.ts";
-export { decodeRecord, isGeneration2 } from "./decode.ts";
+export { decodeRecord } from "./decode.ts";
+export { isGeneration2 } from "./generation.ts";
 export { type RecordFacts, recordFacts } from "./facts.ts";
 export { followFlushes, replicateTopic, type RequestedFlush } from "./flushes.ts";
 export { type FollowOptions, followPchannel, type LogOddity } from "./follow.ts";

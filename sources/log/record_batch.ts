@@ -104,11 +104,19 @@ function nullable(cursor: ByteCursor): Uint8Array | null {
   return length < 0 ? null : cursor.view(length);
 }
 
+/** What the beginning of a record says of it. */
+export interface RecordFront {
+  /** The first bytes of the value, as many as there are at hand. */
+  readonly value: Uint8Array;
+  /** Length of all headers together with their count, as {@link headersLength} counts it. */
+  readonly headersLength: number;
+}
+
 /**
- * The beginning of the value of a batch's only record, if that record has no headers. Undefined where there are more records,
- * or where the beginning alone does not say: whoever wants to know reads the batch.
+ * The beginning of a batch's only record. Undefined where there are more records, or where the beginning alone does not say:
+ * whoever wants to know reads the batch.
  */
-export function frontOfOnly(batch: RecordBatch): Uint8Array | undefined {
+export function frontOfOnly(batch: RecordBatch): RecordFront | undefined {
   if (batch.count !== 1) return undefined;
   const codec = batch.attributes & CODEC;
   // Of a small batch there is nothing to save.
@@ -124,13 +132,18 @@ export function frontOfOnly(batch: RecordBatch): Uint8Array | undefined {
     cursor.signed();
     nullable(cursor);
     const size = cursor.signed();
-    // Behind a value without headers there is the one byte that says so.
-    if (size < 0 || cursor.position + size + 1 !== end) return undefined;
-    return cursor.view(Math.min(size, cursor.left));
+    if (size < 0) return undefined;
+    const headersLength = end - (cursor.position + size);
+    return { value: cursor.view(Math.min(size, cursor.left)), headersLength };
   } catch (error) {
     if (error instanceof RangeError) return undefined;
     throw error;
   }
+}
+
+/** Bytes that a record spends on these headers, each shorter than 64 bytes. */
+export function headersLength(headers: readonly { readonly name: string; readonly bytes: number }[]): number {
+  return headers.reduce((sum, { name, bytes }) => sum + 1 + name.length + 1 + bytes, 1);
 }
 
 function frontOf(payload: Uint8Array, codec: number): Uint8Array | undefined {
