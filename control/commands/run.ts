@@ -62,8 +62,12 @@ export async function runUntilEnd(context: CommandContext, options: RunOptions):
 function summary(result: RunResult, end: RunOptions["end"]["kind"], stopped: boolean): string[] {
   const lines: string[] = [];
   if (stopped) lines.push("Stopped; the next run goes on from here");
-  else if (end === "base") lines.push("The base is complete, each channel as of its own checkpoint");
-  else if (end !== "follow") lines.push(`Complete up to ${isoOfHybrid(result.upTo)} (${result.upTo}) on all channels`);
+  // No log was read: none was asked for, or the backup keeps none.
+  else if (end === "base" || (end === "once" && result.upTo === 0n)) {
+    lines.push("The base is complete, each channel as of its own checkpoint");
+  } else if (end !== "follow") {
+    lines.push(`Complete up to ${isoOfHybrid(result.upTo)} (${result.upTo}) on all channels`);
+  }
   for (const { collection, reason } of result.blocked) lines.push(`blocked  ${collection}: ${reason}`);
   for (const { sentence, detail } of result.refused) lines.push(`refused  ${sentence}: ${detail}`);
   return lines;

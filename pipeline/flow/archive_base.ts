@@ -94,9 +94,12 @@ export class ArchiveBase {
       progress.expect(sink, collection, segments.length, segments.reduce((sum, { rows }) => sum + rows, 0n));
     }
     const demands = collections.flatMap((item) => forgottenDemands(snapshot, item, this.#cutsOf(item)));
-    // The log is read beside the copying: it can be as large as the files.
-    const logDeletes = readLogDeletes(deps, demands, signal);
-    logDeletes.catch(() => {});
+    let searching: Promise<LogDeletes> | undefined;
+    const logDeletes = () => {
+      searching ??= readLogDeletes(deps, demands, signal);
+      searching.catch(() => {});
+      return searching;
+    };
     let next = 0;
     const worker = async () => {
       while (next < collections.length) await this.#guarded(collections[next++]!, logDeletes, signal);
@@ -145,7 +148,7 @@ export class ArchiveBase {
   }
 
   /** A fault of the collection costs the collection. */
-  async #guarded(collection: Collection, logDeletes: Promise<LogDeletes>, signal: AbortSignal): Promise<void> {
+  async #guarded(collection: Collection, logDeletes: () => Promise<LogDeletes>, signal: AbortSignal): Promise<void> {
     try {
       const copied = await this.#collection(collection, logDeletes, signal);
       if (copied !== undefined) this.#done.push(copied);
@@ -163,7 +166,7 @@ export class ArchiveBase {
   /** Undefined if the source dropped it meanwhile. */
   async #collection(
     wanted: Collection,
-    firstDeletes: Promise<LogDeletes>,
+    firstDeletes: () => Promise<LogDeletes>,
     signal: AbortSignal,
   ): Promise<BaseCollection | undefined> {
     const { deps } = this.#o;
@@ -186,8 +189,9 @@ export class ArchiveBase {
         collection = now;
         const exact = firstExactTs(snapshot, [collection]);
         if (exact > this.#exactFrom) this.#exactFrom = exact;
-        logDeletes = readLogDeletes(deps, forgottenDemands(snapshot, collection, this.#cutsOf(wanted)), signal);
-        logDeletes.catch(() => {});
+        const again = readLogDeletes(deps, forgottenDemands(snapshot, collection, this.#cutsOf(wanted)), signal);
+        again.catch(() => {});
+        logDeletes = () => again;
       }
     }
   }
@@ -195,7 +199,7 @@ export class ArchiveBase {
   async #segmentsOf(
     snapshot: Snapshot,
     collection: Collection,
-    logDeletes: Promise<LogDeletes>,
+    logDeletes: () => Promise<LogDeletes>,
     first: boolean,
     signal: AbortSignal,
   ): Promise<bigint[]> {
@@ -220,7 +224,7 @@ export class ArchiveBase {
     if (first) this.#say(collection, files);
     const { binlogs } = deps;
     const object = (file: LogFile) => ({ ...binlogs.object(file), info: files.listed(file) });
-    const copied = await Promise.allSettled(live.map((segment) =>
+    const copying = Promise.allSettled(live.map((segment) =>
       this.#segments.run(async () => {
         signal.throwIfAborted();
         const copy = await session.copySegment(segment, object, [], signal);
@@ -231,12 +235,15 @@ export class ArchiveBase {
         deps.crash("backup_segment");
       })
     ));
+    // The log is searched beside the copying: it can be as large as the files. The copies come first, they are others' work.
+    const searching = logDeletes();
+    const copied = await copying;
     for (const result of copied) if (result.status === "rejected") throw result.reason;
     const forgotten = new ForgottenDeletes({
       binlogs,
       collection,
       segments: all,
-      logDeletes: await logDeletes,
+      logDeletes: await searching,
       deltaFiles: files.deltaFiles,
     });
     const results = await Promise.allSettled(live.map((segment) =>

@@ -273,10 +273,14 @@ class Run {
         return endAt(end.ts);
       }
       case "once": {
-        const latest = new Map<string, bigint>();
-        for (const pchannel of this.#followed(legs, snapshot).keys()) {
-          latest.set(pchannel, (await this.#deps.log.bounds(pchannel, signal)).latest);
+        // Backups without a log end with their bases.
+        if (this.#deps.sinks.length === 0 && !this.#deps.archives.some(({ logArchive }) => logArchive)) {
+          return endAtBase();
         }
+        const latest = new Map<string, bigint>();
+        await Promise.all([...this.#followed(legs, snapshot).keys()].map(async (pchannel) => {
+          latest.set(pchannel, (await this.#deps.log.bounds(pchannel, signal)).latest);
+        }));
         return endAfter(latest);
       }
     }

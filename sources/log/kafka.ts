@@ -4,13 +4,14 @@
  * topic's identity at every fetch, and both again where the broker says that an offset is out of range.
  */
 import { Admin, compressionsAlgorithmsByBitmask, Consumer, kGetApi, ResponseError } from "@platformatic/kafka";
-import type { API, Callback, Connection, ConsumerOptions, Reader } from "@platformatic/kafka";
+import type { API, Callback, Connection, Reader } from "@platformatic/kafka";
 import { TidemarkError } from "../../pipeline/errors.ts";
 import type { CheckLine, LogBounds, LogFetch, LogRecord, LogSource, TailOptions } from "../../pipeline/model/mod.ts";
 import { type FetchAnswer, parseFetchResponse } from "./fetch_response.ts";
 import { beginsAsInsert, isInsert } from "./gen1/is_insert.ts";
 import { kafkaError } from "./kafka_errors.ts";
 import { frontOfOnly, isControl, type OtherCodec, readBatches, recordsOf } from "./record_batch.ts";
+import type { KafkaClientOptions } from "./kafka_options.ts";
 import type { KafkaLogConfig } from "./spec.ts";
 import { type Page, type TopicPort, TopicTail, type TopicTailOptions } from "./topic_tail.ts";
 
@@ -19,72 +20,28 @@ export interface KafkaLogOptions extends TopicTailOptions {
   readonly onHole?: (topic: string, from: bigint, to: bigint) => void;
 }
 
-type ClientOptions = ConsumerOptions<Buffer, Buffer, Buffer, Buffer>;
-
 /** Milvus writes and reads partition 0 only, whatever the topic has. */
 const PARTITION = 0;
 const EARLIEST = -2n;
 const LATEST = -1n;
 /** Of a tail without inserts, which keeps little of what it fetches: fewer, larger answers. */
-const SCAN_BYTES = 4 << 20;
+const SCAN_BYTES = 8 << 20;
 /** `check` names at most this many topics. */
 const TOPICS_NAMED = 64;
 const PCHANNEL = /-dml_\d+$/;
 
-/** Reads the certificate files. Throws `config` where one cannot be read; connects to nothing. */
-export async function createKafkaLog(config: KafkaLogConfig, options: KafkaLogOptions): Promise<LogSource> {
-  return new KafkaLog(config, await clientOptions(config), options);
-}
-
-async function clientOptions(config: KafkaLogConfig): Promise<ClientOptions> {
-  const options: ClientOptions = {
-    clientId: config.client_id,
-    // Asked for by the client, never sent by metadata, listOffsets and fetch.
-    groupId: config.client_id,
-    bootstrapBrokers: config.brokers,
-    // Back-off is this file's own.
-    retries: 0,
-    requestTimeout: config.request_timeout_ms,
-    autocreateTopics: false,
-    isolationLevel: 0,
-  };
-  if (config.sasl !== undefined) {
-    const { mechanism, username, password, password_file: file } = config.sasl;
-    // Read at every connect, so that it may change; read here, so that a wrong path is found at once.
-    if (file !== undefined) await readText(file, "sasl.password_file");
-    options.sasl = {
-      mechanism,
-      username,
-      password: file === undefined ? password! : async () => (await readText(file, "sasl.password_file")).trimEnd(),
-    };
-  }
-  if (config.tls?.enabled) {
-    const { ca_file: ca, cert_file: cert, key_file: key, server_name: name, insecure_skip_verify: skip } = config.tls;
-    options.tls = {
-      rejectUnauthorized: !skip,
-      ...(ca === undefined ? {} : { ca: await readText(ca, "tls.ca_file") }),
-      ...(cert === undefined ? {} : { cert: await readText(cert, "tls.cert_file") }),
-      ...(key === undefined ? {} : { key: await readText(key, "tls.key_file") }),
-      ...(name === undefined ? {} : { servername: name }),
-    };
-  }
-  return options;
-}
-
-async function readText(path: string, key: string): Promise<string> {
-  try {
-    return await Deno.readTextFile(path);
-  } catch (cause) {
-    throw new TidemarkError("config", `sources.log.${key} names ${path}, which cannot be read`, {
-      hint: "Give the path of a file that this process may read.",
-      cause,
-    });
-  }
+/** Connects to nothing. */
+export function createKafkaLog(
+  config: KafkaLogConfig,
+  client: KafkaClientOptions,
+  options: KafkaLogOptions,
+): LogSource {
+  return new KafkaLog(config, client, options);
 }
 
 class KafkaLog implements LogSource {
   readonly #config: KafkaLogConfig;
-  readonly #client: ClientOptions;
+  readonly #client: KafkaClientOptions;
   readonly #options: KafkaLogOptions;
   readonly #what: string;
   readonly #tails = new Set<TopicTail>();
@@ -93,7 +50,7 @@ class KafkaLog implements LogSource {
 
   constructor(
     config: KafkaLogConfig,
-    client: ClientOptions,
+    client: KafkaClientOptions,
     options: KafkaLogOptions,
   ) {
     this.#config = config;
@@ -268,7 +225,7 @@ class KafkaTopic implements TopicPort {
   readonly #withoutInserts: boolean;
 
   constructor(
-    client: ClientOptions,
+    client: KafkaClientOptions,
     config: KafkaLogConfig,
     options: KafkaLogOptions,
     what: string,

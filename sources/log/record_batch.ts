@@ -31,7 +31,7 @@ const CONTROL = 32;
 
 const MIB = 1 << 20;
 /** Compressed bytes of which the beginning of a batch is decompressed: a block of zstd is at most 128 KiB long. */
-const FRONT_BYTES = 256 << 10;
+const FRONT_BYTES = 132 << 10;
 
 const NO_HEADERS: LogRecord["headers"] = [];
 const NO_BYTES = new Uint8Array(0);
