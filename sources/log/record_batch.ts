@@ -74,16 +74,25 @@ export function isControl(batch: RecordBatch): boolean {
   return (batch.attributes & CONTROL) !== 0;
 }
 
-/** All records of a batch; values are views of what it was decompressed to. */
+/**
+ * All records of a batch; values are views of what it was decompressed to. Throws RangeError where lengths do not fit
+ * together, and what node:zlib throws.
+ */
 export function recordsOf(batch: RecordBatch, topic: string, other: OtherCodec): LogRecord[] {
   const cursor = new ByteCursor(decompressed(batch, other));
   const records: LogRecord[] = [];
-  for (let i = 0; i < batch.count; i++) records.push(readRecord(cursor, batch, topic));
+  for (let i = 0; i < batch.count; i++) {
+    const length = cursor.signed();
+    const end = cursor.position + length;
+    records.push(readRecord(cursor, batch, topic));
+    if (cursor.position !== end) throw new RangeError(`A record of ${topic} does not end where it says`);
+  }
+  if (cursor.left !== 0) throw new RangeError(`A batch of ${topic} holds more than its ${batch.count} records`);
   return records;
 }
 
+/** Behind the record's length. */
 function readRecord(cursor: ByteCursor, batch: RecordBatch, topic: string): LogRecord {
-  cursor.signed();
   cursor.int8();
   const timestampMs = batch.firstTimestamp + cursor.signed64();
   const offset = batch.firstOffset + BigInt(cursor.signed());

@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { TidemarkError } from "../../pipeline/errors.ts";
 import type { LogRecord, LogSource } from "../../pipeline/model/mod.ts";
+import { isInsert } from "../../sources/log/gen1/is_insert.ts";
+import { parseRecords } from "../../sources/log/mod.ts";
 
 export interface LogFixture {
   readonly source: LogSource;
@@ -37,6 +39,25 @@ async function take(
     if (found.length >= count) break;
   }
   return found;
+}
+
+function vector(name: string): LogRecord[] {
+  return parseRecords(Deno.readTextFileSync(new URL(`../vectors/${name}.jsonl`, import.meta.url)), name);
+}
+
+function asAppended({ value, headers }: LogRecord): { value: Uint8Array | null; headers: Record<string, Uint8Array> } {
+  return { value, headers: Object.fromEntries(headers) };
+}
+
+function varint(value: number): number[] {
+  const bytes: number[] = [];
+  for (; value >= 0x80; value >>>= 7) bytes.push(value & 0x7f | 0x80);
+  return [...bytes, value];
+}
+
+function shown({ offset, headers, value }: LogRecord): unknown {
+  const plain = headers.map(([name, bytes]) => [name, new Uint8Array(bytes)]);
+  return { offset, headers: plain, value: value === null ? null : new Uint8Array(value) };
 }
 
 function lost(thrown: unknown): boolean {
@@ -102,6 +123,31 @@ export function testLogSource(
     assert.deepEqual(last.headers.map(([key]) => key).sort(), ["_v", "empty"]);
     assert.deepEqual(new Uint8Array(last.headers.find(([key]) => key === "_v")![1]), bytes);
     assert.equal(last.topic, topic);
+  });
+
+  test("leaves out nothing but inserts where they are not wanted, and keeps the offsets", async (fixture, topic) => {
+    const { source, createTopic, append } = fixture;
+    await createTopic(topic);
+    const records = vector("wal-gen1").concat(vector("wal-gen2"));
+    const large = new Uint8Array(700_000).fill(1);
+    crypto.getRandomValues(large.subarray(0, 65_536));
+    const insert = records.find(({ value }) => value !== null && isInsert({ headers: [], value }))!.value!;
+    // An unknown field behind the rows, as a newer writer could add it: one record alone in its batch, large.
+    const big = Uint8Array.from([...insert, 0xfa, 0x07, ...varint(large.length), ...large]);
+    const few = numbered(3);
+    for (const values of [records.map(asAppended), [{ value: big }], few, [{ value: big }], [{ value: large }]]) {
+      await append(topic, values);
+    }
+    const all = await take(source, topic, 0n, records.length + 6);
+    const others = all.filter((record) => !isInsert(record)).map(shown);
+    const found: LogRecord[] = [];
+    for await (const page of source.tail(topic, 0n, undefined, never, { withoutInserts: true })) {
+      found.push(...page.records);
+      if (found.at(-1)?.offset === BigInt(records.length + 5)) break;
+    }
+    assert.deepEqual(found.filter((record) => !isInsert(record)).map(shown), others);
+    assert.ok(others.length > 60 && others.length <= all.length - 12);
+    assert.ok(!found.some(({ offset }) => offset === BigInt(records.length)), "the large insert was handed out");
   });
 
   test("begins at the asked offset, not at the batch that holds it", async ({ source, createTopic, append }, topic) => {

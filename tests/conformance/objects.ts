@@ -60,6 +60,7 @@ export function objectStoreConformance(name: string, open: () => Promise<Objects
     await assert.rejects(store.get("nope", { start: 0, end: 0 }), fails("not_found", /nope/));
     await assert.rejects(collect(store.stream("nope")), fails("not_found", /nope/));
     await assert.rejects(store.copyFrom(store, "nope", "there"), fails("not_found", /nope/));
+    await assert.rejects(store.copyFrom(store, "nope", "there", undefined, 10n), fails("not_found", /nope/));
   });
 
   test("reads ranges with an exclusive end, clipped to the object", async ({ store }) => {
@@ -177,6 +178,8 @@ export function objectStoreConformance(name: string, open: () => Promise<Objects
     assert.deepEqual(await store.get("to/x"), bytes);
     assert.equal(await sibling.copyFrom(store, "from/é 1+2?", "copied/y"), true);
     assert.deepEqual(await sibling.get("copied/y"), bytes);
+    assert.equal(await sibling.copyFrom(store, "from/é 1+2?", "copied/z", undefined, 200_000n), true);
+    assert.deepEqual(await sibling.get("copied/z"), bytes);
     await store.delete(["from/é 1+2?"]);
     assert.deepEqual(await sibling.get("copied/y"), bytes);
   });

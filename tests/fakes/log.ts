@@ -1,6 +1,7 @@
 /** A log in memory, for tests of what reads one. Passes the conformance suite of LogSource like the real one. */
 import { TidemarkError } from "../../pipeline/errors.ts";
-import type { CheckLine, LogBounds, LogFetch, LogRecord, LogSource } from "../../pipeline/model/mod.ts";
+import type { CheckLine, LogBounds, LogFetch, LogRecord, LogSource, TailOptions } from "../../pipeline/model/mod.ts";
+import { isInsert } from "../../sources/log/gen1/is_insert.ts";
 import { lostByBounds, lostByIdentity, lostByRemoval } from "../../sources/log/position.ts";
 
 export interface FakeValue {
@@ -93,6 +94,7 @@ export class FakeLog implements LogSource {
     offset: bigint,
     topicId: string | undefined,
     signal: AbortSignal,
+    { withoutInserts = false }: TailOptions = {},
   ): AsyncIterable<LogFetch> {
     let id = topicId;
     while (true) {
@@ -116,7 +118,10 @@ export class FakeLog implements LogSource {
       }
       this.fetches.set(topic, (this.fetches.get(topic) ?? 0) + 1);
       offset = records.at(-1)!.offset + 1n;
-      yield { records, highWatermark: held.next };
+      yield {
+        records: withoutInserts ? records.filter((record) => !isInsert(record)) : records,
+        highWatermark: held.next,
+      };
     }
   }
 

@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { Reader, readRecordsBatches } from "@platformatic/kafka";
+import fc from "fast-check";
+import { frontOfOnly, headersLength, isControl, readBatches, recordsOf } from "../../../sources/log/record_batch.ts";
+import { isUndecodable } from "../../../sources/log/kafka_errors.ts";
+import { at, batchOf, type Compression, joined, otherCodec, type Written } from "./batches.ts";
+
+const COMPRESSIONS: readonly Compression[] = ["none", "gzip", "snappy", "lz4", "zstd"];
+
+const bytes = (max: number) => fc.uint8Array({ maxLength: max });
+const written: fc.Arbitrary<Written> = fc.record({
+  value: fc.option(bytes(300), { nil: null }),
+  headers: fc.array(fc.tuple(fc.string({ minLength: 1, maxLength: 12 }), bytes(80)), { maxLength: 4 }),
+});
+
+/** What the client itself reads. */
+function byClient(all: Uint8Array) {
+  return readRecordsBatches(Reader.from(Buffer.from(all))).flatMap((batch) =>
+    batch.records.map(({ offsetDelta, timestampDelta, value, headers }) => ({
+      topic: "t",
+      offset: batch.firstOffset + BigInt(offsetDelta),
+      timestampMs: batch.firstTimestamp + timestampDelta,
+      headers: headers.map(([name, content]) => [String(name), new Uint8Array(content ?? Buffer.alloc(0))]),
+      value: value === null ? null : new Uint8Array(value as Buffer),
+    }))
+  );
+}
+
+function byUs(all: Uint8Array) {
+  return readBatches(all).flatMap((batch) => recordsOf(batch, "t", otherCodec)).map((record) => ({
+    ...record,
+    headers: record.headers.map(([name, content]) => [name, new Uint8Array(content)]),
+    value: record.value === null ? null : new Uint8Array(record.value),
+  }));
+}
+
+Deno.test("recordsOf reads what the Kafka client reads, in every compression", () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(fc.array(written, { minLength: 1, maxLength: 6 }), fc.constantFrom(...COMPRESSIONS)), {
+        minLength: 1,
+        maxLength: 3,
+      }),
+      (batches) => {
+        let offset = 41n;
+        const all = joined(...batches.map(([records, compression]) => {
+          const batch = at(batchOf(records, compression), offset);
+          offset += BigInt(records.length);
+          return batch;
+        }));
+        assert.deepEqual(byUs(all), byClient(all));
+        assert.equal(readBatches(all).at(-1)!.lastOffset, offset - 1n);
+      },
+    ),
+    { numRuns: 150 },
+  );
+});
+
+Deno.test("readBatches leaves a batch that the broker cut off", () => {
+  const first = batchOf([{ value: randomBytes(50) }], "zstd");
+  const all = joined(first, at(batchOf([{ value: randomBytes(500) }]), 1n));
+  for (const length of [first.length, first.length + 5, first.length + 13, first.length + 40, all.length - 1]) {
+    assert.equal(readBatches(all.subarray(0, length)).length, 1, `${length} of ${all.length} bytes`);
+  }
+  assert.equal(readBatches(all).length, 2);
+  assert.deepEqual(readBatches(new Uint8Array(0)), []);
+});
+
+Deno.test("readBatches and recordsOf throw for what is no batch, in a way that the loop takes for undecodable", () => {
+  const undecodable = (thrown: unknown) => isUndecodable(thrown);
+  const old = batchOf([{ value: randomBytes(50) }]);
+  old[16] = 1;
+  assert.throws(() => readBatches(old), undecodable);
+  for (const compression of ["gzip", "zstd"] as const) {
+    const broken = batchOf([{ value: randomBytes(5000) }], compression);
+    broken.fill(0, 70);
+    const [batch] = readBatches(broken);
+    assert.throws(() => recordsOf(batch!, "t", otherCodec), undecodable, compression);
+  }
+  const short = batchOf([{ value: randomBytes(50) }]);
+  new DataView(short.buffer).setInt32(57, 2);
+  assert.throws(() => recordsOf(readBatches(short)[0]!, "t", otherCodec), undecodable);
+});
+
+Deno.test("isControl tells transaction markers", () => {
+  const marker = batchOf([{ value: randomBytes(6) }]);
+  new DataView(marker.buffer).setInt16(21, 48);
+  assert.equal(isControl(readBatches(marker)[0]!), true);
+  assert.equal(isControl(readBatches(batchOf([{ value: randomBytes(6) }]))[0]!), false);
+});
+
+const CONTENTS: readonly (readonly [string, Uint8Array])[] = [
+  ["random bytes", randomBytes(3_000_000)],
+  ["text that packs well", new TextEncoder().encode("the quick brown fox ".repeat(1_000_000))],
+  ["half and half", joined(new Uint8Array(randomBytes(400_000)), new Uint8Array(2_000_000))],
+];
+
+for (const compression of ["none", "gzip", "zstd"] as const) {
+  for (const [what, value] of CONTENTS) {
+    Deno.test(`frontOfOnly tells the beginning of a large value (${compression}, ${what})`, () => {
+      const headers = [["traceparent", randomBytes(55)]] as const;
+      for (const some of [[], headers]) {
+        const [batch] = readBatches(batchOf([{ value, headers: some }], compression));
+        const front = frontOfOnly(batch!);
+        // What packs so well that the batch is small is read whole.
+        if (compression !== "none" && batch!.payload.length < 132 << 10) {
+          assert.equal(front, undefined);
+          continue;
+        }
+        assert.ok(front !== undefined && front.value.length >= 1000, `${front?.value.length} bytes`);
+        assert.deepEqual(new Uint8Array(front.value), new Uint8Array(value.subarray(0, front.value.length)));
+        assert.equal(
+          front.headersLength,
+          headersLength(some.map(([name, content]) => ({ name, bytes: content.length }))),
+        );
+      }
+    });
+  }
+}
+
+Deno.test("frontOfOnly says nothing of several records, of a null, and of codecs that cannot be begun", () => {
+  const large = randomBytes(400_000);
+  const front = (records: readonly Written[], compression: Compression) =>
+    frontOfOnly(readBatches(batchOf(records, compression))[0]!);
+  assert.equal(front([{ value: large }, { value: large }], "zstd"), undefined);
+  assert.equal(front([{ value: null }], "none"), undefined);
+  assert.equal(front([{ value: large }], "lz4"), undefined);
+  assert.equal(front([{ value: large }], "snappy"), undefined);
+});
