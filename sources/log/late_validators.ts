@@ -10,16 +10,16 @@ interface Validator {
   errors?: unknown;
 }
 
-type Compile = (...schema: unknown[]) => Validator;
+type Compile = (this: { opts: { validateSchema?: unknown } }, ...schema: unknown[]) => Validator;
 
 /** Runs `load`; validators that are made meanwhile are compiled at their first call. */
 export async function withLateValidators<T>(load: () => Promise<T>): Promise<T> {
   const core = Object.getPrototypeOf(Ajv2020.prototype) as { compile: Compile };
   const { compile } = core;
-  core.compile = function (this: unknown, ...schema) {
+  core.compile = function (this: { opts: { validateSchema?: unknown } }, ...schema) {
     let made: Validator | undefined;
     const validator: Validator = (...data) => {
-      made ??= compile.apply(this, schema);
+      made ??= unchecked(this.opts, () => compile.apply(this, schema));
       const result = made(...data);
       validator.errors = made.errors;
       return result;
@@ -30,5 +30,16 @@ export async function withLateValidators<T>(load: () => Promise<T>): Promise<T> 
     return await load();
   } finally {
     core.compile = compile;
+  }
+}
+
+/** That the client's own schemas are schemas needs no proof: it would cost more than all else. */
+function unchecked<T>(options: { validateSchema?: unknown }, work: () => T): T {
+  const { validateSchema } = options;
+  options.validateSchema = false;
+  try {
+    return work();
+  } finally {
+    options.validateSchema = validateSchema;
   }
 }
