@@ -2,7 +2,7 @@
  * The answer to a fetch, versions 4 to 17, with the record batches left as the bytes they are: the client's own reader would
  * decompress and take apart every record before anybody could say that it is not wanted.
  */
-import { ByteCursor } from "./byte_cursor.ts";
+import { ByteCursor, type Pieces } from "./byte_cursor.ts";
 
 export interface FetchedPartition {
   readonly partitionIndex: number;
@@ -12,8 +12,8 @@ export interface FetchedPartition {
   readonly lastStableOffset: bigint;
   readonly logStartOffset: bigint;
   readonly preferredReadReplica: number;
-  /** Whole batches one after the other; the last may be cut off. A view. */
-  readonly records: Uint8Array;
+  /** Whole batches one after the other; the last may be cut off. */
+  readonly records: Pieces;
 }
 
 export interface FetchedTopic {
@@ -35,12 +35,11 @@ const REPLICAS = 11;
 const COMPACT = 12;
 const IDS = 13;
 const LOG_START = 5;
-const NOTHING = new Uint8Array(0);
 
 const utf8 = new TextDecoder();
 
 /** `bytes`: what follows the response's header. Throws RangeError where they end too early. */
-export function parseFetchResponse(bytes: Uint8Array, version: number): FetchAnswer {
+export function parseFetchResponse(bytes: Uint8Array | Pieces, version: number): FetchAnswer {
   const cursor = new ByteCursor(bytes);
   const compact = version >= COMPACT;
   const throttleTimeMs = cursor.int32();
@@ -68,7 +67,7 @@ function partition(cursor: ByteCursor, version: number): FetchedPartition {
   list(cursor, compact, () => cursor.view(16));
   const preferredReadReplica = version >= REPLICAS ? cursor.int32() : -1;
   const length = compact ? cursor.unsigned() - 1 : cursor.int32();
-  return { ...head, preferredReadReplica, records: length <= 0 ? NOTHING : cursor.view(length) };
+  return { ...head, preferredReadReplica, records: cursor.pieces(Math.max(0, length)) };
 }
 
 /** Items, each with its tags behind it where lengths are compact. A list that is null is empty. */

@@ -7,6 +7,7 @@ import { Admin, compressionsAlgorithmsByBitmask, Consumer, kGetApi, ResponseErro
 import type { API, Callback, Connection, Reader } from "@platformatic/kafka";
 import { TidemarkError } from "../../pipeline/errors.ts";
 import type { CheckLine, LogBounds, LogFetch, LogRecord, LogSource, TailOptions } from "../../pipeline/model/mod.ts";
+import type { Pieces } from "./byte_cursor.ts";
 import { type FetchAnswer, parseFetchResponse } from "./fetch_response.ts";
 import { beginsAsInsert, isInsert } from "./gen1/is_insert.ts";
 import { kafkaError } from "./kafka_errors.ts";
@@ -197,7 +198,12 @@ class BatchConsumer extends Consumer<Buffer, Buffer, Buffer, Buffer> {
 
 /** Throws the client's own error for an error that the broker states. */
 function parseFetch(_correlationId: number, key: number, version: number, reader: Reader): FetchAnswer {
-  const answer = parseFetchResponse(reader.buffer.slice(reader.position), version);
+  const { buffer, position, length } = reader;
+  const pieces = {
+    length: length - position,
+    slice: (start: number, end: number) => buffer.slice(position + start, position + end),
+  };
+  const answer = parseFetchResponse(pieces, version);
   const errors: Record<string, [number, null]> = {};
   if (answer.errorCode !== 0) errors["/"] = [answer.errorCode, null];
   answer.responses.forEach(({ partitions }, i) =>
@@ -280,7 +286,7 @@ class KafkaTopic implements TopicPort {
     return this.#consumer.close();
   }
 
-  #page(bytes: Uint8Array, offset: bigint, highWatermark: bigint): Page {
+  #page(bytes: Pieces, offset: bigint, highWatermark: bigint): Page {
     const records: LogRecord[] = [];
     let next = offset;
     for (const batch of readBatches(bytes)) {

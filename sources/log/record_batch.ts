@@ -4,7 +4,7 @@
  */
 import { constants, gunzipSync, zstdDecompressSync } from "node:zlib";
 import type { LogRecord } from "../../pipeline/model/mod.ts";
-import { ByteCursor } from "./byte_cursor.ts";
+import { ByteCursor, type Pieces } from "./byte_cursor.ts";
 
 export interface RecordBatch {
   readonly firstOffset: bigint;
@@ -13,8 +13,8 @@ export interface RecordBatch {
   /** Unix ms. */
   readonly firstTimestamp: bigint;
   readonly count: number;
-  /** Compressed as the attributes say. A view. */
-  readonly payload: Uint8Array;
+  /** Compressed as the attributes say. */
+  readonly payload: Pieces;
 }
 
 /** Decompresses what is not read here: snappy (2) and lz4 (3). Throws for a codec that it does not know. */
@@ -38,7 +38,7 @@ const NO_BYTES = new Uint8Array(0);
 const utf8 = new TextDecoder();
 
 /** The whole batches in `bytes`; what a broker cut off at the end is left. Throws RangeError for another format. */
-export function readBatches(bytes: Uint8Array): RecordBatch[] {
+export function readBatches(bytes: Uint8Array | Pieces): RecordBatch[] {
   const batches: RecordBatch[] = [];
   const cursor = new ByteCursor(bytes);
   while (cursor.left >= HEAD_BYTES) {
@@ -63,9 +63,8 @@ export function readBatches(bytes: Uint8Array): RecordBatch[] {
       attributes,
       firstTimestamp,
       count,
-      payload: bytes.subarray(cursor.position, end),
+      payload: cursor.pieces(end - cursor.position),
     });
-    cursor.position = end;
   }
   return batches;
 }
@@ -155,8 +154,8 @@ export function headersLength(headers: readonly { readonly name: string; readonl
   return headers.reduce((sum, { name, bytes }) => sum + 1 + name.length + 1 + bytes, 1);
 }
 
-function frontOf(payload: Uint8Array, codec: number): Uint8Array | undefined {
-  const front = payload.subarray(0, FRONT_BYTES);
+function frontOf(payload: Pieces, codec: number): Uint8Array | undefined {
+  const front = payload.slice(0, Math.min(FRONT_BYTES, payload.length));
   switch (codec) {
     case 0:
       return front;
@@ -169,8 +168,9 @@ function frontOf(payload: Uint8Array, codec: number): Uint8Array | undefined {
   }
 }
 
-function decompressed({ attributes, payload }: RecordBatch, other: OtherCodec): Uint8Array {
-  const codec = attributes & CODEC;
+function decompressed(batch: RecordBatch, other: OtherCodec): Uint8Array {
+  const codec = batch.attributes & CODEC;
+  const payload = batch.payload.slice(0, batch.payload.length);
   if (codec === 0) return payload;
   if (codec !== GZIP && codec !== ZSTD) return other(codec, payload);
   // In few pieces: with the 16 KiB that are usual, putting them together costs more than decompressing.

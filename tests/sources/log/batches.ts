@@ -3,9 +3,11 @@ import {
   compressionsAlgorithmsByBitmask,
   createRecordsBatch,
   type MessageRecord,
+  Reader,
   type RecordsBatch,
   Writer,
 } from "@platformatic/kafka";
+import type { Pieces } from "../../../sources/log/byte_cursor.ts";
 import type { OtherCodec } from "../../../sources/log/record_batch.ts";
 
 export type Compression = "none" | "gzip" | "snappy" | "lz4" | "zstd";
@@ -43,6 +45,14 @@ export function joined(...parts: Uint8Array[]): Uint8Array {
 export const otherCodec: OtherCodec = (codec, payload) => {
   return compressionsAlgorithmsByBitmask[codec]!.decompressSync(Buffer.from(payload));
 };
+
+/** The same bytes as a socket brings them. */
+export function inPieces(bytes: Uint8Array, size: number): Pieces {
+  const { buffer } = Reader.from(Buffer.alloc(0));
+  buffer.consume(buffer.length);
+  for (let i = 0; i < bytes.length; i += size) buffer.append(Buffer.from(bytes.subarray(i, i + size)));
+  return buffer;
+}
 
 export interface AnsweredPartition {
   readonly errorCode?: number;

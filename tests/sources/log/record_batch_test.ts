@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { Reader, readRecordsBatches } from "@platformatic/kafka";
 import fc from "fast-check";
+import type { Pieces } from "../../../sources/log/byte_cursor.ts";
 import { frontOfOnly, headersLength, isControl, readBatches, recordsOf } from "../../../sources/log/record_batch.ts";
 import { isUndecodable } from "../../../sources/log/kafka_errors.ts";
-import { at, batchOf, type Compression, joined, otherCodec, type Written } from "./batches.ts";
+import { at, batchOf, type Compression, inPieces, joined, otherCodec, type Written } from "./batches.ts";
 
 const COMPRESSIONS: readonly Compression[] = ["none", "gzip", "snappy", "lz4", "zstd"];
 
@@ -27,7 +28,7 @@ function byClient(all: Uint8Array) {
   );
 }
 
-function byUs(all: Uint8Array) {
+function byUs(all: Uint8Array | Pieces) {
   return readBatches(all).flatMap((batch) => recordsOf(batch, "t", otherCodec)).map((record) => ({
     ...record,
     headers: record.headers.map(([name, content]) => [name, new Uint8Array(content)]),
@@ -50,6 +51,7 @@ Deno.test("recordsOf reads what the Kafka client reads, in every compression", (
           return batch;
         }));
         assert.deepEqual(byUs(all), byClient(all));
+        assert.deepEqual(byUs(inPieces(all, 7)), byUs(all));
         assert.equal(readBatches(all).at(-1)!.lastOffset, offset - 1n);
       },
     ),
