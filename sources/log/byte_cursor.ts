@@ -43,19 +43,23 @@ export class ByteCursor {
   }
 
   int8(): number {
-    return this.#view.getInt8(this.#pass(1));
+    const at = this.#pass(1);
+    return this.#view.getInt8(at);
   }
 
   int16(): number {
-    return this.#view.getInt16(this.#pass(2));
+    const at = this.#pass(2);
+    return this.#view.getInt16(at);
   }
 
   int32(): number {
-    return this.#view.getInt32(this.#pass(4));
+    const at = this.#pass(4);
+    return this.#view.getInt32(at);
   }
 
   int64(): bigint {
-    return this.#view.getBigInt64(this.#pass(8));
+    const at = this.#pass(8);
+    return this.#view.getBigInt64(at);
   }
 
   /** A varint of at most 32 bits, as lengths of flexible versions are. */
@@ -109,10 +113,11 @@ export class ByteCursor {
   }
 
   #byte(): number {
-    return this.#view.getUint8(this.#at < this.#bytes.length ? this.#at++ : this.#pass(1));
+    const at = this.#at < this.#bytes.length ? this.#at++ : this.#pass(1);
+    return this.#view.getUint8(at);
   }
 
-  /** Makes sure that the next `length` bytes, a number's, are at hand; returns where. */
+  /** Makes sure that the next `length` bytes, a number's, are at hand, in a view that may be a new one; returns where. */
   #pass(length: number): number {
     this.#check(length);
     if (this.#at < 0 || this.#at + length > this.#bytes.length) {
