@@ -1,186 +1,141 @@
-/** Drives one archive sink: log and base side by side, files closed in time, a new base when one is due. */
+/** One archive sink through a run: its base, new ones when they are due, files closed in time, and its part of the tail. */
 import { toTidemarkError } from "../errors.ts";
-import type { ArchiveSink, HybridTs, Snapshot } from "../model/mod.ts";
+import type { ArchiveSink, CatalogChange, HybridTs, Snapshot, TickGroup } from "../model/mod.ts";
 import type { ArchiveLeg } from "./archive_leg.ts";
 import { ArchiveTail } from "./archive_tail.ts";
 import type { FlowDependencies } from "./dependencies.ts";
 import { pause } from "./pause.ts";
-import { endAt, type RunEnd } from "./run_end.ts";
-import type { RunProgress } from "./run_progress.ts";
-import { pointsOfCollections, TailStream } from "./tail_stream.ts";
+import type { TailMember } from "./run_tail.ts";
+import type { TailConsumer } from "./tail_stream.ts";
 
 export interface ArchiveRunOptions {
   readonly deps: FlowDependencies;
   readonly sink: ArchiveSink;
   readonly leg: ArchiveLeg;
-  readonly snapshot: Snapshot;
-  readonly end: RunEnd;
-  readonly endless: boolean;
-  readonly topicIds: ReadonlyMap<string, string>;
-  readonly progress: RunProgress;
-  /** True where no row sink says the phase. */
-  readonly alone: boolean;
+  /** Says what the run does, where no row sink does. */
+  readonly phase: (phase: "base" | "tail") => void;
   readonly checkpoint: () => Promise<void>;
   readonly changed: () => void;
-  readonly reading: AbortSignal;
   readonly work: AbortSignal;
 }
 
 const CARE_MS = 1000;
 const REBASE_AGAIN_MS = 60_000;
 
-export async function runArchive(o: ArchiveRunOptions): Promise<void> {
-  const { leg, sink, reading } = o;
-  phase(o, "base");
-  await leg.open(o.snapshot, reading);
-  try {
-    if (!sink.logArchive) {
-      await leg.base(reading);
-      if (o.endless) await rebaseForEver(o, reading);
-      else await rebaseOnce(o, reading);
-      return;
-    }
-    await followLog(o, o.snapshot, o.end, o.endless, async (signal) => {
-      await leg.base(signal);
-      phase(o, "tail");
-      if (o.endless) await rebaseForEver(o, signal);
-    });
-    if (o.endless || reading.aborted) return;
-    await rebaseOnce(o, reading);
-    // Segments that were looked up again, or a new base, hold rows from after the moment at which the log ended.
-    const exact = leg.exactFrom;
-    if (exact > (o.end.ts ?? 0n)) await followUpTo(o, exact);
-  } finally {
-    await leg.close();
+export class ArchiveRun implements TailMember {
+  readonly #o: ArchiveRunOptions;
+
+  constructor(options: ArchiveRunOptions) {
+    this.#o = options;
   }
-}
 
-/** Archives the log to `end`, beside `work`; both are durable when it resolves. */
-async function followLog(
-  o: ArchiveRunOptions,
-  snapshot: Snapshot,
-  end: RunEnd,
-  endless: boolean,
-  work: (signal: AbortSignal) => Promise<void>,
-): Promise<void> {
-  const { leg, deps } = o;
-  const broken = new AbortController();
-  const signal = AbortSignal.any([o.reading, broken.signal]);
-  const points = await leg.startPoints(signal);
-  const stream = new TailStream({
-    deps,
-    end,
-    endless,
-    topicIds: o.topicIds,
-    progress: o.progress,
-    points,
-    vchannelsOf: (id) => leg.state.collections.get(id)?.vchannels ?? [],
-    records: true,
-    windowBytes: deps.limits.inFlightBytes / 2,
-    signal,
-  });
-  const tail = new ArchiveTail({
-    session: () => leg.session,
-    state: leg.state,
-    describe: deps.describeRecord,
-    wanted: leg.wanted,
-    acknowledged: (group) => stream.acknowledge(group),
-    changed: o.changed,
-    appending: leg.inTurn,
-    signal: o.work,
-  });
-  const log = stream.run([tail], pointsOfCollections(deps, snapshot.catalog.collections));
-  const beside = [everySecond(o, stream.reading), learnCollections(o, stream, snapshot)];
-  const main = Promise.all([log, work(signal)]);
-  const all = [log, main, ...beside];
-  try {
-    await Promise.race([main, ...beside.map((task) => task.then(() => main))]);
-  } catch (error) {
-    broken.abort(error);
-    throw error;
-  } finally {
-    stream.end();
-    await Promise.allSettled(all);
-    // What was accepted is kept also where the base failed or was stopped.
-    if (!o.work.aborted) {
-      await leg.inTurn(() => leg.session.flushLog(o.work));
-      await leg.startPoints(o.work);
-      await o.checkpoint();
-    }
+  /** Whether it takes part in the tail. */
+  get keepsLog(): boolean {
+    return this.#o.sink.logArchive;
   }
-}
 
-async function followUpTo(o: ArchiveRunOptions, ts: HybridTs): Promise<void> {
-  const snapshot = await o.deps.meta.snapshot(o.reading);
-  await followLog(o, snapshot, endAt(ts), false, () => Promise.resolve());
-}
+  /** As {@link ArchiveLeg.exactFrom}. */
+  get exactFrom(): HybridTs {
+    return this.#o.leg.exactFrom;
+  }
 
-/** Files that are old enough are closed even where nothing arrives. */
-async function everySecond(o: ArchiveRunOptions, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
+  /** Opens the backup; where it goes on shows in its state. Throws `position_lost`. */
+  async open(snapshot: Snapshot, signal: AbortSignal): Promise<void> {
+    this.#o.phase("base");
+    await this.#o.leg.open(snapshot, signal);
+    if (this.keepsLog) await this.#o.leg.startPoints(signal);
+  }
+
+  /** What is missing of the base. Its log is kept also where that fails. */
+  async base(signal: AbortSignal): Promise<void> {
     try {
-      await pause(CARE_MS, signal);
-      await o.leg.inTurn(() => o.leg.session.rollDue(o.deps.now(), o.work));
+      await this.#o.leg.base(signal);
     } catch (error) {
-      if (signal.aborted) return;
-      if (!toTidemarkError(error).retriable) throw error;
-      o.deps.report.warn(`roll ${o.sink.name}`, toTidemarkError(error).message);
+      if (this.keepsLog && !signal.aborted) await this.settle();
+      throw error;
     }
+    if (this.keepsLog) this.#o.phase("tail");
   }
-}
 
-/** A run that ends makes the base that is due, too: it may be the nightly one. */
-async function rebaseOnce(o: ArchiveRunOptions, signal: AbortSignal): Promise<void> {
-  const why = o.leg.due();
-  if (why === undefined) return;
-  phase(o, "base");
-  o.deps.report.info(`New base of ${o.sink.name}: ${why}`);
-  await o.leg.rebase(await o.deps.meta.snapshot(signal), signal);
-}
-
-async function rebaseForEver(o: ArchiveRunOptions, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
-    try {
-      await pause(CARE_MS, signal);
-      const why = o.leg.due();
-      if (why === undefined) continue;
-      o.deps.report.info(`New base of ${o.sink.name}: ${why}`);
-      await o.leg.rebase(await o.deps.meta.snapshot(signal), signal);
-    } catch (error) {
-      if (signal.aborted) return;
-      // The backup that is there goes on; what was copied of the new one is kept for the next try.
-      const { message } = toTidemarkError(error);
-      o.deps.report.warn(`rebase ${o.sink.name} ${message}`, `The new base of ${o.sink.name} failed: ${message}`);
-      await pause(REBASE_AGAIN_MS, signal).catch(() => {});
-    }
+  /** A run that ends makes the base that is due, too: it may be the nightly one. */
+  async rebaseOnce(signal: AbortSignal): Promise<void> {
+    const why = this.#o.leg.due();
+    if (why === undefined) return;
+    this.#o.phase("base");
+    await this.#rebase(why, signal);
   }
-}
 
-async function learnCollections(o: ArchiveRunOptions, stream: TailStream, snapshot: Snapshot): Promise<void> {
-  const { deps, leg } = o;
-  let from = snapshot.revision;
-  while (!stream.reading.aborted) {
-    try {
-      for await (const change of deps.meta.watch(from, stream.reading)) {
-        await leg.changed(change, o.work);
-        stream.follow(pointsOfCollections(deps, change.catalog.collections));
-        from = change.revision;
+  /** A new base whenever one is due, until the signal fires. */
+  async rebaseForEver(signal: AbortSignal): Promise<void> {
+    const { deps, sink, leg } = this.#o;
+    while (!signal.aborted) {
+      try {
+        await pause(CARE_MS, signal);
+        const why = leg.due();
+        if (why !== undefined) await this.#rebase(why, signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        // The backup that is there goes on; what was copied of the new one is kept for the next try.
+        const { message } = toTidemarkError(error);
+        deps.report.warn(`rebase ${sink.name} ${message}`, `The new base of ${sink.name} failed: ${message}`);
+        await pause(REBASE_AGAIN_MS, signal).catch(() => {});
       }
-    } catch (error) {
-      if (stream.reading.aborted) return;
-      if (toTidemarkError(error).code !== "position_lost") throw error;
-      // etcd compacted the revision away: the difference comes from a whole reading.
-      const fresh = await deps.meta.snapshot(stream.reading);
-      await leg.changed(
-        { ...fresh, importsCompleted: fresh.imports.filter(({ state }) => state === "completed") },
-        o.work,
-      );
-      stream.follow(pointsOfCollections(deps, fresh.catalog.collections));
-      from = fresh.revision;
     }
   }
-}
 
-function phase(o: ArchiveRunOptions, name: "base" | "tail"): void {
-  if (o.alone) o.progress.phase = name;
+  async #rebase(why: string, signal: AbortSignal): Promise<void> {
+    const { deps, sink, leg } = this.#o;
+    deps.report.info(`New base of ${sink.name}: ${why}`);
+    await leg.rebase(await deps.meta.snapshot(signal), signal);
+  }
+
+  consume(acknowledged: (group: TickGroup) => void): TailConsumer {
+    const { deps, leg, changed, work } = this.#o;
+    return new ArchiveTail({
+      session: () => leg.session,
+      state: leg.state,
+      describe: deps.describeRecord,
+      wanted: leg.wanted,
+      acknowledged,
+      changed,
+      appending: leg.inTurn,
+      signal: work,
+    });
+  }
+
+  vchannelsOf(id: bigint): readonly string[] | undefined {
+    return this.#o.leg.state.collections.get(id)?.vchannels;
+  }
+
+  changed(change: CatalogChange): Promise<void> {
+    return this.#o.leg.changed(change, this.#o.work);
+  }
+
+  /** Files that are old enough are closed even where nothing arrives. */
+  async beside(signal: AbortSignal): Promise<void> {
+    const { deps, sink, leg, work } = this.#o;
+    while (!signal.aborted) {
+      try {
+        await pause(CARE_MS, signal);
+        await leg.inTurn(() => leg.session.rollDue(deps.now(), work));
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!toTidemarkError(error).retriable) throw error;
+        deps.report.warn(`roll ${sink.name}`, toTidemarkError(error).message);
+      }
+    }
+  }
+
+  async settle(): Promise<void> {
+    const { leg, work, checkpoint } = this.#o;
+    await leg.inTurn(async () => {
+      await leg.session.flushLog(work);
+      await leg.startPoints(work);
+    });
+    await checkpoint();
+  }
+
+  async close(): Promise<void> {
+    await this.#o.leg.close();
+  }
 }

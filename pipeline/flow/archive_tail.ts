@@ -1,10 +1,11 @@
 /** The tail of an archive sink: every record of the selected collections' channels, in offset order, kept as it was. */
 import { concatAll, EMPTY, filter, from, groupBy, map, mergeMap, type Observable } from "rxjs";
-import type { ArchivedRecord, BackupSession, TickGroup } from "../model/mod.ts";
+import type { ArchivedRecord, BackupSession, ResumePoint, TickGroup } from "../model/mod.ts";
 import type { DescribeRecord } from "./dependencies.ts";
 import { lane } from "./lane.ts";
 import { collectionOf } from "./pchannels.ts";
 import type { SinkState } from "./run_state.ts";
+import type { TailConsumer } from "./tail_stream.ts";
 
 const MAX_PCHANNELS = 4096;
 /** Groups that go into one append. */
@@ -23,16 +24,30 @@ export interface ArchiveTailOptions {
   readonly signal: AbortSignal;
 }
 
-export class ArchiveTail {
+export class ArchiveTail implements TailConsumer {
+  readonly records = true;
   readonly #o: ArchiveTailOptions;
+  /** pchannel -> offset from which this sink needs it. */
+  readonly #from = new Map<string, bigint>();
 
   constructor(options: ArchiveTailOptions) {
     this.#o = options;
   }
 
-  startsAt(): void {}
+  get state(): SinkState {
+    return this.#o.state;
+  }
+
+  startsAt(pchannel: string, { offset }: ResumePoint): void {
+    this.#from.set(pchannel, offset);
+  }
 
   closeControl(): void {}
+
+  needs({ pchannel, records }: TickGroup): boolean {
+    const last = records.at(-1);
+    return last === undefined || last.offset >= this.#firstOf(pchannel);
+  }
 
   cares(collectionId: bigint): boolean {
     return this.#o.wanted(collectionId);
@@ -62,14 +77,27 @@ export class ArchiveTail {
     const records = groups.flatMap((group) => this.#records(group));
     await appending(() => session().appendLog(last.pchannel, records, last.resume, signal));
     const durable = session().durable(last.pchannel);
-    if (durable !== undefined) state.positions.set(last.pchannel, durable);
+    const known = state.positions.get(last.pchannel);
+    // Behind a stated gap the archive's last word is older than where its log goes on.
+    if (durable !== undefined && (known === undefined || durable.offset >= known.offset)) {
+      state.positions.set(last.pchannel, durable);
+    }
     for (const group of groups) acknowledged(group);
     changed();
   }
 
+  /** What lies before is archived, or nothing of this backup: it need not even be described. */
+  #firstOf(pchannel: string): bigint {
+    const from = this.#from.get(pchannel) ?? 0n;
+    const durable = this.#o.state.positions.get(pchannel)?.offset ?? 0n;
+    return durable > from ? durable : from;
+  }
+
   #records(group: TickGroup): ArchivedRecord[] {
     const kept: ArchivedRecord[] = [];
+    const first = this.#firstOf(group.pchannel);
     for (const record of group.records) {
+      if (record.offset < first) continue;
       const facts = this.#o.describe(record);
       if (facts.vchannel !== "" && !this.#o.wanted(collectionOf(facts.vchannel))) continue;
       if (facts.collectionId !== undefined && !this.#o.wanted(facts.collectionId)) continue;

@@ -1,86 +1,87 @@
-/** Follows the source's metadata beside the log: what is made, altered or imported, and drops that no log will tell. */
+/** One watch of the source's metadata beside the log, for all sinks: a slow one holds up no other. */
 import { toTidemarkError } from "../errors.ts";
-import type { Catalog, CatalogChange, Collection, Snapshot } from "../model/mod.ts";
-import type { Databases } from "./databases.ts";
-import type { FlowDependencies } from "./dependencies.ts";
-import type { RowTail } from "./row_tail.ts";
+import { type CatalogChange, type Collection, mergeChanges, type MetaSource, type Snapshot } from "../model/mod.ts";
+import { abortable } from "./abortable.ts";
 
 export interface CatalogWatchOptions {
-  readonly deps: FlowDependencies;
+  readonly meta: Pick<MetaSource, "snapshot" | "watch">;
+  /** What is known already. */
   readonly snapshot: Snapshot;
-  readonly tails: readonly RowTail[];
+  /** Called at once with the collections after each change. */
   readonly follow: (collections: readonly Collection[]) => void;
-  readonly databases: readonly Databases[];
   readonly signal: AbortSignal;
 }
 
-/**
- * Milvus stops the ticks of a pchannel with its last collection, so the record of that collection's drop may never be
- * released. After this time without a live collection on the pchannel the drop is taken from the metadata.
- */
-const SILENT_DROP_MS = 5000;
-/** The record of a drop follows the metadata by a second at most (a loaded collection is released first); this is plenty. */
-const RECORD_PASSED_MS = 15_000;
-const SWEEP_MS = 1000;
+/** Holds at most one change for one sink. */
+interface Mailbox {
+  pending: CatalogChange | undefined;
+  wake: PromiseWithResolvers<void>;
+}
 
 export class CatalogWatch {
   readonly #o: CatalogWatchOptions;
-  #catalog: Catalog;
+  readonly #boxes = new Set<Mailbox>();
+  /** Everything since the snapshot. */
+  #sum: CatalogChange;
 
   constructor(options: CatalogWatchOptions) {
     this.#o = options;
-    this.#catalog = options.snapshot.catalog;
+    this.#sum = { ...everythingOf(options.snapshot), databasesChanged: false, importsCompleted: [] };
   }
 
-  /** Ends with the signal; throws what is not to be waited out. */
+  /** Reads the changes until the signal fires; throws what is not to be waited out. */
   async run(): Promise<void> {
-    const { deps, snapshot, tails, signal } = this.#o;
-    const sweep = setInterval(() => {
-      this.#sweep().catch((error) => deps.report.warn("sweep", toTidemarkError(error).message));
-    }, SWEEP_MS);
+    const { meta, signal } = this.#o;
     try {
-      for (const tail of tails) tail.announceImports(snapshot.imports);
-      await this.#apply({ ...everythingOf(snapshot), databasesChanged: false, importsCompleted: [] });
-      let from = snapshot.revision;
       while (!signal.aborted) {
         try {
-          for await (const change of deps.meta.watch(from, signal)) {
-            from = change.revision;
-            await this.#apply(change);
-          }
-          if (signal.aborted) return;
+          for await (const change of meta.watch(this.#sum.revision, signal)) this.#take(change);
         } catch (error) {
-          if (signal.aborted) return;
-          if (toTidemarkError(error).code !== "position_lost") throw error;
+          if (signal.aborted || toTidemarkError(error).code !== "position_lost") throw error;
           // etcd compacted the revision away: the difference comes from a whole reading.
-          const fresh = await deps.meta.snapshot(signal);
-          from = fresh.revision;
-          await this.#apply(everythingOf(fresh));
+          this.#take(everythingOf(await meta.snapshot(signal)));
         }
       }
     } catch (error) {
       if (!signal.aborted) throw error;
-    } finally {
-      clearInterval(sweep);
     }
   }
 
-  async #sweep(): Promise<void> {
-    await this.dropSilent(SILENT_DROP_MS, RECORD_PASSED_MS);
-    for (const one of this.#o.databases) await one.dropGone();
+  /**
+   * Gives each change from now on to `changed`, one after the other; what piles up meanwhile comes as one. `begun` first
+   * gets the catalog as it is now, with all that changed since the snapshot. Until the signal fires; throws what they throw.
+   */
+  async tell(changed: (change: CatalogChange) => Promise<void>, begun?: typeof changed): Promise<void> {
+    const { signal } = this.#o;
+    const box: Mailbox = { pending: undefined, wake: Promise.withResolvers() };
+    this.#boxes.add(box);
+    try {
+      const { catalog } = this.#sum;
+      await begun?.({ ...this.#sum, changed: catalog.collections.map(({ id }) => id) });
+      while (!signal.aborted) {
+        const change = box.pending;
+        box.pending = undefined;
+        if (change !== undefined) {
+          await changed(change);
+          continue;
+        }
+        await abortable(box.wake.promise, signal);
+        box.wake = Promise.withResolvers();
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    } finally {
+      this.#boxes.delete(box);
+    }
   }
 
-  /** Drops on the target what the source dropped and whose record does not come. */
-  async dropSilent(afterMs: number, passedMs: number): Promise<void> {
-    const ticking = new Set(this.#catalog.collections.flatMap((collection) => collection.pchannels));
-    for (const tail of this.#o.tails) await tail.dropSilent(ticking, afterMs, passedMs, this.#o.deps.now());
-  }
-
-  async #apply(change: CatalogChange): Promise<void> {
-    this.#catalog = change.catalog;
+  #take(change: CatalogChange): void {
+    this.#sum = mergeChanges(this.#sum, change);
     this.#o.follow(change.catalog.collections);
-    if (change.databasesChanged) { for (const one of this.#o.databases) await one.reconcile(change.catalog); }
-    for (const tail of this.#o.tails) await tail.catalogChanged(change);
+    for (const box of this.#boxes) {
+      box.pending = box.pending === undefined ? change : mergeChanges(box.pending, change);
+      box.wake.resolve();
+    }
   }
 }
 

@@ -1,6 +1,6 @@
 /** Which pchannels a run follows, from where, and whether the log still has what is needed. */
 import { TidemarkError } from "../errors.ts";
-import type { LogSource, ResumePoint } from "../model/mod.ts";
+import type { Collection, LogSource, ResumePoint } from "../model/mod.ts";
 import { isoOfHybrid } from "../model/mod.ts";
 import type { SinkState } from "./run_state.ts";
 
@@ -26,6 +26,25 @@ export function startPoints(sinks: Iterable<SinkState>): Map<string, ResumePoint
     }
   }
   return points;
+}
+
+/**
+ * From where a sink needs each pchannel: from where it goes on, and from where those of `collections` begin whose log it
+ * has nothing of yet. pchannels that it needs nothing of are missing.
+ */
+export function neededFrom(sink: SinkState, collections: readonly Collection[]): Map<string, ResumePoint> {
+  const needed = startPoints([sink]);
+  for (const { id, pchannels, vchannels, startOffsets } of collections) {
+    if (sink.collections.get(id)?.phase === "dropped") continue;
+    pchannels.forEach((pchannel, i) => {
+      // Behind a position everything is read, and rows of a collection without a cut are all behind it.
+      if (sink.positions.has(pchannel) || sink.vchannels.has(vchannels[i]!)) return;
+      const offset = startOffsets.get(pchannel) ?? 0n;
+      const known = needed.get(pchannel);
+      needed.set(pchannel, { offset: known !== undefined && known.offset < offset ? known.offset : offset, tick: 0n });
+    });
+  }
+  return needed;
 }
 
 /**

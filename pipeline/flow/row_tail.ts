@@ -6,14 +6,13 @@
 import { concatAll, EMPTY, filter, from, groupBy, map, merge, mergeMap, type Observable, Subject } from "rxjs";
 import { TidemarkError, toTidemarkError } from "../errors.ts";
 import {
-  type CatalogChange,
   type Collection,
   type HybridTs,
-  type ImportTask,
   type LogEvent,
   partitionKey,
   primaryKey,
   qualifiedName,
+  type ResumePoint,
   type TickGroup,
 } from "../model/mod.ts";
 import { foldEvents, type FoldTarget } from "../transforms/mod.ts";
@@ -29,6 +28,7 @@ import { RowDdl } from "./row_ddl.ts";
 import { RowWriter } from "./row_writer.ts";
 import type { SinkState } from "./run_state.ts";
 import { Held } from "./held.ts";
+import type { TailConsumer } from "./tail_stream.ts";
 import type { Targets } from "./targets.ts";
 
 /** Largest number of vchannels that work at once; a collection has 1 to 16. */
@@ -56,11 +56,16 @@ interface LaneState {
   carried: boolean;
 }
 
-export class RowTail {
+export class RowTail implements TailConsumer {
+  readonly records = false;
+  /** What the metadata says, beside the log. */
+  readonly catalog: RowCatalog;
   readonly #o: RowTailOptions;
   readonly #lanes = new Map<string, LaneState>();
   readonly #ledgers = new Map<string, AckLedger>();
-  readonly #before = new Map<string, { offset: bigint; tick: bigint }>();
+  readonly #before = new Map<string, ResumePoint>();
+  /** pchannel -> nothing up to here is new to any vchannel. */
+  readonly #done = new Map<string, HybridTs>();
   readonly #barriers = new Barriers();
   /** pchannel or vchannel -> events up to here are on the target from earlier runs, or in the base. */
   readonly #starts = new Map<string, HybridTs>();
@@ -69,13 +74,12 @@ export class RowTail {
   readonly #notCarried = new Map<bigint, "gone" | "held">();
   readonly #writer: RowWriter;
   readonly #ddl: RowDdl;
-  readonly #catalog: RowCatalog;
   #appliedOnce = false;
 
   constructor(options: RowTailOptions) {
     this.#o = options;
     this.#writer = new RowWriter(options);
-    this.#catalog = new RowCatalog(options, {
+    this.catalog = new RowCatalog(options, {
       notCarried: this.#notCarried,
       barriers: this.#barriers,
       before: this.#before,
@@ -88,7 +92,7 @@ export class RowTail {
       (vchannel) => this.#startOf(vchannel, pchannelOf(vchannel)),
       (id) => {
         this.#notCarried.set(id, "gone");
-        return this.#catalog.nameIsFree();
+        return this.catalog.nameIsFree();
       },
     );
     const { positions, vchannels } = options.state;
@@ -104,14 +108,23 @@ export class RowTail {
     }
   }
 
-  /** False for events that need not even be kept: of collections that are known not to be carried. */
+  get state(): SinkState {
+    return this.#o.state;
+  }
+
   cares(collectionId: bigint): boolean {
     return this.#notCarried.get(collectionId) !== "gone";
   }
 
-  /** Where a pchannel's stream starts, so that a held vchannel knows what to repeat. */
-  startsAt(pchannel: string, resume: { offset: bigint; tick: bigint }): void {
-    this.#before.set(pchannel, resume);
+  /** The offset tells a held vchannel what to repeat. */
+  startsAt(pchannel: string, { offset, tick }: ResumePoint): void {
+    this.#before.set(pchannel, { offset, tick: 0n });
+    this.#done.set(pchannel, tick);
+  }
+
+  /** The stream may have begun earlier, for another sink: that must not take this one's positions back. */
+  needs({ pchannel, tick }: TickGroup): boolean {
+    return tick > (this.#done.get(pchannel) ?? 0n);
   }
 
   /** Groups in, nothing out: everything it does is acknowledged through the options. Errors end the run. */
@@ -134,24 +147,9 @@ export class RowTail {
     );
   }
 
-  /** No more imports will be announced; lets {@link run} complete when the groups are done. */
+  /** No more imports will be announced. */
   closeControl(): void {
     this.#control.complete();
-  }
-
-  /** The catalog changed: new collections, reconciles, imports. Errors of one collection hold that collection. */
-  catalogChanged(change: CatalogChange): Promise<void> {
-    return this.#catalog.changed(change);
-  }
-
-  /** As {@link RowCatalog.dropSilent}. */
-  dropSilent(ticking: ReadonlySet<string>, afterMs: number, passedMs: number, now: number): Promise<void> {
-    return this.#catalog.dropSilent(ticking, afterMs, passedMs, now);
-  }
-
-  /** Imports that completed while no run looked. */
-  announceImports(tasks: readonly ImportTask[]): void {
-    this.#catalog.announceImports(tasks);
   }
 
   #enter(group: TickGroup): LaneItem[] {

@@ -5,7 +5,7 @@
 import type { HybridTs, TickGroup } from "../model/mod.ts";
 
 export interface RunEnd {
-  /** The part of `group` that is still to be applied, and whether the stream ends with it. */
+  /** The same for every reading of a stream: a sink that comes later reads it again. The part of `group` that is still to be applied, and whether the stream ends with it. */
   admit(group: TickGroup): Promise<{ group: TickGroup; last: boolean }>;
   /** Nobody reads that stream after all. */
   leave(pchannel: string): void;
@@ -52,13 +52,14 @@ export function endAfter(latest: ReadonlyMap<string, bigint>): RunEnd {
     },
     async admit(group) {
       const end = latest.get(group.pchannel);
-      // Nobody counted on this stream: it ends where the others do.
-      if (end === undefined) return clip(group, await agreed.promise);
-      if (missing.has(group.pchannel)) {
+      // Without `end` nobody counted on this stream: it ends where the others do.
+      if (end !== undefined && missing.has(group.pchannel)) {
         if (group.resume.offset < end) return { group, last: false };
         if (group.tick > largest) largest = group.tick;
         reached(group.pchannel);
       }
+      // T can only be later: what is read once more, for a sink that came behind, does not wait for the other streams.
+      if (ts === undefined && group.tick < largest) return { group, last: false };
       return clip(group, await agreed.promise);
     },
   };

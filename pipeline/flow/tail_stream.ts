@@ -1,22 +1,43 @@
 /**
  * The log as one RxJS stream from the pchannels' async iterables to the sinks' lanes. The only place that subscribes.
+ * Each pchannel is read once, from the smallest of the places where the sinks need it; each group goes to every sink that
+ * does not have it yet, and its credit goes back with the last acknowledgement.
  */
-import { defer, EMPTY, finalize, from, lastValueFrom, merge, mergeMap, type Observable, share, Subject } from "rxjs";
+import {
+  defer,
+  EMPTY,
+  filter,
+  finalize,
+  from,
+  lastValueFrom,
+  merge,
+  mergeMap,
+  type Observable,
+  share,
+  Subject,
+} from "rxjs";
 import { TidemarkError } from "../errors.ts";
 import { type Collection, isoOfHybrid, type LogEvent, type ResumePoint, type TickGroup } from "../model/mod.ts";
+import { abortable } from "./abortable.ts";
 import type { FlowDependencies } from "./dependencies.ts";
-import { pchannelOf } from "./pchannels.ts";
+import { neededFrom, pchannelOf } from "./pchannels.ts";
 import type { RunEnd } from "./run_end.ts";
 import type { RunProgress } from "./run_progress.ts";
-import { type ReaderWindow, Window } from "./window.ts";
+import type { SinkState } from "./run_state.ts";
+import type { ReaderWindow, Window } from "./window.ts";
 
 /** Number of pchannels followed at once; Milvus has 16 by default, 256 at most in old releases. */
 const MAX_PCHANNELS = 4096;
 
 /** One sink's side of the stream. */
 export interface TailConsumer {
-  /** Before the first group of a pchannel: from where it is read. */
-  startsAt(pchannel: string, resume: ResumePoint): void;
+  readonly state: SinkState;
+  /** Whether it keeps the raw records of the groups. */
+  readonly records: boolean;
+  /** Before the first group of a pchannel: from where this sink needs it. The stream may begin earlier, for another one. */
+  startsAt(pchannel: string, from: ResumePoint): void;
+  /** False for a group that it has already: it does not get it. */
+  needs(group: TickGroup): boolean;
   /** False for events that need not even be kept. */
   cares(collectionId: bigint): boolean;
   run(groups: Observable<TickGroup>): Observable<never>;
@@ -25,41 +46,30 @@ export interface TailConsumer {
 }
 
 export interface TailStreamOptions {
-  readonly deps: FlowDependencies;
+  readonly deps: Pick<FlowDependencies, "follow" | "selects">;
   readonly end: RunEnd;
   /** False: the run ends with the pchannels it began with. */
   readonly endless: boolean;
   readonly topicIds: ReadonlyMap<string, string>;
-  readonly progress: RunProgress;
-  /** Where the state says that each pchannel starts. */
-  readonly points: ReadonlyMap<string, ResumePoint>;
+  readonly progress: Pick<RunProgress, "channels" | "read">;
   /** The vchannels of a collection, as far as the run knows it. */
   readonly vchannelsOf: (collectionId: bigint) => readonly string[];
-  /** Keep raw records in the groups. */
-  readonly records: boolean;
-  readonly windowBytes: number;
+  readonly window: Window;
   readonly signal: AbortSignal;
 }
 
-/** Where a pchannel begins for collections that nothing is known of yet: at their own beginning. */
-export function pointsOfCollections(
+/** pchannels of those of `collections` that are selected. */
+export function selectedPchannels(
   deps: Pick<FlowDependencies, "selects">,
   collections: readonly Collection[],
-): Map<string, bigint> {
-  const points = new Map<string, bigint>();
-  for (const collection of collections) {
-    if (!deps.selects(collection.dbName, collection.name)) continue;
-    for (const pchannel of collection.pchannels) {
-      const offset = collection.startOffsets.get(pchannel) ?? 0n;
-      const known = points.get(pchannel);
-      if (known === undefined || offset < known) points.set(pchannel, offset);
-    }
-  }
-  return points;
+): Set<string> {
+  return new Set(
+    collections.filter(({ dbName, name }) => deps.selects(dbName, name)).flatMap(({ pchannels }) => pchannels),
+  );
 }
 
 interface Pending {
-  left: number;
+  readonly waiting: Set<TailConsumer>;
   readonly reader: ReaderWindow;
   /** Credit of the group as it was read, before its end was cut off. */
   readonly bytes: number;
@@ -68,40 +78,53 @@ interface Pending {
 export class TailStream {
   readonly reading: AbortSignal;
   readonly #o: TailStreamOptions;
-  readonly #window: Window;
   readonly #pending = new Map<TickGroup, Pending>();
-  readonly #following = new Map<string, bigint>();
+  /** pchannel -> where each consumer needs it from. */
+  readonly #following = new Map<string, readonly (ResumePoint | undefined)[]>();
   readonly #pchannels = new Subject<string>();
   readonly #done = new AbortController();
-  #tails: readonly TailConsumer[] = [];
+  #consumers: readonly TailConsumer[] = [];
 
   constructor(options: TailStreamOptions) {
     this.#o = options;
-    this.#window = new Window(options.windowBytes);
-    options.progress.window = this.#window;
     this.reading = AbortSignal.any([options.signal, this.#done.signal]);
   }
 
-  /** Resolves when every stream ended and everything of it is acknowledged. */
-  run(tails: readonly TailConsumer[], starts: ReadonlyMap<string, bigint>): Promise<void> {
-    this.#tails = tails;
+  /**
+   * Reads `pchannels`, those of them that somebody needs. `collections`: what is known of the source, for where new ones
+   * begin. Resolves when every pchannel ended and everything of it is acknowledged.
+   */
+  run(
+    consumers: readonly TailConsumer[],
+    pchannels: ReadonlySet<string>,
+    collections: readonly Collection[],
+  ): Promise<void> {
+    this.#consumers = consumers;
     const groups = this.#pchannels.pipe(mergeMap((pchannel) => from(this.#groups(pchannel)), MAX_PCHANNELS), share());
     const begin = defer(() => {
-      this.#open(starts);
+      this.#open(pchannels, collections);
       if (!this.#o.endless || this.reading.aborted) this.#pchannels.complete();
       else this.reading.addEventListener("abort", () => this.#pchannels.complete(), { once: true });
       return EMPTY;
     });
     const all = merge(
-      ...tails.map((tail) => tail.run(groups.pipe(finalize(() => tail.closeControl())))),
+      ...consumers.map((consumer) => {
+        const own = groups.pipe(
+          filter((group) => this.#pending.get(group)?.waiting.has(consumer) === true),
+          finalize(() => consumer.closeControl()),
+        );
+        return consumer.run(own);
+      }),
       begin,
     );
     return lastValueFrom(all, { defaultValue: undefined });
   }
 
-  /** Adds pchannels that a new collection uses; known ones stay as they are. */
-  follow(starts: ReadonlyMap<string, bigint>): void {
-    if (this.#o.endless && !this.reading.aborted) this.#open(starts);
+  /** Adds pchannels that new ones of these collections use; known ones stay as they are. */
+  follow(collections: readonly Collection[]): void {
+    if (this.#o.endless && !this.reading.aborted) {
+      this.#open(selectedPchannels(this.#o.deps, collections), collections);
+    }
   }
 
   /** Stops reading; what was read is still applied by {@link run}. */
@@ -110,53 +133,81 @@ export class TailStream {
   }
 
   /** One sink is done with a group; with the last one its credit goes back. */
-  acknowledge(group: TickGroup): void {
+  acknowledge(consumer: TailConsumer, group: TickGroup): void {
     const pending = this.#pending.get(group);
-    if (pending === undefined || --pending.left > 0) return;
+    if (pending === undefined) return;
+    pending.waiting.delete(consumer);
+    if (pending.waiting.size > 0) return;
     this.#pending.delete(group);
     pending.reader.acknowledge(pending.bytes);
   }
 
-  #open(starts: ReadonlyMap<string, bigint>): void {
-    for (const [pchannel, offset] of starts) {
+  #open(pchannels: ReadonlySet<string>, collections: readonly Collection[]): void {
+    const { deps, end, progress } = this.#o;
+    const selected = collections.filter(({ dbName, name }) => deps.selects(dbName, name));
+    const needs = this.#consumers.map(({ state }) => neededFrom(state, selected));
+    for (const pchannel of pchannels) {
       if (this.#following.has(pchannel)) continue;
-      this.#following.set(pchannel, this.#o.points.get(pchannel)?.offset ?? offset);
-      this.#o.progress.channels([...this.#following.keys()]);
+      const points = needs.map((need) => need.get(pchannel));
+      if (points.every((point) => point === undefined)) {
+        end.leave(pchannel);
+        continue;
+      }
+      this.#following.set(pchannel, points);
+      progress.channels([...this.#following.keys()]);
       this.#pchannels.next(pchannel);
     }
   }
 
   async *#groups(pchannel: string): AsyncGenerator<TickGroup> {
-    const { deps, end, topicIds, progress } = this.#o;
-    const reader = this.#window.reader();
-    const resume = { offset: this.#following.get(pchannel)!, tick: 0n };
-    for (const tail of this.#tails) tail.startsAt(pchannel, resume);
+    const { deps, topicIds, progress } = this.#o;
+    const reader = this.#o.window.reader();
+    const points = this.#following.get(pchannel)!;
+    const offset = points.reduce<bigint | undefined>(
+      (min, point) => point === undefined || (min !== undefined && min <= point.offset) ? min : point.offset,
+      undefined,
+    )!;
+    this.#consumers.forEach((consumer, i) => consumer.startsAt(pchannel, points[i] ?? { offset, tick: 0n }));
     const select = (event: LogEvent) =>
-      event.kind === "block" || this.#tails.some((tail) => tail.cares(event.collectionId));
-    let tick = resume.tick;
+      event.kind === "block" || this.#consumers.some((consumer) => consumer.cares(event.collectionId));
+    let tick = 0n;
     const vchannelOf = (id: bigint) => this.#o.vchannelsOf(id).find((vchannel) => pchannelOf(vchannel) === pchannel);
     try {
       const request = {
         pchannel,
-        from: resume,
+        from: { offset, tick },
         topicId: topicIds.get(pchannel),
         select,
         gate: reader,
-        records: this.#o.records,
+        records: this.#consumers.some(({ records }) => records),
         vchannelOf,
       };
       for await (const group of deps.follow(request, this.reading)) {
         progress.read(group);
-        const admitted = await end.admit(group);
+        const admitted = await this.#admit(group, reader);
+        const waiting = new Set(this.#consumers.filter((consumer) => consumer.needs(admitted.group)));
         reader.release(group.bytes);
-        this.#pending.set(admitted.group, { left: this.#tails.length, reader, bytes: group.bytes });
-        yield admitted.group;
+        if (waiting.size === 0) reader.acknowledge(group.bytes);
+        else {
+          this.#pending.set(admitted.group, { waiting, reader, bytes: group.bytes });
+          yield admitted.group;
+        }
         if (admitted.last) return;
         tick = admitted.group.tick;
       }
       if (!this.reading.aborted) throw endedEarly(pchannel, tick);
     } catch (error) {
       if (!this.reading.aborted) throw error;
+    }
+  }
+
+  /** A stream may wait here for the others; what ends the reading ends that, too. */
+  async #admit(group: TickGroup, reader: ReaderWindow): Promise<{ group: TickGroup; last: boolean }> {
+    try {
+      return await abortable(this.#o.end.admit(group), this.reading);
+    } catch (error) {
+      reader.give(group.bytes);
+      throw error;
     }
   }
 }

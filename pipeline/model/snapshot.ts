@@ -45,6 +45,24 @@ export interface CatalogChange {
   readonly importsCompleted: readonly ImportTask[];
 }
 
+/** Two changes in a row as one: the newer catalog, and what either of them changed. */
+export function mergeChanges(older: CatalogChange, newer: CatalogChange): CatalogChange {
+  const gone = new Set([...older.gone, ...newer.gone]);
+  const changed = new Set(
+    [...older.changed, ...newer.changed].filter((id) => !gone.has(id) || newer.changed.includes(id)),
+  );
+  for (const id of changed) gone.delete(id);
+  return {
+    revision: newer.revision,
+    catalog: newer.catalog,
+    changed: [...changed],
+    gone: [...gone],
+    databasesChanged: older.databasesChanged || newer.databasesChanged,
+    rbacChanged: older.rbacChanged || newer.rbacChanged,
+    importsCompleted: [...older.importsCompleted, ...newer.importsCompleted],
+  };
+}
+
 /** What is known of one collection id when the log mentions it. */
 export type CollectionLookup =
   | { readonly state: "live"; readonly collection: Collection }

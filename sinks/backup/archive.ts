@@ -167,7 +167,8 @@ export function createLogArchive(options: ArchiveOptions): LogArchive {
           chain.open.append(archived);
           chain.lastOffset = archived.record.offset;
         }
-        if (chain.resume === undefined || resume.offset >= chain.resume.offset) chain.resume = resume;
+        // Read again for another sink, the log is older than what is here.
+        if (chain.resume === undefined || isBehind(chain.resume, resume)) chain.resume = resume;
         if (chain.open !== undefined && chain.open.bytes >= roll.size) await close(pchannel, chain, signal);
       });
       await relieve(signal);
@@ -209,4 +210,8 @@ export function createLogArchive(options: ArchiveOptions): LogArchive {
     chain.openedMs = now();
     return writer;
   }
+}
+
+function isBehind(known: ResumePoint, next: ResumePoint): boolean {
+  return next.offset > known.offset || (next.offset === known.offset && next.tick >= known.tick);
 }

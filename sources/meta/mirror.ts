@@ -109,21 +109,3 @@ export class CatalogMirror {
 function printOf({ schema, startOffsets: _startOffsets, ...rest }: Collection): string {
   return formatJson([rest, toBinary(CollectionSchemaSchema, schema).toBase64()]);
 }
-
-/** Two changes in a row as one: the newer catalog, and what either of them changed. */
-export function mergeChanges(older: CatalogChange, newer: CatalogChange): CatalogChange {
-  const gone = new Set([...older.gone, ...newer.gone]);
-  const changed = new Set(
-    [...older.changed, ...newer.changed].filter((id) => !gone.has(id) || newer.changed.includes(id)),
-  );
-  for (const id of changed) gone.delete(id);
-  return {
-    revision: newer.revision,
-    catalog: newer.catalog,
-    changed: [...changed],
-    gone: [...gone],
-    databasesChanged: older.databasesChanged || newer.databasesChanged,
-    rbacChanged: older.rbacChanged || newer.rbacChanged,
-    importsCompleted: [...older.importsCompleted, ...newer.importsCompleted],
-  };
-}

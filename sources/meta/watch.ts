@@ -1,10 +1,10 @@
 /** Catalog changes as etcd reports them. */
 import { TidemarkError } from "../../pipeline/errors.ts";
-import type { CatalogChange } from "../../pipeline/model/mod.ts";
+import { type CatalogChange, mergeChanges } from "../../pipeline/model/mod.ts";
 import type { EtcdClient } from "../../stores/mod.ts";
 import { CatalogKeys } from "./catalog_keys.ts";
 import { CATALOG_PREFIXES, type MetaRoots } from "./keys.ts";
-import { CatalogMirror, mergeChanges } from "./mirror.ts";
+import { CatalogMirror } from "./mirror.ts";
 
 /**
  * Changes after `revision`. etcd is read whether or not the caller keeps up, so that it need not hold old revisions for us;

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { CatalogChange } from "../../../pipeline/model/mod.ts";
+import { type CatalogChange, mergeChanges } from "../../../pipeline/model/mod.ts";
 import { readCatalog } from "../../../sources/meta/catalog.ts";
 import { CatalogKeys } from "../../../sources/meta/catalog_keys.ts";
-import { CatalogMirror, mergeChanges } from "../../../sources/meta/mirror.ts";
+import { CatalogMirror } from "../../../sources/meta/mirror.ts";
 import { oldImportBytes } from "./old_import_bytes.ts";
 import { collectionRecord } from "./records_of.ts";
 import { ROOTS, vectorRecords } from "./vectors.ts";
