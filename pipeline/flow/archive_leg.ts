@@ -140,24 +140,33 @@ export class ArchiveLeg {
       topicIds.delete(pchannel);
     }
     await lostPositions(deps.log, new Map(), topicIds, signal);
-    if (this.#extra.complete) {
-      for (const { pchannel } of needed) {
-        const { earliest, topicId } = await deps.log.bounds(pchannel, signal);
-        const { lastOffset } = await this.session.progress(pchannel, signal);
-        topicIds.set(pchannel, topicId);
-        // A topic that was made again counts from 0: its records cannot follow the old ones.
-        if (earliest > lastOffset + 1n) {
-          await this.session.gap(pchannel, lastOffset + 1n, earliest, "the log's retention had passed it");
-          this.#o.state.positions.set(pchannel, { offset: earliest, tick: 0n });
-        }
-      }
+    if (this.#extra.complete && await this.#stateGaps(needed.map(({ pchannel }) => pchannel), signal)) {
       this.#demand = "the log lost records that the archive does not have";
       return;
     }
-    // Its cuts lie before the log's beginning: what was copied of it can only be shared.
+    // Its cuts lie before the log's beginning, or its archive cannot go on: what was copied can only be shared.
     await this.session.close();
+    if (this.#extra.complete) this.#extra.previous = this.#extra.name;
     this.#extra.name = undefined;
     await this.#openNamed(snapshot, signal);
+  }
+
+  /** False where the log counts from the beginning again, in a topic that was made anew: that can follow no archive. */
+  async #stateGaps(pchannels: readonly string[], signal: AbortSignal): Promise<boolean> {
+    const { deps, state, topicIds } = this.#o;
+    for (const pchannel of pchannels) {
+      const { earliest, topicId } = await deps.log.bounds(pchannel, signal);
+      const { lastOffset } = await this.session.progress(pchannel, signal);
+      if (earliest <= lastOffset + 1n) return false;
+      topicIds.set(pchannel, topicId);
+      await this.session.gap(pchannel, lastOffset + 1n, earliest, "the log's retention had passed it");
+      state.positions.set(pchannel, { offset: earliest, tick: 0n });
+      // Cuts before the gap are no place to go on from.
+      for (const own of [...state.vchannels.values()]) {
+        if (own.pchannel === pchannel) state.vchannels.delete(own.vchannel);
+      }
+    }
+    return true;
   }
 
   /** Names what a former run found out about the complete base. */

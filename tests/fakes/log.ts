@@ -27,6 +27,8 @@ export class FakeLog implements LogSource {
   #closed = false;
   /** Fetches answered, by topic: how far a reader was let run. */
   readonly fetches = new Map<string, number>();
+  /** Offsets handed out, by topic, each as often as it was read. */
+  readonly read = new Map<string, bigint[]>();
 
   /** `maxRecords`: most records of one fetch. */
   constructor(options: { readonly maxRecords?: number } = {}) {
@@ -43,13 +45,15 @@ export class FakeLog implements LogSource {
     this.#wake();
   }
 
-  append(topic: string, values: Iterable<FakeValue>): void {
+  /** Returns the offset of the last one. */
+  append(topic: string, values: Iterable<FakeValue>): bigint {
     const held = this.#topic(topic);
     for (const { value, headers = [], offset = held.next } of values) {
       held.records.push({ topic, offset, timestampMs: 0n, headers, value });
       held.next = offset + 1n;
     }
     this.#wake();
+    return held.next - 1n;
   }
 
   /** Takes records with their own offsets, as of a file; the topic is created where it is missing. */
@@ -117,6 +121,7 @@ export class FakeLog implements LogSource {
         continue;
       }
       this.fetches.set(topic, (this.fetches.get(topic) ?? 0) + 1);
+      this.read.set(topic, [...this.read.get(topic) ?? [], ...records.map((record) => record.offset)]);
       offset = records.at(-1)!.offset + 1n;
       yield {
         records: withoutInserts ? records.filter((record) => !isInsert(record)) : records,

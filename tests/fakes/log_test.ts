@@ -7,8 +7,9 @@ testLogSource("FakeLog", () => {
     source: log,
     createTopic: async (topic) => log.createTopic(topic),
     deleteTopic: async (topic) => log.deleteTopic(topic),
-    append: async (topic, values) =>
-      log.append(topic, values.map(({ value, headers = {} }) => ({ value, headers: Object.entries(headers) }))),
+    append: async (topic, values) => {
+      log.append(topic, values.map(({ value, headers = {} }) => ({ value, headers: Object.entries(headers) })));
+    },
     deleteRecords: async (topic, before) => log.deleteRecords(topic, before),
     close: () => log.close(),
   });

@@ -1,0 +1,158 @@
+/** A whole run over fakes: from a {@link FakeSource} to any number of targets and backups in memory. */
+import { toTidemarkError } from "../../pipeline/errors.ts";
+import { DEFAULT_LIMITS, noCrashPoints, parseRunState, type RunOptions, startRun } from "../../pipeline/flow/mod.ts";
+import type { FlowDependencies, FlowLimits, RunHandle, SinkState } from "../../pipeline/flow/mod.ts";
+import type { ArchiveSink, ObjectStore, StateStore } from "../../pipeline/model/mod.ts";
+import { makeDdlRules } from "../../pipeline/transforms/mod.ts";
+import { backupSinkSpec, createBackupSink } from "../../sinks/backup/mod.ts";
+import { FakeRowSink } from "./row_sink.ts";
+import type { FakeSource } from "./source.ts";
+
+export interface FakePipelineOptions {
+  readonly rows?: readonly FakeRowSink[];
+  /** Backup sink -> where it writes. */
+  readonly vaults?: Readonly<Record<string, ObjectStore>>;
+  readonly backup?: Record<string, unknown>;
+  readonly limits?: Partial<FlowLimits>;
+  readonly onPositionLost?: "fail" | "resnapshot";
+}
+
+/** What outlives a run: its state and the sinks. */
+export class FakePipeline {
+  readonly #source: FakeSource;
+  readonly #options: FakePipelineOptions;
+  #state: string | undefined;
+  /** Why something waits, as the status would say it. */
+  readonly waiting = new Map<string, string>();
+  readonly warnings: string[] = [];
+  /** Components that a test changes for the next run. */
+  override: Partial<FlowDependencies> = {};
+
+  constructor(source: FakeSource, options: FakePipelineOptions) {
+    this.#source = source;
+    this.#options = options;
+  }
+
+  /** What the last run saved of a sink. */
+  saved(sink: string): SinkState | undefined {
+    return this.#state === undefined ? undefined : parseRunState(this.#state, "memory").sinks.get(sink);
+  }
+
+  start(end: RunOptions["end"] = { kind: "follow" }): FakeRun {
+    const dead = new AbortController();
+    return new FakeRun(this.#dependencies(dead.signal), { end }, dead);
+  }
+
+  async once(): Promise<void> {
+    using _ticking = this.#source.ticking();
+    await this.start({ kind: "once" }).result;
+  }
+
+  #dependencies(dead: AbortSignal): FlowDependencies {
+    const source = this.#source;
+    const { rows = [], vaults = {}, limits = {}, onPositionLost = "fail" } = this.#options;
+    return {
+      pipeline: "test",
+      meta: source.meta,
+      log: source.log,
+      follow: source.follow,
+      binlogs: source.binlogs,
+      baseDeletes: "files",
+      sinks: rows.map((sink) => ({ sink, onExisting: "merge" })),
+      archives: Object.entries(vaults).map(([name, store]) => this.#archive(name, store)),
+      describeRecord: source.describe,
+      state: this.#store(dead),
+      selects: () => true,
+      selectsDatabase: () => true,
+      route: (db, name) => ({ db, name }),
+      routeDatabase: (db) => db,
+      ddl: makeDdlRules({ policy: "evolve", include: undefined, exclude: [] }),
+      rbac: false,
+      onPositionLost,
+      limits: { ...DEFAULT_LIMITS, checkpointIntervalMs: 5, ...limits },
+      report: {
+        warn: (_key, message) => void this.warnings.push(message),
+        info: () => {},
+        ddl: () => {},
+        blocked: (collection, error) => void this.warnings.push(`${collection}: ${error.message}`),
+      },
+      waiting: () => this.waiting,
+      crash: noCrashPoints,
+      now: Date.now,
+      ...this.override,
+    };
+  }
+
+  #archive(name: string, store: ObjectStore): ArchiveSink {
+    const { type: _type, storage: _storage, ...config } = backupSinkSpec.parse({
+      type: "backup",
+      name: "b",
+      storage: { type: "file", path: "/" },
+      roll: { age: "100ms" },
+      ...this.#options.backup,
+    });
+    return createBackupSink(config, { name, store, pipeline: "test", program: "test" });
+  }
+
+  #store(dead: AbortSignal): StateStore {
+    const lost = new AbortController();
+    return {
+      location: "memory",
+      lock: () => Promise.resolve({ lost: lost.signal, [Symbol.asyncDispose]: () => Promise.resolve() }),
+      read: () => Promise.resolve(this.#state),
+      write: (text) => {
+        if (!dead.aborted) this.#state = text;
+        return Promise.resolve();
+      },
+      close: () => Promise.resolve(),
+    };
+  }
+}
+
+export class FakeRun {
+  readonly #stop = new AbortController();
+  readonly #kill = new AbortController();
+  readonly #dead: AbortController;
+  readonly #handle: RunHandle;
+  readonly result: RunHandle["result"];
+
+  /** After `dead` nothing of it is saved any more. */
+  constructor(deps: FlowDependencies, options: RunOptions, dead: AbortController) {
+    this.#dead = dead;
+    this.#handle = startRun(deps, options, this.#stop.signal, this.#kill.signal);
+    this.result = this.#handle.result;
+    this.result.catch(() => {});
+  }
+
+  status() {
+    return this.#handle.status();
+  }
+
+  /** As SIGTERM does. */
+  stop(): Promise<void> {
+    return this.#end(this.#stop);
+  }
+
+  /** As SIGKILL does: what was not saved is forgotten. */
+  kill(): Promise<void> {
+    this.#dead.abort();
+    return this.#end(this.#kill);
+  }
+
+  async #end(controller: AbortController): Promise<void> {
+    controller.abort(new DOMException("stopped by the test", "AbortError"));
+    try {
+      await this.result;
+    } catch (error) {
+      if (toTidemarkError(error).code !== "aborted") throw error;
+    }
+  }
+}
+
+/** Polls until `test` holds. */
+export async function until(what: string, test: () => boolean, ms = 5000): Promise<void> {
+  for (const end = performance.now() + ms; !test();) {
+    if (performance.now() > end) throw new Error(`Not within ${ms} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}

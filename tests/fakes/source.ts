@@ -1,0 +1,281 @@
+/**
+ * A source in memory: collections of an int64 key and an int64 value, whose log is a {@link FakeLog} with records of its own
+ * simple form. Its binlogs are empty: all rows are in the log, behind the collections' creation.
+ */
+import { create } from "@bufbuild/protobuf";
+import { encodeColumn } from "../../pipeline/columns/mod.ts";
+import { TidemarkError } from "../../pipeline/errors.ts";
+import type { DescribeRecord, Follow } from "../../pipeline/flow/mod.ts";
+import {
+  type BinlogSource,
+  type Catalog,
+  type CatalogChange,
+  type Collection,
+  hybridFromMs,
+  type LogEvent,
+  type LogRecord,
+  type MetaSource,
+  type Snapshot,
+} from "../../pipeline/model/mod.ts";
+import { ConsistencyLevel } from "../../pipeline/proto/gen/common_pb.ts";
+import { CollectionSchemaSchema, DataType, FieldSchemaSchema } from "../../pipeline/proto/gen/schema_pb.ts";
+import { type RecordDecoder } from "../../sources/log/decoded.ts";
+import { followPchannel } from "../../sources/log/mod.ts";
+import { FakeLog } from "./log.ts";
+
+export type FakeRow = readonly [key: bigint, value: bigint];
+
+interface FakeRecord {
+  readonly kind: "tick" | "insert" | "delete" | "drop" | "create";
+  readonly ts: string;
+  readonly collection?: string;
+  readonly rows?: readonly (readonly [string, string])[];
+}
+
+const KEY = create(FieldSchemaSchema, { fieldID: 100n, name: "id", isPrimaryKey: true, dataType: DataType.Int64 });
+const VALUE = create(FieldSchemaSchema, { fieldID: 101n, name: "value", dataType: DataType.Int64 });
+
+export class FakeSource {
+  readonly log = new FakeLog({ maxRecords: 8 });
+  /** Rows as a client of the source sees them. */
+  readonly rows = new Map<string, Map<bigint, bigint>>();
+  readonly #collections = new Map<string, Collection>();
+  readonly #changes: CatalogChange[] = [];
+  /** Watches of the metadata that were begun. */
+  watches = 0;
+  snapshots = 0;
+  #changed = Promise.withResolvers<void>();
+  #ms = 1_795_000_000_000;
+  #ids = 100n;
+  #revision = 1n;
+
+  constructor(readonly pchannels: readonly string[] = ["p_0", "p_1"]) {
+    for (const pchannel of pchannels) this.log.createTopic(pchannel);
+  }
+
+  get collections(): readonly Collection[] {
+    return [...this.#collections.values()];
+  }
+
+  /** On one shard. */
+  create(name: string, pchannel: string): Collection {
+    const id = ++this.#ids;
+    const offset = this.#append(pchannel, { kind: "create", collection: `${id}` });
+    const collection: Collection = {
+      id,
+      dbId: 1n,
+      dbName: "default",
+      name,
+      schema: create(CollectionSchemaSchema, { name, fields: [KEY, VALUE] }),
+      shards: 1,
+      vchannels: [`${pchannel}_${id}v0`],
+      pchannels: [pchannel],
+      startOffsets: new Map([[pchannel, offset]]),
+      createTs: hybridFromMs(this.#ms),
+      consistency: ConsistencyLevel.Bounded,
+      properties: {},
+      partitions: [{ id: id + 10_000n, name: "_default", createTs: 0n }],
+      aliases: [],
+      indexes: [],
+      load: undefined,
+    };
+    this.#collections.set(name, collection);
+    this.rows.set(name, new Map());
+    this.#note({ changed: [id] });
+    return collection;
+  }
+
+  drop(name: string): void {
+    const { id, pchannels } = this.#collections.get(name)!;
+    this.#collections.delete(name);
+    this.rows.delete(name);
+    this.#note({ gone: [id] });
+    this.#append(pchannels[0]!, { kind: "drop", collection: `${id}` });
+  }
+
+  insert(name: string, ...rows: readonly FakeRow[]): void {
+    const { id, pchannels } = this.#collections.get(name)!;
+    for (const [key, value] of rows) this.rows.get(name)!.set(key, value);
+    this.#append(pchannels[0]!, { kind: "insert", collection: `${id}`, rows: rows.map(([k, v]) => [`${k}`, `${v}`]) });
+  }
+
+  delete(name: string, ...keys: readonly bigint[]): void {
+    const { id, pchannels } = this.#collections.get(name)!;
+    for (const key of keys) this.rows.get(name)!.delete(key);
+    this.#append(pchannels[0]!, { kind: "delete", collection: `${id}`, rows: keys.map((key) => [`${key}`, "0"]) });
+  }
+
+  /** Time goes on, on the pchannels that have a collection. */
+  tick(): void {
+    const live = new Set(this.collections.flatMap(({ pchannels }) => pchannels));
+    this.#ms++;
+    for (const pchannel of live) this.#append(pchannel, { kind: "tick" });
+  }
+
+  /** Ticks until it is disposed. */
+  ticking(): Disposable {
+    const timer = setInterval(() => this.tick(), 2);
+    return { [Symbol.dispose]: () => clearInterval(timer) };
+  }
+
+  readonly meta: MetaSource = {
+    snapshot: () => {
+      this.snapshots++;
+      return Promise.resolve(this.#snapshot());
+    },
+    watch: (revision, signal) => this.#watch(revision, signal),
+    lookup: (id) => {
+      const collection = this.collections.find((item) => item.id === id);
+      return Promise.resolve(collection === undefined ? { state: "unknown" } : { state: "live", collection });
+    },
+    check: () => Promise.resolve([]),
+    close: () => Promise.resolve(),
+  };
+
+  readonly binlogs: BinlogSource = {
+    verify: () => Promise.resolve({ findings: [], deltaFiles: [], insertFiles: 0, insertBytes: 0n }),
+    rows: () => nothing(),
+    deletes: () => nothing(),
+    object: ({ path }) => {
+      throw new TidemarkError("not_found", `No file ${path}`);
+    },
+    check: () => Promise.resolve([]),
+    pauseGc: () => Promise.resolve({ [Symbol.asyncDispose]: () => Promise.resolve() }),
+    close: () => Promise.resolve(),
+  };
+
+  readonly follow: Follow = (request, signal) => followPchannel(this.log, { ...request, decode }, signal);
+
+  readonly describe: DescribeRecord = (record) => {
+    const { kind, ts, collection } = parse(record);
+    const id = collection === undefined ? undefined : BigInt(collection);
+    const vchannel = id === undefined ? "" : `${record.topic}_${id}v0`;
+    return { ts: BigInt(ts), vchannel, type: kind, collectionId: id };
+  };
+
+  #append(pchannel: string, record: Omit<FakeRecord, "ts">): bigint {
+    const ts = `${hybridFromMs(this.#ms) + (record.kind === "tick" ? 0n : 1n)}`;
+    if (record.kind !== "tick") this.#ms++;
+    const value = new TextEncoder().encode(JSON.stringify({ ...record, ts }));
+    return this.log.append(pchannel, [{ value }]);
+  }
+
+  #catalog(): Catalog {
+    return {
+      databases: [{ id: 1n, name: "default", createTs: 0n, properties: {} }],
+      collections: this.collections,
+      rbac: { users: [], roles: [], grants: [], privilegeGroups: [] },
+      notLive: [],
+    };
+  }
+
+  #note(change: { readonly changed?: readonly bigint[]; readonly gone?: readonly bigint[] }): void {
+    this.#changes.push({
+      revision: ++this.#revision,
+      catalog: this.#catalog(),
+      changed: [],
+      gone: [],
+      databasesChanged: false,
+      rbacChanged: false,
+      importsCompleted: [],
+      ...change,
+    });
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
+  }
+
+  #snapshot(): Snapshot {
+    return {
+      revision: this.#revision,
+      clusterId: "1",
+      catalog: this.#catalog(),
+      segments: [],
+      checkpoints: new Map(),
+      droppedChannels: [],
+      imports: [],
+      serverVersion: "2.3.5",
+      takenAtMs: Date.now(),
+    };
+  }
+
+  async *#watch(revision: bigint, signal: AbortSignal): AsyncGenerator<CatalogChange> {
+    this.watches++;
+    const aborted = new Promise<never>((_resolve, reject) =>
+      signal.addEventListener("abort", () => reject(signal.reason), { once: true })
+    );
+    aborted.catch(() => {});
+    for (let i = 0;; i++) {
+      signal.throwIfAborted();
+      while (i >= this.#changes.length) await Promise.race([this.#changed.promise, aborted]);
+      if (this.#changes[i]!.revision > revision) yield this.#changes[i]!;
+    }
+  }
+}
+
+async function* nothing(): AsyncGenerator<never> {}
+
+function parse(record: LogRecord): FakeRecord {
+  return JSON.parse(new TextDecoder().decode(record.value!));
+}
+
+const decode: RecordDecoder = (record) => {
+  const { kind, ts: text, collection, rows = [] } = parse(record);
+  const ts = BigInt(text);
+  if (kind === "tick") return { kind, generation: 1, ts };
+  const collectionId = BigInt(collection!);
+  const { topic: pchannel, offset } = record;
+  const vchannel = `${pchannel}_${collectionId}v0`;
+  const bytes = record.value!.length;
+  const base = { generation: 1, ts, pchannel, vchannel, offset, bytes, collectionId } as const;
+  const partition = { partitionId: collectionId + 10_000n, partitionName: "_default", msgId: offset };
+  const keys = rows.map(([key]) => BigInt(key));
+  switch (kind) {
+    case "insert":
+      return {
+        ...base,
+        ...partition,
+        kind,
+        segmentId: 1n,
+        rows: rows.length,
+        fieldsData: [column(100n, "id", keys), column(101n, "value", rows.map(([, value]) => BigInt(value)))],
+      };
+    case "delete":
+      return { ...base, ...partition, kind, keys: { kind: "int64", values: keys } };
+    case "create":
+    case "drop":
+      return ddl(base, kind);
+  }
+};
+
+function ddl(
+  base: Pick<LogEvent, "ts" | "pchannel" | "vchannel" | "offset" | "bytes"> & {
+    readonly generation: 1;
+    readonly collectionId: bigint;
+  },
+  kind: "create" | "drop",
+): LogEvent {
+  return {
+    ...base,
+    kind: "ddl",
+    operation: `${kind}_collection`,
+    type: 0,
+    typeName: kind,
+    collectionName: "",
+    partitionIds: [],
+    partitionName: "",
+    message: undefined,
+  };
+}
+
+function column(fieldId: bigint, name: string, values: readonly bigint[]): Uint8Array {
+  return encodeColumn({
+    fieldId,
+    name,
+    type: DataType.Int64,
+    elementType: DataType.None,
+    dim: 0,
+    isDynamic: false,
+    valid: undefined,
+    data: { kind: "int64", values: BigInt64Array.from(values) },
+  });
+}
