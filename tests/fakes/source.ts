@@ -19,7 +19,7 @@ import {
 } from "../../pipeline/model/mod.ts";
 import { ConsistencyLevel } from "../../pipeline/proto/gen/common_pb.ts";
 import { CollectionSchemaSchema, DataType, FieldSchemaSchema } from "../../pipeline/proto/gen/schema_pb.ts";
-import { type RecordDecoder } from "../../sources/log/decoded.ts";
+import type { RecordDecoder } from "../../sources/log/decoded.ts";
 import { followPchannel } from "../../sources/log/mod.ts";
 import { FakeLog } from "./log.ts";
 

@@ -50,3 +50,16 @@ Deno.test("endAfter does not wait for a channel that is left", async () => {
   assert.equal((await first).last, true);
   assert.equal(end.ts, 20n);
 });
+
+Deno.test("endAfter lets pass at once what is read again from before the agreed moment, and waits for no stream with it", async () => {
+  const end = endAfter(new Map([["p", 5n], ["q", 5n]]));
+  // Read for a sink that came first: p is at its end and waits for q.
+  const waiting = end.admit(group("p", 30n, 6n));
+  // Read again for all: what is older goes on although nobody has seen the end of q.
+  assert.deepEqual(await end.admit(group("p", 10n, 2n)), { group: group("p", 10n, 2n), last: false });
+  const again = end.admit(group("p", 30n, 6n));
+  assert.equal((await end.admit(group("q", 40n, 9n))).last, true);
+  for (const said of [await waiting, await again]) assert.deepEqual(said, { group: group("p", 30n, 6n), last: false });
+  assert.equal((await end.admit(group("p", 40n, 7n))).last, true);
+  assert.equal((await end.admit(group("p", 35n, 7n))).last, false);
+});
