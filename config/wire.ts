@@ -22,6 +22,8 @@ export interface ComponentOptions {
   readonly onWaiting?: (component: string, reason: string | undefined) => void;
   /** A component tries something again. */
   readonly onRetry?: (component: string, error: TidemarkError) => void;
+  /** Bytes of values that a response of the log source brought. */
+  readonly onFetched?: (topic: string, bytes: number) => void;
   /** For tests: a sink passes a phase at which the process may be killed. */
   readonly passed?: (phase: CrashPoint) => void;
 }
@@ -162,6 +164,7 @@ export function createComponents(config: PipelineConfig, options: ComponentOptio
       const state = wait("sources.log");
       return await openKafkaLog(required(config.sources.log, "log"), {
         onState: (now) => state(now.state === "down" ? `${now.topic}: ${now.reason}` : undefined),
+        ...(options.onFetched === undefined ? {} : { onFetched: options.onFetched }),
       });
     }),
     binlogs: once(async () => {

@@ -19,6 +19,8 @@ import { type Page, type TopicPort, TopicTail, type TopicTailOptions } from "./t
 export interface KafkaLogOptions extends TopicTailOptions {
   /** Offsets that the log does not hold between two records: legal in Kafka, unexpected on Milvus' topics. */
   readonly onHole?: (topic: string, from: bigint, to: bigint) => void;
+  /** Told of the values of each response, in bytes; what was asked for twice counts twice. */
+  readonly onFetched?: (topic: string, bytes: number) => void;
 }
 
 /** Milvus writes and reads partition 0 only, whatever the topic has. */
@@ -227,7 +229,7 @@ class KafkaTopic implements TopicPort {
   readonly what: string;
   readonly #consumer: BatchConsumer;
   readonly #config: KafkaLogConfig;
-  readonly #onHole: KafkaLogOptions["onHole"];
+  readonly #options: KafkaLogOptions;
   readonly #withoutInserts: boolean;
 
   constructor(
@@ -245,7 +247,7 @@ class KafkaTopic implements TopicPort {
     // The client resolves metadata only of topics that are tracked.
     this.#consumer.topics.trackAll(topic);
     this.#config = config;
-    this.#onHole = options.onHole;
+    this.#options = options;
   }
 
   bounds(): Promise<LogBounds> {
@@ -294,7 +296,7 @@ class KafkaTopic implements TopicPort {
       const end = batch.lastOffset + 1n;
       // Whole batches are returned: what lies below the asked offset was seen before.
       if (end <= next) continue;
-      if (firstOffset > next) this.#onHole?.(this.topic, next, firstOffset);
+      if (firstOffset > next) this.#options.onHole?.(this.topic, next, firstOffset);
       next = end;
       if (isControl(batch) || (this.#withoutInserts && beginsAsInsert(frontOfOnly(batch)))) continue;
       for (const record of recordsOf(batch, this.topic, otherCodec)) {
@@ -302,6 +304,7 @@ class KafkaTopic implements TopicPort {
         records.push(record);
       }
     }
+    this.#options.onFetched?.(this.topic, records.reduce((sum, { value }) => sum + (value?.length ?? 0), 0));
     return { records, highWatermark, next };
   }
 }
