@@ -133,7 +133,8 @@ export class FakeSource {
   };
 
   readonly binlogs: BinlogSource = {
-    verify: () => Promise.resolve({ findings: [], deltaFiles: [], insertFiles: 0, insertBytes: 0n }),
+    verify: () =>
+      Promise.resolve({ findings: [], deltaFiles: [], insertFiles: 0, insertBytes: 0n, listed: () => undefined }),
     rows: () => nothing(),
     deletes: () => nothing(),
     object: ({ path }) => {
