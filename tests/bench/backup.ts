@@ -11,6 +11,7 @@ import { stackEnv } from "../stack/env.ts";
 import { PyMilvus } from "../stack/pymilvus.ts";
 import { numberArgument } from "./arguments.ts";
 import { insert, makeCollection, note, type Rig, VECTOR_BYTES, watchUsage, withRig } from "./rig.ts";
+import { countRequests } from "./request_counter.ts";
 import { fixed, printFigure } from "./table.ts";
 
 const PREFIX = "bench_backup";
@@ -95,6 +96,14 @@ async function tidemark(
   return await once();
 }
 
+/** Requests of one base, to the source's bucket and to the backup's together; not timed. */
+async function requests(rig: BackupRig, include: string, storageOf: (endpoint: string) => Record<string, unknown>) {
+  await using counter = countRequests(rig.env.S3_ENDPOINT!);
+  const env = { ...rig.env, S3_ENDPOINT: counter.endpoint };
+  await tidemark({ ...rig, env }, include, storageOf(counter.endpoint), { log_archive: false });
+  return [...counter.take()].map(([kind, count]) => `${count} ${kind}`).join(", ");
+}
+
 async function plainCopy(from: ObjectStore, objects: readonly ObjectInfo[], to: ObjectStore): Promise<number> {
   const began = performance.now();
   const queue = [...objects];
@@ -131,9 +140,9 @@ async function figures(rig: BackupRig, rows: number): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "tidemark_bench_" });
   const root = bucket(env, "");
   const scratch = (part: string) => bucket(env, `${PREFIX}/${part}`);
-  const s3 = (part: string) => ({
+  const s3 = (part: string, endpoint = env.S3_ENDPOINT) => ({
     type: "s3",
-    endpoint: env.S3_ENDPOINT,
+    endpoint,
     bucket: env.SOURCE_BUCKET,
     prefix: `${PREFIX}/${part}`,
     access_key_id: env.S3_ACCESS_KEY,
@@ -168,6 +177,13 @@ async function figures(rig: BackupRig, rows: number): Promise<void> {
       bytes,
       await tidemark(rig, `default.${name}`, { type: "file", path: `${folder}/logged` }, {}),
     );
+    const folders = new Set(
+      objects.filter(({ key }) => key.includes("/insert_log/")).map(({ key }) => key.split("/").slice(0, -2).join("/")),
+    );
+    const asked = {
+      s3: await requests(rig, `default.${name}`, (endpoint) => s3("counted", endpoint)),
+      folder: await requests(rig, `default.${name}`, () => ({ type: "file", path: `${folder}/counted` })),
+    };
     const binary = Deno.env.get("MILVUS_BACKUP");
     if (binary !== undefined) {
       for (const place of ["s3", "local"] as const) {
@@ -218,6 +234,7 @@ async function figures(rig: BackupRig, rows: number): Promise<void> {
       ]),
       notes: [
         `Seconds are of whole processes, start included. CPU is of the tool alone, not of the servers.`,
+        `${objects.length} objects in ${folders.size} segments. Requests of a whole run: S3 to S3 ${asked.s3}; S3 to folder ${asked.folder}.`,
         `Archive: MB counts the vectors of the rows only; ${
           fixed(size / values)
         } bytes of archive for each byte of vectors.`,
