@@ -33,7 +33,7 @@ export function readJsonObject(text: string, what: string): JsonObject {
     });
   }
   if (!isObject(json)) throw new TidemarkError("damaged", `${what} holds no JSON object`);
-  return wrap(json, () => what);
+  return new RawReader(json, what);
 }
 
 type Raw = { [key: string]: Json };
@@ -42,60 +42,97 @@ function isObject(json: Json | undefined): json is Raw {
   return typeof json === "object" && json !== null && !Array.isArray(json);
 }
 
-/** `what` is asked only for an error: a large file has a million objects. */
-function wrap(raw: Raw, what: () => string): JsonObject {
-  const fail = (key: string, expected: string): never => {
-    throw new TidemarkError("damaged", `${what()}: ${key} should be ${expected}`);
-  };
-  const array = (key: string): Json[] => {
-    const value = raw[key] ?? null;
+/** A large file has a million objects: a reader of one holds its place, from which only an error makes a text. */
+class RawReader implements JsonObject {
+  readonly #raw: Raw;
+  /** Name of the file, or the object that holds this one. */
+  readonly #parent: string | RawReader;
+  readonly #key: string;
+  /** -1: not in a list. */
+  readonly #index: number;
+
+  constructor(raw: Raw, parent: string | RawReader, key = "", index = -1) {
+    this.#raw = raw;
+    this.#parent = parent;
+    this.#key = key;
+    this.#index = index;
+  }
+
+  keysOf(key: string): string[] {
+    const value = this.#raw[key] ?? null;
+    return isObject(value) ? Object.keys(value) : [];
+  }
+
+  has(key: string): boolean {
+    return this.#raw[key] !== undefined && this.#raw[key] !== null;
+  }
+
+  text(key: string): string {
+    const value = this.#raw[key] ?? "";
+    return typeof value === "string" ? value : this.#fail(key, "a text");
+  }
+
+  int(key: string): bigint {
+    const value = this.#raw[key] ?? 0n;
+    return typeof value === "bigint" ? value : this.#fail(key, "an integer");
+  }
+
+  small(key: string): number {
+    const value = this.int(key);
+    return value >= -(2n ** 31n) && value < 2n ** 31n ? Number(value) : this.#fail(key, "an integer of 32 bits");
+  }
+
+  flag(key: string): boolean {
+    const value = this.#raw[key] ?? false;
+    return typeof value === "boolean" ? value : this.#fail(key, "true or false");
+  }
+
+  list(key: string): JsonObject[] {
+    return this.#array(key).map((item, index) =>
+      isObject(item) ? new RawReader(item, this, key, index) : this.#fail(key, "a list of objects")
+    );
+  }
+
+  texts(key: string): string[] {
+    return this.#array(key).map((item) => typeof item === "string" ? item : this.#fail(key, "a list of texts"));
+  }
+
+  ints(key: string): bigint[] {
+    return this.#array(key).map((item) => typeof item === "bigint" ? item : this.#fail(key, "a list of integers"));
+  }
+
+  object(key: string): JsonObject | undefined {
+    const value = this.#raw[key] ?? null;
+    if (value === null) return undefined;
+    return isObject(value) ? new RawReader(value, this, key) : this.#fail(key, "an object");
+  }
+
+  map(key: string): Record<string, string> {
+    const value = this.#raw[key] ?? null;
+    if (value === null) return {};
+    if (!isObject(value)) return this.#fail(key, "an object");
+    const texts = Object.entries(value).map(([name, item]) =>
+      [name, typeof item === "string" ? item : this.#fail(key, "a map of texts")] as const
+    );
+    return Object.fromEntries(texts);
+  }
+
+  pairs(key: string): Record<string, string> {
+    return Object.fromEntries(this.list(key).map((pair) => [pair.text("key"), pair.text("value")]));
+  }
+
+  #array(key: string): Json[] {
+    const value = this.#raw[key] ?? null;
     if (value === null) return [];
-    return Array.isArray(value) ? value : fail(key, "a list");
-  };
-  const reader: JsonObject = {
-    keysOf(key) {
-      const value = raw[key] ?? null;
-      return isObject(value) ? Object.keys(value) : [];
-    },
-    has: (key) => raw[key] !== undefined && raw[key] !== null,
-    text(key) {
-      const value = raw[key] ?? "";
-      return typeof value === "string" ? value : fail(key, "a text");
-    },
-    int(key) {
-      const value = raw[key] ?? 0n;
-      return typeof value === "bigint" ? value : fail(key, "an integer");
-    },
-    small(key) {
-      const value = reader.int(key);
-      return value >= -(2n ** 31n) && value < 2n ** 31n ? Number(value) : fail(key, "an integer of 32 bits");
-    },
-    flag(key) {
-      const value = raw[key] ?? false;
-      return typeof value === "boolean" ? value : fail(key, "true or false");
-    },
-    list: (key) =>
-      array(key).map((item, index) =>
-        isObject(item) ? wrap(item, () => `${what()}: ${key}[${index}]`) : fail(key, "a list of objects")
-      ),
-    texts: (key) => array(key).map((item) => typeof item === "string" ? item : fail(key, "a list of texts")),
-    ints: (key) => array(key).map((item) => typeof item === "bigint" ? item : fail(key, "a list of integers")),
-    object(key) {
-      const value = raw[key] ?? null;
-      if (value === null) return undefined;
-      return isObject(value) ? wrap(value, () => `${what()}: ${key}`) : fail(key, "an object");
-    },
-    map(key) {
-      const value = raw[key] ?? null;
-      if (value === null) return {};
-      if (!isObject(value)) return fail(key, "an object");
-      return Object.fromEntries(
-        Object.entries(value).map((
-          [name, item],
-        ) => [name, typeof item === "string" ? item : fail(key, "a map of texts")]),
-      );
-    },
-    pairs: (key) => Object.fromEntries(reader.list(key).map((pair) => [pair.text("key"), pair.text("value")])),
-  };
-  return reader;
+    return Array.isArray(value) ? value : this.#fail(key, "a list");
+  }
+
+  #place(): string {
+    if (typeof this.#parent === "string") return this.#parent;
+    return `${this.#parent.#place()}: ${this.#key}${this.#index < 0 ? "" : `[${this.#index}]`}`;
+  }
+
+  #fail(key: string, expected: string): never {
+    throw new TidemarkError("damaged", `${this.#place()}: ${key} should be ${expected}`);
+  }
 }
