@@ -47,6 +47,8 @@ interface ArchiveExtra {
   complete: boolean;
   /** Imports whose rows the base holds. */
   imports: bigint[];
+  /** pchannel -> the topic whose records are archived. The run's own memory follows the row sinks to a topic made anew. */
+  topics: Record<string, string>;
 }
 
 export class ArchiveLeg {
@@ -69,6 +71,7 @@ export class ArchiveLeg {
       next: extra.next ?? undefined,
       complete: extra.complete ?? false,
       imports: extra.imports ?? [],
+      topics: extra.topics ?? {},
     };
   }
 
@@ -130,17 +133,27 @@ export class ArchiveLeg {
   /** The log must still hold where the archive goes on; otherwise the run ends, or the hole is stated and a new base made. */
   async #checkLog(snapshot: Snapshot, signal: AbortSignal): Promise<void> {
     const { deps, topicIds } = this.#o;
-    const lost = await lostPositions(deps.log, await this.startPoints(signal), topicIds, signal);
+    const known = new Map([...topicIds, ...Object.entries(this.#extra.topics)]);
+    const lost = await lostPositions(deps.log, await this.startPoints(signal), known, signal);
     const ticking = new Set(snapshot.catalog.collections.flatMap((collection) => collection.pchannels));
     const needed = lost.filter(({ pchannel }) => ticking.has(pchannel));
-    if (needed.length === 0) return;
-    if (deps.onPositionLost === "fail") throw needed[0]!.error;
+    if (needed.length > 0 && deps.onPositionLost === "fail") throw needed[0]!.error;
     for (const { pchannel, error } of needed) {
       deps.report.warn(`lost ${pchannel} ${this.#o.sink.name}`, `${error.message}; the backup gets a new base`);
+      known.delete(pchannel);
       topicIds.delete(pchannel);
     }
-    await lostPositions(deps.log, new Map(), topicIds, signal);
-    if (this.#extra.complete && await this.#stateGaps(needed.map(({ pchannel }) => pchannel), signal)) {
+    if (needed.length > 0) {
+      await this.#afterLoss(needed.map(({ pchannel }) => pchannel), snapshot, signal);
+      await lostPositions(deps.log, await this.startPoints(signal), known, signal);
+    }
+    for (const [pchannel, id] of known) if (!topicIds.has(pchannel)) topicIds.set(pchannel, id);
+    this.#extra.topics = Object.fromEntries(known);
+    await this.#remember();
+  }
+
+  async #afterLoss(pchannels: readonly string[], snapshot: Snapshot, signal: AbortSignal): Promise<void> {
+    if (this.#extra.complete && await this.#stateGaps(pchannels, signal)) {
       this.#demand = "the log lost records that the archive does not have";
       return;
     }
@@ -153,14 +166,16 @@ export class ArchiveLeg {
 
   /** False where the log counts from the beginning again, in a topic that was made anew: that can follow no archive. */
   async #stateGaps(pchannels: readonly string[], signal: AbortSignal): Promise<boolean> {
-    const { deps, state, topicIds } = this.#o;
-    for (const pchannel of pchannels) {
-      const { earliest, topicId } = await deps.log.bounds(pchannel, signal);
+    const { deps, state } = this.#o;
+    const gaps = await Promise.all(pchannels.map(async (pchannel) => {
+      const { earliest } = await deps.log.bounds(pchannel, signal);
       const { lastOffset } = await this.session.progress(pchannel, signal);
-      if (earliest <= lastOffset + 1n) return false;
-      topicIds.set(pchannel, topicId);
-      await this.session.gap(pchannel, lastOffset + 1n, earliest, "the log's retention had passed it");
-      state.positions.set(pchannel, { offset: earliest, tick: 0n });
+      return { pchannel, from: lastOffset + 1n, to: earliest };
+    }));
+    if (gaps.some(({ from, to }) => to <= from)) return false;
+    for (const { pchannel, from, to } of gaps) {
+      await this.session.gap(pchannel, from, to, "the log's retention had passed it");
+      state.positions.set(pchannel, { offset: to, tick: 0n });
       // Cuts before the gap are no place to go on from.
       for (const own of [...state.vchannels.values()]) {
         if (own.pchannel === pchannel) state.vchannels.delete(own.vchannel);
@@ -238,8 +253,8 @@ export class ArchiveLeg {
   }
 
   async #remember(): Promise<void> {
-    const { name = null, previous = null, next = null, complete, imports } = this.#extra;
-    this.#o.state.extra = { name, previous, next, complete, imports } as Json;
+    const { name = null, previous = null, next = null, complete, imports, topics } = this.#extra;
+    this.#o.state.extra = { name, previous, next, complete, imports, topics } as Json;
     await this.#o.save();
   }
 

@@ -302,6 +302,26 @@ Deno.test("run whose log lost only what the backup needs leaves the target as it
   assert.equal(names.length, 2, `${pipeline.warnings}`);
 });
 
+Deno.test("run whose topic was made anew copies afresh and begins another backup: the old archive cannot go on", async () => {
+  const { source, replica, vault, pipeline } = setup({
+    backup: { name: "b_{date}_{time}", rebase_after: { age: "1h" } },
+    onPositionLost: "resnapshot",
+  });
+  source.create("a", "p_0");
+  await pipeline.once();
+  source.log.deleteTopic("p_0");
+  source.log.createTopic("p_0");
+  for (let i = 0n; i < 20n; i++) source.insert("a", [i, i]);
+  // Names of backups have seconds.
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  await pipeline.once();
+  assertRows(source, replica);
+  const names = (await listBackups(vault)).map(({ name }) => name).sort();
+  assert.equal(names.length, 2);
+  await assertArchive(source, vault, names[1]);
+  assert.equal((await archived(vault, "p_0", names[1]))[0], 0n);
+});
+
 for (const seed of SEEDS) {
   Deno.test(`run with targets and backups ends equal after random work and kills (seed ${seed})`, async () => {
     const random = seeded(seed);
