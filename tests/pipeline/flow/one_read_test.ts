@@ -302,6 +302,34 @@ Deno.test("run whose log lost only what the backup needs leaves the target as it
   assert.equal(names.length, 2, `${pipeline.warnings}`);
 });
 
+Deno.test("run makes a new base of its backup while the target follows; both go on with the one reading", async () => {
+  const { source, replica, vault, pipeline } = setup({
+    backup: { name: "b_{date}_{time}", rebase_after: { age: "1s" } },
+  });
+  source.create("a", "p_0");
+  await pipeline.once();
+  source.log.read.clear();
+  using _ticking = source.ticking();
+  const run = pipeline.start();
+  let rebased = false;
+  for (let i = 0n; !rebased; i++) {
+    source.insert("a", [i % 100n, i]);
+    if (i % 7n === 0n) source.delete("a", (i + 50n) % 100n);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    rebased = (await listBackups(vault)).filter(({ state }) => state === "complete").length === 2;
+    assert.ok(i < 2000n, "no new base was made");
+  }
+  for (let i = 0n; i < 50n; i++) source.insert("a", [1000n + i, i]);
+  await until("the target has what came after it", () => replica.rows.get("a")!.size >= 50);
+  await run.stop();
+  await pipeline.once();
+  assertRows(source, replica);
+  const names = (await listBackups(vault)).map(({ name }) => name).sort();
+  for (const name of names) await assertArchive(source, vault, name);
+  const last = (await archived(vault, "p_0", names[1])).at(-1)!;
+  assert.ok(last > (await archived(vault, "p_0", names[0])).at(-1)!, "the log went on in the new one");
+});
+
 Deno.test("run whose topic was made anew copies afresh and begins another backup: the old archive cannot go on", async () => {
   const { source, replica, vault, pipeline } = setup({
     backup: { name: "b_{date}_{time}", rebase_after: { age: "1h" } },

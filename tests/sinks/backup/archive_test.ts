@@ -201,3 +201,13 @@ Deno.test("checkArchive reads two footers where the numbers have no hole, all of
   await memory.delete([archiveKey("b", P, 2n)]);
   deepStrictEqual(await check(true), [["lost"], T0, 2]);
 });
+
+Deno.test("createLogArchive does not go back with a log that is read again for another sink", async () => {
+  const archive = open(createMemoryStore());
+  const records = queue([1, 1, 1]);
+  await archive.append(P, records, { offset: 42n, tick: T0 + 9n }, signal);
+  await archive.append(P, records, { offset: 42n, tick: T0 + 5n }, signal);
+  await archive.append(P, records.slice(0, 1), { offset: 41n, tick: T0 + 1n }, signal);
+  await archive.flush(signal);
+  deepStrictEqual(archive.durable(P), { offset: 42n, tick: T0 + 9n });
+});
