@@ -21,7 +21,7 @@ export function addBackupCommands(program: Command, parts: ProgramParts): void {
       .option("--endpoint <url>", "S3 server of --storage; keys come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
       .option("--sink <name>", "of several backup sinks of the configuration, this one");
   place(backup.command("list"))
-    .description("the backups, half-written ones too")
+    .description("the backups, half-written and half-removed ones too")
     .addHelpText(
       "after",
       examples([

@@ -14,6 +14,7 @@ export const CRASH_POINTS = [
   "inside_barrier",
   "inside_reconcile",
   "inside_import",
+  "before_done",
 ] as const;
 
 /** Those of backups: of the run, of the sink and of what removes backups. */
@@ -26,6 +27,7 @@ export const BACKUP_CRASH_POINTS = [
   "backup_complete",
   "rebase_adopted",
   "prune_begun",
+  "prune_removing",
 ] as const;
 
 export type CrashPoint = typeof CRASH_POINTS[number] | typeof BACKUP_CRASH_POINTS[number];

@@ -175,6 +175,7 @@ class Run {
       blocked: [...this.#blocked].map(([collection, reason]) => ({ collection, reason })),
       refused: this.#refused,
     };
+    if (!this.#stop.aborted) deps.crash("before_done");
     this.#progress.phase = this.#stop.aborted ? this.#progress.phase : "done";
     await this.#checkpointer.close();
     return result;

@@ -9,6 +9,7 @@ import {
   logFolder,
   manifestKey,
   metaKey,
+  removalKey,
   type TokenBucket,
   validateBackupName,
 } from "../../stores/mod.ts";
@@ -54,6 +55,12 @@ export function createBackupSink(
       validateBackupName(name);
       const base = await stateOf(store, name, signal);
       if (resume === undefined && base !== "none") throw taken(store, name, base);
+      if (base === "partial" && await store.head(removalKey(name), signal) !== undefined) {
+        throw new TidemarkError("target_not_empty", `Backup ${name} in ${store.location} is half-removed`, {
+          hint:
+            "Somebody pruned what this pipeline was writing. Finish it with `tidemark backup prune` and begin anew, with a state of its own.",
+        });
+      }
       const own = base === "complete" ? await manifestOf(store, name, signal) : undefined;
       const session = await openSession({
         store,

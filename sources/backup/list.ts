@@ -1,14 +1,17 @@
 /** What backups a storage holds. */
 import { toTidemarkError } from "../../pipeline/errors.ts";
 import type { HybridTs, ObjectInfo, ObjectStore } from "../../pipeline/model/mod.ts";
-import { backupFolder, metaKey, readJsonObject } from "../../stores/mod.ts";
+import { backupFolder, metaKey, readJsonObject, removalKey } from "../../stores/mod.ts";
 
 export interface BackupSummary {
   readonly name: string;
-  /** `half-written`: no `meta/backup_meta.json`: still running, or left by a run that died. `unreadable`: see `problem`. */
-  readonly state: "complete" | "half-written" | "unreadable";
+  /**
+   * `half-written`: no `meta/backup_meta.json`: still running, or left by a run that died. `half-removed`: the same, and a
+   * prune that was cut short is why. `unreadable`: see `problem`.
+   */
+  readonly state: "complete" | "half-written" | "half-removed" | "unreadable";
   readonly madeBy: "tidemark" | "milvus-backup" | "unknown";
-  /** Unix ms: of the snapshot where Tidemark made it, otherwise of the metadata file; of the newest object if half-written. */
+  /** Unix ms: of the snapshot where Tidemark made it, otherwise of the metadata file; of the newest object if there is none. */
   readonly takenMs: number;
   /** Bytes of the base as its metadata says. */
   readonly bytes: bigint;
@@ -60,7 +63,7 @@ async function summarize(
   signal: AbortSignal | undefined,
 ): Promise<BackupSummary | undefined> {
   const info = await store.head(metaKey(name, "backup_meta"), signal);
-  if (info === undefined) return await halfWritten(store, name, signal);
+  if (info === undefined) return await half(store, name, signal);
   try {
     return await complete(store, name, info, signal);
   } catch (thrown) {
@@ -98,18 +101,30 @@ async function complete(
 }
 
 /** Undefined for a folder that is no backup at all. */
-async function halfWritten(
+async function half(
   store: ObjectStore,
   name: string,
   signal: AbortSignal | undefined,
 ): Promise<BackupSummary | undefined> {
   const parts = await store.folders(backupFolder(name), signal);
-  if (!["binlogs", "meta", "log", "_ledger"].some((part) => parts.includes(part))) return undefined;
+  const removing = await store.head(removalKey(name), signal) !== undefined;
+  if (!removing && !["binlogs", "meta", "log", "_ledger"].some((part) => parts.includes(part))) return undefined;
   let takenMs = 0;
   let bytes = 0n;
   for await (const { modifiedMs, size } of store.list(backupFolder(name), signal)) {
     takenMs = Math.max(takenMs, modifiedMs);
     bytes += size;
+  }
+  if (removing) {
+    return {
+      ...BLANK,
+      name,
+      state: "half-removed",
+      takenMs,
+      bytes,
+      hasLog: parts.includes("log"),
+      problem: "its removal was cut short, or goes on: the next `backup prune` finishes it",
+    };
   }
   return {
     ...BLANK,

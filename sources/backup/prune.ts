@@ -4,7 +4,7 @@
  */
 import { TidemarkError } from "../../pipeline/errors.ts";
 import type { ObjectStore } from "../../pipeline/model/mod.ts";
-import { backupFolder, metaKey } from "../../stores/mod.ts";
+import { backupFolder, manifestKey, metaKey, removalKey } from "../../stores/mod.ts";
 import type { BackupSummary } from "./list.ts";
 
 export interface RetentionRules {
@@ -92,39 +92,57 @@ export function planPrune(
           ? decide("remove", "half-written, and nothing was written to it for long enough")
           : decide("keep", "half-written, but written to lately: its run may still go on");
       }
+      case "half-removed":
+        return decide("remove", "a removal that was cut short is finished");
       case "unreadable":
         return decide("keep", "unreadable: look at it before removing it by hand");
     }
   });
 }
 
+/** Keys of one request of an S3 server. */
+const KEYS_AT_ONCE = 1000;
+
 /**
- * Removes what the plan says. `meta/backup_meta.json` goes first, so that a backup whose removal is cut short is half-written
- * to everyone, not damaged. Returns the names removed.
+ * Removes what the plan says. First comes a mark, then what makes it a backup, then the files, the mark last: when it is cut
+ * short, it is half-removed to everyone, never damaged, and the next prune finishes it. Returns the names removed.
  */
 export async function applyPrune(
   store: ObjectStore,
   plan: readonly PruneDecision[],
   signal?: AbortSignal,
-  passed: (phase: "prune_begun") => void = () => {},
+  passed: (phase: "prune_begun" | "prune_removing") => void = () => {},
 ): Promise<string[]> {
   const removed: string[] = [];
   for (const { name, action } of plan) {
     if (action !== "remove") continue;
-    await store.delete([metaKey(name, "backup_meta")], signal);
+    const mark = removalKey(name);
+    await store.put(mark, new TextEncoder().encode("{}\n"), {}, signal);
+    // Without a manifest no new base takes its files for there.
+    await store.delete([metaKey(name, "backup_meta"), manifestKey(name)], signal);
     passed("prune_begun");
     let keys: string[] = [];
+    const flush = async () => {
+      if (keys.length === 0) return;
+      await store.delete(keys, signal);
+      keys = [];
+      passed("prune_removing");
+    };
     for await (const { key } of store.list(backupFolder(name), signal)) {
+      if (key === mark) continue;
+      if (keys.length === KEYS_AT_ONCE || (keys.length > 0 && partOf(keys[0]!) !== partOf(key))) await flush();
       keys.push(key);
-      if (keys.length === 1000) {
-        await store.delete(keys, signal);
-        keys = [];
-      }
     }
-    await store.delete(keys, signal);
+    await flush();
+    await store.delete([mark], signal);
     removed.push(name);
   }
   return removed;
+}
+
+/** `binlogs`, `log`, `meta`, … of a key `<name>/<part>/…`. */
+function partOf(key: string): string | undefined {
+  return key.split("/")[1];
 }
 
 function newestFirst(a: BackupSummary, b: BackupSummary): number {

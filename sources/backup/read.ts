@@ -19,6 +19,7 @@ import {
   manifestKey,
   type MetaFile,
   metaKey,
+  removalKey,
 } from "../../stores/mod.ts";
 
 export interface OpenedBackup {
@@ -117,12 +118,18 @@ function isNumber(text: string): boolean {
 }
 
 async function absent(store: ObjectStore, name: string, signal: AbortSignal | undefined): Promise<TidemarkError> {
+  if (await store.head(removalKey(name), signal) !== undefined) {
+    return new TidemarkError("damaged", `Backup ${name} in ${store.location} is half-removed`, {
+      hint:
+        "It cannot be used any more. The next `tidemark backup prune` removes the rest; see `tidemark backup list`.",
+    });
+  }
   for await (const _ of store.list(`${name}/`, signal)) {
     return new TidemarkError(
       "damaged",
       `Backup ${name} in ${store.location} is half-written: meta/backup_meta.json is missing`,
       {
-        hint: "Let its run finish, or remove it with `tidemark backup prune --half-written`.",
+        hint: "Let its run finish, or remove it with `tidemark backup prune --partial`.",
       },
     );
   }

@@ -10,9 +10,10 @@
  *     <name>/log/<pchannel>/<sequence>.parquet                          the log archive
  *     <name>/catalog/<revision>.json                                    the catalog after each change
  *     <name>/_ledger/<number>.json                                      what is copied so far; gone when the base is done
+ *     <name>/_removing.json                                             there from the first to the last step of its removal
  *
  * milvus-backup's `list` and `get` look at `meta/` only and its `restore` at `meta/` and `binlogs/`, so `tidemark.json`,
- * `log/`, `catalog/` and `_ledger/` do not disturb it; its `delete` removes the whole folder.
+ * `log/`, `catalog/` and `_…` do not disturb it; its `delete` removes the whole folder.
  */
 import { TidemarkError } from "../../pipeline/errors.ts";
 
@@ -48,6 +49,7 @@ export const backupFolder = (name: string): string => `${name}/`;
 export const binlogFolder = (name: string): string => `${name}/binlogs/`;
 export const metaKey = (name: string, file: MetaFile): string => `${name}/meta/${file}.json`;
 export const manifestKey = (name: string): string => `${name}/tidemark.json`;
+export const removalKey = (name: string): string => `${name}/_removing.json`;
 export const ledgerFolder = (name: string): string => `${name}/_ledger/`;
 export const logFolder = (name: string): string => `${name}/log/`;
 export const archiveFolder = (name: string, pchannel: string): string => `${name}/log/${pchannel}/`;

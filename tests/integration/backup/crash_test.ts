@@ -61,6 +61,17 @@ async function assertKilled({ point, setup }: Case, args: readonly string[]): Pr
   assert.match(stderr, /killed at/, `it ended with ${code}, not at ${point}:\n${stderr}`);
 }
 
+/** Checks all cases side by side; each is a step of the test. */
+async function eachStep(t: Deno.TestContext, cases: readonly Case[], check: (one: Case, i: number) => Promise<void>) {
+  const results = cases.map((one, i) => check(one, i).then(() => undefined, (error: unknown) => ({ error })));
+  for (const [i, { point }] of cases.entries()) {
+    await t.step(point, async () => {
+      const failed = await results[i];
+      if (failed !== undefined) throw failed.error;
+    });
+  }
+}
+
 async function assertRestoresTo({ env, source, target }: Servers, { point, vault }: Case, backup: string) {
   const as = (name: string) => `${name}_${point.replace(":", "_")}`;
   await assertRestores({ env, vault, backup, source, target, names: [NAME], as });
@@ -82,12 +93,10 @@ Deno.test("run killed at a phase of its backup and started again ends with a who
     await source.call("insert_generated", { name: NAME, start: 900, count: 50, seed: 3 });
     await source.call("delete", { name: NAME, start: 300, count: 30 });
     await Promise.all(cases.map(({ setup }) => setup.once()));
-    for (const one of cases) {
-      await t.step(one.point, async () => {
-        await assertWhole(one.vault, "b");
-        await assertRestoresTo(servers, one, "b");
-      });
-    }
+    await eachStep(t, cases, async (one) => {
+      await assertWhole(one.vault, "b");
+      await assertRestoresTo(servers, one, "b");
+    });
   });
 });
 
@@ -105,14 +114,12 @@ Deno.test("run killed at a phase of a new base keeps the old one and finishes th
     const begun = await Promise.all(cases.map(({ vault }) => backupNames(vault)));
     await source.call("insert_generated", { name: NAME, start: 1000, count: 20, seed: 4 });
     await Promise.all(cases.map(({ setup }) => setup.once()));
-    for (const [i, one] of cases.entries()) {
-      await t.step(one.point, async () => {
-        assert.ok(begun[i]!.length > first[i]!.length, "it was killed in a new base");
-        const names = await listComplete(one.vault);
-        assert.ok(begun[i]!.every((item) => names.includes(item)), `${begun[i]} were begun, ${names} are complete`);
-        for (const item of names) await assertWhole(one.vault, item);
-        await assertRestoresTo(servers, one, names.at(-1)!);
-      });
-    }
+    await eachStep(t, cases, async (one, i) => {
+      assert.ok(begun[i]!.length > first[i]!.length, "it was killed in a new base");
+      const names = await listComplete(one.vault);
+      assert.ok(begun[i]!.every((item) => names.includes(item)), `${begun[i]} were begun, ${names} are complete`);
+      for (const item of names) await assertWhole(one.vault, item);
+      await assertRestoresTo(servers, one, names.at(-1)!);
+    });
   });
 });

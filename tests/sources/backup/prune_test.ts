@@ -66,7 +66,7 @@ Deno.test("planPrune never removes the last good backup of a pipeline, whatever 
   deepStrictEqual(kept(backups, { within: DAY }), ["old_good", "other"]);
 });
 
-Deno.test("planPrune leaves other pipelines alone, and half-written backups until they are idle for long", () => {
+Deno.test("planPrune leaves other pipelines alone, half-written backups until they are idle for long, and finishes half-removed ones", () => {
   const backups = [
     backup("theirs", NOW - 90 * DAY, { pipeline: "q" }),
     backup("mine", NOW),
@@ -74,6 +74,7 @@ Deno.test("planPrune leaves other pipelines alone, and half-written backups unti
     backup("running", NOW - 1000, { state: "half-written", pipeline: "" }),
     backup("dead", NOW - 3 * DAY, { state: "half-written", pipeline: "" }),
     backup("broken", NOW - 3 * DAY, { state: "unreadable" }),
+    backup("cut_short", NOW - 1000, { state: "half-removed", pipeline: "" }),
   ];
   deepStrictEqual(kept(backups, { last: 1 }, { pipeline: "p" }), ["theirs", "mine", "running", "dead", "broken"]);
   deepStrictEqual(kept(backups, { last: 1 }, { pipeline: "p", halfWrittenOlderThanMs: DAY }), [
