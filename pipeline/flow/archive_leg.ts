@@ -11,6 +11,7 @@ import {
   type CatalogChange,
   type Collection,
   type Cut,
+  hybridFromMs,
   type HybridTs,
   qualifiedName,
   type ResumePoint,
@@ -61,6 +62,7 @@ export class ArchiveLeg {
   /** Why the backup is not whole without a new base. */
   #demand: string | undefined;
   #exactFrom: HybridTs = 0n;
+  #openedTs: HybridTs = 0n;
 
   constructor(options: ArchiveLegOptions) {
     this.#o = options;
@@ -111,12 +113,27 @@ export class ArchiveLeg {
       await this.#base.begin(signal);
     } else this.#recall(snapshot);
     if (this.#o.sink.logArchive) await this.#note(this.session, snapshot, signal);
+    this.#openedTs = hybridFromMs(this.#o.deps.now());
+  }
+
+  /**
+   * A run `once` ends at what the log held when it had read the snapshot, by the source's clock, which may be before the note
+   * of it by ours. The snapshot is what that end is like: with an older catalog, a collection dropped since the last run
+   * would be there, and its channel, which has no ticks any more, would hold the restorable range back at that run.
+   */
+  async endsAt(snapshot: Snapshot, ts: HybridTs, signal: AbortSignal): Promise<void> {
+    if (ts < this.#openedTs) await this.#note(this.session, snapshot, signal, ts);
   }
 
   /** Keeps the catalog of a revision: only what this archive has records of, so that it promises no more. */
-  async #note(session: BackupSession, at: Pick<Snapshot, "revision" | "catalog">, signal: AbortSignal): Promise<void> {
+  async #note(
+    session: BackupSession,
+    at: Pick<Snapshot, "revision" | "catalog">,
+    signal: AbortSignal,
+    since?: HybridTs,
+  ): Promise<void> {
     const collections = at.catalog.collections.filter(({ id }) => this.#o.state.collections.has(id));
-    await session.noteCatalog(at.revision, { ...at.catalog, collections }, signal);
+    await session.noteCatalog(at.revision, { ...at.catalog, collections }, signal, since);
   }
 
   async #openNamed(snapshot: Snapshot, signal: AbortSignal): Promise<void> {

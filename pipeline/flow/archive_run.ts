@@ -57,6 +57,11 @@ export class ArchiveRun implements TailMember {
     if (this.keepsLog) this.#o.phase("tail");
   }
 
+  /** As {@link ArchiveLeg.endsAt}. */
+  async endsAt(snapshot: Snapshot, ts: HybridTs, signal: AbortSignal): Promise<void> {
+    if (this.keepsLog) await this.#o.leg.endsAt(snapshot, ts, signal);
+  }
+
   /** A run that ends makes the base that is due, too: it may be the nightly one. */
   async rebaseOnce(signal: AbortSignal): Promise<void> {
     const why = this.#o.leg.due();

@@ -118,8 +118,12 @@ export class RunSinks {
 
   /** A run that ends makes the bases that are due, and takes the log up to where those that it made are exact. */
   async #exact(): Promise<void> {
-    const { deps, kind, end, archives, reading } = this.#o;
+    const { deps, kind, end, archives, snapshot: begun, reading } = this.#o;
     if (kind === "follow" || reading.aborted) return;
+    const { ts: ended } = end;
+    if (kind === "once" && ended !== undefined) {
+      await Promise.all(archives.map((archive) => archive.endsAt(begun, ended, reading)));
+    }
     await Promise.all(archives.map((archive) => archive.rebaseOnce(reading)));
     // Segments that were looked up again, or a new base, hold rows from after the moment at which the log ended.
     const short = archives.filter(({ keepsLog, exactFrom }) => keepsLog && exactFrom > (end.ts ?? 0n));

@@ -125,9 +125,10 @@ export interface BackupSession {
   gap(pchannel: string, from: bigint, to: bigint, reason: string): Promise<void>;
   /**
    * Keeps the catalog as it is after a change, because the log does not tell of partitions, indexes, aliases, properties.
-   * Durable when it resolves. Call it for each CatalogChange of the run, also before the base is finished.
+   * Durable when it resolves. Call it for each CatalogChange of the run, also before the base is finished. It counts from now,
+   * or from `since`; the same revision may be noted again.
    */
-  noteCatalog(revision: bigint, catalog: Catalog, signal: AbortSignal): Promise<void>;
+  noteCatalog(revision: bigint, catalog: Catalog, signal: AbortSignal, since?: HybridTs): Promise<void>;
   /** Closes the files that are old enough at `nowMs`. Call it from time to time: an idle pchannel has no other clock. */
   rollDue(nowMs: number, signal: AbortSignal): Promise<void>;
   /** Closes all open files: everything appended is durable afterwards. */
