@@ -77,6 +77,15 @@ function sinks(root: ConfigNode): Problem[] {
         atValue(root, [...path, "type"], `A restore cannot go into a backup (sink \`${name}\`): expected \`milvus\``),
       );
     }
+    if (!restore && type === "milvus" && text(root, [...path, "load"]) === "import") {
+      problems.push(
+        atValue(
+          root,
+          [...path, "load"],
+          `\`load: import\` is for a restore (\`sources: { backup: … }\`); a running Milvus is copied by rows: remove it, or write \`auto\``,
+        ),
+      );
+    }
     const place = placeOf(root, path, type);
     if (place === undefined) continue;
     const other = seen.get(place);

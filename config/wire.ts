@@ -128,10 +128,21 @@ export function createComponents(config: PipelineConfig, options: ComponentOptio
   const openMilvus = async (name: string, sink: MilvusSinkConfig): Promise<RowSink> => {
     const { createMilvusSink } = await import("../sinks/milvus/mod.ts");
     const state = wait(`sinks.${name}`);
+    const storage = await importStore(name, sink);
     return createMilvusSink({ ...sink, rbac: sink.rbac || config.transforms.rbac }, {
       name,
+      ...(storage === undefined ? {} : { storage }),
       onState: (now) => state(now.kind === "waiting" ? now.reason : undefined),
     });
+  };
+  /** Only a backup's files can be imported: those of a running source are compacted away while the target reads them. */
+  const importStore = async (name: string, sink: MilvusSinkConfig): Promise<ObjectStore | undefined> => {
+    if (config.sources.backup === undefined || sink.load === "rows" || sink.storage === undefined) return undefined;
+    const [{ storeConfigOf }, { openObjectStore }] = await Promise.all([
+      import("../sinks/milvus/mod.ts"),
+      import("../stores/objects/mod.ts"),
+    ]);
+    return await openObjectStore(storeConfigOf(sink.storage), storeRetry(`sinks.${name}`));
   };
   const openBackup = async (name: string, sink: Extract<SinkConfig, { type: "backup" }>): Promise<ArchiveSink> => {
     const [{ createBackupSink }, { openObjectStore }] = await Promise.all([

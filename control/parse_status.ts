@@ -1,6 +1,13 @@
 /** A status as it stands in a state document, back to what it was. */
 import type { Json } from "../pipeline/json.ts";
-import type { ChannelStatus, CollectionStatus, RunPhase, RunStatus, SinkStatus } from "../pipeline/model/mod.ts";
+import type {
+  ChannelStatus,
+  CollectionStatus,
+  ImportStatus,
+  RunPhase,
+  RunStatus,
+  SinkStatus,
+} from "../pipeline/model/mod.ts";
 
 type Fields = { [key: string]: Json };
 
@@ -23,6 +30,7 @@ export function parseStatus(json: Json): RunStatus | undefined {
       inserted: integer(item.inserted),
       deleted: integer(item.deleted),
       blockedReason: optional(item.blockedReason),
+      imports: imports(item.imports),
     })),
     channels: list(json.channels).map((item): ChannelStatus => ({
       pchannel: text(item.pchannel),
@@ -50,6 +58,11 @@ export function parseStatus(json: Json): RunStatus | undefined {
 
 function record(json: Json | undefined): Fields {
   return json !== null && typeof json === "object" && !Array.isArray(json) ? json : {};
+}
+
+function imports(json: Json | undefined): ImportStatus | undefined {
+  const { done, total, percent } = record(json);
+  return total === undefined ? undefined : { done: float(done), total: float(total), percent: float(percent) };
 }
 
 function list(json: Json | undefined): Fields[] {

@@ -107,7 +107,7 @@ function collectionRow(item: CollectionStatus): string[] {
   const source = `${item.db}.${item.name}`;
   return [
     source === item.target || item.target === "" ? source : `${source} -> ${item.target}`,
-    item.phase,
+    phaseOf(item),
     item.segmentsTotal === 0 ? "-" : `${item.segmentsDone}/${item.segmentsTotal}`,
     item.phase === "base" && item.rowsTotal > 0n
       ? `${count(item.rowsDone)}/${count(item.rowsTotal)}`
@@ -115,6 +115,12 @@ function collectionRow(item: CollectionStatus): string[] {
     count(item.inserted),
     count(item.deleted),
   ];
+}
+
+/** While the target imports, nothing else of the collection moves. */
+function phaseOf({ phase, imports }: CollectionStatus): string {
+  if (phase !== "base" || imports === undefined || imports.done === imports.total) return phase;
+  return `import ${imports.done}/${imports.total}, ${imports.percent} %`;
 }
 
 function lagOf(ms: number): string {

@@ -1,15 +1,17 @@
 /**
  * The base: rows with ts <= cut of the live segments, less what the log or a delta file deletes and less older copies of
  * a key. Two passes over each vchannel: the key and timestamp columns first, to know which rows are dead; then all
- * columns of each segment, written as they come. Memory is the tables of the first pass (split by key hash when they
+ * columns of each segment, written as they come, or taken by the target's own bulk import. Memory is the tables of the first pass (split by key hash when they
  * would be too large) and a few batches.
  */
 import { TidemarkError } from "../errors.ts";
 import {
+  type BulkImport,
   type Collection,
   type ColumnBatch,
   type Cut,
   type DeleteMark,
+  type ImportStatus,
   type LogFile,
   partitionKey,
   primaryKey,
@@ -21,6 +23,8 @@ import { DeadRows, type DeadSegment, partsFor } from "../transforms/mod.ts";
 import type { FlowDependencies, RowSinkSetup } from "./dependencies.ts";
 import type { CollectionState } from "./run_state.ts";
 import { completeColumns } from "./complete_columns.ts";
+import { importSegments } from "./import_base.ts";
+import type { FoundSegment } from "./import_plan.ts";
 
 /** Everything of one collection's base. */
 export interface BaseJob {
@@ -38,6 +42,16 @@ export interface BaseJob {
   readonly channelOfSegment: ReadonlyMap<bigint, string>;
   /** True if rows of this collection may be on the target already: then all is upserted. */
   readonly resumed: boolean;
+  /** Of the target, where it may take segments whole. */
+  readonly bulk: BulkImport | undefined;
+}
+
+/** What the target must hold when the base is complete. */
+export interface BaseRows {
+  /** Partition -> rows. */
+  readonly byPartition: ReadonlyMap<bigint, bigint>;
+  /** Some of them came by an import: they are queryable some time later. */
+  readonly imported: boolean;
 }
 
 export interface BaseProgress {
@@ -46,6 +60,10 @@ export interface BaseProgress {
   written(rows: number, bytes: number): void;
   segmentDone(segmentId: bigint): Promise<void>;
   segmentBegun(segmentId: bigint): Promise<void>;
+  /** Bulk imports are so far; `rows` of those under way. */
+  importing(imports: ImportStatus, rows: bigint): void;
+  /** Makes the collection's state durable. */
+  save(): Promise<void>;
 }
 
 export async function copyBase(
@@ -54,11 +72,31 @@ export async function copyBase(
   progress: BaseProgress,
   slots: Slots,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<BaseRows> {
+  const { own } = job;
+  const found = await findDead(deps, job, signal);
+  const todo = job.segments.filter((segment) => !own.segmentsDone.includes(segment.id));
+  const imported = await importSegments(deps, job, todo, found, progress, signal);
+  const results = await Promise.allSettled(todo.map((segment) =>
+    slots.run(async () => {
+      signal.throwIfAborted();
+      await copySegment(deps, job, segment, found.get(segment.id), imported.get(segment.id), progress, signal);
+    })
+  ));
+  for (const result of results) if (result.status === "rejected") throw result.reason;
+  const byPartition = new Map<bigint, bigint>();
+  for (const { id, partitionId } of job.segments) {
+    const { rows, dead } = found.get(id) ?? { rows: 0, dead: [] };
+    byPartition.set(partitionId, (byPartition.get(partitionId) ?? 0n) + BigInt(rows - dead.length));
+  }
+  return { byPartition, imported: own.importUnits.length > 0 };
+}
+
+async function findDead(deps: FlowDependencies, job: BaseJob, signal: AbortSignal): Promise<Map<bigint, FoundSegment>> {
   const { collection, own, cuts } = job;
   const deltaMarks = await readDeltaFiles(deps, job, signal);
-  const byVchannel = Map.groupBy(job.segments, (segment) => segment.vchannel);
-  for (const [vchannel, segments] of byVchannel) {
+  const all = new Map<bigint, FoundSegment>();
+  for (const [vchannel, segments] of Map.groupBy(job.segments, (segment) => segment.vchannel)) {
     const cut = cuts.find((item) => item.vchannel === vchannel);
     if (cut === undefined) {
       throw new TidemarkError(
@@ -69,17 +107,12 @@ export async function copyBase(
       );
     }
     const marks = [...job.logDeletes.get(vchannel) ?? [], ...deltaMarks.get(vchannel) ?? []];
-    const dead = await findDeadRows(deps, collection, cut, segments, marks, signal);
-    for (const { counts } of dead.values()) own.duplicates += BigInt(counts.duplicates);
-    const todo = segments.filter((segment) => !own.segmentsDone.includes(segment.id));
-    const results = await Promise.allSettled(todo.map((segment) =>
-      slots.run(async () => {
-        signal.throwIfAborted();
-        await copySegment(deps, job, segment, dead.get(segment.id), progress, signal);
-      })
-    ));
-    for (const result of results) if (result.status === "rejected") throw result.reason;
+    for (const [id, found] of await findDeadRows(deps, collection, cut, segments, marks, signal)) {
+      all.set(id, found);
+      own.duplicates += BigInt(found.counts.duplicates);
+    }
   }
+  return all;
 }
 
 /** All deletes in delta files, by the vchannels of the collection: a delta file's segment says which channel it is of. */
@@ -113,7 +146,7 @@ async function findDeadRows(
   segments: readonly Segment[],
   marks: readonly DeleteMark[],
   signal: AbortSignal,
-): Promise<Map<bigint, DeadSegment>> {
+): Promise<Map<bigint, FoundSegment>> {
   const key = primaryKey(collection.schema);
   if (key === undefined) {
     throw new TidemarkError("damaged", `Collection ${qualifiedName(collection)} has no primary key`);
@@ -121,7 +154,8 @@ async function findDeadRows(
   const rows = segments.reduce((sum, segment) => sum + Number(segment.rows), 0);
   const deletes = marks.reduce((sum, mark) => sum + mark.keys.values.length, 0);
   const parts = partsFor(rows, deletes, deps.limits.baseMemoryBytes);
-  const all = new Map<bigint, DeadSegment>();
+  const all = new Map<bigint, FoundSegment>();
+  const counted = new Map<bigint, number>();
   for (let part = 0; part < parts; part++) {
     const finder = new DeadRows({
       cutTs: cut.ts,
@@ -133,6 +167,7 @@ async function findDeadRows(
     for (const mark of marks) finder.addDeletes(mark);
     for (const segment of segments) {
       for await (const batch of deps.binlogs.rows(segment, collection.schema, [1n, key.fieldID], signal)) {
+        if (part === 0) counted.set(segment.id, (counted.get(segment.id) ?? 0) + batch.rows);
         finder.addRows(
           segment.id,
           segment.partitionId,
@@ -144,7 +179,7 @@ async function findDeadRows(
     }
     for (const [id, found] of finder.finish()) {
       const before = all.get(id);
-      all.set(id, before === undefined ? found : mergeDead(before, found));
+      all.set(id, { ...before === undefined ? found : mergeDead(before, found), rows: counted.get(id) ?? 0 });
     }
   }
   return all;
@@ -178,32 +213,33 @@ function timestampsOf(batch: ColumnBatch, segment: Segment): BigUint64Array {
   return batch.timestamps;
 }
 
+/** `rest`: of an imported segment, the rows that the import left out though they live. */
 async function copySegment(
   deps: FlowDependencies,
   job: BaseJob,
   segment: Segment,
-  dead: DeadSegment | undefined,
+  found: FoundSegment | undefined,
+  rest: Uint32Array | undefined,
   progress: BaseProgress,
   signal: AbortSignal,
 ): Promise<void> {
   const { collection, own, setup } = job;
   const partition = collection.partitions.find((item) => item.id === segment.partitionId);
   if (partition === undefined) return;
-  const gone = dead?.dead ?? new Uint32Array();
-  progress.planned(segment.id, Number(segment.rows) - gone.length);
+  const gone = found?.dead ?? new Uint32Array();
+  const count = rest?.length ?? (found?.rows ?? 0) - gone.length;
+  progress.planned(segment.id, count);
+  if (count === 0) return await progress.segmentDone(segment.id);
+  const isWritten = rest === undefined ? notIn(gone) : isIn(rest);
   // Rows that a run before this one may have written must not be inserted twice.
   const mode = job.resumed || setup.onExisting === "merge" ? "upsert" : "insert";
   await progress.segmentBegun(segment.id);
-  let next = 0;
   let writing: Promise<void> | undefined;
   try {
     for await (const batch of deps.binlogs.rows(segment, collection.schema, "all", signal)) {
       const keep: number[] = [];
       for (let row = 0; row < batch.rows; row++) {
-        const index = batch.firstRow + row;
-        while (next < gone.length && gone[next]! < index) next++;
-        if (next < gone.length && gone[next] === index) continue;
-        keep.push(row);
+        if (isWritten(batch.firstRow + row)) keep.push(row);
       }
       if (keep.length === 0) continue;
       const columns = completeColumns(collection.schema, batch, segment);
@@ -236,6 +272,20 @@ async function copySegment(
   }
   await progress.segmentDone(segment.id);
   deps.crash("between_segments");
+}
+
+/** Membership in ascending row indexes, asked for in ascending order. */
+function isIn(rows: Uint32Array): (row: number) => boolean {
+  let next = 0;
+  return (row) => {
+    while (next < rows.length && rows[next]! < row) next++;
+    return rows[next] === row;
+  };
+}
+
+function notIn(rows: Uint32Array): (row: number) => boolean {
+  const has = isIn(rows);
+  return (row) => !has(row);
 }
 
 /** A fixed number of things at a time, over all collections. */

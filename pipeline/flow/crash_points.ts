@@ -14,6 +14,11 @@ export const CRASH_POINTS = [
   "inside_barrier",
   "inside_reconcile",
   "inside_import",
+  "import_prepared",
+  "import_asked",
+  "import_started",
+  "import_completed",
+  "imports_completed",
   "before_done",
 ] as const;
 

@@ -1,10 +1,21 @@
 /** One row sink through a run: what it needs as base, the base itself, then its side of the tail. */
 import { TidemarkError, toTidemarkError } from "../errors.ts";
-import { type Collection, type Cut, qualifiedName, type Segment, type Snapshot } from "../model/mod.ts";
+import {
+  type BulkImport,
+  type Collection,
+  type Cut,
+  qualifiedName,
+  type Segment,
+  type Snapshot,
+} from "../model/mod.ts";
 import { deleteHorizon, liveSegments, makeCuts } from "../transforms/mod.ts";
 import { type BaseJob, copyBase, type Slots } from "./base_copy.ts";
 import { type DeleteDemand, type LogDeletes, readLogDeletes } from "./base_deletes.ts";
 import type { FlowDependencies, RowSinkSetup } from "./dependencies.ts";
+import { removeFolder } from "./import_files.ts";
+import { settleImports } from "./import_tasks.ts";
+import { ImportTrouble } from "./import_trouble.ts";
+import { untilQueryable } from "./queryable.ts";
 import type { RunProgress } from "./run_progress.ts";
 import type { CollectionState, SinkState } from "./run_state.ts";
 import { Held } from "./held.ts";
@@ -155,13 +166,12 @@ export class RowLeg {
     signal: AbortSignal,
   ): Promise<void> {
     const { deps, setup, progress, save, changed } = this.#o;
-    const { own } = item;
     let snapshot = first;
-    let { collection, resumed } = item;
+    let { collection, own, resumed } = item;
     for (let attempt = 1;; attempt++) {
       try {
         const job = await this.#job(snapshot, collection, own, logDeletes, resumed, signal);
-        await copyBase(
+        const rows = await copyBase(
           deps,
           job,
           {
@@ -178,12 +188,19 @@ export class RowLeg {
               changed();
               return Promise.resolve();
             },
+            importing: (imports, rows) => {
+              progress.importing(setup.sink.name, collection.id, imports, rows);
+              changed();
+            },
+            save,
           },
           slots,
           signal,
         );
         await this.#o.targets.reconcileAll(collection, true);
+        if (rows.imported) await untilQueryable(deps, setup.sink, own.target, collection, rows, signal);
         own.phase = "tail";
+        own.importUnits = [];
         own.segmentsDone = [];
         own.segmentsBegun = [];
         own.importsDone = snapshot.imports.filter((task) => task.collectionId === own.id && task.state === "completed")
@@ -192,8 +209,17 @@ export class RowLeg {
         return;
       } catch (thrown) {
         if (signal.aborted) throw thrown;
-        const error = thrown instanceof Held ? thrown.error : toTidemarkError(thrown);
-        const retry = error.code === "not_found" && attempt < BASE_ATTEMPTS;
+        if (thrown instanceof ImportTrouble && (thrown.stale || setup.sink.bulk?.mode === "auto")) {
+          const again = await this.#startOver(collection, own, thrown, signal);
+          if (again === undefined) return;
+          own = again;
+          resumed = false;
+          continue;
+        }
+        const error = thrown instanceof Held || thrown instanceof ImportTrouble
+          ? thrown.error
+          : toTidemarkError(thrown);
+        const retry = error.code === "not_found" && attempt < BASE_ATTEMPTS && !(thrown instanceof ImportTrouble);
         if (retry) {
           // Compaction moved the rows elsewhere: the cut stays, the segments are those of now.
           deps.report.info(`${error.message}; reads the metadata again (attempt ${attempt + 1} of ${BASE_ATTEMPTS})`);
@@ -207,7 +233,8 @@ export class RowLeg {
         const lookup = await deps.meta.lookup(collection.id, signal);
         if (lookup.state === "dropping" || lookup.state === "unknown") return await this.#gone(own);
         if (
-          !(thrown instanceof Held) && error.code !== "refused" && error.code !== "damaged" &&
+          !(thrown instanceof Held || thrown instanceof ImportTrouble) && error.code !== "refused" &&
+          error.code !== "damaged" &&
           error.code !== "not_found" && error.code !== "unsupported"
         ) {
           throw thrown;
@@ -216,6 +243,63 @@ export class RowLeg {
         return;
       }
     }
+  }
+
+  /** What an import left half done goes; then the base begins anew, by rows unless only the import of an earlier run is to blame. */
+  async #startOver(
+    collection: Collection,
+    own: CollectionState,
+    { error, stale }: ImportTrouble,
+    signal: AbortSignal,
+  ): Promise<CollectionState | undefined> {
+    const { deps, setup, targets, progress, save } = this.#o;
+    const bulk = setup.sink.bulk;
+    const byRows = stale ? "" : "its import failed";
+    deps.report.warn(
+      `import ${collection.id}`,
+      `${error.message}; ${qualifiedName(collection)} is begun anew${stale ? "" : ", by rows"}`,
+    );
+    if (bulk !== undefined) {
+      await settleImports(bulk, own.target, own.importUnits, deps.now, signal);
+      await removeFolder(bulk, own.importFolder, signal);
+    }
+    await targets.startOver(own);
+    const again = await targets.ensure(collection, "base", true);
+    if (again === undefined) return undefined;
+    again.byRows = byRows;
+    await save();
+    progress.startOver(setup.sink.name, collection.id);
+    return again;
+  }
+
+  /** What may take this collection's segments whole; undefined where its rows are written one by one. */
+  async #bulkFor(
+    collection: Collection,
+    own: CollectionState,
+    resumed: boolean,
+    signal: AbortSignal,
+  ): Promise<BulkImport | undefined> {
+    const { deps, setup } = this.#o;
+    const { bulk } = setup.sink;
+    const begun = own.importUnits.length > 0;
+    if (bulk === undefined) {
+      if (begun) throw staleImport(collection, "the configuration asks for rows");
+      return undefined;
+    }
+    const reason = own.byRows !== ""
+      ? own.byRows
+      : setup.onExisting === "merge"
+      ? "on_existing: merge writes over rows that are there, an import would put its own beside them"
+      : resumed && !begun && own.segmentsBegun.length > 0
+      ? "an earlier run began it by rows"
+      : await bulk.obstacle({ source: collection, target: own.target }, signal);
+    if (reason === undefined) return bulk;
+    if (begun) throw staleImport(collection, reason);
+    deps.report.warn(
+      `by rows ${collection.id}`,
+      `${qualifiedName(collection)} is not imported but written by rows: ${reason}`,
+    );
+    return undefined;
   }
 
   /** The source dropped it while it was copied; its drop is in the log, or takes place when its name is needed. */
@@ -271,6 +355,7 @@ export class RowLeg {
         all.filter(({ vchannel }) => vchannel !== "").map((segment) => [segment.id, segment.vchannel]),
       ),
       resumed,
+      bulk: await this.#bulkFor(collection, own, resumed, signal),
     };
   }
 
@@ -283,6 +368,13 @@ export class RowLeg {
     if (own !== undefined) own.blocked = error.message;
     blocked(qualifiedName(collection), error);
   }
+}
+
+function staleImport(collection: Collection, reason: string): ImportTrouble {
+  return new ImportTrouble(
+    new TidemarkError("unexpected", `An earlier run began to import ${qualifiedName(collection)}, but ${reason}`),
+    true,
+  );
 }
 
 function sumRows(segments: readonly Segment[]): bigint {

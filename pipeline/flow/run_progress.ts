@@ -1,5 +1,12 @@
 /** Counts what the run does and says it as a {@link RunStatus}. */
-import { type Collection, msOfHybrid, type RunPhase, type RunStatus, type TickGroup } from "../model/mod.ts";
+import {
+  type Collection,
+  type ImportStatus,
+  msOfHybrid,
+  type RunPhase,
+  type RunStatus,
+  type TickGroup,
+} from "../model/mod.ts";
 import type { RunState, SinkState } from "./run_state.ts";
 
 interface Counters {
@@ -8,6 +15,9 @@ interface Counters {
   rowsTotal: bigint;
   inserted: bigint;
   deleted: bigint;
+  imports: ImportStatus | undefined;
+  /** Of imports that are not completed; they are not in the state's rows yet. */
+  rowsImporting: bigint;
 }
 
 /** Rates are over the last this many ms. */
@@ -40,6 +50,19 @@ export class RunProgress {
     const counters = this.#of(sink, collection.id);
     counters.segmentsTotal = segments;
     counters.rowsTotal = rows;
+  }
+
+  /** Nothing of the collection is done any more. */
+  startOver(sink: string, id: bigint): void {
+    this.#of(sink, id).segmentsDone = 0;
+    this.importing(sink, id, undefined, 0n);
+  }
+
+  /** `rows`: of the imports under way, as far as they are. */
+  importing(sink: string, id: bigint, imports: ImportStatus | undefined, rows: bigint): void {
+    const counters = this.#of(sink, id);
+    counters.imports = imports;
+    counters.rowsImporting = rows;
   }
 
   segmentDone(sink: string, id: bigint): void {
@@ -134,6 +157,7 @@ export class RunProgress {
   #collections(sink: string, state: SinkState): RunStatus["collections"] {
     return [...state.collections.values()].map((own) => {
       const counters = this.#of(sink, own.id);
+      const rowsDone = own.rows + counters.rowsImporting;
       const phase = own.blocked !== undefined ? "blocked" : own.phase === "creating" ? "pending" : own.phase;
       return {
         db: own.source.db,
@@ -144,11 +168,12 @@ export class RunProgress {
           ? counters.segmentsTotal
           : Math.max(counters.segmentsDone, own.segmentsDone.length),
         segmentsTotal: counters.segmentsTotal,
-        rowsDone: own.rows,
-        rowsTotal: counters.rowsTotal > own.rows ? counters.rowsTotal : own.rows,
+        rowsDone,
+        rowsTotal: counters.rowsTotal > rowsDone ? counters.rowsTotal : rowsDone,
         inserted: counters.inserted,
         deleted: counters.deleted,
         blockedReason: own.blocked,
+        imports: counters.imports,
       };
     });
   }
@@ -157,7 +182,15 @@ export class RunProgress {
     const key = `${sink}/${id}`;
     let counters = this.#counters.get(key);
     if (counters === undefined) {
-      counters = { segmentsTotal: 0, segmentsDone: 0, rowsTotal: 0n, inserted: 0n, deleted: 0n };
+      counters = {
+        segmentsTotal: 0,
+        segmentsDone: 0,
+        rowsTotal: 0n,
+        inserted: 0n,
+        deleted: 0n,
+        imports: undefined,
+        rowsImporting: 0n,
+      };
       this.#counters.set(key, counters);
     }
     return counters;

@@ -14,6 +14,25 @@ export const STATE_VERSION = 1;
  */
 export type CollectionPhase = "creating" | "base" | "tail" | "dropped";
 
+/**
+ * Segments that the target takes by one bulk import. `asked`: the import may have been asked for, its number is not known yet;
+ * `started`: it is under way by the number `task`; `completed`: its rows are there.
+ */
+export interface ImportUnit {
+  readonly partition: string;
+  readonly segments: readonly bigint[];
+  /** Paths as the target sees them. */
+  readonly inserts: string;
+  readonly deletes: string;
+  /** Unix ms of the last moment that counts; 0: all does. */
+  readonly endMs: bigint;
+  /** Rows that the target must take. */
+  readonly rows: bigint;
+  readonly bytes: bigint;
+  phase: "planned" | "asked" | "started" | "completed";
+  task: bigint;
+}
+
 /** One source collection on one sink. Identity is the source's collection id. */
 export interface CollectionState {
   id: bigint;
@@ -33,6 +52,12 @@ export interface CollectionState {
   partitionsDropped: bigint[];
   /** Imports whose rows are on the target. */
   importsDone: bigint[];
+  /** Bulk imports of this base, in the order in which they are asked for. Emptied when the base is complete. */
+  importUnits: ImportUnit[];
+  /** Folder of the target's storage that holds what only these imports need; empty: there is none. */
+  importFolder: string;
+  /** Why the rows are written one by one though the sink could import; empty: nothing is against an import. */
+  byRows: string;
   /** Why the collection is held; its vchannels keep their own resume points until the next run tries again. */
   blocked: string | undefined;
 }
@@ -113,6 +138,9 @@ export function newCollectionState(
     duplicates: 0n,
     partitionsDropped: [],
     importsDone: [],
+    importUnits: [],
+    importFolder: "",
+    byRows: "",
     blocked: undefined,
   };
 }
@@ -182,10 +210,18 @@ export function parseRunState(text: string, location: string): RunState {
   }
 }
 
+type Imports = Pick<CollectionState, "importUnits" | "importFolder" | "byRows">;
+
 function parseSink(raw: Record<string, Json>): SinkState {
-  const collections = (raw.collections as unknown as CollectionState[]).map((item) =>
-    [item.id, { ...item, blocked: item.blocked ?? undefined }] as const
-  );
+  const collections = (raw.collections as unknown as (Omit<CollectionState, keyof Imports> & Partial<Imports>)[])
+    .map((item): [bigint, CollectionState] => [item.id, {
+      ...item,
+      // States of earlier versions do not have these: nothing was imported.
+      importUnits: item.importUnits ?? [],
+      importFolder: item.importFolder ?? "",
+      byRows: item.byRows ?? "",
+      blocked: item.blocked ?? undefined,
+    }]);
   const vchannels = (raw.vchannels as unknown as VchannelState[]).map((item) => [item.vchannel, item] as const);
   const databases = (raw.databases ?? []) as unknown as { id: bigint; name: string }[];
   return {

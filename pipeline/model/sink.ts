@@ -2,6 +2,7 @@
  * What the pipeline asks of its sinks. A row sink takes rows and operations (a target Milvus); an archive sink takes
  * files and raw records (a backup). Sinks write and acknowledge: a promise that resolves means that it is durable there.
  */
+import type { BulkImport } from "./bulk_import.ts";
 import type { CheckLine } from "./check.ts";
 import type { Catalog, Collection } from "./catalog.ts";
 import type { Keys } from "./column.ts";
@@ -91,6 +92,8 @@ export interface TargetState {
 export interface RowSink {
   readonly kind: "rows";
   readonly name: string;
+  /** Undefined where rows are all that it takes. */
+  readonly bulk: BulkImport | undefined;
   check(signal: AbortSignal): Promise<CheckLine[]>;
   /** What the target has under that name. */
   state(target: TargetName, signal: AbortSignal): Promise<TargetState>;

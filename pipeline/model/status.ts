@@ -22,6 +22,15 @@ export interface CollectionStatus {
   readonly inserted: bigint;
   readonly deleted: bigint;
   readonly blockedReason: string | undefined;
+  /** Bulk imports on the target, where the base is brought by them; their rows count in `rowsDone` as they go on. */
+  readonly imports: ImportStatus | undefined;
+}
+
+export interface ImportStatus {
+  readonly done: number;
+  readonly total: number;
+  /** Of 100, of all their rows, as the target estimates it. */
+  readonly percent: number;
 }
 
 export interface ChannelStatus {

@@ -1,5 +1,6 @@
 /** Transforms: pure decisions about what is base, what is tail, what is carried and under which name. */
 export { deleteHorizon, firstExactTs, liveSegments, makeCuts } from "./cut.ts";
+export { divideSegment, type Division, type DivisionOptions, type KeyedRows } from "./import_division.ts";
 export { type ImportBlock, importGate } from "./import_gate.ts";
 export { type DeadCounts, DeadRows, type DeadRowsOptions, type DeadSegment, partsFor } from "./dead_rows.ts";
 export {

@@ -1,5 +1,4 @@
 /** The sink `type: backup`: base in milvus-backup's layout, log archive beside it. */
-export { encodeDeltaFile } from "./delta_file.ts";
 export { backupName } from "./name.ts";
 export { type BackupSinkDependencies, createBackupSink } from "./sink.ts";
 export { firstExactMoment, writeBackup, type WriteBackupOptions } from "./write.ts";

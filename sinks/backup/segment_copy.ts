@@ -17,13 +17,13 @@ import {
   checksumOf,
   checksumOfStream,
   deltaPath,
+  encodeDeltaFile,
   groupOf,
   insertPath,
   type ManifestObject,
   type SegmentPlace,
 } from "../../stores/mod.ts";
 import { copyObject, type CopyTarget } from "./copy.ts";
-import { encodeDeltaFile } from "./delta_file.ts";
 import type { CopyLedger } from "./ledger.ts";
 import type { Slots } from "./slots.ts";
 

@@ -1,6 +1,6 @@
 /** `check`: reach, version, login, health and quotas, rights. Nothing is changed, nothing is waited for. */
 import { type TidemarkError, toTidemarkError } from "../../pipeline/errors.ts";
-import type { CheckLine } from "../../pipeline/model/mod.ts";
+import type { BulkImport, CheckLine } from "../../pipeline/model/mod.ts";
 import { QuotaState } from "../../pipeline/proto/gen/milvus_pb.ts";
 import { unless } from "./actual.ts";
 import { METHOD, type MilvusClient, type Request } from "./client.ts";
@@ -68,6 +68,28 @@ export async function checkTarget(
     if (line !== undefined) lines.push(line);
   }
   return lines;
+}
+
+/** Whether the storage that the target is said to read looks like one. A target that never flushed a row has nothing there. */
+export async function checkStorage({ store, scratch }: BulkImport, signal: AbortSignal): Promise<CheckLine> {
+  const what = `storage of the target ${store.location}`;
+  const root = scratch.slice(0, scratch.lastIndexOf("/", scratch.length - 2) + 1);
+  try {
+    const folders = await store.folders(root, signal);
+    if (folders.some((name) => name === "insert_log" || name === "stats_log")) {
+      return { what, ok: "ok", detail: `holds ${folders.join(", ")}` };
+    }
+    const place = root === "" ? "there" : `below ${root}`;
+    return {
+      what,
+      ok: "warn",
+      detail:
+        `no binlogs ${place}, which is right only for a target that never flushed a row: an import would find nothing`,
+    };
+  } catch (thrown) {
+    const error = toTidemarkError(thrown);
+    return { what, ok: "fail", detail: detailOf(error), code: error.code };
+  }
 }
 
 function detailOf(error: TidemarkError): string {

@@ -28,6 +28,11 @@ export interface Features {
   readonly namesIndexes: boolean;
   /** Consistency level, shard count and description come back from DescribeCollection as they were given. */
   readonly describesDefinition: boolean;
+  /**
+   * Its bulk import of a backup's files is known to be exact. Before 2.3.4 it dropped every row of a key that a delta file
+   * names, also newer ones; from 2.4 on it is another import, not looked at here.
+   */
+  readonly importsBackups: boolean;
   knowsType(type: DataType): boolean;
 }
 
@@ -51,7 +56,7 @@ const TYPE_SINCE: ReadonlyMap<DataType, number> = new Map([
 /** `version` as GetVersion gives it: `v2.3.5-lite` (the wheel's server), `2.6.6`, `milvus_lite-3.2.2`, `master-2026…`. */
 export function featuresOf(version: string): Features {
   const lite = version.startsWith("milvus_lite");
-  const match = /(\d+)\.(\d+)/.exec(version);
+  const match = /(\d+)\.(\d+)(?:\.(\d+))?/.exec(version);
   // A build without a number is a development build, thus newer than everything here.
   const release = lite || match === null ? Infinity : Number(match[1]) * 100 + Number(match[2]);
   return {
@@ -70,6 +75,7 @@ export function featuresOf(version: string): Features {
     changesReplicasLoaded: !lite && release >= 205,
     namesIndexes: !lite,
     describesDefinition: !lite,
+    importsBackups: !lite && release === 203 && Number(match?.[3] ?? 0) >= 5,
     knowsType: (type) => release >= (TYPE_SINCE.get(type) ?? 0),
   };
 }

@@ -1,10 +1,11 @@
 /** The sink that writes into a running Milvus through its public API. */
 import { TidemarkError } from "../../pipeline/errors.ts";
-import type { Rbac, RowSink, TargetName, TargetState } from "../../pipeline/model/mod.ts";
+import type { ObjectStore, Rbac, RowSink, TargetName, TargetState } from "../../pipeline/model/mod.ts";
 import { LoadState } from "../../pipeline/proto/gen/common_pb.ts";
 import { readLoadState, unless } from "./actual.ts";
+import { createBulkImport } from "./bulk_import.ts";
 import { openChannel } from "./channel.ts";
-import { checkTarget } from "./check.ts";
+import { checkStorage, checkTarget } from "./check.ts";
 import { createClient, METHOD } from "./client.ts";
 import { channelOptions, loginUser, type ReadFile, readPasswords } from "./connection.ts";
 import { createDescriber, targetText } from "./described.ts";
@@ -28,6 +29,8 @@ export interface MilvusSinkDeps extends Partial<PatienceDeps> {
   /** Called when the sink starts to wait for the target, with what it waits for, and when it goes on. */
   readonly onState?: (state: SinkState) => void;
   readonly readFile?: ReadFile;
+  /** Of `storage`, the whole bucket or folder; without it nothing is imported. Closed with the sink. */
+  readonly storage?: ObjectStore;
 }
 
 /**
@@ -73,6 +76,8 @@ export function createMilvusSink(config: MilvusSinkConfig, deps: MilvusSinkDeps 
     autoId: config.auto_id,
     replicas: config.replicas,
   });
+  const { storage } = deps;
+  const bulk = storage === undefined ? undefined : createBulkImport(config, { client, features, store: storage });
   let rbacBefore: Rbac | undefined;
 
   /** Runs what changes a definition; whatever was cached of it is asked for anew afterwards. */
@@ -119,7 +124,11 @@ export function createMilvusSink(config: MilvusSinkConfig, deps: MilvusSinkDeps 
   return {
     kind: "rows",
     name: deps.name ?? "milvus",
-    check: (signal) => checkTarget(client, user, config.timeout, signal),
+    bulk,
+    check: async (signal) => [
+      ...await checkTarget(client, user, config.timeout, signal),
+      ...bulk === undefined ? [] : [await checkStorage(bulk, signal)],
+    ],
     state,
     plan: async (wanted, signal) => (await reconciler.plan(wanted, undefined, "all", signal)).map(plainStep),
     reconcileDatabases: (wanted, drop, gate, signal) => reconcileDatabases(client, wanted, drop, gate, signal),
@@ -154,6 +163,8 @@ export function createMilvusSink(config: MilvusSinkConfig, deps: MilvusSinkDeps 
       }
       yield* readRows({ client, target, collection, partition, keys, outputFields, signal });
     },
-    close: () => client.close(),
+    close: async () => {
+      await Promise.all([client.close(), storage?.close()]);
+    },
   };
 }

@@ -1,6 +1,7 @@
 /** Config of the sink that writes into a Milvus cluster. */
 import { z } from "zod";
 import { duration, size } from "../../pipeline/units/mod.ts";
+import { targetStorageSpec } from "./storage_spec.ts";
 
 const ADDRESS = /^(?:https?:\/\/)?(?:\[[0-9a-fA-F:.]+\]|[^\s/:@]+)(?::\d{1,5})?\/?$/;
 
@@ -29,6 +30,12 @@ export const milvusSinkSpec = z.strictObject({
   }).optional().describe("Give it, even empty, where the server speaks TLS"),
   on_existing: z.enum(["fail", "merge", "replace"]).default("fail").describe(
     "What to do where the target already holds rows before the first copy: fail; merge (write over them); replace (drop the collection first)",
+  ),
+  load: z.enum(["rows", "import", "auto"]).default("auto").describe(
+    "How a restore brings the rows of a backup's files: rows, through the public API; import, by Milvus' own bulk import, which needs storage; auto, import where storage is given and there is enough to import, else rows",
+  ),
+  storage: targetStorageSpec.optional().describe(
+    "Where the target itself keeps its files, for load: import and auto. Files that do not lie there are put there for the time of the import",
   ),
   auto_id: z.enum(["preserve", "regenerate"]).default("preserve").describe(
     "Collections whose keys the server makes: preserve writes the source's keys (autoID is off on the target); regenerate lets the target make new ones, and then deletes and upserts cannot be carried",
@@ -68,6 +75,12 @@ export const milvusSinkSpec = z.strictObject({
   }
   if (config.max_batch_bytes > config.max_message_bytes - 64 * 1024) {
     issue(["max_batch_bytes"], "must be at least 64 KiB below max_message_bytes");
+  }
+  if (config.load === "import" && config.storage === undefined) {
+    issue(
+      ["load"],
+      "load: import needs `storage`: the bucket or folder that the target itself reads, as its milvus.yaml says (minio.*, localStorage.path)",
+    );
   }
   for (const key of ["rbac_mirror", "rbac_passwords_file"] as const) {
     if (!config.rbac && config[key]) issue([key], `${key} has no effect without rbac: true`);

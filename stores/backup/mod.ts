@@ -1,6 +1,7 @@
 /** The on-disk form of a backup, shared by the sink that writes it and the source that reads it. */
 export * from "./catalog_journal.ts";
 export * from "./checksum.ts";
+export * from "./delta_file.ts";
 export * from "./json_reader.ts";
 export * from "./layout.ts";
 export * from "./log_format.ts";

@@ -8,5 +8,6 @@ export * from "./memory.ts";
 export * from "./open.ts";
 export * from "./retry.ts";
 export type { S3StoreOptions } from "./s3.ts";
+export * from "./same_object.ts";
 export * from "./spec.ts";
 export * from "./undecorated.ts";

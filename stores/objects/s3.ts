@@ -54,6 +54,7 @@ export interface S3StoreOptions {
 }
 
 interface S3Store extends ObjectStore {
+  readonly endpoint: string;
   readonly bucket: string;
   readonly prefix: string;
   /** Stores with the same account can copy from each other on the server. */
@@ -213,6 +214,7 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
     location: `s3://${joinKey(bucket, prefix)}@${endpoint}`,
     bucket,
     prefix,
+    endpoint,
     account: JSON.stringify([endpoint, options.region, options.credentials ?? null]),
     head,
     async get(key, range, signal) {

@@ -1,9 +1,9 @@
 /**
  * A delta log in Milvus' own form (binlog envelope, one Delete event, a Parquet column `val` of JSON cells), for deletes that
- * the source's metadata forgot. Written as Milvus 2.3 writes it, the oldest reader that has to take it.
+ * the source's metadata forgot, or that a bulk import is to apply. Written as Milvus 2.3 writes it, the oldest reader that has to take it.
  */
 import type { DeleteMark, HybridTs } from "../../pipeline/model/mod.ts";
-import { createParquetFile } from "../../stores/mod.ts";
+import { createParquetFile } from "../parquet_writer.ts";
 
 export interface DeltaFileOptions {
   readonly collectionId: bigint;

@@ -1,6 +1,5 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
-import { encodeDeltaFile } from "../../../sinks/backup/mod.ts";
-import { openParquet } from "../../../stores/mod.ts";
+import { encodeDeltaFile, openParquet } from "../../../stores/mod.ts";
 
 const OPTIONS = {
   collectionId: 470597784452279572n,

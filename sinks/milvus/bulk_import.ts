@@ -1,0 +1,150 @@
+/**
+ * Milvus' own bulk import of a backup's files (`backup: true`), as 2.3.5 does it: its rootcoord keeps a queue of tasks, one
+ * at a time a data node; a task's segments become visible when it is completed, and queryable some seconds later.
+ */
+import { TidemarkError } from "../../pipeline/errors.ts";
+import type {
+  BulkImport,
+  ImportRequest,
+  ImportState,
+  ObjectStore,
+  WantedCollection,
+} from "../../pipeline/model/mod.ts";
+import { ImportState as Code } from "../../pipeline/proto/gen/common_pb.ts";
+import type { GetImportStateResponse } from "../../pipeline/proto/gen/milvus_pb.ts";
+import { encodeDeltaFile, joinKey, keyWithin } from "../../stores/mod.ts";
+import { METHOD, type MilvusClient } from "./client.ts";
+import { targetText } from "./described.ts";
+import type { Features } from "./features.ts";
+import type { MilvusSinkConfig } from "./spec.ts";
+
+export interface BulkImportDeps {
+  readonly client: MilvusClient;
+  readonly features: (signal: AbortSignal) => Promise<Features>;
+  /** The target's whole bucket or folder. */
+  readonly store: ObjectStore;
+}
+
+/** Below the target's root, beside its own folders. Its garbage collection looks into those alone. */
+const SCRATCH = "tidemark_import";
+
+/** Undefined where the configuration asks for rows, or does not say where the target's storage is. */
+export function createBulkImport(
+  config: Pick<MilvusSinkConfig, "load" | "storage" | "auto_id">,
+  { client, features, store }: BulkImportDeps,
+): BulkImport | undefined {
+  const { load, storage } = config;
+  if (load === "rows" || storage === undefined) return undefined;
+  const root = storage.type === "file" ? "" : storage.root_path;
+  // Of a folder the target wants absolute paths.
+  const base = storage.type === "file" ? `${storage.path.replace(/\/+$/, "")}/` : "";
+
+  async function answerOf(task: bigint, signal: AbortSignal): Promise<GetImportStateResponse | TidemarkError> {
+    try {
+      return await client.call(METHOD.getImportState, { task }, { what: `look at import ${task}`, db: "", signal });
+    } catch (error) {
+      if (error instanceof TidemarkError && (error.code === "refused" || error.code === "not_found")) return error;
+      throw error;
+    }
+  }
+
+  return {
+    mode: load,
+    store,
+    scratch: `${joinKey(root, SCRATCH)}/`,
+    path: (key) => base + key,
+    within: (source, key) => keyWithin(source, key, store),
+    obstacle: async (wanted, signal) => {
+      if (config.auto_id === "regenerate" && hasAutoId(wanted)) {
+        return "auto_id is regenerate, an import keeps the keys";
+      }
+      const { version, importsBackups } = await features(signal);
+      if (!importsBackups) {
+        return `the target is ${version}; its bulk import is known to be exact for 2.3.5 and later 2.3`;
+      }
+      return await fieldObstacle(client, wanted, signal);
+    },
+    encodeDeletes: (marks, of, writtenAt) => encodeDeltaFile([marks], { ...of, writtenAt })!.bytes,
+    start: async ({ target, partition, inserts, deletes, endMs }, signal) => {
+      const answer = await client.call(METHOD.import, {
+        dbName: target.db,
+        collectionName: target.name,
+        partitionName: partition,
+        files: [inserts, deletes],
+        options: [
+          { key: "backup", value: "true" },
+          ...(endMs === undefined ? [] : [{ key: "end_ts", value: String(endMs) }]),
+        ],
+      }, {
+        what: `import ${inserts} into ${targetText(target)}`,
+        db: target.db,
+        signal,
+        // Tried again it could be imported twice; whoever asks looks for it first.
+        patient: false,
+      });
+      const task = answer.tasks[0];
+      if (task !== undefined) return task;
+      throw new TidemarkError("unsupported", `The target gave no number to the import into ${targetText(target)}`);
+    },
+    find: async ({ target, inserts, deletes }, signal) => {
+      const listed = await client.call(
+        METHOD.listImportTasks,
+        { collectionName: target.name, dbName: target.db, limit: 0n },
+        { what: `list the imports into ${targetText(target)}`, db: target.db, signal },
+      );
+      return listed.tasks.find((task) => infoOf(task, "files") === `${inserts},${deletes}`)?.id;
+    },
+    state: async (task, signal) => {
+      const answer = await answerOf(task, signal);
+      if (!(answer instanceof TidemarkError)) return stateOf(answer);
+      return { phase: "failed", percent: 0, rows: 0n, reason: answer.message };
+    },
+  };
+}
+
+function hasAutoId({ source }: WantedCollection): boolean {
+  return source.schema.autoID || source.schema.fields.some((field) => field.isPrimaryKey && field.autoID);
+}
+
+/** Files are matched by the number of their field, so the target's must be the source's. */
+async function fieldObstacle(
+  client: MilvusClient,
+  { source, target }: WantedCollection,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const { schema } = await client.call(METHOD.describeCollection, { dbName: target.db, collectionName: target.name }, {
+    what: `describe the collection ${targetText(target)}`,
+    db: target.db,
+    signal,
+  });
+  const ids = new Map(schema?.fields.map((field) => [field.name, field.fieldID]));
+  const user = source.schema.fields.filter((field) => field.fieldID >= 100n);
+  for (const [i, field] of user.entries()) {
+    // The dynamic field, which no description shows, has the number behind the last.
+    const own = field.isDynamic ? 100n + BigInt(i) : ids.get(field.name);
+    if (own === undefined || own !== field.fieldID) {
+      return `the field ${field.name} has the number ${own ?? "none"} on the target and ${field.fieldID} in the files`;
+    }
+  }
+  return undefined;
+}
+
+function infoOf(task: GetImportStateResponse, key: string): string {
+  return task.infos.find((info) => info.key === key)?.value ?? "";
+}
+
+function stateOf(task: GetImportStateResponse): ImportState {
+  const percent = Math.min(100, Math.max(0, parseInt(infoOf(task, "progress_percent"), 10) || 0));
+  const common = { percent, rows: task.rowCount, reason: infoOf(task, "failed_reason") };
+  switch (task.state) {
+    case Code.ImportFailed:
+    case Code.ImportFailedAndCleaned:
+      return { ...common, phase: "failed", reason: common.reason || "no reason given" };
+    case Code.ImportCompleted:
+      return { ...common, phase: "completed" };
+    case Code.ImportPending:
+      return { ...common, phase: "pending" };
+    default:
+      return { ...common, phase: "running" };
+  }
+}
