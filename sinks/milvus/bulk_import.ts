@@ -3,13 +3,7 @@
  * at a time a data node; a task's segments become visible when it is completed, and queryable some seconds later.
  */
 import { TidemarkError } from "../../pipeline/errors.ts";
-import type {
-  BulkImport,
-  ImportRequest,
-  ImportState,
-  ObjectStore,
-  WantedCollection,
-} from "../../pipeline/model/mod.ts";
+import type { BulkImport, ImportState, ObjectStore, WantedCollection } from "../../pipeline/model/mod.ts";
 import { ImportState as Code } from "../../pipeline/proto/gen/common_pb.ts";
 import type { GetImportStateResponse } from "../../pipeline/proto/gen/milvus_pb.ts";
 import { encodeDeltaFile, joinKey, keyWithin } from "../../stores/mod.ts";

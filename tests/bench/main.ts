@@ -9,7 +9,7 @@
 import { startStack } from "../stack/mod.ts";
 import { note } from "./rig.ts";
 
-const FIGURES = ["catch_up", "lag", "base", "follow_memory", "many_collections", "stalled_target", "backup"];
+const FIGURES = ["catch_up", "lag", "base", "follow_memory", "many_collections", "stalled_target", "backup", "restore"];
 
 async function exists(name: string): Promise<boolean> {
   return await Deno.stat(fileOf(name)).then(() => true, () => false);

@@ -47,6 +47,14 @@ Deno.test("crossCheck refuses a restore into a backup", () => {
   ]);
 });
 
+Deno.test("crossCheck refuses an import outside of a restore", () => {
+  const sink = "sinks: { r: { type: milvus, load: import } }\n";
+  assert.deepEqual(check(`${LIVE}${sink}`), [
+    "p.yaml:2:35: `load: import` is for a restore (`sources: { backup: … }`); a running Milvus is copied by rows: remove it, or write `auto`",
+  ]);
+  assert.deepEqual(check(`sources: { backup: {} }\n${sink}`), []);
+});
+
 Deno.test("crossCheck wants patterns of the form database.collection", () => {
   const problems = check(`transforms: { select: { include: ["sales", "a.b", "x.y.z", ".a"], exclude: ["a b.c"] } }\n`);
   assert.equal(problems.length, 4);

@@ -165,3 +165,10 @@ Deno.test("parseStatus gives back what formatJson wrote, 64-bit values exact, ho
   assert.equal(parseStatus(null), undefined);
   assert.equal(parseStatus({})!.phase, "starting");
 });
+
+Deno.test("renderStatus shows how far the target's imports are, as long as they are under way", () => {
+  const row = (done: number) =>
+    renderStatus(status({ collections: [collection({ imports: { done, total: 5, percent: 40 } })] }), 120)[2]!;
+  assert.match(row(2), /import 2\/5, 40 %/);
+  assert.doesNotMatch(row(5), /import/);
+});

@@ -20,6 +20,18 @@ Deno.test("parseRunState reads what formatRunState wrote, 64-bit values exact", 
   );
   own.segmentsDone.push(470597784452279573n);
   own.rows = 3n;
+  own.importFolder = "files/tidemark_import/x/";
+  own.importUnits.push({
+    partition: "_default",
+    segments: [470597784452279573n],
+    inserts: "b/insert_log/",
+    deletes: "",
+    endMs: 0n,
+    rows: 9007199254740993n,
+    bytes: 1n,
+    phase: "started",
+    task: 470771752197949219n,
+  });
   sink.collections.set(own.id, own);
   sink.positions.set("ch", { offset: 9007199254740993n, tick: 470598793474605057n });
   sink.vchannels.set("v_1v0", {
@@ -37,6 +49,16 @@ Deno.test("parseRunState reads what formatRunState wrote, 64-bit values exact", 
   assert.deepEqual(read.sinks.get("replica"), sink);
   assert.deepEqual(read.topicIds, state.topicIds);
   assert.equal(read.clusterId, "14841639068965178418");
+});
+
+Deno.test("parseRunState takes a state of a version that knew no imports as one without", () => {
+  const state = newRunState("p", "1", new Date(0));
+  const sink = newSinkState();
+  sink.collections.set(1n, newCollectionState(1n, { db: "a", name: "b" }, { db: "a", name: "b" }, [], "tail"));
+  state.sinks.set("replica", sink);
+  const old = formatRunState(state).replace(/,\s*"(importUnits|importFolder|byRows)": (\[\]|"")/g, "");
+  assert.doesNotMatch(old, /importUnits/);
+  assert.deepEqual(parseRunState(old, "here").sinks.get("replica"), sink);
 });
 
 Deno.test("parseRunState names the place and the mend for a document that is not one of ours", () => {

@@ -23,8 +23,11 @@ Deno.test("milvusSinkSpec names what contradicts itself", () => {
   assert.match(messages({ address: "http://dr:1", tls: {} }), /contradict/);
   assert.match(messages({ tls: { cert_file: "x" } }), /needs key_file/);
   assert.match(messages({ rbac_mirror: true }), /no effect/);
+  assert.match(messages({ load: "import" }), /needs `storage`/);
   assert.match(messages({ address: "dr:19530/db" }), /host:port/);
   assert.match(messages({ max_batch_bytes: "60MiB", max_message_bytes: "32MiB" }), /below/);
+  assert.equal(messages({ load: "import", storage: { type: "file", path: "/var/lib/milvus" } }), "");
+  assert.equal(messages({ load: "auto" }), "");
   assert.equal(messages({}), "");
 });
 

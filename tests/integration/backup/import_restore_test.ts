@@ -1,0 +1,202 @@
+/** Backups restored by the target's own bulk import: the same rows as by rows, and as on the source. */
+import assert from "node:assert/strict";
+import { encodeManifest, manifestKey } from "../../../stores/mod.ts";
+import { stackEnv } from "../../stack/env.ts";
+import type { PyMilvus } from "../../stack/pymilvus.ts";
+import { assertSame, eventually } from "../pipeline/comparison.ts";
+import { FLAT_INDEX, small, withServers } from "../pipeline/servers.ts";
+import { TidemarkSetup } from "../pipeline/tidemark_process.ts";
+import { folderVault, manifestOf, s3Vault, type Vault, vaultSink } from "./backup_pipeline.ts";
+import { assertSameBothWays, importedRows, restoreByImport } from "./import_setup.ts";
+import { settled } from "./restore_setup.ts";
+
+const PREFIX = "rim_";
+const SAMPLES = new URL("../../samples", import.meta.url).pathname;
+
+Deno.test("backup restore by import brings milvus-backup's own sample back as by rows", async () => {
+  await withServers(PREFIX, async ({ env, target }) => {
+    const backup = { name: "milvus-backup-0.5.16", storage: { type: "file", path: SAMPLES } };
+    const report = await assertSameBothWays({ env, backup, target }, PREFIX, ["peer_sample"]);
+    assert.equal(importedRows(report), 1094, report.stderr);
+  });
+});
+
+/**
+ * Two shards, two partitions, several requests in one segment and in several, deletes before, between and after them.
+ * `twins`: keys twice in one request; which of these rows a source's query shows is its secret.
+ * Returns timestamps of requests in the middle.
+ */
+async function fill(source: PyMilvus, name: string, twins: boolean): Promise<bigint[]> {
+  const moments: bigint[] = [];
+  const note = (answer: unknown) => moments.push(BigInt((answer as { timestamp: bigint }).timestamp));
+  await source.call("create_collection", small(name, { shards: 2, partitions: ["p1", "p2"] }));
+  await source.call("insert_generated", { name, start: 0, count: 2000, seed: 1, batch: 500 });
+  note(await source.call("insert_generated", { name, start: 2000, count: 500, seed: 1, partition: "p1" }));
+  // One key in two partitions; a delete of one of them.
+  await source.call("insert_generated", { name, start: 0, count: 50, seed: 3, partition: "p1" });
+  await source.call("delete", { name, start: 10, count: 10, partition: "p1" });
+  await source.call("flush", { name });
+  await source.call("delete", { name, start: 100, count: 300 });
+  await source.call("insert_generated", { name, start: 150, count: 20, seed: 4 });
+  // Upserts, twice the same keys: in one segment with what they replace, and in another.
+  for (const seed of [5, 6]) {
+    note(await source.call("insert_generated", { name, start: 500, count: 200, seed, upsert: true }));
+  }
+  // Inserted again without a delete.
+  await source.call("insert_generated", { name, start: 900, count: 30, seed: 7 });
+  if (twins) {
+    const rows = [1, 2].flatMap((mark) => [5001, 5002, 5003].map((id) => ({ id, vec: [mark, id, 0, 1] })));
+    await source.call("insert", { name, rows });
+    await source.call("delete", { name, pks: [5003] });
+  }
+  await source.call("flush", { name });
+  await source.call("delete", { name, start: 2100, count: 50, partition: "p1" });
+  return moments;
+}
+
+async function more(source: PyMilvus, name: string): Promise<void> {
+  await source.call("insert_generated", { name, start: 3000, count: 300, seed: 1, partition: "p2" });
+  await source.call("delete", { name, start: 600, count: 50 });
+  await source.call("insert_generated", { name, start: 700, count: 40, seed: 8, upsert: true });
+}
+
+for (
+  const [place, vaultOf, cuts] of [
+    ["the target's own bucket, in place", () => Promise.resolve(s3Vault(stackEnv(), stackEnv().TARGET_BUCKET!)), 3],
+    ["another bucket, copied by the server", () => Promise.resolve(s3Vault(stackEnv())), 0],
+    ["a folder, sent over", () => folderVault(), 1],
+  ] as [string, () => Promise<Vault>, number][]
+) {
+  Deno.test(`backup restore by import of a run's backup in ${place}: base, moment, end`, async () => {
+    await withServers(PREFIX, async ({ env, source, target }) => {
+      const [name, twins] = [`${PREFIX}a`, `${PREFIX}twins`];
+      const moments = await fill(source, name, false);
+      await fill(source, twins, true);
+      await using vault = await vaultOf();
+      await using setup = await TidemarkSetup.make({
+        env,
+        include: [`default.${PREFIX}*`],
+        sinks: { vault: vaultSink(vault) },
+      });
+      for (const each of [name, twins]) await source.call("flush", { name: each });
+      await settled(source, setup);
+      const running = setup.start(["run"]);
+      await eventually(
+        "the base is complete",
+        120,
+        async () => await vault.store.head("b/meta/backup_meta.json") !== undefined,
+      );
+      const then = await source.call("digest", { name });
+      const before = String(await source.call("alloc_timestamp"));
+      await more(source, name);
+      await new Promise((resolve) => setTimeout(resolve, 1500));
+      await running.stop();
+      const backup = { name: "b", storage: vault.storage };
+      const at = { env, backup, target };
+
+      const report = await assertSameBothWays({ ...at, args: ["--base-only"] }, `${PREFIX}base`, [name, twins]);
+      assert.ok(importedRows(report) > 2 * 1500, report.stderr);
+      const db = `${PREFIX}then`;
+      await restoreByImport({ ...at, db, args: ["--until", before] });
+      await target.call("load_collection", { name, db });
+      assert.deepEqual(await target.call("digest", { name, db }), then);
+      await restoreByImport({ ...at, db: `${PREFIX}end` });
+      await assertSame({ server: source, name }, { server: target, db: `${PREFIX}end`, name });
+
+      // The same files with an earlier cut: rows and deletes later than it are in them, in the middle of a segment.
+      for (const [i, ts] of moments.slice(0, cuts).entries()) {
+        const manifest = await manifestOf(vault, "b");
+        const cuts = manifest.cuts.map((cut) => ({ ...cut, ts }));
+        const text = encodeManifest({ ...manifest, objects: manifest.objects, cuts });
+        await vault.store.put(manifestKey("b"), new TextEncoder().encode(text));
+        const { stderr } = await assertSameBothWays({ ...at, args: ["--base-only"] }, `${PREFIX}cut${i}`, [
+          name,
+          twins,
+        ]);
+        assert.match(stderr, /rows imported in/);
+      }
+    });
+  });
+}
+
+const SCALARS = ["Bool", "Int8", "Int16", "Int32", "Int64", "Float", "Double"];
+
+/** Every type that 2.3.5 stores, keys of text, of the server's making, and partitions by a key. */
+const KINDS: Record<string, Record<string, unknown>> = {
+  text: {
+    fields: [
+      { name: "id", type: "VarChar", max_length: 64, primary: true },
+      ...SCALARS.map((type) => ({ name: type.toLowerCase(), type })),
+      { name: "text", type: "VarChar", max_length: 200 },
+      { name: "doc", type: "JSON" },
+      ...[...SCALARS, "VarChar"].map((element_type) => ({
+        name: `list_${element_type.toLowerCase()}`,
+        type: "Array",
+        element_type,
+        max_capacity: 8,
+        ...(element_type === "VarChar" ? { max_length: 64 } : {}),
+      })),
+      { name: "vec", type: "FloatVector", dim: 8 },
+    ],
+    dynamic: true,
+    shards: 3,
+    partitions: ["p1"],
+  },
+  binary: {
+    fields: [{ name: "id", type: "Int64", primary: true }, { name: "vec", type: "BinaryVector", dim: 64 }],
+    indexes: [{ field: "vec", name: "vec", params: { index_type: "BIN_FLAT", metric_type: "HAMMING" } }],
+  },
+  keyed: {
+    fields: [
+      { name: "id", type: "Int64", primary: true },
+      { name: "tenant", type: "Int64", partition_key: true },
+      { name: "vec", type: "FloatVector", dim: 4 },
+    ],
+    num_partitions: 7,
+    shards: 2,
+    dynamic: true,
+  },
+  auto: {
+    fields: [
+      { name: "id", type: "Int64", primary: true, auto_id: true },
+      { name: "doc", type: "JSON" },
+      { name: "vec", type: "FloatVector", dim: 4 },
+    ],
+    shards: 2,
+  },
+};
+
+Deno.test("backup restore by import keeps every type, text keys, autoID keys, partition keys and the dynamic field", async () => {
+  await withServers(PREFIX, async ({ env, source, target }) => {
+    const names = Object.keys(KINDS).map((kind) => PREFIX + kind);
+    for (const [kind, spec] of Object.entries(KINDS)) {
+      const name = PREFIX + kind;
+      await source.call("create_collection", { name, indexes: FLAT_INDEX, load: true, ...spec });
+      const { ids } = await source.call("insert_generated", { name, start: 0, count: 800, seed: 1 }) as {
+        ids: bigint[];
+      };
+      await source.call("flush", { name });
+      if (kind === "auto") await source.call("delete", { name, pks: ids.slice(100, 200) });
+      else {
+        await source.call("insert_generated", { name, start: 300, count: 100, seed: 2, upsert: true });
+        await source.call("delete", { name, start: 100, count: 100 });
+      }
+      await source.call("flush", { name });
+    }
+    await using vault = s3Vault(env, env.TARGET_BUCKET!);
+    await using setup = await TidemarkSetup.make({
+      env,
+      include: [`default.${PREFIX}*`],
+      sinks: { vault: vaultSink(vault) },
+    });
+    await settled(source, setup);
+    await setup.once();
+    const backup = { name: "b", storage: vault.storage };
+    const report = await restoreByImport({ env, backup, target, db: `${PREFIX}kinds` });
+    assert.ok(importedRows(report) >= 4 * 700 - 400, report.stderr);
+    assert.doesNotMatch(report.stderr, /written by rows/);
+    for (const name of names) {
+      await assertSame({ server: source, name }, { server: target, db: `${PREFIX}kinds`, name });
+    }
+  });
+});
