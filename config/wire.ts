@@ -137,7 +137,7 @@ export function createComponents(config: PipelineConfig, options: ComponentOptio
   };
   /** Only a backup's files can be imported: those of a running source are compacted away while the target reads them. */
   const importStore = async (name: string, sink: MilvusSinkConfig): Promise<ObjectStore | undefined> => {
-    if (config.sources.backup === undefined || sink.load === "rows" || sink.storage === undefined) return undefined;
+    if (config.sources.backup === undefined || sink.storage === undefined) return undefined;
     const [{ storeConfigOf }, { openObjectStore }] = await Promise.all([
       import("../sinks/milvus/mod.ts"),
       import("../stores/objects/mod.ts"),

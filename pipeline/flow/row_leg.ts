@@ -12,8 +12,7 @@ import { deleteHorizon, liveSegments, makeCuts } from "../transforms/mod.ts";
 import { type BaseJob, copyBase, type Slots } from "./base_copy.ts";
 import { type DeleteDemand, type LogDeletes, readLogDeletes } from "./base_deletes.ts";
 import type { FlowDependencies, RowSinkSetup } from "./dependencies.ts";
-import { removeFolder } from "./import_files.ts";
-import { settleImports } from "./import_tasks.ts";
+import { beginAnew, chooseBulk } from "./import_choice.ts";
 import { ImportTrouble } from "./import_trouble.ts";
 import { untilQueryable } from "./queryable.ts";
 import type { RunProgress } from "./run_progress.ts";
@@ -210,7 +209,7 @@ export class RowLeg {
       } catch (thrown) {
         if (signal.aborted) throw thrown;
         if (thrown instanceof ImportTrouble && (thrown.stale || setup.sink.bulk?.mode === "auto")) {
-          const again = await this.#startOver(collection, own, thrown, signal);
+          const again = await beginAnew(this.#o, collection, own, thrown, signal);
           if (again === undefined) return;
           own = again;
           resumed = false;
@@ -243,63 +242,6 @@ export class RowLeg {
         return;
       }
     }
-  }
-
-  /** What an import left half done goes; then the base begins anew, by rows unless only the import of an earlier run is to blame. */
-  async #startOver(
-    collection: Collection,
-    own: CollectionState,
-    { error, stale }: ImportTrouble,
-    signal: AbortSignal,
-  ): Promise<CollectionState | undefined> {
-    const { deps, setup, targets, progress, save } = this.#o;
-    const bulk = setup.sink.bulk;
-    const byRows = stale ? "" : "its import failed";
-    deps.report.warn(
-      `import ${collection.id}`,
-      `${error.message}; ${qualifiedName(collection)} is begun anew${stale ? "" : ", by rows"}`,
-    );
-    if (bulk !== undefined) {
-      await settleImports(bulk, own.target, own.importUnits, deps.now, signal);
-      await removeFolder(bulk, own.importFolder, signal);
-    }
-    await targets.startOver(own);
-    const again = await targets.ensure(collection, "base", true);
-    if (again === undefined) return undefined;
-    again.byRows = byRows;
-    await save();
-    progress.startOver(setup.sink.name, collection.id);
-    return again;
-  }
-
-  /** What may take this collection's segments whole; undefined where its rows are written one by one. */
-  async #bulkFor(
-    collection: Collection,
-    own: CollectionState,
-    resumed: boolean,
-    signal: AbortSignal,
-  ): Promise<BulkImport | undefined> {
-    const { deps, setup } = this.#o;
-    const { bulk } = setup.sink;
-    const begun = own.importUnits.length > 0;
-    if (bulk === undefined) {
-      if (begun) throw staleImport(collection, "the configuration asks for rows");
-      return undefined;
-    }
-    const reason = own.byRows !== ""
-      ? own.byRows
-      : setup.onExisting === "merge"
-      ? "on_existing: merge writes over rows that are there, an import would put its own beside them"
-      : resumed && !begun && own.segmentsBegun.length > 0
-      ? "an earlier run began it by rows"
-      : await bulk.obstacle({ source: collection, target: own.target }, signal);
-    if (reason === undefined) return bulk;
-    if (begun) throw staleImport(collection, reason);
-    deps.report.warn(
-      `by rows ${collection.id}`,
-      `${qualifiedName(collection)} is not imported but written by rows: ${reason}`,
-    );
-    return undefined;
   }
 
   /** The source dropped it while it was copied; its drop is in the log, or takes place when its name is needed. */
@@ -355,7 +297,7 @@ export class RowLeg {
         all.filter(({ vchannel }) => vchannel !== "").map((segment) => [segment.id, segment.vchannel]),
       ),
       resumed,
-      bulk: await this.#bulkFor(collection, own, resumed, signal),
+      bulk: await chooseBulk(this.#o, collection, own, resumed, signal),
     };
   }
 
@@ -368,13 +310,6 @@ export class RowLeg {
     if (own !== undefined) own.blocked = error.message;
     blocked(qualifiedName(collection), error);
   }
-}
-
-function staleImport(collection: Collection, reason: string): ImportTrouble {
-  return new ImportTrouble(
-    new TidemarkError("unexpected", `An earlier run began to import ${qualifiedName(collection)}, but ${reason}`),
-    true,
-  );
 }
 
 function sumRows(segments: readonly Segment[]): bigint {

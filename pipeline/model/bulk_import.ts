@@ -30,8 +30,8 @@ export interface ImportState {
 }
 
 export interface BulkImport {
-  /** `import`: whatever can be; `auto`: what is worth it, and rows where the target fails. */
-  readonly mode: "import" | "auto";
+  /** `import`: whatever can be; `auto`: what is worth it, and rows where the target fails; `rows`: nothing, but one begun is ended. */
+  readonly mode: "rows" | "import" | "auto";
   /** The target's own storage, for what it must find there. */
   readonly store: ObjectStore;
   /** Folder of `store`, with a slash at its end, in which files may lie for a while. */

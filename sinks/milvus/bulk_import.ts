@@ -22,13 +22,13 @@ export interface BulkImportDeps {
 /** Below the target's root, beside its own folders. Its garbage collection looks into those alone. */
 const SCRATCH = "tidemark_import";
 
-/** Undefined where the configuration asks for rows, or does not say where the target's storage is. */
+/** Undefined where the configuration does not say where the target's storage is. */
 export function createBulkImport(
   config: Pick<MilvusSinkConfig, "load" | "storage" | "auto_id">,
   { client, features, store }: BulkImportDeps,
 ): BulkImport | undefined {
   const { load, storage } = config;
-  if (load === "rows" || storage === undefined) return undefined;
+  if (storage === undefined) return undefined;
   const root = storage.type === "file" ? "" : storage.root_path;
   // Of a folder the target wants absolute paths.
   const base = storage.type === "file" ? `${storage.path.replace(/\/+$/, "")}/` : "";

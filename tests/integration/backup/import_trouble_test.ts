@@ -81,15 +81,20 @@ Deno.test("backup restore killed by SIGKILL while the target imports ends exact,
   await withServers(PREFIX, async (servers) => {
     const { env, source, target } = servers;
     await using vault = await backedUp(servers);
-    const db = `${PREFIX}rows`;
-    await using restore = await restoreSetup(env, vault, db, { load: "import", storage: targetStorage(env) });
-    await restore.start([], { TIDEMARK_CRASH_AT: "import_started" }).exit;
-    const config = JSON.parse(await Deno.readTextFile(restore.config));
-    config.sinks.replica.load = "rows";
-    await Deno.writeTextFile(restore.config, JSON.stringify(config));
-    const { stderr } = await restore.restore();
-    assert.match(stderr, /asks for rows.*begun anew/);
-    await assertRestored(source, target, db);
+    for (const point of ["import_prepared", "import_started"]) {
+      const db = `${PREFIX}${point}`;
+      await using restore = await restoreSetup(env, vault, db, { load: "import", storage: targetStorage(env) });
+      await restore.start([], { TIDEMARK_CRASH_AT: point }).exit;
+      assert.notDeepEqual(await leftOver(env, target), []);
+      const config = JSON.parse(await Deno.readTextFile(restore.config));
+      config.sinks.replica.load = "rows";
+      await Deno.writeTextFile(restore.config, JSON.stringify(config));
+      const { stderr } = await restore.restore();
+      // What was only put in place is simply taken away.
+      assert.equal(/asks for rows.*begun anew/.test(stderr), point === "import_started", stderr);
+      await assertRestored(source, target, db);
+      assert.deepEqual(await leftOver(env, target), []);
+    }
   });
 });
 
@@ -109,6 +114,7 @@ Deno.test("backup restore by import holds a collection that the target fails to 
     await Deno.writeTextFile(restore.config, JSON.stringify(config));
     await restore.restore();
     await assertRestored(source, target, db);
+    assert.deepEqual(await leftOver(env, target), []);
   });
 });
 

@@ -1,0 +1,95 @@
+/** Whether a collection's base is imported or written by rows, and how an import that failed is given up. */
+import { TidemarkError } from "../errors.ts";
+import { type BulkImport, type Collection, qualifiedName } from "../model/mod.ts";
+import { removeFolder } from "./import_files.ts";
+import { settleImports } from "./import_tasks.ts";
+import { ImportTrouble } from "./import_trouble.ts";
+import type { RowLegOptions } from "./row_leg.ts";
+import type { CollectionState } from "./run_state.ts";
+
+/**
+ * What may take this collection's segments whole; undefined where its rows are written one by one, which is said with the reason
+ * where the configuration asks for more. Throws {@link ImportTrouble}, stale, for one that an earlier run began to import.
+ */
+export async function chooseBulk(
+  options: RowLegOptions,
+  collection: Collection,
+  own: CollectionState,
+  resumed: boolean,
+  signal: AbortSignal,
+): Promise<BulkImport | undefined> {
+  const { deps, setup, save } = options;
+  const { bulk } = setup.sink;
+  const begun = own.importUnits.length > 0;
+  const reason = bulk === undefined || bulk.mode === "rows"
+    ? "the configuration asks for rows"
+    : await obstacle(options, bulk, collection, own, resumed, signal);
+  if (reason === undefined) return bulk;
+  if (begun) {
+    throw new ImportTrouble(
+      new TidemarkError("unexpected", `An earlier run began to import ${qualifiedName(collection)}, but ${reason}`),
+      true,
+    );
+  }
+  if (bulk !== undefined && own.importFolder !== "") {
+    // An earlier run put files there and was killed before it asked for an import of them.
+    await removeFolder(bulk, own.importFolder, signal);
+    own.importFolder = "";
+    await save();
+  }
+  if (bulk !== undefined && bulk.mode !== "rows") {
+    const name = qualifiedName(collection);
+    deps.report.warn(`by rows ${collection.id}`, `${name} is not imported but written by rows: ${reason}`);
+  }
+  return undefined;
+}
+
+async function obstacle(
+  { setup }: RowLegOptions,
+  bulk: BulkImport,
+  collection: Collection,
+  own: CollectionState,
+  resumed: boolean,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  if (own.byRows !== "") return own.byRows;
+  if (setup.onExisting === "merge") {
+    return "on_existing: merge writes over rows that are there, an import would put its own beside them";
+  }
+  if (resumed && own.importUnits.length === 0 && own.segmentsBegun.length > 0) return "an earlier run began it by rows";
+  return await bulk.obstacle({ source: collection, target: own.target }, signal);
+}
+
+/**
+ * What an import left half done goes; then the base begins anew, by rows unless only the import of an earlier run is to blame.
+ * Undefined if the collection is not to be on the target.
+ */
+export async function beginAnew(
+  { deps, setup, targets, progress, save }: RowLegOptions,
+  collection: Collection,
+  own: CollectionState,
+  { error, stale }: ImportTrouble,
+  signal: AbortSignal,
+): Promise<CollectionState | undefined> {
+  const { bulk } = setup.sink;
+  deps.report.warn(
+    `import ${collection.id}`,
+    `${error.message}; ${qualifiedName(collection)} is begun anew${stale ? "" : ", by rows"}`,
+  );
+  if (bulk !== undefined) {
+    await settleImports(bulk, own.target, own.importUnits, deps.now, signal);
+    await removeFolder(bulk, own.importFolder, signal);
+  } else if (own.importFolder !== "") {
+    deps.report.warn(
+      `left ${own.importFolder}`,
+      `${own.importFolder} stays in the target's storage, which the configuration does not name any more: remove it by hand`,
+    );
+  }
+  await targets.startOver(own);
+  const again = await targets.ensure(collection, "base", true);
+  if (again === undefined) return undefined;
+  if (!stale) again.byRows = "its import failed";
+  await save();
+  progress.startOver(setup.sink.name, collection.id);
+  return again;
+}
