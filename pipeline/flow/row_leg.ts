@@ -1,13 +1,6 @@
 /** One row sink through a run: what it needs as base, the base itself, then its side of the tail. */
 import { TidemarkError, toTidemarkError } from "../errors.ts";
-import {
-  type BulkImport,
-  type Collection,
-  type Cut,
-  qualifiedName,
-  type Segment,
-  type Snapshot,
-} from "../model/mod.ts";
+import { type Collection, type Cut, qualifiedName, type Segment, type Snapshot } from "../model/mod.ts";
 import { deleteHorizon, liveSegments, makeCuts } from "../transforms/mod.ts";
 import { type BaseJob, copyBase, type Slots } from "./base_copy.ts";
 import { type DeleteDemand, type LogDeletes, readLogDeletes } from "./base_deletes.ts";
