@@ -4,7 +4,7 @@
  *     [MILVUS_BACKUP=<binary>] deno run -A tests/bench/restore.ts [--rows 200000] [--small]
  */
 import type { ObjectStore } from "../../pipeline/model/mod.ts";
-import { createS3Store } from "../../stores/mod.ts";
+import { createS3Store } from "../../stores/objects/s3.ts";
 import { RestoreSetup } from "../integration/backup/restore_setup.ts";
 import { targetStorage } from "../integration/backup/import_setup.ts";
 import { TidemarkSetup } from "../integration/pipeline/tidemark_process.ts";

@@ -5,6 +5,7 @@ import type { DdlOutcome, RowSink, TargetName } from "../../pipeline/model/mod.t
 
 export class FakeRowSink implements RowSink {
   readonly kind = "rows";
+  readonly bulk = undefined;
   readonly rows = new Map<string, Map<bigint, bigint>>();
   /** Requests of the tail. */
   writes = 0;

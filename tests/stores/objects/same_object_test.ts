@@ -1,5 +1,6 @@
 import { strictEqual } from "node:assert/strict";
-import { createFileStore, createMemoryStore, createS3Store, keyWithin, withRetry } from "../../../stores/mod.ts";
+import { createFileStore, createMemoryStore, keyWithin, withRetry } from "../../../stores/mod.ts";
+import { createS3Store } from "../../../stores/objects/s3.ts";
 
 function bucket(name: string, prefix: string, endpoint = "http://s3:9000", accessKeyId = "a") {
   return createS3Store({
