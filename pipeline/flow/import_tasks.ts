@@ -19,8 +19,11 @@ export interface ImportTasksOptions {
 }
 
 const POLL_MS = 300;
-/** One data node works on one import; some in its queue keep it busy, and more would age there: 2.3.5 expires old ones. */
-const AT_ONCE = 4;
+/**
+ * Of one collection. A data node works on one import at a time, so a second one keeps it busy; more, of four collections at once,
+ * would only age in its queue, and 2.3.5 expires what is older than a quarter of an hour.
+ */
+const AT_ONCE = 2;
 /** How long a collection that is given up waits for its imports to end: dropped under them, they keep their data node. */
 const END_MS = 120_000;
 
