@@ -5,6 +5,8 @@
  * through protobuf-es, over the same connection.
  */
 import { Buffer } from "node:buffer";
+import { isIP } from "node:net";
+import { checkServerIdentity, type PeerCertificate } from "node:tls";
 import { ChannelCredentials, Client, credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
 import { TidemarkError } from "../../pipeline/errors.ts";
 import { rpcFault } from "./fault.ts";
@@ -50,8 +52,16 @@ export interface Channel {
 
 const RECONNECT_MAX_MS = 500;
 
+/**
+ * grpc-js gives the host to TLS as the name of the server, which must not be an IP address: Deno refuses it. Another name
+ * goes in its place, and the certificate is checked for the address.
+ */
+const NAME_OF_ADDRESS = "address.invalid";
+
 export function openChannel(options: ChannelOptions): Channel {
-  const client = new Client(options.address, channelCredentials(options.tls), {
+  const host = options.address.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1");
+  const byAddress = options.tls !== undefined && options.tls.serverName === undefined && isIP(host) !== 0;
+  const client = new Client(options.address, channelCredentials(options.tls, byAddress ? host : undefined), {
     "grpc.max_send_message_length": options.maxMessageBytes,
     "grpc.max_receive_message_length": options.maxMessageBytes,
     "grpc.initial_reconnect_backoff_ms": 50,
@@ -61,6 +71,7 @@ export function openChannel(options: ChannelOptions): Channel {
     "grpc.keepalive_timeout_ms": 20_000,
     "grpc.enable_retries": 0,
     "grpc.use_local_subchannel_pool": 1,
+    ...(byAddress ? { "grpc.ssl_target_name_override": NAME_OF_ADDRESS } : {}),
     ...(options.tls?.serverName === undefined ? {} : {
       "grpc.ssl_target_name_override": options.tls.serverName,
       "grpc.default_authority": options.tls.serverName,
@@ -121,7 +132,7 @@ export function openChannel(options: ChannelOptions): Channel {
   return { address: options.address, unary, close };
 }
 
-function channelCredentials(tls: TlsMaterial | undefined): ChannelCredentials {
+function channelCredentials(tls: TlsMaterial | undefined, ip: string | undefined): ChannelCredentials {
   if (tls === undefined) return credentials.createInsecure();
   const pem = (bytes: Uint8Array | undefined): Buffer | null => bytes === undefined ? null : asBuffer(bytes);
   try {
@@ -129,7 +140,11 @@ function channelCredentials(tls: TlsMaterial | undefined): ChannelCredentials {
       pem(tls.ca),
       pem(tls.clientKey),
       pem(tls.clientCert),
-      tls.insecure ? { rejectUnauthorized: false, checkServerIdentity: () => undefined } : {},
+      tls.insecure
+        ? { rejectUnauthorized: false, checkServerIdentity: () => undefined }
+        : ip === undefined
+        ? {}
+        : { checkServerIdentity: (_name: string, cert: PeerCertificate) => checkServerIdentity(ip, cert) },
     );
   } catch (error) {
     throw new TidemarkError("config", `The TLS files cannot be used: ${(error as Error).message}`, {

@@ -53,10 +53,22 @@ export function rpcFault(code: number, said: string, address: string, timeoutMs:
     new TidemarkError(kind, message, hint === undefined ? { cause } : { hint, cause });
   switch (code) {
     case RPC.unavailable:
+      if (CERTIFICATE_WORDS.test(details)) {
+        return new TidemarkError(
+          "unreachable",
+          `Milvus at ${address} has a certificate that is not accepted: ${details}`,
+          {
+            cause,
+            hint:
+              "Set tls.ca_file of the sink to the server's certificate authority, and server_name where the name differs.",
+            retriable: false,
+          },
+        );
+      }
       return fault(
         "unreachable",
         `Milvus at ${address} cannot be reached: ${details}`,
-        "Check the address, that the server runs, and whether it wants TLS (https://).",
+        "Check the address, that the server runs, whether it wants TLS (https://), and a client certificate (tls.cert_file).",
       );
     case RPC.deadlineExceeded:
       return fault(
@@ -99,6 +111,8 @@ export function rpcFault(code: number, said: string, address: string, timeoutMs:
   }
 }
 
+const CERTIFICATE_WORDS =
+  /verify the first certificate|self.signed|altnames|certificate has expired|unknown ?issuer|CERT_|unable to get (?:local )?issuer/i;
 const CUT_OFF_WORDS = /RST_STREAM|GOAWAY|stream (?:closed|terminated|ended)|connection|socket|session/i;
 const LOGIN_HINT = "Set token (user:password or an API key) of the sink; the user needs the rights to write there.";
 const LOGIN_WORDS = /auth check failure|unauthenticated|not authenticated|invalid token|missing authorization/i;

@@ -113,7 +113,8 @@ export function kafkaError(thrown: unknown, what: string): TidemarkError | DOMEx
     });
   }
   return new TidemarkError("unreachable", `${what} cannot be reached: ${detail}`, {
-    hint: "Check sources.log.brokers, and that every address the brokers advertise can be reached from here.",
+    hint:
+      "Check sources.log.brokers, that every address the brokers advertise can be reached from here, and whether they want a client certificate (sources.log.tls.cert_file).",
     cause: thrown,
   });
 }

@@ -128,7 +128,9 @@ export function s3Error(thrown: unknown, place: S3Place, signal?: AbortSignal): 
   }
   if (network) {
     return new TidemarkError("unreachable", `Cannot reach ${place.endpoint}: ${codes[0] ?? words}`, {
-      hint: "Check that the S3 server runs and that endpoint names its host and port.",
+      hint: place.endpoint.startsWith("http://")
+        ? "Check that the S3 server runs, that endpoint names its host and port, and whether it wants https://."
+        : "Check that the S3 server runs and that endpoint names its host and port.",
       cause: thrown,
     });
   }

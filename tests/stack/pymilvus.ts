@@ -17,6 +17,8 @@ export interface PyMilvusOptions {
   bigint?: "unsafe" | "all";
   /** How long to wait for the server, in seconds. Default 120; 0: do not wait. */
   readySecs?: number;
+  /** PEM file of the certificate authority, for an address with https://. */
+  caFile?: string;
 }
 
 const DRIVER = `${import.meta.dirname}/driver/main.py`;
@@ -49,7 +51,10 @@ export class PyMilvus implements AsyncDisposable {
   static async start(uri: string, options: PyMilvusOptions): Promise<PyMilvus> {
     const child = new Deno.Command(options.python, {
       args: [DRIVER, uri, options.token ?? ""],
-      env: { PYTHONDONTWRITEBYTECODE: "1" },
+      env: {
+        PYTHONDONTWRITEBYTECODE: "1",
+        ...(options.caFile === undefined ? {} : { GRPC_DEFAULT_SSL_ROOTS_FILE_PATH: options.caFile }),
+      },
       stdin: "piped",
       stdout: "piped",
       stderr: "inherit",

@@ -36,15 +36,17 @@ class Connection:
     def __init__(self, uri, token=""):
         """`token`: user:password. Some calls want one even where the server checks none, so the default user's is sent."""
         address = uri.split("://", 1)[-1].rstrip("/")
-        self.channel = grpc.insecure_channel(
-            address,
-            options=[
-                ("grpc.max_send_message_length", BIG),
-                ("grpc.max_receive_message_length", BIG),
-                ("grpc.enable_retries", 1),
-                ("grpc.keepalive_time_ms", 55_000),
-            ],
-        )
+        options = [
+            ("grpc.max_send_message_length", BIG),
+            ("grpc.max_receive_message_length", BIG),
+            ("grpc.enable_retries", 1),
+            ("grpc.keepalive_time_ms", 55_000),
+        ]
+        if uri.startswith("https://"):
+            # Trusts the authority in the file that GRPC_DEFAULT_SSL_ROOTS_FILE_PATH names.
+            self.channel = grpc.secure_channel(address, grpc.ssl_channel_credentials(), options)
+        else:
+            self.channel = grpc.insecure_channel(address, options)
         self.stub = milvus_pb2_grpc.MilvusServiceStub(self.channel)
         self.token = token or "root:Milvus"
 
