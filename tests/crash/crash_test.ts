@@ -40,6 +40,7 @@ const GROUPS: Readonly<Record<string, readonly `${CrashPoint}:${number}`[]>> = {
     "between_ack_and_checkpoint:1",
     "between_ack_and_checkpoint:5",
     "inside_barrier:1",
+    "before_done:1",
   ],
 };
 
@@ -75,6 +76,11 @@ async function meanwhile(source: PyMilvus): Promise<void> {
   await source.call("insert_generated", { name: A, start: 380, count: 60, seed: 5, upsert: true });
 }
 
+/** A run that follows is never done. */
+function argsOf(point: string): string[] {
+  return point.startsWith("before_done") ? ["run", "--once"] : ["run"];
+}
+
 interface Case {
   readonly point: string;
   readonly setup: TidemarkSetup;
@@ -97,7 +103,7 @@ for (const [phases, points] of Object.entries(GROUPS)) {
           route: [A, B, C].map((name) => ({ from: `default.${name}`, to: `default.${copyOf(name)}` })),
         });
         setups.use(setup);
-        cases.push({ point, setup, run: setup.start(["run"], { TIDEMARK_CRASH_AT: point }), copyOf });
+        cases.push({ point, setup, run: setup.start(argsOf(point), { TIDEMARK_CRASH_AT: point }), copyOf });
       }
       // The writes wait until each base is done, so that they are tail and barrier.
       await Promise.all(
