@@ -1,6 +1,7 @@
 /** The command line. The only place that knows commander, beside the commands of `backup` and `inspect`. */
 import { Command, CommanderError, Option } from "commander";
 import { EXIT, TidemarkError, toTidemarkError } from "../pipeline/errors.ts";
+import { commandFirst } from "./command_first.ts";
 import { addBackupCommands } from "./program_backup.ts";
 import { addInspectCommands } from "./program_inspect.ts";
 import { LOG_LEVELS } from "./log.ts";
@@ -15,8 +16,9 @@ export async function tidemark(args: readonly string[], terminal: Terminal): Pro
   let status: number = EXIT.ok;
   const program = buildProgram(terminal, (code) => status = code);
   try {
-    await refuseUnknownCommand(program, args);
-    await program.parseAsync([...args], { from: "user" });
+    const words = commandFirst(args, program.commands.map((command) => command.name()));
+    await refuseUnknownCommand(program, words);
+    await program.parseAsync([...words], { from: "user" });
     return status;
   } catch (error) {
     if (!(error instanceof CommanderError)) {

@@ -61,6 +61,8 @@ export class ArchiveLeg {
   #base: ArchiveBase | undefined;
   /** Why the backup is not whole without a new base. */
   #demand: string | undefined;
+  /** pchannels without a live collection whose log was gone before it was archived. */
+  readonly #passed = new Set<string>();
   #exactFrom: HybridTs = 0n;
   #openedTs: HybridTs = 0n;
 
@@ -164,6 +166,7 @@ export class ArchiveLeg {
       await this.#afterLoss(needed.map(({ pchannel }) => pchannel), snapshot, signal);
       await lostPositions(deps.log, await this.startPoints(signal), known, signal);
     }
+    for (const { pchannel } of lost) if (!ticking.has(pchannel)) this.#passed.add(pchannel);
     for (const [pchannel, id] of known) if (!topicIds.has(pchannel)) topicIds.set(pchannel, id);
     this.#extra.topics = Object.fromEntries(known);
     await this.#remember();
@@ -237,10 +240,24 @@ export class ArchiveLeg {
     for (const collection of catalog.collections) {
       const selected = deps.selects(collection.dbName, collection.name);
       const known = state.collections.get(collection.id);
-      if (selected && known === undefined) state.collections.set(collection.id, stateOf(collection, "tail"));
+      if (selected && known === undefined) {
+        state.collections.set(collection.id, stateOf(collection, "tail"));
+        this.#noteBeginning(collection);
+      }
       if (selected || known !== undefined) this.#notWanted.delete(collection.id);
       else this.#notWanted.add(collection.id);
     }
+  }
+
+  /** When it is dropped before anything of it is archived, nobody else knows where its log begins. */
+  #noteBeginning({ id, vchannels, pchannels, startOffsets, createTs }: Collection): void {
+    const { positions, vchannels: known } = this.#o.state;
+    vchannels.forEach((vchannel, i) => {
+      const pchannel = pchannels[i]!;
+      const offset = startOffsets.get(pchannel);
+      if (offset === undefined || positions.has(pchannel)) return;
+      known.set(vchannel, { vchannel, pchannel, collectionId: id, offset, ts: createTs, held: false });
+    });
   }
 
   /** The rows of an import never pass through the log: only a base brings them. */
@@ -292,14 +309,20 @@ export class ArchiveLeg {
     });
   }
 
+  /** pchannels whose log it goes on with, also where the last collection was dropped since. */
+  get pchannels(): Set<string> {
+    return this.#begun().difference(this.#passed);
+  }
+
+  #begun(): Set<string> {
+    const { state } = this.#o;
+    return new Set([...[...state.vchannels.values()].map((own) => own.pchannel), ...state.positions.keys()]);
+  }
+
   /** Where the archive of each pchannel goes on: what is durable decides. */
   async startPoints(signal: AbortSignal): Promise<Map<string, ResumePoint>> {
     const { state } = this.#o;
-    const pchannels = new Set([
-      ...[...state.vchannels.values()].map((own) => own.pchannel),
-      ...state.positions.keys(),
-    ]);
-    for (const pchannel of pchannels) {
+    for (const pchannel of this.#begun()) {
       const { resume } = await this.session.progress(pchannel, signal);
       const known = state.positions.get(pchannel);
       // Behind a stated gap the log goes on later than the archive's last word.

@@ -5,6 +5,7 @@ import type { ArchiveLeg } from "./archive_leg.ts";
 import { ArchiveTail } from "./archive_tail.ts";
 import type { FlowDependencies } from "./dependencies.ts";
 import { pause } from "./pause.ts";
+import type { SinkState } from "./run_state.ts";
 import type { TailMember } from "./run_tail.ts";
 import type { TailConsumer } from "./tail_stream.ts";
 
@@ -32,6 +33,15 @@ export class ArchiveRun implements TailMember {
   /** Whether it takes part in the tail. */
   get keepsLog(): boolean {
     return this.#o.sink.logArchive;
+  }
+
+  get state(): SinkState {
+    return this.#o.leg.state;
+  }
+
+  /** As {@link ArchiveLeg.pchannels}. */
+  get pchannels(): ReadonlySet<string> {
+    return this.#o.leg.pchannels;
   }
 
   /** As {@link ArchiveLeg.exactFrom}. */

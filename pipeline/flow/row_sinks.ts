@@ -7,7 +7,7 @@ import type { FlowDependencies, RowSinkSetup } from "./dependencies.ts";
 import { followFlushes } from "./flush_follow.ts";
 import { lostPositions, pchannelOf, prunePositions, startPoints } from "./pchannels.ts";
 import { pause } from "./pause.ts";
-import { preflight } from "./preflight.ts";
+import { preflight, reach } from "./preflight.ts";
 import { reconcileRbac } from "./rbac.ts";
 import { RowLeg } from "./row_leg.ts";
 import { RowMember } from "./row_member.ts";
@@ -83,6 +83,13 @@ export class RowSinks {
       row.letGo(snapshot);
       prunePositions(state);
     }
+  }
+
+  /** Throws `unreachable` for a target that has nothing of this pipeline yet and does not answer. */
+  async reach(signal: AbortSignal): Promise<void> {
+    const { deps } = this.#o;
+    const fresh = this.#legs.filter(({ state }) => state.collections.size === 0 && state.positions.size === 0);
+    await Promise.all(fresh.map(({ setup }) => reach(setup.sink, deps, signal)));
   }
 
   /**

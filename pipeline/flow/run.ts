@@ -126,6 +126,7 @@ class Run {
     deps.crash("after_snapshot");
 
     const rows = this.#rows(snapshot, work);
+    await rows.reach(reading);
     const end = await this.#end(rows, snapshot, reading);
     rows.begin(snapshot);
     snapshot = await rows.cuts(

@@ -32,6 +32,15 @@ export function endAt(ts: HybridTs): RunEnd {
   return { ts, leave: () => {}, admit: (group) => Promise.resolve(clip(group, ts)) };
 }
 
+/** Each pchannel up to a moment of its own; others are not read. */
+export function endEach(ends: ReadonlyMap<string, HybridTs>): RunEnd {
+  return {
+    ts: undefined,
+    leave: () => {},
+    admit: (group) => Promise.resolve(clip(group, ends.get(group.pchannel) ?? 0n)),
+  };
+}
+
 /**
  * Everything that was in the log at `latest` (pchannel -> offset of the next record). The streams agree on T: the largest
  * of the first ticks at or behind those offsets. A stream that is there early waits for the others.

@@ -4,9 +4,11 @@ import type { ArchiveRun } from "./archive_run.ts";
 import type { Slots } from "./base_copy.ts";
 import type { FlowDependencies, RunOptions } from "./dependencies.ts";
 import type { RowSinks } from "./row_sinks.ts";
-import { endAt, type RunEnd } from "./run_end.ts";
+import { endAt, endEach, type RunEnd } from "./run_end.ts";
+import { startPoints } from "./pchannels.ts";
 import type { RunProgress } from "./run_progress.ts";
 import { RunTail } from "./run_tail.ts";
+import { lastTicks } from "./silent_channels.ts";
 import { selectedPchannels } from "./tail_stream.ts";
 import type { Window } from "./window.ts";
 
@@ -83,7 +85,7 @@ export class RunSinks {
     let { collections } = snapshot.catalog;
     await using tail = this.#tail(snapshot, end, kind === "follow");
     if (copying && keepers.length > 0) {
-      await tail.read(keepers, selectedPchannels(deps, collections), collections, based);
+      await tail.read(keepers, this.#archived(collections), collections, based);
       if (reading.aborted) return;
       // Read after the archives' positions: what it does not know yet has all its rows behind them.
       collections = (await deps.meta.snapshot(reading)).catalog.collections;
@@ -120,6 +122,7 @@ export class RunSinks {
   async #exact(): Promise<void> {
     const { deps, kind, end, archives, snapshot: begun, reading } = this.#o;
     if (kind === "follow" || reading.aborted) return;
+    await this.#silent();
     const { ts: ended } = end;
     if (kind === "once" && ended !== undefined) {
       await Promise.all(archives.map((archive) => archive.endsAt(begun, ended, reading)));
@@ -135,6 +138,25 @@ export class RunSinks {
     await tail.read(short, selectedPchannels(deps, collections), collections);
   }
 
+  /** What the archives lack of pchannels that no longer tick, which the run's end cannot be waited for on. */
+  async #silent(): Promise<void> {
+    const { deps, kind, end, archives, snapshot, reading } = this.#o;
+    const keepers = kind === "base" ? [] : archives.filter(({ keepsLog }) => keepsLog);
+    const { collections } = snapshot.catalog;
+    const live = new Set(collections.flatMap(({ pchannels }) => pchannels));
+    const silent = keepers.reduce((all, { pchannels }) => all.union(pchannels), new Set<string>()).difference(live);
+    if (silent.size === 0) return;
+    const points = [...startPoints(keepers.map(({ state }) => state))].filter(([pchannel]) => silent.has(pchannel));
+    const ends = await lastTicks(deps, new Map(points), reading);
+    if (ends.size === 0) return;
+    const { ts } = end;
+    if (kind === "until" && ts !== undefined) {
+      for (const [pchannel, tick] of ends) if (tick > ts) ends.set(pchannel, ts);
+    }
+    await using tail = this.#tail(snapshot, endEach(ends), false);
+    await tail.read(keepers, new Set(ends.keys()), collections);
+  }
+
   #tail(snapshot: Snapshot, end: RunEnd, endless: boolean): RunTail {
     const { deps, topicIds, progress, window, failed, reading, work } = this.#o;
     return new RunTail({ deps, snapshot, end, endless, topicIds, progress, window, failed, reading, work });
@@ -142,8 +164,16 @@ export class RunSinks {
 
   #followed(collections: readonly Collection[]): ReadonlySet<string> {
     const { deps, kind, rows, snapshot } = this.#o;
-    if (kind === "follow") return selectedPchannels(deps, collections).union(rows.pchannels);
+    if (kind === "follow") return this.#archived(collections).union(rows.pchannels);
     return tickingPchannels(deps, rows, snapshot);
+  }
+
+  /** A run that ends cannot wait for pchannels that no longer tick. */
+  #archived(collections: readonly Collection[]): Set<string> {
+    const { deps, kind, archives } = this.#o;
+    const selected = selectedPchannels(deps, collections);
+    if (kind !== "follow") return selected;
+    return archives.reduce((all, { keepsLog, pchannels }) => keepsLog ? all.union(pchannels) : all, selected);
   }
 }
 

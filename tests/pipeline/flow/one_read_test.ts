@@ -111,6 +111,57 @@ Deno.test("run archives while a long base goes on; then the target gets what the
   assert.ok((await archived(vault, "p_1")).length >= 51);
 });
 
+for (const how of ["follow", "once"] as const) {
+  Deno.test(`run (${how}) archives the rest of a channel whose last collection was dropped while no run was there`, async () => {
+    const { source, vault, pipeline } = setup();
+    source.create("stays", "p_0");
+    source.create("goes", "p_1");
+    await pipeline.once();
+    for (let i = 0n; i < 30n; i++) {
+      source.insert("goes", [i, i]);
+      source.tick();
+    }
+    const { latest } = await source.log.bounds("p_1", never);
+    source.drop("goes");
+    source.log.read.clear();
+    if (how === "once") await pipeline.once();
+    else {
+      const run = pipeline.start();
+      using _ticking = source.ticking();
+      await until("it is read", () => source.log.read.get("p_1")?.includes(latest) === true);
+      await run.stop();
+    }
+    assert.equal((await archived(vault, "p_1")).at(-1), latest - 1n, "the last tick is the last that is kept");
+    await assertArchive(source, vault);
+    source.log.read.clear();
+    await pipeline.once();
+    assert.ok((source.log.read.get("p_1")?.length ?? 0) < 5, "it is not read again");
+  });
+}
+
+Deno.test("run archives a collection that was made and dropped between two kills", async () => {
+  const { source, replica, vault, pipeline } = setup();
+  source.create("stays", "p_0");
+  await pipeline.once();
+  const stall = Promise.withResolvers<void>();
+  replica.beforeWrite = stall.promise;
+  const killed = pipeline.start();
+  await until("it follows", () => killed.status().phase === "tail");
+  const offset = source.create("short", "p_1").startOffsets.get("p_1")!;
+  await until("it is known", () => pipeline.saved("vault")?.collections.size === 2);
+  await killed.kill();
+  stall.resolve();
+  source.insert("short", [1n, 1n]);
+  source.tick();
+  source.drop("short");
+  const run = pipeline.start();
+  using _ticking = source.ticking();
+  await until("it is read", () => source.log.read.get("p_1")?.includes(offset + 3n) === true);
+  await run.stop();
+  assert.deepEqual(await archived(vault, "p_1"), [offset, offset + 1n, offset + 2n]);
+  await assertArchive(source, vault);
+});
+
 Deno.test("run with a target that stands still stops reading for the backup as well, within the window", async () => {
   const { source, replica, vault, pipeline } = setup({ limits: { inFlightBytes: 2000 } });
   source.create("a", "p_0");
