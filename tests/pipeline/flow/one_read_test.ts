@@ -415,8 +415,9 @@ for (const seed of SEEDS) {
     const pick = <T>(items: readonly T[]) => items[Math.floor(random() * items.length)]!;
     let made = 0;
     const make = () => source.create(`c${made++}`, pick(source.pchannels));
-    // Without a collection a pchannel has no ticks, and a run that ends leaves it out.
-    for (const pchannel of source.pchannels) source.create(`stays_${pchannel}`, pchannel);
+    // The others are without a collection from time to time, and without ticks then.
+    source.create("stays", "p_0");
+    for (const pchannel of source.pchannels) source.create(`first_${pchannel}`, pchannel);
     const droppable = () => source.collections.filter(({ name }) => !name.startsWith("stays"));
     using _ticking = source.ticking();
     let run = pipeline.start();
