@@ -31,14 +31,19 @@ export async function runStep(step: Step, signal?: AbortSignal): Promise<StepOut
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
+    // A group of its own: what it started in turn ends with it.
+    detached: true,
   }).spawn();
-  const kill = () => {
+  const end = (signal: Deno.Signal) => {
     try {
-      child.kill("SIGTERM");
-      setTimeout(() => child.kill("SIGKILL"), 5000).unref?.();
+      Deno.kill(-child.pid, signal);
     } catch {
       // It has ended in between.
     }
+  };
+  const kill = () => {
+    end("SIGTERM");
+    setTimeout(() => end("SIGKILL"), 5000);
   };
   stop.addEventListener("abort", kill, { once: true });
   if (stop.aborted) kill();
