@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { attachStack } from "../../stack/mod.ts";
 import { untilSame, untilStatus, untilTail, waitsFor } from "./following.ts";
-import { small, withServers } from "./servers.ts";
+import { eventually } from "./comparison.ts";
+import { type Servers, small, withServers } from "./servers.ts";
 import { stalledFor } from "./stall.ts";
 import { TidemarkSetup } from "./tidemark_process.ts";
 
@@ -60,6 +61,18 @@ Deno.test("run with a backlog of 100 MB and a frozen target stays within its lim
   });
 });
 
+/** The limits of a Milvus that has just started come into force some seconds later. */
+async function untilLimited({ target }: Servers, fields: readonly Record<string, unknown>[]): Promise<void> {
+  const name = `${PREFIX}probe`;
+  await target.call("create_collection", { ...small(name), fields });
+  await eventually("the target limits its rate", 60, async () => {
+    const began = performance.now();
+    // 0.25 MB at 0.1 MB/s: the client is refused, and tries again for as long as it likes.
+    const refused = await target.call("insert_generated", { name, start: 0, count: 500 }).then(() => false, () => true);
+    return refused || performance.now() - began > 1000;
+  });
+}
+
 Deno.test("run goes through a target that limits its rate, and says why it is slow", async () => {
   const name = `${PREFIX}limited`;
   const stack = await attachStack();
@@ -78,6 +91,7 @@ Deno.test("run goes through a target that limits its rate, and says why it is sl
     await withServers(PREFIX, async (servers) => {
       const { source, env } = servers;
       const fields = [{ name: "id", type: "Int64", primary: true }, { name: "vec", type: "FloatVector", dim: 128 }];
+      await untilLimited(servers, fields);
       await source.call("create_collection", { ...small(name), fields });
       await using setup = await TidemarkSetup.make({
         env,
