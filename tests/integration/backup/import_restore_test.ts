@@ -1,13 +1,13 @@
 /** Backups restored by the target's own bulk import: the same rows as by rows, and as on the source. */
 import assert from "node:assert/strict";
 import { encodeManifest, manifestKey } from "../../../stores/mod.ts";
-import { stackEnv } from "../../stack/env.ts";
 import type { PyMilvus } from "../../stack/pymilvus.ts";
 import { assertSame, eventually } from "../pipeline/comparison.ts";
 import { FLAT_INDEX, small, withServers } from "../pipeline/servers.ts";
 import { TidemarkSetup } from "../pipeline/tidemark_process.ts";
 import { folderVault, manifestOf, s3Vault, type Vault, vaultSink } from "./backup_pipeline.ts";
-import { assertSameBothWays, importedRows, restoreByImport } from "./import_setup.ts";
+import { setting } from "../long.ts";
+import { assertSameBothWays, importedRows, leftOver, restoreByImport } from "./import_setup.ts";
 import { settled } from "./restore_setup.ts";
 
 const PREFIX = "rim_";
@@ -60,64 +60,72 @@ async function more(source: PyMilvus, name: string): Promise<void> {
   await source.call("insert_generated", { name, start: 700, count: 40, seed: 8, upsert: true });
 }
 
-for (
-  const [place, vaultOf, cuts] of [
-    ["the target's own bucket, in place", () => Promise.resolve(s3Vault(stackEnv(), stackEnv().TARGET_BUCKET!)), 3],
-    ["another bucket, copied by the server", () => Promise.resolve(s3Vault(stackEnv())), 0],
-    ["a folder, sent over", () => folderVault(), 1],
-  ] as [string, () => Promise<Vault>, number][]
-) {
-  Deno.test(`backup restore by import of a run's backup in ${place}: base, moment, end`, async () => {
-    await withServers(PREFIX, async ({ env, source, target }) => {
-      const [name, twins] = [`${PREFIX}a`, `${PREFIX}twins`];
-      const moments = await fill(source, name, false);
-      await fill(source, twins, true);
-      await using vault = await vaultOf();
-      await using setup = await TidemarkSetup.make({
-        env,
-        include: [`default.${PREFIX}*`],
-        sinks: { vault: vaultSink(vault) },
-      });
-      for (const each of [name, twins]) await source.call("flush", { name: each });
-      await settled(source, setup);
-      const running = setup.start(["run"]);
-      await eventually(
-        "the base is complete",
-        120,
-        async () => await vault.store.head("b/meta/backup_meta.json") !== undefined,
-      );
-      const then = await source.call("digest", { name });
-      const before = String(await source.call("alloc_timestamp"));
-      await more(source, name);
-      await new Promise((resolve) => setTimeout(resolve, 1500));
-      await running.stop();
-      const backup = { name: "b", storage: vault.storage };
-      const at = { env, backup, target };
+/** Earlier cuts that the base is restored at besides its own. */
+const CUTS = Number(setting("TIDEMARK_IMPORT_CUTS", "1", "3"));
 
-      const report = await assertSameBothWays({ ...at, args: ["--base-only"] }, `${PREFIX}base`, [name, twins]);
+Deno.test("backup restore by import of a run's backups, wherever they lie: base, moment, end, and earlier cuts", async (t) => {
+  await withServers(PREFIX, async ({ env, source, target }) => {
+    const [name, twins] = [`${PREFIX}a`, `${PREFIX}twins`];
+    const moments = await fill(source, name, false);
+    await fill(source, twins, true);
+    await using inPlace = s3Vault(env, env.TARGET_BUCKET!);
+    await using elsewhere = s3Vault(env);
+    await using folder = await folderVault();
+    const places: [key: string, place: string, vault: Vault][] = [
+      ["own", "the target's own bucket, in place", inPlace],
+      ["other", "another bucket, copied by the server", elsewhere],
+      ["sent", "a folder, sent over", folder],
+    ];
+    await using setup = await TidemarkSetup.make({
+      env,
+      include: [`default.${PREFIX}*`],
+      sinks: Object.fromEntries(places.map(([key, , vault]) => [key, vaultSink(vault)])),
+    });
+    await settled(source, [name, twins]);
+    const running = setup.start(["run"]);
+    await eventually("the bases are complete", 120, async () => {
+      const metas = await Promise.all(places.map(([, , { store }]) => store.head("b/meta/backup_meta.json")));
+      return metas.every((meta) => meta !== undefined);
+    });
+    const then = await source.call("digest", { name });
+    const before = String(await source.call("alloc_timestamp"));
+    await more(source, name);
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    await running.stop();
+
+    const results = await Promise.allSettled(places.map(async ([key, , vault]) => {
+      const at = { env, backup: { name: "b", storage: vault.storage }, target, together: true };
+      const report = await assertSameBothWays({ ...at, args: ["--base-only"] }, `${PREFIX}${key}_base`, [name, twins]);
       assert.ok(importedRows(report) > 2 * 1500, report.stderr);
-      const db = `${PREFIX}then`;
-      await restoreByImport({ ...at, db, args: ["--until", before] });
+      const db = `${PREFIX}${key}_then`;
+      const end = `${PREFIX}${key}_end`;
+      await Promise.all([
+        restoreByImport({ ...at, db, args: ["--until", before] }),
+        restoreByImport({ ...at, db: end }),
+      ]);
       await target.call("load_collection", { name, db });
       assert.deepEqual(await target.call("digest", { name, db }), then);
-      await restoreByImport({ ...at, db: `${PREFIX}end` });
-      await assertSame({ server: source, name }, { server: target, db: `${PREFIX}end`, name });
+      await assertSame({ server: source, name }, { server: target, db: end, name });
 
       // The same files with an earlier cut: rows and deletes later than it are in them, in the middle of a segment.
-      for (const [i, ts] of moments.slice(0, cuts).entries()) {
+      for (const [i, ts] of moments.slice(0, CUTS).entries()) {
         const manifest = await manifestOf(vault, "b");
         const cuts = manifest.cuts.map((cut) => ({ ...cut, ts }));
         const text = encodeManifest({ ...manifest, objects: manifest.objects, cuts });
         await vault.store.put(manifestKey("b"), new TextEncoder().encode(text));
-        const { stderr } = await assertSameBothWays({ ...at, args: ["--base-only"] }, `${PREFIX}cut${i}`, [
-          name,
-          twins,
-        ]);
+        const prefix = `${PREFIX}${key}_cut${i}`;
+        const { stderr } = await assertSameBothWays({ ...at, args: ["--base-only"] }, prefix, [name, twins]);
         assert.match(stderr, /rows imported in/);
       }
-    });
+    }));
+    for (const [i, result] of results.entries()) {
+      await t.step(places[i]![1], () => {
+        if (result.status === "rejected") throw result.reason;
+      });
+    }
+    assert.deepEqual(await leftOver(env, target), []);
   });
-}
+});
 
 const SCALARS = ["Bool", "Int8", "Int16", "Int32", "Int64", "Float", "Double"];
 
@@ -189,7 +197,7 @@ Deno.test("backup restore by import keeps every type, text keys, autoID keys, pa
       include: [`default.${PREFIX}*`],
       sinks: { vault: vaultSink(vault) },
     });
-    await settled(source, setup);
+    await settled(source, names);
     await setup.once();
     const backup = { name: "b", storage: vault.storage };
     const report = await restoreByImport({ env, backup, target, db: `${PREFIX}kinds` });

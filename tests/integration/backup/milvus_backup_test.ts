@@ -228,7 +228,7 @@ Deno.test({
           include: [`default.${name}`],
           sinks: { vault: { type: "backup", name: "ours", storage: targetStorage(env, prefix) } },
         });
-        await settled(source, setup);
+        await settled(source, [name]);
         await setup.once();
         const config = s3Config(env, { milvus: env.TARGET_URI!, bucket: env.TARGET_BUCKET!, prefix });
         match(await milvusBackup(config, "list"), /^ours$/m);

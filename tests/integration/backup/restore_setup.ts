@@ -1,9 +1,11 @@
 /** Restores as their users run them: `tidemark backup restore` with a configuration file. */
 import assert from "node:assert/strict";
-import { parseJson } from "../../../pipeline/json.ts";
+import { makeCuts } from "../../../pipeline/transforms/mod.ts";
+import { etcdMetaSpec, openEtcdMeta } from "../../../sources/meta/mod.ts";
+import { stackEnv } from "../../stack/env.ts";
 import type { PyMilvus } from "../../stack/pymilvus.ts";
 import { eventually } from "../pipeline/comparison.ts";
-import { type ExitReport, Running, type TidemarkSetup } from "../pipeline/tidemark_process.ts";
+import { type ExitReport, Running } from "../pipeline/tidemark_process.ts";
 
 export interface RestoreSetupOptions {
   readonly env: Record<string, string>;
@@ -58,12 +60,20 @@ export class RestoreSetup implements AsyncDisposable {
   }
 }
 
-/** Waits until the source's own checkpoints are behind everything that is flushed now: then a base holds all of it. */
-export async function settled(source: PyMilvus, setup: TidemarkSetup): Promise<void> {
+/**
+ * Flushes `names` and waits until the source's own checkpoints are behind everything that was written: then a base holds
+ * all of it. Without a flush a checkpoint moves once a minute.
+ */
+export async function settled(source: PyMilvus, names: readonly string[]): Promise<void> {
   const now = BigInt(await source.call("alloc_timestamp") as bigint);
+  for (const name of names) await source.call("flush", { name });
+  const env = stackEnv();
+  await using meta = await openEtcdMeta(
+    etcdMetaSpec.parse({ type: "etcd", endpoints: [env.ETCD_ENDPOINT], root_path: env.SOURCE_ROOT }),
+  );
   await eventually("the checkpoints are behind the flush", 150, async () => {
-    const { stdout } = await setup.command(["plan", "--json"]);
-    const plan = parseJson(stdout, { bigint: "all" }) as unknown as { collections: { channels: { ts: bigint }[] }[] };
-    return plan.collections.every(({ channels }) => channels.every(({ ts }) => ts > now));
+    const snapshot = await meta.snapshot(new AbortController().signal);
+    const cuts = makeCuts(snapshot, snapshot.catalog.collections.filter(({ name }) => names.includes(name)));
+    return cuts.length >= names.length && cuts.every(({ ts }) => ts > now);
   });
 }

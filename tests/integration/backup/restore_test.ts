@@ -47,8 +47,7 @@ for (
         include: [`default.${PREFIX}*`],
         sinks: { vault: vaultSink(vault) },
       });
-      await source.call("flush", { name });
-      await settled(source, setup);
+      await settled(source, [name]);
       const running = setup.start(["run"]);
       await eventually(
         "the base is complete",
@@ -97,8 +96,7 @@ Deno.test("backup restore of a backup without a log brings its base, and says so
       include: [`default.${PREFIX}*`],
       sinks: { vault: vaultSink(vault, { log_archive: false }) },
     });
-    await source.call("flush", { name });
-    await settled(source, setup);
+    await settled(source, [name]);
     await setup.once();
     await using restore = await RestoreSetup.make({
       env,
