@@ -32,7 +32,6 @@ const SHARED_DEPENDENCIES: Record<string, RegExp> = {
 
 /** Files over 400 lines, each with its reason. */
 const LONG: Record<string, string> = {
-  "pipeline/flow/run.ts": "one run from lease to end, read from top to bottom",
   "stores/etcd/client.ts": "every call of the one etcd client",
   "stores/objects/s3.ts": "every call of the one S3 client",
   "stores/parquet.ts": "the page decoder and its few encodings",

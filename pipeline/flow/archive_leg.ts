@@ -3,7 +3,6 @@
  * the log to retention; new bases are made in the same run while the log goes on.
  */
 import { TidemarkError } from "../errors.ts";
-import type { Json } from "../json.ts";
 import {
   type ArchiveSink,
   type BackupSession,
@@ -19,6 +18,7 @@ import {
 } from "../model/mod.ts";
 import { makeCuts } from "../transforms/mod.ts";
 import { ArchiveBase } from "./archive_base.ts";
+import { type ArchiveExtra, archiveExtra, extraJson } from "./archive_extra.ts";
 import type { Slots } from "./base_copy.ts";
 import type { FlowDependencies } from "./dependencies.ts";
 import { Mutex } from "./mutex.ts";
@@ -37,21 +37,6 @@ export interface ArchiveLegOptions {
   readonly blocked: (collection: string, error: TidemarkError) => void;
 }
 
-/** What the state keeps of an archive sink beyond positions. */
-interface ArchiveExtra {
-  /** The backup being written. */
-  name: string | undefined;
-  /** The one before it, whose unchanged files a new base may share. */
-  previous: string | undefined;
-  /** The next one, whose base is being copied while the log of `name` goes on. */
-  next: string | undefined;
-  complete: boolean;
-  /** Imports whose rows the base holds. */
-  imports: bigint[];
-  /** pchannel -> the topic whose records are archived. The run's own memory follows the row sinks to a topic made anew. */
-  topics: Record<string, string>;
-}
-
 export class ArchiveLeg {
   readonly #o: ArchiveLegOptions;
   readonly #extra: ArchiveExtra;
@@ -68,15 +53,7 @@ export class ArchiveLeg {
 
   constructor(options: ArchiveLegOptions) {
     this.#o = options;
-    const extra = (options.state.extra ?? {}) as { [K in keyof ArchiveExtra]?: ArchiveExtra[K] | null };
-    this.#extra = {
-      name: extra.name ?? undefined,
-      previous: extra.previous ?? undefined,
-      next: extra.next ?? undefined,
-      complete: extra.complete ?? false,
-      imports: extra.imports ?? [],
-      topics: extra.topics ?? {},
-    };
+    this.#extra = archiveExtra(options.state.extra);
   }
 
   get state(): SinkState {
@@ -287,8 +264,7 @@ export class ArchiveLeg {
   }
 
   async #remember(): Promise<void> {
-    const { name = null, previous = null, next = null, complete, imports, topics } = this.#extra;
-    this.#o.state.extra = { name, previous, next, complete, imports, topics } as Json;
+    this.#o.state.extra = extraJson(this.#extra);
     await this.#o.save();
   }
 
