@@ -10,12 +10,6 @@ import { ImportTrouble } from "./import_trouble.ts";
 import type { ImportUnit } from "./run_state.ts";
 
 /**
- * Under `auto`, less than this is written by rows: an import takes the target two to three seconds whatever its size, and as
- * long again until it is queryable.
- */
-const WORTH_BYTES = 32n << 20n;
-
-/**
  * Imports what can be imported of `segments`. Returns what is left of each of the imported ones: the rows, by index, that must
  * be written one by one. Throws {@link ImportTrouble} where the collection must be begun anew.
  */
@@ -34,7 +28,7 @@ export async function importSegments(
   const begun = own.importUnits.length > 0;
   const bytes = segments.reduce((sum, segment) => sum + bytesOf(segment), 0n);
   // Old backups do not say how large their files are.
-  if (!begun && bulk.mode === "auto" && bytes > 0n && bytes < WORTH_BYTES) return none;
+  if (!begun && bulk.mode === "auto" && bytes > 0n && bytes < bulk.worthBytes) return none;
   const plan = await planImport(deps, collection, job.cuts, segments, found, signal);
   sayByRows(deps, name, plan, segments.length);
   if (begun) checkSame(own.importUnits, plan, new Set(segments.map(({ id }) => id)), name);

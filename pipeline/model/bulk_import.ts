@@ -32,6 +32,8 @@ export interface ImportState {
 export interface BulkImport {
   /** `import`: whatever can be; `auto`: what is worth it, and rows where the target fails; `rows`: nothing, but one begun is ended. */
   readonly mode: "rows" | "import" | "auto";
+  /** Under `auto`, a collection with less than this in files is written by rows. */
+  readonly worthBytes: bigint;
   /** The target's own storage, for what it must find there. */
   readonly store: ObjectStore;
   /** Folder of `store`, with a slash at its end, in which files may lie for a while. */

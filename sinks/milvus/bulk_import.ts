@@ -24,7 +24,7 @@ const SCRATCH = "tidemark_import";
 
 /** Undefined where the configuration does not say where the target's storage is. */
 export function createBulkImport(
-  config: Pick<MilvusSinkConfig, "load" | "storage" | "auto_id">,
+  config: Pick<MilvusSinkConfig, "load" | "import_from" | "storage" | "auto_id">,
   { client, features, store }: BulkImportDeps,
 ): BulkImport | undefined {
   const { load, storage } = config;
@@ -44,6 +44,7 @@ export function createBulkImport(
 
   return {
     mode: load,
+    worthBytes: BigInt(config.import_from),
     store,
     scratch: `${joinKey(root, SCRATCH)}/`,
     path: (key) => base + key,

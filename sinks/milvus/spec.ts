@@ -34,6 +34,9 @@ export const milvusSinkSpec = z.strictObject({
   load: z.enum(["rows", "import", "auto"]).default("auto").describe(
     "How a restore brings the rows of a backup's files: rows, through the public API; import, by Milvus' own bulk import, which needs storage; auto, import where storage is given and there is enough to import, else rows",
   ),
+  import_from: size({ min: 0 }).prefault("128MiB").describe(
+    "load: auto writes a collection with less than this in files by rows: an import takes the target five seconds whatever its size",
+  ),
   storage: targetStorageSpec.optional().describe(
     "Where the target itself keeps its files, for load: import and auto. Files that do not lie there are put there for the time of the import",
   ),

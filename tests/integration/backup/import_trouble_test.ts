@@ -153,7 +153,10 @@ Deno.test("backup restore by auto imports what is large, and begins anew by rows
         [`${PREFIX}fallback`, env.SOURCE_BUCKET, /took 0 rows from .*is begun anew, by rows/],
       ] as const
     ) {
-      await using restore = await restoreSetup(env, vault, db, { storage: { ...storage, bucket } });
+      await using restore = await restoreSetup(env, vault, db, {
+        storage: { ...storage, bucket },
+        import_from: "32MiB",
+      });
       assert.match((await restore.restore()).stderr, said);
       await target.call("load_collection", { name: LARGE, db });
       await assertSameRows({ server: source, name: LARGE }, { server: target, db, name: LARGE });
