@@ -51,10 +51,9 @@ export function createBackupSink(
     logArchive: config.log_archive,
     check: (signal) => check(store, signal),
     async open({ resume, previous, nowMs }, signal) {
-      const name = resume ?? backupName(config.name, nowMs);
+      const name = resume ?? await freeName(store, config.name, nowMs, signal);
       validateBackupName(name);
       const base = await stateOf(store, name, signal);
-      if (resume === undefined && base !== "none") throw taken(store, name, base);
       if (base === "partial" && await store.head(removalKey(name), signal) !== undefined) {
         throw new TidemarkError("target_not_empty", `Backup ${name} in ${store.location} is half-removed`, {
           hint:
@@ -130,6 +129,17 @@ async function removeLedger(store: ObjectStore, name: string, signal: AbortSigna
   const keys: string[] = [];
   for await (const { key } of store.list(ledgerFolder(name), signal)) keys.push(key);
   await store.delete(keys, signal);
+}
+
+/** Two bases within a second: the later one is called after the next. Throws `target_not_empty` where the name stays the same. */
+async function freeName(store: ObjectStore, pattern: string, nowMs: number, signal: AbortSignal): Promise<string> {
+  const name = backupName(pattern, nowMs);
+  validateBackupName(name);
+  const base = await stateOf(store, name, signal);
+  if (base === "none") return name;
+  const next = nowMs + 1000;
+  if (backupName(pattern, next) === name) throw taken(store, name, base);
+  return await freeName(store, pattern, next, signal);
 }
 
 function taken(store: ObjectStore, name: string, base: string): TidemarkError {

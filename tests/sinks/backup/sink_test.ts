@@ -50,6 +50,18 @@ Deno.test("createBackupSink stores unchanged files of a folder once: two bases, 
   }
 });
 
+Deno.test("createBackupSink calls a second base within one second after the next", async () => {
+  const store = createMemoryStore();
+  const names: string[] = [];
+  for (let i = 0; i < 3; i++) {
+    const sink = sinkOn(store, { name: "b_{time}" });
+    const session = await sink.open({ resume: undefined, previous: undefined, nowMs: 0 }, signal);
+    await session.begin(facts(), signal);
+    names.push(session.name);
+  }
+  deepStrictEqual(names, ["b_00_00_00", "b_00_00_01", "b_00_00_02"]);
+});
+
 Deno.test("createBackupSink says when a new base is due: schedule, age and size", async () => {
   const hour = 3_600_000;
   const due = async (settings: Record<string, unknown>, nowMs: number) => {
