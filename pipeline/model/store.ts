@@ -32,7 +32,9 @@ export interface ObjectStore {
     signal?: AbortSignal,
   ): Promise<ObjectInfo>;
   /**
-   * Server-side copy from another store; false if these two stores cannot do it (the caller then streams). Throws `not_found`.
+   * Server-side copy from another store; undefined if these two stores cannot do it (the caller then streams). Throws `not_found`.
+   * `etag`: of the copy as the store says it, empty where it says none; it need not be the source's (S3 copies in one part what was
+   * uploaded in several).
    * `size`: of the source object where the caller knows it, which spares the store to ask.
    */
   copyFrom(
@@ -41,7 +43,7 @@ export interface ObjectStore {
     key: string,
     signal?: AbortSignal,
     size?: bigint,
-  ): Promise<boolean>;
+  ): Promise<{ readonly etag: string } | undefined>;
   /** All objects below `prefix`, in key order; `prefix` should end in `/`. */
   list(prefix: string, signal?: AbortSignal): AsyncIterable<ObjectInfo>;
   /** Names of the "folders" directly below `prefix` (ends in `/`), without slashes. */

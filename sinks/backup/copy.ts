@@ -49,11 +49,11 @@ export async function copyObject(job: CopyJob, target: CopyTarget, signal: Abort
     }
   }
   await target.bandwidth?.take(Number(info.size), signal);
-  if (target.serverSide !== undefined && await target.store.copyFrom(source, sourceKey, key, signal, info.size)) {
-    return {
-      object: { path, size: info.size, sum: await target.serverSide.sum(target.store, key, info, signal) },
-      how: "server",
-    };
+  const { serverSide } = target;
+  const done = serverSide && await target.store.copyFrom(source, sourceKey, key, signal, info.size);
+  if (serverSide !== undefined && done !== undefined) {
+    const sum = await serverSide.sum(target.store, { key, size: info.size, etag: done.etag }, info, signal);
+    return { object: { path, size: info.size, sum }, how: "server" };
   }
   if (info.size <= WHOLE_BYTES) {
     const bytes = await source.get(sourceKey, undefined, signal);
@@ -73,12 +73,18 @@ export async function copyObject(job: CopyJob, target: CopyTarget, signal: Abort
 
 /**
  * Whether the ETags of a store are MD5s is learnt once, from a probe whose MD5 is known: with SSE-KMS they only look like it.
- * Where they are, a server-side copy costs one request, and its source's ETag is its checksum; the listing at the end of the
- * base compares every size and ETag with it.
+ * Where they are, a server-side copy costs one request, and the ETag that the store gives it is its checksum, also where the
+ * source was uploaded in parts and its own ETag is none. Where both are MD5s they must agree. The listing at the end of the base
+ * compares every size and ETag once more.
  */
 export interface EtagTrust {
   /** A checksum for an object that the store copied by itself. */
-  sum(store: ObjectStore, key: string, source: ObjectInfo, signal: AbortSignal): Promise<string>;
+  sum(
+    store: ObjectStore,
+    copy: Pick<ObjectInfo, "key" | "size" | "etag">,
+    source: Pick<ObjectInfo, "etag">,
+    signal: AbortSignal,
+  ): Promise<string>;
 }
 
 /** `probeKey`: where the probe may lie for a moment. */
@@ -92,13 +98,14 @@ export function createEtagTrust(probeKey: string): EtagTrust {
     return md5OfEtag(info?.etag ?? "") === checksumOf(bytes, "md5");
   };
   return {
-    async sum(store, key, source, signal) {
-      const md5 = md5OfEtag(source.etag);
-      if (md5 !== undefined) {
+    async sum(store, copy, source, signal) {
+      const md5 = md5OfEtag(copy.etag);
+      const original = md5OfEtag(source.etag);
+      if (md5 !== undefined && (original === undefined || original === md5)) {
         trusted ??= probe(store, signal);
         if (await trusted) return md5;
       }
-      return await readBack(store, key, source.size, signal);
+      return await readBack(store, copy.key, copy.size, signal);
     },
   };
 }

@@ -75,7 +75,7 @@ export function createFileStore(path: string): ObjectStore {
     async copyFrom(source, sourceKey, key, signal) {
       signal?.throwIfAborted();
       const other = undecorated(source) as Partial<FileStore>;
-      if (other.folder === undefined) return false;
+      if (other.folder === undefined) return undefined;
       validateKey(sourceKey);
       const from = join(other.folder, sourceKey);
       if (await stat(from, sourceKey) === undefined) {
@@ -88,7 +88,7 @@ export function createFileStore(path: string): ObjectStore {
         using file = await Deno.open(temporary, { write: true });
         await file.sync();
       });
-      return true;
+      return { etag: "" };
     },
     async *list(prefix, signal) {
       validatePrefix(prefix);

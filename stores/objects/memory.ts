@@ -72,12 +72,12 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): MemoryStore
     async copyFrom(source, sourceKey, key, signal) {
       signal?.throwIfAborted();
       const other = undecorated(source) as Partial<MemoryStore>;
-      if (!(other.objects instanceof Map)) return false;
+      if (!(other.objects instanceof Map)) return undefined;
       validateKey(key);
       const object = other.objects.get(sourceKey);
       if (object === undefined) throw new TidemarkError("not_found", `No object ${sourceKey} in ${source.location}`);
       objects.set(key, { bytes: object.bytes, modifiedMs: now() });
-      return true;
+      return { etag: info(key)!.etag };
     },
     async *list(prefix, signal) {
       for (const key of below(prefix)) {

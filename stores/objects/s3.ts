@@ -183,10 +183,11 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
       };
       const workers = await Promise.allSettled(Array.from({ length: COPY_PARTS_AT_ONCE }, worker));
       for (const result of workers) if (result.status === "rejected") throw result.reason;
-      await client.send(
+      const done = await client.send(
         new CompleteMultipartUploadCommand({ ...target, UploadId, MultipartUpload: { Parts: parts } }),
         abort(signal),
       );
+      return done.ETag;
     } catch (thrown) {
       // Without the caller's signal: it may be why we are here. Parts that stay behind cost money.
       await client.send(new AbortMultipartUploadCommand({ ...target, UploadId })).catch(() => {});
@@ -289,7 +290,7 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
     },
     async copyFrom(source, sourceKey, key, signal, known) {
       const other = undecorated(source) as Partial<S3Store>;
-      if (other.bucket === undefined || other.account !== store.account) return false;
+      if (other.bucket === undefined || other.account !== store.account) return undefined;
       validateKey(key);
       validateKey(sourceKey);
       const from = { bucket: other.bucket, endpoint, key: joinKey(other.prefix ?? "", sourceKey) };
@@ -298,21 +299,21 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
       const path = joinKey(other.bucket, from.key);
       const CopySource = path.split("/").map(encodeURIComponent).join("/");
       try {
-        await request(key, signal, async () => {
+        return await request(key, signal, async () => {
           if (size > (options.copyObjectMaxBytes ?? COPY_OBJECT_MAX)) {
-            return await copyInParts(CopySource, key, size, signal);
+            return { etag: unquoted(await copyInParts(CopySource, key, size, signal)) };
           }
-          await client.send(
+          const done = await client.send(
             new CopyObjectCommand({ Bucket: bucket, Key: full(key), CopySource, ...sse }),
             abort(signal),
           );
+          return { etag: unquoted(done.CopyObjectResult?.ETag) };
         });
-        return true;
       } catch (error) {
         // A key may read here and write there but not copy across, and some gateways have no copy: the caller streams.
         const cause = (error as Error).cause;
-        if (error instanceof TidemarkError && error.code === "authentication") return false;
-        if (statusOf(cause) === 501 || nameOf(cause) === "NotImplemented") return false;
+        if (error instanceof TidemarkError && error.code === "authentication") return undefined;
+        if (statusOf(cause) === 501 || nameOf(cause) === "NotImplemented") return undefined;
         // What is not there is the source: of the copy there is nothing to find.
         if (nameOf(cause) === "NoSuchKey") throw s3Error({ name: "NoSuchKey" }, from);
         throw error;

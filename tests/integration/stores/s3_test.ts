@@ -81,19 +81,19 @@ Deno.test("createS3Store copies a large object in parts", async () => {
       for (let i = 0; i < 200; i++) yield bytes;
     };
     await store.put("big", body());
-    assert.equal(await store.copyFrom(store, "big", "copy"), true);
+    assert(await store.copyFrom(store, "big", "copy"));
     assert.equal((await store.head("copy"))?.size, BigInt(200 * 65_536));
     assert.deepEqual(await store.get("copy", { start: 100 * 65_536, end: 101 * 65_536 }), bytes);
     await store.close();
   });
 });
 
-Deno.test("createS3Store cannot copy from another kind of store, and says so by false", async () => {
+Deno.test("createS3Store cannot copy from another kind of store, and says so", async () => {
   await withBucket(async (bucket) => {
     const memory = createMemoryStore();
     await memory.put("a", new Uint8Array([1]));
     const store = createS3Store(options(bucket));
-    assert.equal(await store.copyFrom(memory, "a", "b"), false);
+    assert.equal(await store.copyFrom(memory, "a", "b"), undefined);
     await store.close();
   });
 });
