@@ -32,6 +32,8 @@ const CONTROL = 32;
 const MIB = 1 << 20;
 /** Compressed bytes of which the beginning of a batch is decompressed: a block of zstd is at most 128 KiB long. */
 const FRONT_BYTES = 132 << 10;
+/** Holds what a block of zstd becomes. Larger pieces cost more to allocate than the decompressing. */
+const FRONT_CHUNK = 256 << 10;
 
 const NO_HEADERS: LogRecord["headers"] = [];
 const NO_BYTES = new Uint8Array(0);
@@ -160,9 +162,9 @@ function frontOf(payload: Pieces, codec: number): Uint8Array | undefined {
     case 0:
       return front;
     case GZIP:
-      return gunzipSync(front, { finishFlush: constants.Z_SYNC_FLUSH, chunkSize: MIB });
+      return gunzipSync(front, { finishFlush: constants.Z_SYNC_FLUSH, chunkSize: FRONT_CHUNK });
     case ZSTD:
-      return zstdDecompressSync(front, { finishFlush: constants.ZSTD_e_flush, chunkSize: MIB });
+      return zstdDecompressSync(front, { finishFlush: constants.ZSTD_e_flush, chunkSize: FRONT_CHUNK });
     default:
       return undefined;
   }
