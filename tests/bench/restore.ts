@@ -1,7 +1,9 @@
 /**
  * Restoring a backup: by rows, by the target's own bulk import, and beside that by milvus-backup.
  *
- *     [MILVUS_BACKUP=<binary>] deno run -A tests/bench/restore.ts [--rows 200000] [--small]
+ *     [MILVUS_BACKUP=<binary>] deno run -A tests/bench/restore.ts [--rows 200000] [--collections 1] [--small]
+ *
+ * `--rows` are of all collections together.
  */
 import type { ObjectStore } from "../../pipeline/model/mod.ts";
 import { createS3Store } from "../../stores/objects/s3.ts";
@@ -42,23 +44,33 @@ function place(env: Record<string, string>, name: string): Record<string, unknow
   return { type: "s3", endpoint: env.S3_ENDPOINT, bucket: name, prefix: `${PREFIX}/ours`, ...keys };
 }
 
-async function counted(rig: Rig, name: string, rows: number): Promise<void> {
-  await until(`counting ${name}`, 600, async () => await rig.target.call("count", { name }).catch(() => -1) === rows);
+/** What is restored: so many collections of so many rows each. */
+interface Subject {
+  readonly names: readonly string[];
+  readonly rows: number;
 }
 
-/** One restore under another name, from its start to the moment when all rows are counted; the copy is dropped. */
+/** Resolves when every collection, called `name + suffix` on the target, counts its rows; then drops them. */
+async function countedAndDropped(rig: Rig, { names, rows }: Subject, suffix: string, began: number): Promise<number> {
+  for (const name of names.map((one) => `${one}${suffix}`)) {
+    await until(`counting ${name}`, 600, async () => await rig.target.call("count", { name }).catch(() => -1) === rows);
+  }
+  const seconds = (performance.now() - began) / 1000;
+  for (const name of names) await rig.target.call("drop_collection", { name: `${name}${suffix}` });
+  return seconds;
+}
+
+/** One restore under other names, from its start to the moment when all rows are counted; the copies are dropped. */
 async function tidemark(
   rig: Rig,
-  name: string,
-  rows: number,
+  subject: Subject,
   storage: Record<string, unknown>,
   sink: Record<string, unknown>,
 ): Promise<Omit<Measured, "what">> {
-  const copy = `${name}_back`;
   await using setup = await RestoreSetup.make({
     env: rig.env,
     backup: { name: "b", storage },
-    transforms: { route: [{ from: `default.${name}`, to: `default.${copy}` }] },
+    transforms: { route: subject.names.map((name) => ({ from: `default.${name}`, to: `default.${name}_back` })) },
     sink,
   });
   const began = performance.now();
@@ -68,10 +80,7 @@ async function tidemark(
   const seconds = (performance.now() - began) / 1000;
   const { cpu } = watch.stop();
   if (code !== 0) throw new Error(`backup restore ended with ${code}: ${stderr}`);
-  await counted(rig, copy, rows);
-  const queryable = (performance.now() - began) / 1000;
-  await rig.target.call("drop_collection", { name: copy });
-  return { seconds, queryable, cpu };
+  return { seconds, queryable: await countedAndDropped(rig, subject, "_back", began), cpu };
 }
 
 function peerConfig(env: Record<string, string>, folder: string, of: "source" | "target"): string {
@@ -108,27 +117,26 @@ async function milvusBackup(binary: string, folder: string, args: readonly strin
 }
 
 /** Its restore builds the index and does not load; that is done here, as Tidemark does it. */
-async function peer(rig: Rig, name: string, rows: number, binary: string): Promise<Omit<Measured, "what">> {
+async function peer(rig: Rig, subject: Subject, binary: string): Promise<Omit<Measured, "what">> {
   const folder = await Deno.makeTempDir({ prefix: "tidemark_bench_" });
   try {
     await Deno.writeTextFile(`${folder}/backup.yaml`, peerConfig(rig.env, folder, "source"));
-    await milvusBackup(binary, folder, ["create", "-n", "peer", "--filter", name]);
+    await milvusBackup(binary, folder, ["create", "-n", "peer", "--filter", subject.names.join(",")]);
     await Deno.writeTextFile(`${folder}/backup.yaml`, peerConfig(rig.env, folder, "target"));
     const args = ["restore", "-n", "peer", "-s", "_peer", "--rebuild_index"];
     const { began, seconds, cpu } = await milvusBackup(binary, folder, args);
-    await rig.target.call("load_collection", { name: `${name}_peer` });
-    await counted(rig, `${name}_peer`, rows);
-    const queryable = (performance.now() - began) / 1000;
-    await rig.target.call("drop_collection", { name: `${name}_peer` });
-    return { seconds, queryable, cpu };
+    for (const name of subject.names) await rig.target.call("load_collection", { name: `${name}_peer`, wait: false });
+    return { seconds, queryable: await countedAndDropped(rig, subject, "_peer", began), cpu };
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
 }
 
-async function figures(rig: Rig, rows: number): Promise<void> {
+async function figures(rig: Rig, total: number, collections: number): Promise<void> {
   const { env, source } = rig;
   const name = `${PREFIX}_${crypto.randomUUID().slice(0, 8)}`;
+  const rows = Math.ceil(total / collections);
+  const subject: Subject = { names: Array.from({ length: collections }, (_, i) => `${name}_${i}`), rows };
   const stores = [env.SOURCE_BUCKET!, env.TARGET_BUCKET!].map((one) => bucket(env, one, PREFIX));
   const clear = async () => {
     for (const store of stores) await store.delete((await Array.fromAsync(store.list(""))).map(({ key }) => key));
@@ -140,36 +148,38 @@ async function figures(rig: Rig, rows: number): Promise<void> {
   };
   try {
     await clear();
-    note(`writing, flushing and backing up ${rows} rows`);
-    await makeCollection(source, name, true);
-    await insert(source, name, 0, rows);
-    await source.call("flush", { name });
+    note(`writing, flushing and backing up ${collections} times ${rows} rows`);
+    for (const one of subject.names) {
+      await makeCollection(source, one, true);
+      await insert(source, one, 0, rows);
+      await source.call("flush", { name: one });
+    }
     const [far, near] = [place(env, env.SOURCE_BUCKET!), place(env, env.TARGET_BUCKET!)];
     for (const storage of [far, near]) {
       const sinks = { vault: { type: "backup", name: "b", storage, log_archive: false } };
-      await using setup = await TidemarkSetup.make({ env, include: [`default.${name}`], sinks });
+      await using setup = await TidemarkSetup.make({ env, include: [`default.${name}_*`], sinks });
       await setup.once();
     }
     const byImport = { load: "import", storage: targetStorage(env) };
-    add("by rows", await tidemark(rig, name, rows, near, { load: "rows" }));
-    add("by import, backup in the target's bucket", await tidemark(rig, name, rows, near, byImport));
-    add("by import, backup in another bucket", await tidemark(rig, name, rows, far, byImport));
+    add("by rows", await tidemark(rig, subject, near, { load: "rows" }));
+    add("by import, backup in the target's bucket", await tidemark(rig, subject, near, byImport));
+    add("by import, backup in another bucket", await tidemark(rig, subject, far, byImport));
     const binary = Deno.env.get("MILVUS_BACKUP");
-    if (binary !== undefined) add("milvus-backup, in the target's bucket", await peer(rig, name, rows, binary));
+    if (binary !== undefined) add("milvus-backup, in the target's bucket", await peer(rig, subject, binary));
   } finally {
     await clear();
     for (const store of stores) await store.close();
   }
   printFigure({
-    title: `Restore of ${rows} rows`,
-    command: `deno task bench restore --rows ${rows}`,
+    title: `Restore of ${rows} rows` + (collections === 1 ? "" : ` in each of ${collections} collections`),
+    command: `deno run -A tests/bench/restore.ts --rows ${total} --collections ${collections}`,
     head: ["what", "s", "s until queryable", "rows/s", "MB/s", "CPU s"],
     rows: results.map(({ what, seconds, queryable, cpu }) => [
       what,
       fixed(seconds),
       fixed(queryable),
-      thousands(rows / queryable),
-      fixed(rows * VECTOR_BYTES / 1e6 / queryable, 1),
+      thousands(rows * collections / queryable),
+      fixed(rows * collections * VECTOR_BYTES / 1e6 / queryable, 1),
       fixed(cpu),
     ]),
     notes: [
@@ -182,7 +192,7 @@ async function figures(rig: Rig, rows: number): Promise<void> {
 if (import.meta.main) {
   await withRig(async (rig) => {
     for (const server of [rig.source, rig.target]) await server.call("truncate_names", { prefix: PREFIX });
-    await figures(rig, numberArgument("rows", 200_000, 20_000));
+    await figures(rig, numberArgument("rows", 200_000, 20_000), numberArgument("collections", 1, 1));
     for (const server of [rig.source, rig.target]) await server.call("truncate_names", { prefix: PREFIX });
   });
 }

@@ -195,9 +195,10 @@ def index_descriptions(c, name, db=""):
 
 
 @function
-def load_collection(c, name, db="", replicas=1, timeout=120):
+def load_collection(c, name, db="", replicas=1, timeout=120, wait=True):
     c.call("LoadCollection", pb.LoadCollectionRequest(collection_name=name, replica_number=replicas), db)
-    poll(f"Loading {name}", timeout, lambda: load_state(c, name, "", db) == "Loaded")
+    if wait:
+        poll(f"Loading {name}", timeout, lambda: load_state(c, name, "", db) == "Loaded")
 
 
 @function
