@@ -16,7 +16,8 @@ import {
 } from "../model/mod.ts";
 import { firstExactTs, liveSegments } from "../transforms/mod.ts";
 import { ForgottenDeletes, forgottenDemands } from "./archive_deletes.ts";
-import { type LogDeletes, readLogDeletes } from "./base_deletes.ts";
+import { readForgotten, statesOf } from "./archive_known.ts";
+import type { LogDeletes } from "./base_deletes.ts";
 import { Slots } from "./base_copy.ts";
 import type { FlowDependencies } from "./dependencies.ts";
 import type { RunProgress } from "./run_progress.ts";
@@ -63,6 +64,8 @@ export class ArchiveBase {
   readonly #findings: FileFinding[] = [];
   readonly #done: BaseCollection[] = [];
   readonly #failed: FailedCollection[] = [];
+  /** vchannel -> id of the topic that was searched for its deletes. */
+  readonly #searched = new Map<string, string>();
   readonly #copies = new Map<bigint, SegmentCopy>();
   #exactFrom: HybridTs;
 
@@ -87,16 +90,15 @@ export class ArchiveBase {
 
   /** Copies all collections. Throws `partial` if there are some and none succeeded. */
   async copy(signal: AbortSignal): Promise<void> {
-    const { deps, plan, progress, sink } = this.#o;
+    const { plan, progress, sink } = this.#o;
     const { snapshot, collections } = plan;
     for (const collection of collections) {
       const segments = liveSegments(snapshot, collection);
       progress.expect(sink, collection, segments.length, segments.reduce((sum, { rows }) => sum + rows, 0n));
     }
-    const demands = collections.flatMap((item) => forgottenDemands(snapshot, item, this.#cutsOf(item)));
     let searching: Promise<LogDeletes> | undefined;
     const logDeletes = () => {
-      searching ??= readLogDeletes(deps, demands, signal);
+      searching ??= this.#search(snapshot, collections, signal);
       searching.catch(() => {});
       return searching;
     };
@@ -140,7 +142,21 @@ export class ArchiveBase {
       exactFrom: this.#exactFrom,
       collectionIds: [...ids],
       findings: this.#findings,
+      knownDeletes: this.#done.flatMap(({ collection }) =>
+        statesOf(snapshot, collection, this.#cutsOf(collection), this.#searched)
+      ),
     };
+  }
+
+  async #search(snapshot: Snapshot, collections: readonly Collection[], signal: AbortSignal): Promise<LogDeletes> {
+    const { deps, session } = this.#o;
+    const demands = collections.flatMap((item) => forgottenDemands(snapshot, item, this.#cutsOf(item)));
+    const found = await readForgotten(deps, session, snapshot, demands, signal);
+    for (const { cut, horizon } of demands) {
+      const topicId = found.topicIds.get(cut.pchannel);
+      if (horizon !== undefined && topicId !== undefined) this.#searched.set(cut.vchannel, topicId);
+    }
+    return found;
   }
 
   #cutsOf(collection: Collection): Cut[] {
@@ -189,7 +205,7 @@ export class ArchiveBase {
         collection = now;
         const exact = firstExactTs(snapshot, [collection]);
         if (exact > this.#exactFrom) this.#exactFrom = exact;
-        const again = readLogDeletes(deps, forgottenDemands(snapshot, collection, this.#cutsOf(wanted)), signal);
+        const again = this.#search(snapshot, [collection], signal);
         again.catch(() => {});
         logDeletes = () => again;
       }

@@ -11,12 +11,25 @@ export interface DeleteDemand {
   readonly cut: Cut;
   /** Offset of the oldest record that can hold a row of a live segment; undefined: no live segments, nothing to delete. */
   readonly horizon: bigint | undefined;
+  /** From where on the log is needed, where an older base knows the deletes before, in offsets of this topic. */
+  readonly known?: { readonly offset: bigint; readonly topicId: string } | undefined;
 }
 
 export interface LogDeletes {
   readonly marks: ReadonlyMap<string, readonly DeleteMark[]>;
   /** vchannels whose horizon lies before the log's beginning: there the delta files must do. */
   readonly beyondLog: readonly string[];
+  /** vchannels that were read from where an older base knows no more: its deletes are wanted, too. */
+  readonly fromKnown: readonly string[];
+  /** pchannel -> id of the topic that was read. */
+  readonly topicIds: ReadonlyMap<string, string>;
+}
+
+interface Found extends LogDeletes {
+  readonly marks: Map<string, DeleteMark[]>;
+  readonly beyondLog: string[];
+  readonly fromKnown: string[];
+  readonly topicIds: Map<string, string>;
 }
 
 /** pchannels searched at once. */
@@ -31,16 +44,15 @@ export async function readLogDeletes(
   demands: readonly DeleteDemand[],
   signal: AbortSignal,
 ): Promise<LogDeletes> {
-  const marks = new Map<string, DeleteMark[]>();
-  const beyondLog: string[] = [];
-  if (deps.baseDeletes === "files") return { marks, beyondLog };
+  const found: Found = { marks: new Map(), beyondLog: [], fromKnown: [], topicIds: new Map() };
+  if (deps.baseDeletes === "files") return found;
   const queue = [...Map.groupBy(demands.filter(({ horizon }) => horizon !== undefined), ({ cut }) => cut.pchannel)];
   const failed = new AbortController();
   const reading = AbortSignal.any([signal, failed.signal]);
   const worker = async () => {
     try {
       for (let item = queue.shift(); item !== undefined; item = queue.shift()) {
-        await searchPchannel(deps, item[0], item[1], { marks, beyondLog }, reading);
+        await searchPchannel(deps, item[0], item[1], found, reading);
       }
     } catch (error) {
       // The others stop with the first that fails, whose error is the one that counts.
@@ -52,23 +64,27 @@ export async function readLogDeletes(
   await Promise.allSettled(workers);
   signal.throwIfAborted();
   failed.signal.throwIfAborted();
-  return { marks, beyondLog };
+  return found;
 }
 
 async function searchPchannel(
   deps: Pick<FlowDependencies, "follow" | "log">,
   pchannel: string,
   wanted: readonly DeleteDemand[],
-  { marks, beyondLog }: { marks: Map<string, DeleteMark[]>; beyondLog: string[] },
+  found: Found,
   signal: AbortSignal,
 ): Promise<void> {
   const bounds = await deps.log.bounds(pchannel, signal);
   const cuts = new Map(wanted.map(({ cut }) => [cut.vchannel, cut.ts]));
   const vchannels = new Map(wanted.map(({ cut }) => [cut.collectionId, cut.vchannel]));
   let from: bigint | undefined;
-  for (const { cut, horizon } of wanted) {
-    if (horizon! < bounds.earliest) beyondLog.push(cut.vchannel);
-    const start = horizon! < bounds.earliest ? bounds.earliest : horizon!;
+  found.topicIds.set(pchannel, bounds.topicId);
+  for (const { cut, horizon, known } of wanted) {
+    const fromKnown = known !== undefined && known.topicId === bounds.topicId && known.offset > horizon!;
+    if (fromKnown) found.fromKnown.push(cut.vchannel);
+    const needed = fromKnown ? known.offset : horizon!;
+    if (needed < bounds.earliest) found.beyondLog.push(cut.vchannel);
+    const start = needed < bounds.earliest ? bounds.earliest : needed;
     if (from === undefined || start < from) from = start;
   }
   const last = maxTs([...cuts.values()]);
@@ -93,7 +109,7 @@ async function searchPchannel(
           `The log of ${event.vchannel} holds a record that the base needs and that cannot be read: ${event.reason}`,
         );
       }
-      if (event.kind === "delete") append(marks, event.vchannel, markOf(event));
+      if (event.kind === "delete") append(found.marks, event.vchannel, markOf(event));
     }
     if (group.tick >= last) break;
   }

@@ -34,6 +34,34 @@ export interface BaseFacts {
   /** The collections of the run; others of the catalog are not in the backup. */
   readonly collectionIds: readonly bigint[];
   readonly findings: readonly FileFinding[];
+  /** Stated when the base is finished; empty before. */
+  readonly knownDeletes: readonly KnownDeletes[];
+}
+
+/**
+ * Of a base: for every row of this vchannel in it, its delta logs, named and own, hold every delete up to the vchannel's cut.
+ * The next base needs the log from that cut on only.
+ */
+export interface KnownDeletes {
+  readonly vchannel: string;
+  /** Of the topic in which the cut's offset counts. */
+  readonly topicId: string;
+}
+
+/** The base before, as far as the next one learns deletes from it. */
+export interface PreviousBase {
+  readonly name: string;
+  readonly known: readonly (Cut & KnownDeletes)[];
+  /** All delta logs of a collection in it. `path` is as {@link LogFile.path}. */
+  deltaLogs(collectionId: bigint): readonly PreviousDeltaLog[];
+}
+
+export interface PreviousDeltaLog {
+  readonly path: string;
+  readonly segmentId: bigint;
+  readonly logId: bigint;
+  /** Throws `damaged` where the bytes are not what the base's manifest says, `not_found` where it was removed. */
+  read(signal: AbortSignal): Promise<Uint8Array>;
 }
 
 /** One collection as it goes into the backup's metadata: exactly these segments, all of them copied. */
@@ -78,6 +106,8 @@ export interface BackupSession {
   readonly name: string;
   /** `complete`: `meta/backup_meta.json` is there, only the log goes on; `partial`: begun, not finished. */
   readonly base: "none" | "partial" | "complete";
+  /** Undefined if there is none, or it is not ours. */
+  readonly previous: PreviousBase | undefined;
   /** States what is copied. May be called again with a newer snapshot: what is already copied stays copied. */
   begin(facts: BaseFacts, signal: AbortSignal): Promise<void>;
   /**

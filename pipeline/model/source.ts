@@ -83,6 +83,8 @@ export interface BinlogSource {
   ): AsyncIterable<ColumnBatch>;
   /** Deletes in one delta file, any of its forms (text, JSON, multi-field Parquet, bare Parquet). */
   deletes(file: LogFile, signal: AbortSignal): AsyncIterable<DeleteMark>;
+  /** The same from the bytes of a delta log that lies elsewhere; `path` is as {@link LogFile.path} and says the partition. */
+  deletesIn(bytes: Uint8Array, path: string, signal: AbortSignal): AsyncIterable<DeleteMark>;
   /** The store and key of a file, for copying it whole. */
   object(file: LogFile): { readonly store: ObjectStore; readonly key: string };
   check(signal: AbortSignal): Promise<CheckLine[]>;

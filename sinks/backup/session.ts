@@ -38,6 +38,7 @@ import { adoptLogFiles } from "./adopt.ts";
 import { createLogArchive } from "./archive.ts";
 import { createEtagTrust, readBack } from "./copy.ts";
 import { openLedger } from "./ledger.ts";
+import { previousBase } from "./previous.ts";
 import { type CopiedSegment, copySegmentFiles } from "./segment_copy.ts";
 import { createSlots } from "./slots.ts";
 import type { BackupSinkConfig } from "./spec.ts";
@@ -125,6 +126,7 @@ export async function openSession(options: SessionOptions, signal: AbortSignal):
     get base() {
       return base;
     },
+    previous: previous && previousBase(store, previous),
     async begin(next) {
       if (base === "complete") {
         throw new TidemarkError("target_not_empty", `The base of backup ${name} is complete; it is not written again`, {
@@ -252,6 +254,7 @@ export async function openSession(options: SessionOptions, signal: AbortSignal):
       failed,
       findings: facts.findings,
       ownDeltas: kept.flatMap(({ ownDelta }) => ownDelta === undefined ? [] : [ownDelta]),
+      knownDeletes: facts.knownDeletes,
       sharedBytes,
       objects: all,
     };

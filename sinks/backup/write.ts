@@ -51,6 +51,7 @@ export async function writeBackup(
     exactFrom: options.exactFrom ?? firstExactMoment(snapshot, cuts),
     collectionIds: ids,
     findings: [],
+    knownDeletes: [],
   }, signal);
   const done: { collection: typeof collections[number]; segmentIds: bigint[] }[] = [];
   const failed: { id: bigint; name: string; reason: string }[] = [];

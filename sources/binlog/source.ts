@@ -77,18 +77,22 @@ export function createBinlogSource(options: BinlogSourceOptions): BinlogSource {
     rows: (segment, schema, fieldIds, signal) =>
       readSegment(segment, schema, fieldIds, object, options.reading, signal),
     async *deletes(file, signal) {
-      const path = parseLogPath(file.path);
-      if (path?.kind !== "delta") {
-        throw new TidemarkError("unexpected", `${file.path} is not the path of a delta log`);
-      }
-      const what = `${file.path} (segment ${segmentIdIn(file.path)})`;
+      const { partitionId, what } = deltaPlace(file.path);
       try {
         const key = keyOf(file.path);
         const size = file.size > BigInt(WHOLE_DELTA_BYTES) ? (await store.head(key, signal))?.size : undefined;
         const source = size !== undefined && size > BigInt(WHOLE_DELTA_BYTES)
           ? objectSource(store, key, Number(size), { signal })
           : bytesSource(await store.get(key, undefined, signal));
-        yield* readDeltaFile(source, what, path.partitionId, signal);
+        yield* readDeltaFile(source, what, partitionId, signal);
+      } catch (thrown) {
+        throw fileError(thrown, what);
+      }
+    },
+    async *deletesIn(bytes, path, signal) {
+      const { partitionId, what } = deltaPlace(path);
+      try {
+        yield* readDeltaFile(bytesSource(bytes), what, partitionId, signal);
       } catch (thrown) {
         throw fileError(thrown, what);
       }
@@ -104,4 +108,10 @@ export function createBinlogSource(options: BinlogSourceOptions): BinlogSource {
     },
     close: () => store.close(),
   };
+}
+
+function deltaPlace(path: string): { readonly partitionId: bigint; readonly what: string } {
+  const parsed = parseLogPath(path);
+  if (parsed?.kind !== "delta") throw new TidemarkError("unexpected", `${path} is not the path of a delta log`);
+  return { partitionId: parsed.partitionId, what: `${path} (segment ${segmentIdIn(path)})` };
 }

@@ -1,7 +1,7 @@
 /** `<name>/tidemark.json`: what milvus-backup's metadata has no place for. One line per object, so that it can be read and grepped. */
 import { formatJson } from "../../pipeline/json.ts";
 import { TidemarkError } from "../../pipeline/errors.ts";
-import type { Cut, FileFinding, HybridTs } from "../../pipeline/model/mod.ts";
+import type { Cut, FileFinding, HybridTs, KnownDeletes } from "../../pipeline/model/mod.ts";
 import { type JsonObject, readJsonObject } from "./json_reader.ts";
 
 /** Raised when a reader of the former number would misread. */
@@ -48,6 +48,8 @@ export interface BackupManifest {
   readonly findings: readonly FileFinding[];
   /** Delta logs of our own: deletes that the source's metadata forgot. */
   readonly ownDeltas: readonly string[];
+  /** Absent in backups of older versions, which state nothing of the kind. */
+  readonly knownDeletes: readonly KnownDeletes[];
   readonly sharedBytes: bigint;
   readonly objects: readonly ManifestObject[];
 }
@@ -130,6 +132,10 @@ export function decodeManifest(text: string, what: string): BackupManifest {
       bytes: finding.int("bytes"),
     })),
     ownDeltas: json.texts("ownDeltas"),
+    knownDeletes: json.list("knownDeletes").map((item) => ({
+      vchannel: item.text("vchannel"),
+      topicId: item.text("topicId"),
+    })),
     sharedBytes: json.int("sharedBytes"),
   };
 }

@@ -82,6 +82,7 @@ async function write(
     }],
     failed: [],
     findings: [],
+    knownDeletes: [],
     ownDeltas: [],
     sharedBytes: 0n,
     objects,

@@ -1,5 +1,5 @@
 /** What every place that a backup is written to must keep of the contract of ArchiveSink. */
-import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, match, ok, rejects, strictEqual } from "node:assert/strict";
 import { create } from "@bufbuild/protobuf";
 import {
   type ArchivedRecord,
@@ -88,6 +88,7 @@ export function facts(cuts: readonly Cut[] = [CUT]): BaseFacts {
     exactFrom: T0,
     collectionIds: [CUT.collectionId],
     findings: [],
+    knownDeletes: [],
   };
 }
 
@@ -227,6 +228,41 @@ export function testArchiveSink(name: string, harness: ArchiveSinkHarness): void
     deepStrictEqual(meta.databases[0]!.properties, { "database.x": "1" });
     await session.close();
     await sink.close();
+  });
+
+  test("the next base reads of a base what it knows of deletes, and notices damage", async (store) => {
+    const place = await store();
+    const { object } = await sourceStore([segment(11n)]);
+    const sink = sinkOn(place);
+    const first = await open(sink);
+    strictEqual(first.previous, undefined);
+    const known = [{ vchannel: VCHANNEL, topicId: "topic" }];
+    await first.begin(facts(), signal);
+    const forgotten = { partitionId: 2n, keys: { kind: "int64", values: [5n] }, timestamps: [T0] } as const;
+    await first.copySegment(segment(11n), object, [forgotten], signal);
+    await first.begin({ ...facts(), knownDeletes: known }, signal);
+    await first.finishBase([{ collection: collection(), segmentIds: [11n] }], [], signal);
+    await first.close();
+    const second = await sinkOn(place, { name: "c" }).open({ resume: undefined, previous: "b", nowMs: 0 }, signal);
+    deepStrictEqual([second.previous?.name, second.previous?.known], ["b", [{ ...CUT, topicId: "topic" }]]);
+    const logs = second.previous!.deltaLogs(CUT.collectionId);
+    const { objects } = (await readBackup(place, "b")).manifest!;
+    const written = objects.filter(({ path }) => path.startsWith("binlogs/delta_log/"));
+    ok(written.length > 0);
+    strictEqual(logs.length, written.length);
+    for (const [i, log] of logs.entries()) {
+      match(log.path, new RegExp(`^delta_log/${CUT.collectionId}/2/11/${log.logId}$`));
+      strictEqual(log.segmentId, 11n);
+      const key = `b/${written[i]!.path}`;
+      const bytes = await place.get(key);
+      deepStrictEqual(await log.read(signal), bytes);
+      await place.put(key, bytes.slice(1));
+      await rejects(log.read(signal), { code: "damaged", message: /is not as backup b was written/ });
+      await place.delete([key]);
+      await rejects(log.read(signal), { code: "not_found" });
+    }
+    deepStrictEqual(second.previous!.deltaLogs(CUT.collectionId + 1n), []);
+    await second.close();
   });
 
   test("a killed base goes on without copying an object twice", async (store) => {

@@ -137,6 +137,7 @@ export class FakeSource {
       Promise.resolve({ findings: [], deltaFiles: [], insertFiles: 0, insertBytes: 0n, listed: () => undefined }),
     rows: () => nothing(),
     deletes: () => nothing(),
+    deletesIn: () => nothing(),
     object: ({ path }) => {
       throw new TidemarkError("not_found", `No file ${path}`);
     },

@@ -7,6 +7,8 @@ interface Trial {
   readonly ops: readonly Op[];
   /** After how many of the operations the snapshot is taken. */
   readonly moment: number;
+  /** After how many of these a base before was made. */
+  readonly earlier: number;
   readonly sizes: readonly number[];
   readonly parts: number;
 }
@@ -14,15 +16,19 @@ interface Trial {
 const trial: fc.Arbitrary<Trial> = fc.record({
   ops: fc.array(arbitraryOp, { minLength: 25, maxLength: 140, size: "max" }),
   moment: fc.nat(140),
+  earlier: fc.nat(140),
   sizes: fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 4 }),
   parts: fc.integer({ min: 1, max: 3 }),
 });
 
 /** The first difference between the copy and the log's state, over all exact moments; undefined if there is none. */
-function firstDifference({ ops, moment, sizes, parts }: Trial, rules: Rules): string | undefined {
+function firstDifference({ ops, moment, earlier, sizes, parts }: Trial, rules: Rules): string | undefined {
   const model = new MilvusModel([false, true]);
   const at = moment % (ops.length + 1);
-  for (const op of ops.slice(0, at)) model.apply(op);
+  const first = earlier % (at + 1);
+  for (const op of ops.slice(0, first)) model.apply(op);
+  const before = take(model);
+  for (const op of ops.slice(first, at)) model.apply(op);
   const taken = take(model);
   if (isBlocked(taken, rules)) return undefined;
   for (const op of ops.slice(at)) model.apply(op);
@@ -42,7 +48,7 @@ function firstDifference({ ops, moment, sizes, parts }: Trial, rules: Rules): st
     const wanted = truth(model, taken, end);
     let got;
     try {
-      got = copy(model, taken, rules, sizes, parts, end);
+      got = copy(model, taken, rules, sizes, parts, end, before);
     } catch (error) {
       if (error instanceof Error && /twice/.test(error.message)) return error.message;
       throw error;
@@ -89,6 +95,29 @@ Deno.test("DeadRows needs only the delta files, named or not, where the log is s
   });
 });
 
+Deno.test("a base before, all of whose deletes are known, stands for the log up to its cut", () => {
+  holds({ ...RIGHT, deletes: "known" }, 1500);
+});
+
+Deno.test("a base before in the midst of an import knows nothing of it", () => {
+  const where = { collection: 0, partition: 0 };
+  const step: Op = { ...where, kind: "import_step" };
+  const before: Op[] = [
+    { ...where, kind: "insert", keys: [5, 6], late: false },
+    { ...where, kind: "import", keys: [1, 2, 3, 4] },
+    { ...where, kind: "delete", keys: [1, 2], everywhere: false, late: false },
+    { ...where, kind: "tick", lagging: 0 },
+    { ...where, kind: "flush", choice: 0 },
+    { ...where, kind: "flush", choice: 1 },
+    { ...where, kind: "checkpoint", choice: 3 },
+  ];
+  const ops = [...before, step, step, step];
+  const given: Trial = { ops, moment: ops.length, earlier: before.length, sizes: [1], parts: 1 };
+  const rules = { ...RIGHT, deletes: "known" } as const;
+  assert.equal(firstDifference(given, rules), undefined);
+  assert.match(firstDifference(given, { ...rules, knownImports: false }) ?? "", /should be undefined/);
+});
+
 Deno.test("the model shows that an unfiltered base is right too, once the tail has brought what is later", () => {
   holds({ ...RIGHT, rowCut: false }, 500);
 });
@@ -96,6 +125,7 @@ Deno.test("the model shows that an unfiltered base is right too, once the tail h
 const WRONG: readonly (readonly [string, Partial<Rules>])[] = [
   ["only delta logs that metadata names", { deletes: "named" }],
   ["deletes of the log from the cut on", { deletes: "log", horizon: "cut" }],
+  ["of a base before only what metadata named", { deletes: "known", knownDeletes: "named" }],
   ["a delete takes rows of its own ts", { strict: false }],
   ["a delete takes rows of all partitions", { scoped: false }],
   ["deletes later than the cut", { deleteCut: false }],

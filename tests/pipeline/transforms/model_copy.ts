@@ -15,6 +15,7 @@ import type {
   Segment,
   Snapshot,
 } from "../../../pipeline/model/mod.ts";
+import { statesOf } from "../../../pipeline/flow/archive_known.ts";
 import { ConsistencyLevel } from "../../../pipeline/proto/gen/common_pb.ts";
 import { CollectionSchemaSchema, DataType } from "../../../pipeline/proto/gen/schema_pb.ts";
 import {
@@ -39,8 +40,12 @@ import {
 } from "./milvus_model.ts";
 
 export interface Rules {
-  /** Where the base's deletes come from. */
-  readonly deletes: "log" | "files" | "both" | "named";
+  /** Where the base's deletes come from. `known`: of a base made before, and the log from its cut on. */
+  readonly deletes: "log" | "files" | "both" | "named" | "known";
+  /** What the base before holds: all that it knows, or the delta logs only that metadata named. */
+  readonly knownDeletes: "all" | "named";
+  /** A base before, at which an import was under way, knows nothing. */
+  readonly knownImports: boolean;
   /** From where the log is read for them. */
   readonly horizon: "oldest_row" | "cut";
   /** A delete spares rows of its own ts. */
@@ -63,6 +68,8 @@ export interface Rules {
 /** What the pipeline does. */
 export const RIGHT: Rules = {
   deletes: "both",
+  knownDeletes: "all",
+  knownImports: true,
   horizon: "oldest_row",
   strict: true,
   scoped: true,
@@ -138,13 +145,14 @@ export function copy(
   sizes: readonly number[],
   parts: number,
   end: bigint,
+  before?: Taken,
 ): Map<bigint, Content> {
   const out = new Map<bigint, Content>();
   for (const collection of taken.snapshot.catalog.collections) {
     const own = model.collections.find((item) => item.id === collection.id)!;
     const content: Content = new Map();
     for (const cut of makeCuts(taken.snapshot, [collection])) {
-      base(model, taken, own, collection, cut, rules, parts, content);
+      base(model, taken, own, collection, cut, rules, parts, content, before);
       tail(model, taken, own, cut, rules, sizes, end, content);
     }
     out.set(collection.id, content);
@@ -163,6 +171,7 @@ function base(
   rules: Rules,
   parts: number,
   content: Content,
+  before: Taken | undefined,
 ): void {
   const partitions = own.partitionKey || !rules.scoped ? "any" : "scoped";
   const segments =
@@ -172,7 +181,7 @@ function base(
         segment.vchannel === cut.vchannel
       );
   const horizon = rules.horizon === "cut" ? cut.offset : deleteHorizon(taken.snapshot, collection).get(cut.vchannel);
-  const marks = deletesFor(model, taken, own, cut, segments, horizon, rules);
+  const marks = deletesFor(model, taken, own, cut, segments, horizon, rules, before);
   const dead = new Map<bigint, Set<number>>(segments.map((segment) => [segment.id, new Set()]));
   for (let part = 0; part < parts; part++) {
     const finder = new DeadRows({
@@ -213,15 +222,18 @@ function deletesFor(
   segments: readonly Segment[],
   horizon: bigint | undefined,
   rules: Rules,
+  before: Taken | undefined,
 ): DeleteMark[] {
   const deletes: Delete[] = [];
-  if ((rules.deletes === "log" || rules.deletes === "both") && horizon !== undefined) {
-    for (const entry of model.logs.get(cut.pchannel)!) {
-      if (entry.kind !== "delete" || entry.vchannel !== cut.vchannel || entry.offset < horizon || entry.ts > cut.ts) {
-        continue;
-      }
-      deletes.push(...entry.keys.map((key) => ({ key, ts: entry.ts, partition: entry.partition })));
-    }
+  const known = rules.deletes === "known" ? knownBefore(model, own, cut, before, rules) : undefined;
+  if (known !== undefined) {
+    deletes.push(...known.deletes);
+    // What is still named goes along with its own segment only.
+    for (const segment of segments) deletes.push(...ofRows(taken.named.get(segment.id)!, taken, segment));
+  }
+  if (rules.deletes !== "files" && rules.deletes !== "named" && horizon !== undefined) {
+    const from = known !== undefined && known.offset > horizon ? known.offset : horizon;
+    deletes.push(...logDeletes(model, cut, from));
   }
   const channelOf = new Map(taken.allSegments.map((segment) => [segment.id, segment.vchannel]));
   if (rules.deletes === "files" || rules.deletes === "both") {
@@ -235,6 +247,43 @@ function deletesFor(
     keys: keysOf(own, [key]),
     timestamps: [rules.strict ? ts : ts + 1n],
   }));
+}
+
+function logDeletes(model: MilvusModel, cut: CutLike, from: bigint): Delete[] {
+  const deletes: Delete[] = [];
+  for (const entry of model.logs.get(cut.pchannel)!) {
+    if (entry.kind !== "delete" || entry.vchannel !== cut.vchannel || entry.offset < from || entry.ts > cut.ts) {
+      continue;
+    }
+    deletes.push(...entry.keys.map((key) => ({ key, ts: entry.ts, partition: entry.partition })));
+  }
+  return deletes;
+}
+
+/** Those of keys that the segment has. */
+function ofRows(deletes: readonly Delete[], taken: Taken, { id }: Segment): Delete[] {
+  const keys = new Set(taken.rows.get(id)!.map(({ key }) => key));
+  return deletes.filter(({ key }) => keys.has(key));
+}
+
+/** What the delta logs of a base made at `before` hold, and from where on the log says the rest. */
+function knownBefore(
+  model: MilvusModel,
+  own: ModelCollection,
+  { vchannel }: CutLike,
+  before: Taken | undefined,
+  rules: Rules,
+): { readonly deletes: readonly Delete[]; readonly offset: bigint } | undefined {
+  const collection = before?.snapshot.catalog.collections.find(({ id }) => id === own.id);
+  if (before === undefined || collection === undefined) return undefined;
+  const cut = makeCuts(before.snapshot, [collection]).find((item) => item.vchannel === vchannel)!;
+  const topics = new Map([[vchannel, "topic"]]);
+  if (rules.knownImports && statesOf(before.snapshot, collection, [cut], topics).length === 0) return undefined;
+  const horizon = deleteHorizon(before.snapshot, collection).get(vchannel);
+  const log = horizon === undefined || rules.knownDeletes === "named" ? [] : logDeletes(model, cut, horizon);
+  const deletes = liveSegments(before.snapshot, collection).filter((segment) => segment.vchannel === vchannel)
+    .flatMap((segment) => [...before.named.get(segment.id)!, ...ofRows(log, before, segment)]);
+  return { deletes, offset: cut.offset };
 }
 
 function tail(

@@ -29,6 +29,7 @@ const MANIFEST: BackupManifest = {
     bytes: 470597784452279572n,
   }],
   ownDeltas: ["binlogs/x"],
+  knownDeletes: [{ vchannel: "p_1v0", topicId: "00000000-0000-0000-0000-000000000001" }],
   sharedBytes: 470597784452279572n,
   objects: [
     { path: "binlogs/a", size: 3n, sum: "sha256:00" },
@@ -44,6 +45,11 @@ Deno.test("decodeManifest gives back what encodeManifest wrote, ids unrounded", 
   deepStrictEqual([rest, objects], [wanted, expected]);
   const empty = decodeManifest(encodeManifest({ ...MANIFEST, objects: [], cuts: [] }), "tidemark.json");
   deepStrictEqual([empty.objects, empty.cuts], [[], []]);
+});
+
+Deno.test("decodeManifest reads a manifest of an older version, which states no known deletes", () => {
+  const { knownDeletes: _, ...older } = MANIFEST;
+  deepStrictEqual(decodeManifest(encodeManifest(older as BackupManifest), "tidemark.json").knownDeletes, []);
 });
 
 Deno.test("decodeManifest reads the same from JSON in another layout", () => {
