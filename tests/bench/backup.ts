@@ -171,6 +171,8 @@ async function figures(rig: BackupRig, rows: number, runs: number): Promise<void
 
     const include = `default.${name}`;
     const alone = { log_archive: false };
+    const next = { ...alone, name: "b_{date}_{time}", rebase_after: { age: "1s" } };
+    const due = () => new Promise<void>((resolve) => setTimeout(resolve, 1100));
     // One whole run before, which is not counted: it says what there is to copy, and warms everybody's caches alike.
     await tidemark(rig, include, s3("first"), alone);
     const first = scratch("first");
@@ -192,6 +194,7 @@ async function figures(rig: BackupRig, rows: number, runs: number): Promise<void
         (turn) => tidemark(rig, include, file(`idle${turn}`), {}, () => Promise.resolve()),
       ],
       ["Tidemark, S3 to S3", bytes, (turn) => tidemark(rig, include, s3(`ours${turn}`), alone)],
+      ["Tidemark, S3 to S3, the next base", bytes, (turn) => tidemark(rig, include, s3(`next${turn}`), next, due)],
       ["milvus-backup, S3 to S3", bytes, (turn) => peer("s3", turn)],
       ["plain copy, S3 to S3", bytes, (turn) => copy(scratch(`plain${turn}`))],
       [
@@ -200,6 +203,11 @@ async function figures(rig: BackupRig, rows: number, runs: number): Promise<void
         (turn) => tidemark(rig, include, file(turn === 0 ? "ours" : `ours${turn}`), alone),
       ],
       ["Tidemark, S3 to folder, with log archive", bytes, (turn) => tidemark(rig, include, file(`logged${turn}`), {})],
+      [
+        "Tidemark, S3 to folder, the next base",
+        bytes,
+        (turn) => tidemark(rig, include, file(`next${turn}`), next, due),
+      ],
       ["milvus-backup, S3 to folder", bytes, (turn) => peer("local", turn)],
       ["plain copy, S3 to folder", bytes, (turn) => copy(createFileStore(`${folder}/plain${turn}`))],
     ];
