@@ -7,6 +7,7 @@ import type { CommandContext } from "../context.ts";
 import { printResult } from "../print.ts";
 import type { PlaceOptions } from "../program_backup.ts";
 import { count } from "../render_status.ts";
+import { restorableGaps, restorableMoments } from "../restorable_moments.ts";
 import { table } from "../table.ts";
 
 export async function backupShowCommand(context: CommandContext, name: string, options: PlaceOptions): Promise<number> {
@@ -19,16 +20,13 @@ export async function backupShowCommand(context: CommandContext, name: string, o
 }
 
 function render(shown: ShownBackup): string[] {
-  const restorable = shown.restorable === undefined
-    ? "the base only"
-    : `any moment from ${shown.restorable.from.iso} to ${shown.restorable.to.iso}`;
   const facts: [string, string][] = [
     ["name", shown.name],
     ["made by", shown.writtenBy === "" ? shown.madeBy : `${shown.madeBy} (${shown.writtenBy})`],
     ["source", `Milvus ${shown.milvusVersion || "of unknown version"}`],
     ...(shown.pipeline === "" ? [] : [["pipeline", shown.pipeline] as [string, string]]),
     ...(shown.takenMs === 0 ? [] : [["taken", new Date(shown.takenMs).toISOString()] as [string, string]]),
-    ["restorable", restorable],
+    ["restorable", restorableMoments(shown.restorable, "the base only")],
     [
       "base",
       `${count(shown.collections.length)} collections, ${count(shown.segments)} segments, ${
@@ -60,6 +58,7 @@ function render(shown: ShownBackup): string[] {
         item.loaded ? "yes" : "no",
       ]),
     ], { right: [1, 2, 3, 4] }),
+    ...restorableGaps(shown.restorable),
     ...shown.failed.map(({ name, reason }) => `missing  ${name}: ${reason}`),
     ...(shown.dirtyFiles > 0
       ? [`${count(shown.dirtyFiles)} files of the source were not named by its metadata; they are not in the backup`]

@@ -7,6 +7,7 @@ import type { CommandContext } from "../context.ts";
 import { printResult } from "../print.ts";
 import type { PlaceOptions } from "../program_backup.ts";
 import { count } from "../render_status.ts";
+import { restorableMoments } from "../restorable_moments.ts";
 import { parseShare } from "../share.ts";
 
 export interface BackupVerifyOptions extends PlaceOptions {
@@ -52,8 +53,6 @@ function render(report: VerifyReport): string[] {
     })` +
     (report.unchecked > 0 ? `, ${count(report.unchecked)} without a checksum` : "") +
     (report.rows === undefined ? "" : `, ${count(report.rows)} rows decoded`),
-    report.restorable === undefined
-      ? "Restorable: the base only"
-      : `Restorable: any moment from ${report.restorable.from.iso} to ${report.restorable.to.iso}`,
+    `Restorable: ${restorableMoments(report.restorable, "the base only")}`,
   ];
 }

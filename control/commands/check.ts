@@ -4,6 +4,7 @@ import type { CheckLine, Snapshot } from "../../pipeline/model/mod.ts";
 import { makeSelector } from "../../pipeline/transforms/mod.ts";
 import type { CommandContext } from "../context.ts";
 import { printResult } from "../print.ts";
+import { restorableMoments } from "../restorable_moments.ts";
 import { checkRetention } from "../retention.ts";
 import { table } from "../table.ts";
 
@@ -21,13 +22,10 @@ export async function checkCommand(context: CommandContext): Promise<number> {
   } else {
     parts.push(attempt("sources.backup", async () => {
       const { backup, restorable } = await components.backup();
-      const range = restorable === undefined
-        ? "its base only"
-        : `any moment from ${restorable.from.iso} to ${restorable.to.iso}`;
       return [{
         what: `backup ${backup.name}`,
         ok: "ok",
-        detail: `${backup.store.location}: complete, can restore ${range}`,
+        detail: `${backup.store.location}: complete, can restore ${restorableMoments(restorable, "its base only")}`,
       }];
     }));
   }

@@ -17,7 +17,7 @@ import { backupBinlogs } from "./binlogs.ts";
 import { checkArchive } from "./continuity.ts";
 import { type CatalogHistory, catalogOf, readHistory } from "./history.ts";
 import { type OpenedBackup, readBackup } from "./read.ts";
-import { type Moment, restorableRange } from "./restorable.ts";
+import { type Restorable, restorableRange } from "./restorable.ts";
 import { backupCuts, backupSnapshot } from "./snapshot.ts";
 
 export interface BackupSource {
@@ -31,7 +31,7 @@ export interface BackupSource {
   /** Undefined: the backup has no log, only its base can be restored. */
   readonly log: LogSource | undefined;
   /** Undefined: base only. */
-  readonly restorable: { readonly from: Moment; readonly to: Moment } | undefined;
+  readonly restorable: Restorable | undefined;
   close(): Promise<void>;
 }
 
@@ -80,6 +80,19 @@ export function checkMoment(source: Pick<BackupSource, "restorable" | "backup">,
     throw new TidemarkError("usage", `Backup ${name} has no usable log archive, so no moment can be chosen`, {
       hint: "Restore its base only, or see what `tidemark backup verify` says.",
     });
+  }
+  const gap = restorable.gaps.find(({ from, to }) => ts >= from.ts && ts <= to.ts);
+  if (gap !== undefined) {
+    const [first, ...others] = gap.collections;
+    throw new TidemarkError(
+      "usage",
+      `Backup ${name} cannot be restored to ${isoOfHybrid(ts)}: the log of ${first}${
+        others.length === 0 ? "" : ` and ${others.length} others`
+      } ends before it, and that it was dropped is known only behind ${gap.to.iso}`,
+      {
+        hint: `Choose a moment before ${gap.from.iso} or after ${gap.to.iso}, as \`tidemark backup show\` names them.`,
+      },
+    );
   }
   if (ts >= restorable.from.ts && ts <= restorable.to.ts) return;
   throw new TidemarkError(

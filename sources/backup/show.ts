@@ -4,7 +4,7 @@ import { segmentBytes } from "../../stores/mod.ts";
 import { type ArchiveReport, checkArchive, isYoung } from "./continuity.ts";
 import { readHistory } from "./history.ts";
 import { readBackup } from "./read.ts";
-import { type Moment, restorableRange } from "./restorable.ts";
+import { type Restorable, restorableRange } from "./restorable.ts";
 import { backupSnapshot } from "./snapshot.ts";
 
 export interface ShownCollection {
@@ -39,8 +39,8 @@ export interface ShownBackup {
   readonly sharedBytes: bigint;
   readonly archiveFiles: number;
   readonly archiveBytes: bigint;
-  /** Any moment in it can be restored; undefined: the base only. */
-  readonly restorable: { readonly from: Moment; readonly to: Moment } | undefined;
+  /** The moments that can be restored; undefined: the base only. */
+  readonly restorable: Restorable | undefined;
   readonly failed: readonly { readonly name: string; readonly reason: string }[];
   /** Files of the source that metadata did not name, as the run found them. */
   readonly dirtyFiles: number;

@@ -17,7 +17,7 @@ import {
 import { backupBinlogs } from "./binlogs.ts";
 import { type ArchiveReport, checkArchive, isYoung } from "./continuity.ts";
 import { readHistory } from "./history.ts";
-import { type Moment, restorableRange } from "./restorable.ts";
+import { type Restorable, restorableRange } from "./restorable.ts";
 import { type OpenedBackup, readBackup } from "./read.ts";
 import { backupSnapshot } from "./snapshot.ts";
 
@@ -57,7 +57,7 @@ export interface VerifyReport {
   /** Rows decoded, with `deep` only. */
   readonly rows: bigint | undefined;
   readonly findings: readonly VerifyFinding[];
-  readonly restorable: { readonly from: Moment; readonly to: Moment } | undefined;
+  readonly restorable: Restorable | undefined;
 }
 
 interface Expected {

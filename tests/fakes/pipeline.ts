@@ -1,7 +1,7 @@
 /** A whole run over fakes: from a {@link FakeSource} to any number of targets and backups in memory. */
 import { toTidemarkError } from "../../pipeline/errors.ts";
 import { DEFAULT_LIMITS, noCrashPoints, parseRunState, type RunOptions, startRun } from "../../pipeline/flow/mod.ts";
-import type { FlowDependencies, FlowLimits, RunHandle, SinkState } from "../../pipeline/flow/mod.ts";
+import type { FlowDependencies, FlowLimits, RunHandle, RunResult, SinkState } from "../../pipeline/flow/mod.ts";
 import type { ArchiveSink, ObjectStore, StateStore } from "../../pipeline/model/mod.ts";
 import { makeDdlRules } from "../../pipeline/transforms/mod.ts";
 import { backupSinkSpec, createBackupSink } from "../../sinks/backup/mod.ts";
@@ -38,14 +38,14 @@ export class FakePipeline {
     return this.#state === undefined ? undefined : parseRunState(this.#state, "memory").sinks.get(sink);
   }
 
-  start(end: RunOptions["end"] = { kind: "follow" }): FakeRun {
+  start(end: RunOptions["end"] = { kind: "follow" }, more: Omit<RunOptions, "end"> = {}): FakeRun {
     const dead = new AbortController();
-    return new FakeRun(this.#dependencies(dead.signal), { end }, dead);
+    return new FakeRun(this.#dependencies(dead.signal), { end, ...more }, dead);
   }
 
-  async once(): Promise<void> {
+  async once(): Promise<RunResult> {
     using _ticking = this.#source.ticking();
-    await this.start({ kind: "once" }).result;
+    return await this.start({ kind: "once" }).result;
   }
 
   #dependencies(dead: AbortSignal): FlowDependencies {

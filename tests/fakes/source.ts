@@ -12,8 +12,10 @@ import {
   type CatalogChange,
   type Collection,
   hybridFromMs,
+  type HybridTs,
   type LogEvent,
   type LogRecord,
+  type LogSource,
   type MetaSource,
   type Snapshot,
 } from "../../pipeline/model/mod.ts";
@@ -51,6 +53,11 @@ export class FakeSource {
 
   constructor(readonly pchannels: readonly string[] = ["p_0", "p_1"]) {
     for (const pchannel of pchannels) this.log.createTopic(pchannel);
+  }
+
+  /** By its clock; every record so far is older. */
+  get now(): HybridTs {
+    return hybridFromMs(this.#ms);
   }
 
   get collections(): readonly Collection[] {
@@ -146,7 +153,7 @@ export class FakeSource {
     close: () => Promise.resolve(),
   };
 
-  readonly follow: Follow = (request, signal) => followPchannel(this.log, { ...request, decode }, signal);
+  readonly follow: Follow = followOf(this.log);
 
   readonly describe: DescribeRecord = (record) => {
     const { kind, ts, collection } = parse(record);
@@ -212,6 +219,11 @@ export class FakeSource {
       if (this.#changes[i]!.revision > revision) yield this.#changes[i]!;
     }
   }
+}
+
+/** Follows a log that holds records of a {@link FakeSource}. */
+export function followOf(log: LogSource): Follow {
+  return (request, signal) => followPchannel(log, { ...request, decode }, signal);
 }
 
 async function* nothing(): AsyncGenerator<never> {}

@@ -1,0 +1,22 @@
+/** The moments to which a backup can be restored, in words. */
+import type { Restorable } from "../sources/backup/mod.ts";
+import { count } from "./render_status.ts";
+
+/** `any moment from … to …`, and that there are gaps; without a range `nothing`. */
+export function restorableMoments(restorable: Restorable | undefined, nothing: string): string {
+  if (restorable === undefined) return nothing;
+  const { from, to, gaps: [gap, ...others] } = restorable;
+  const range = `any moment from ${from.iso} to ${to.iso}`;
+  if (gap === undefined) return range;
+  const rest = others.length === 0 ? "" : ` and ${count(others.length)} other gaps`;
+  return `${range}, except ${gap.from.iso} to ${gap.to.iso}${rest}`;
+}
+
+/** One line for each gap: what it is due to. */
+export function restorableGaps(restorable: Restorable | undefined): string[] {
+  return (restorable?.gaps ?? []).map(({ from, to, collections }) =>
+    `gap      ${from.iso} to ${to.iso}: the log of ${
+      collections.join(", ")
+    } ends before, known to be dropped only behind it`
+  );
+}
