@@ -50,6 +50,7 @@ export class FakePipeline {
 
   #dependencies(dead: AbortSignal): FlowDependencies {
     const source = this.#source;
+    const { now = Date.now } = this.override;
     const { rows = [], vaults = {}, limits = {}, onPositionLost = "fail" } = this.#options;
     return {
       pipeline: "test",
@@ -59,7 +60,7 @@ export class FakePipeline {
       binlogs: source.binlogs,
       baseDeletes: "files",
       sinks: rows.map((sink) => ({ sink, onExisting: "merge" })),
-      archives: Object.entries(vaults).map(([name, store]) => this.#archive(name, store)),
+      archives: Object.entries(vaults).map(([name, store]) => this.#archive(name, store, now)),
       describeRecord: source.describe,
       state: this.#store(dead),
       selects: () => true,
@@ -78,12 +79,12 @@ export class FakePipeline {
       },
       waiting: () => this.waiting,
       crash: noCrashPoints,
-      now: Date.now,
+      now,
       ...this.override,
     };
   }
 
-  #archive(name: string, store: ObjectStore): ArchiveSink {
+  #archive(name: string, store: ObjectStore, now: () => number): ArchiveSink {
     const { type: _type, storage: _storage, ...config } = backupSinkSpec.parse({
       type: "backup",
       name: "b",
@@ -91,7 +92,7 @@ export class FakePipeline {
       roll: { age: "100ms" },
       ...this.#options.backup,
     });
-    return createBackupSink(config, { name, store, pipeline: "test", program: "test" });
+    return createBackupSink(config, { name, store, pipeline: "test", program: "test", now });
   }
 
   #store(dead: AbortSignal): StateStore {
