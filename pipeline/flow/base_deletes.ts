@@ -4,7 +4,7 @@
  * may not reach back so far. The union is safe: every delete in a delta file was in the log once.
  */
 import type { Cut, DeleteMark, HybridTs, LogEvent } from "../model/mod.ts";
-import { TidemarkError } from "../errors.ts";
+import { TidemarkError, toTidemarkError } from "../errors.ts";
 import type { FlowDependencies } from "./dependencies.ts";
 
 export interface DeleteDemand {
@@ -74,29 +74,54 @@ async function searchPchannel(
   found: Found,
   signal: AbortSignal,
 ): Promise<void> {
-  const bounds = await deps.log.bounds(pchannel, signal);
+  let bounds = await deps.log.bounds(pchannel, signal);
+  const { topicId } = bounds;
+  found.topicIds.set(pchannel, topicId);
+  const starts = wanted.map(({ cut: { vchannel }, horizon, known }) => {
+    const fromKnown = known !== undefined && known.topicId === topicId && known.offset > horizon!;
+    if (fromKnown) found.fromKnown.push(vchannel);
+    return { vchannel, offset: fromKnown ? known.offset : horizon! };
+  });
+  let from = starts.reduce((min, { offset }) => offset < min ? offset : min, starts[0]!.offset);
+  const beyond = new Set<string>();
+  for (;;) {
+    for (const { vchannel, offset } of starts) if (offset < bounds.earliest) beyond.add(vchannel);
+    if (from < bounds.earliest) from = bounds.earliest;
+    try {
+      if (from < bounds.latest) {
+        await search(deps, pchannel, wanted, { offset: from, topicId, marks: found.marks }, signal);
+      }
+      break;
+    } catch (error) {
+      // Retention goes on while the log is searched, and takes first what is read first: then the delta files must do for the
+      // vchannels whose horizon it has passed, as where it had passed before.
+      if (toTidemarkError(error).code !== "position_lost") throw error;
+      bounds = await deps.log.bounds(pchannel, signal);
+      if (bounds.topicId !== topicId || bounds.earliest <= from) throw error;
+    }
+  }
+  found.beyondLog.push(...beyond);
+}
+
+/** Adds to `marks` what the log holds of deletes from `offset` on. Throws `position_lost` when the log loses what is still to be read. */
+async function search(
+  deps: Pick<FlowDependencies, "follow">,
+  pchannel: string,
+  wanted: readonly DeleteDemand[],
+  { offset, topicId, marks }: { offset: bigint; topicId: string; marks: Map<string, DeleteMark[]> },
+  signal: AbortSignal,
+): Promise<void> {
   const cuts = new Map(wanted.map(({ cut }) => [cut.vchannel, cut.ts]));
   const vchannels = new Map(wanted.map(({ cut }) => [cut.collectionId, cut.vchannel]));
-  let from: bigint | undefined;
-  found.topicIds.set(pchannel, bounds.topicId);
-  for (const { cut, horizon, known } of wanted) {
-    const fromKnown = known !== undefined && known.topicId === bounds.topicId && known.offset > horizon!;
-    if (fromKnown) found.fromKnown.push(cut.vchannel);
-    const needed = fromKnown ? known.offset : horizon!;
-    if (needed < bounds.earliest) found.beyondLog.push(cut.vchannel);
-    const start = needed < bounds.earliest ? bounds.earliest : needed;
-    if (from === undefined || start < from) from = start;
-  }
   const last = maxTs([...cuts.values()]);
-  if (from === undefined || from >= bounds.latest) return;
   const select = (event: LogEvent) => {
     const cutTs = event.kind === "delete" || event.kind === "block" ? cuts.get(event.vchannel) : undefined;
     return cutTs !== undefined && event.ts <= cutTs;
   };
   const groups = deps.follow({
     pchannel,
-    from: { offset: from, tick: 0n },
-    topicId: bounds.topicId,
+    from: { offset, tick: 0n },
+    topicId,
     select,
     withoutInserts: true,
     vchannelOf: (collectionId) => vchannels.get(collectionId),
@@ -109,7 +134,7 @@ async function searchPchannel(
           `The log of ${event.vchannel} holds a record that the base needs and that cannot be read: ${event.reason}`,
         );
       }
-      if (event.kind === "delete") append(found.marks, event.vchannel, markOf(event));
+      if (event.kind === "delete") append(marks, event.vchannel, markOf(event));
     }
     if (group.tick >= last) break;
   }

@@ -100,6 +100,47 @@ Deno.test("readLogDeletes begins at the horizon, and names the vchannels whose h
   assert.deepEqual(followed.sort(), [pchannel(0), pchannel(1), pchannel(2)]);
 });
 
+Deno.test("readLogDeletes goes on behind what retention removes while it reads, and names whose horizon that passed", async () => {
+  // A fetch of one record, so that the next comes after the removal.
+  const log = new FakeLog({ maxRecords: 1 });
+  log.createTopic(pchannel(0));
+  const records = Array.from({ length: 6 }, (_, i) => {
+    const ts = BigInt(i) * 10n;
+    return [remove(vchannel(0), BigInt(i), ts + 1n), remove(vchannel(0, 8n), BigInt(i), ts + 2n), tick(ts + 5n)];
+  });
+  log.append(pchannel(0), records.flat());
+  const deps = dependencies(log);
+  const follow: typeof deps.follow = async function* (request, signal) {
+    for await (const group of deps.follow(request, signal)) {
+      yield group;
+      // Once, while the second group is read.
+      if (group.tick === 5n) log.deleteRecords(pchannel(0), 12n);
+    }
+  };
+  const other = { ...demand(0, 45n), horizon: 12n };
+  const demands = [demand(0, 45n), { ...other, cut: { ...other.cut, vchannel: vchannel(0, 8n), collectionId: 8n } }];
+  const { marks, beyondLog } = await readLogDeletes({ ...deps, follow }, demands, never);
+  assert.deepEqual(keysOf(marks, vchannel(0)), [0n, 4n]);
+  assert.deepEqual(keysOf(marks, vchannel(0, 8n)), [0n, 4n]);
+  assert.deepEqual(beyondLog, [vchannel(0)]);
+});
+
+Deno.test("readLogDeletes throws where the topic is made anew while it reads", async () => {
+  const log = new FakeLog({ maxRecords: 1 });
+  log.createTopic(pchannel(0));
+  log.append(pchannel(0), [tick(5n), tick(15n), tick(25n)]);
+  const deps = dependencies(log);
+  const follow: typeof deps.follow = async function* (request, signal) {
+    for await (const group of deps.follow(request, signal)) {
+      yield group;
+      log.deleteTopic(pchannel(0));
+      log.createTopic(pchannel(0), 10n);
+      log.append(pchannel(0), [tick(35n)]);
+    }
+  };
+  await assert.rejects(readLogDeletes({ ...deps, follow }, [demand(0, 20n)], never), { code: "position_lost" });
+});
+
 Deno.test("readLogDeletes throws for a record that it cannot read of a demanded vchannel, and stops the other channels", async () => {
   const log = new FakeLog();
   // Without its last tick, this channel would be waited for for ever.
