@@ -24,6 +24,7 @@ import type { FlowDependencies } from "./dependencies.ts";
 import { Mutex } from "./mutex.ts";
 import { lostPositions, startPoints } from "./pchannels.ts";
 import type { RunProgress } from "./run_progress.ts";
+import { dropsBehind } from "./silent_channels.ts";
 import { newCollectionState, type SinkState } from "./run_state.ts";
 
 export interface ArchiveLegOptions {
@@ -48,6 +49,8 @@ export class ArchiveLeg {
   #demand: string | undefined;
   /** pchannels without a live collection whose log was gone before it was archived. */
   readonly #passed = new Set<string>();
+  /** Collections whose channels no longer tick -> when they were dropped. */
+  readonly #dropped = new Map<bigint, HybridTs>();
   #exactFrom: HybridTs = 0n;
   #openedTs: HybridTs = 0n;
 
@@ -82,7 +85,10 @@ export class ArchiveLeg {
   /** Opens the backup that the state names, or a new one with new cuts, and begins it. */
   async open(snapshot: Snapshot, signal: AbortSignal): Promise<void> {
     await this.#openNamed(snapshot, signal);
-    if (this.#o.sink.logArchive) await this.#checkLog(snapshot, signal);
+    if (this.#o.sink.logArchive) {
+      await this.#checkLog(snapshot, signal);
+      await this.#findDrops(snapshot, signal);
+    }
     if (this.session.base !== "complete") {
       const cuts = [...this.#o.state.vchannels.values()];
       const collections = this.#selected(snapshot).filter(({ id }) =>
@@ -112,7 +118,19 @@ export class ArchiveLeg {
     since?: HybridTs,
   ): Promise<void> {
     const collections = at.catalog.collections.filter(({ id }) => this.#o.state.collections.has(id));
-    await session.noteCatalog(at.revision, { ...at.catalog, collections }, signal, since);
+    const more = { dropped: this.#dropped, ...(since === undefined ? {} : { since }) };
+    await session.noteCatalog(at.revision, { ...at.catalog, collections }, signal, more);
+  }
+
+  /** Without the time of its drop, a collection would count as there until this run, with a log that ended long before. */
+  async #findDrops({ catalog: { collections } }: Snapshot, signal: AbortSignal): Promise<void> {
+    const silent = this.pchannels.difference(new Set(collections.flatMap(({ pchannels }) => pchannels)));
+    if (silent.size === 0) return;
+    const points = [...await this.startPoints(signal)].filter(([pchannel]) => silent.has(pchannel));
+    const live = new Set(collections.map(({ id }) => id));
+    for (const [id, ts] of await dropsBehind(this.#o.deps, new Map(points), signal)) {
+      if (!live.has(id)) this.#dropped.set(id, ts);
+    }
   }
 
   async #openNamed(snapshot: Snapshot, signal: AbortSignal): Promise<void> {

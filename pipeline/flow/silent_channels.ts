@@ -1,9 +1,10 @@
 /**
  * pchannels whose last collection was dropped. The source stops their ticks, so a run that ends cannot wait there for the
- * moment at which it ends; what an archive lacks of them reaches up to the last tick that there is.
+ * moment at which it ends; what an archive lacks of them reaches up to the last tick that there is. Behind it stands the record
+ * of the drop, which says from when on nobody needs that channel any more.
  */
 import type { HybridTs, ResumePoint } from "../model/mod.ts";
-import type { FlowDependencies } from "./dependencies.ts";
+import type { DescribeRecord, FlowDependencies } from "./dependencies.ts";
 
 /** The last tick behind each of `points`; pchannels without one are missing. */
 export async function lastTicks(
@@ -20,21 +21,51 @@ export async function lastTicks(
 }
 
 async function lastTick(
-  { log, describeRecord }: Pick<FlowDependencies, "log" | "describeRecord">,
+  deps: Pick<FlowDependencies, "log" | "describeRecord">,
   pchannel: string,
   { offset, tick }: ResumePoint,
   signal: AbortSignal,
 ): Promise<HybridTs> {
   let last = tick;
-  const { latest, topicId } = await log.bounds(pchannel, signal);
-  if (offset >= latest) return last;
-  for await (const { records } of log.tail(pchannel, offset, topicId, signal)) {
-    for (const record of records) {
-      const { type, ts } = describeRecord(record);
-      if (type === "tick" && ts > last) last = ts;
-    }
-    const end = records.at(-1)?.offset;
-    if (end === undefined || end + 1n >= latest) break;
+  for await (const { type, ts } of factsBehind(deps, pchannel, offset, signal)) {
+    if (type === "tick" && ts > last) last = ts;
   }
   return last;
+}
+
+/**
+ * Collection -> when it was dropped, by the records behind each of `points`. The record of a drop mostly comes after the last
+ * tick, so no archive has it.
+ */
+export async function dropsBehind(
+  deps: Pick<FlowDependencies, "log" | "describeRecord">,
+  points: ReadonlyMap<string, ResumePoint>,
+  signal: AbortSignal,
+): Promise<Map<bigint, HybridTs>> {
+  const drops = new Map<bigint, HybridTs>();
+  for (const [pchannel, { offset }] of points) {
+    for await (const { type, collectionId, ts } of factsBehind(deps, pchannel, offset, signal)) {
+      if (type !== "drop_collection" || collectionId === undefined || ts === 0n) continue;
+      // It may be sent again, later.
+      const known = drops.get(collectionId);
+      if (known === undefined || ts < known) drops.set(collectionId, ts);
+    }
+  }
+  return drops;
+}
+
+/** Of what is in the log now, from `offset` on. */
+async function* factsBehind(
+  { log, describeRecord }: Pick<FlowDependencies, "log" | "describeRecord">,
+  pchannel: string,
+  offset: bigint,
+  signal: AbortSignal,
+): AsyncGenerator<ReturnType<DescribeRecord>> {
+  const { latest, topicId } = await log.bounds(pchannel, signal);
+  if (offset >= latest) return;
+  for await (const { records } of log.tail(pchannel, offset, topicId, signal)) {
+    for (const record of records) yield describeRecord(record);
+    const end = records.at(-1)?.offset;
+    if (end === undefined || end + 1n >= latest) return;
+  }
 }

@@ -161,8 +161,8 @@ export async function openSession(options: SessionOptions, signal: AbortSignal):
     appendLog: (pchannel, records, resume, signal) => archive.append(pchannel, records, resume, signal),
     durable: (pchannel) => archive.durable(pchannel),
     gap: (pchannel, from, to, reason) => archive.gap(pchannel, { from, to, reason }),
-    async noteCatalog(revision, catalog, signal, since = hybridFromMs(now())) {
-      const entry = encodeCatalogEntry(name, { revision, ts: since, catalog });
+    async noteCatalog(revision, catalog, signal, { since: ts = hybridFromMs(now()), dropped = new Map() } = {}) {
+      const entry = encodeCatalogEntry(name, { revision, ts, catalog, dropped });
       await store.put(catalogKey(name, revision), utf8(entry), {}, signal);
     },
     rollDue: (nowMs, signal) => archive.rollDue(nowMs, signal),

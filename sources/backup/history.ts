@@ -1,7 +1,7 @@
 /**
  * The catalog over time, from the base's and what was noted after it. Collections and partitions carry the source's own
  * time of creation; everything else of a note counts from when the writer saw it, some milliseconds after it was made. A drop
- * that was seen too late for a moment is in the log before it.
+ * that was seen too late for a moment is in the log before it; of a collection whose log ended with it, a note says when it was.
  */
 import type { Catalog, Collection, HybridTs, Partition, Snapshot } from "../../pipeline/model/mod.ts";
 import { type CatalogEntry, readCatalogJournal } from "../../stores/mod.ts";
@@ -12,6 +12,8 @@ export interface CatalogHistory {
   readonly base: Catalog;
   /** What was noted after it, by revision. */
   readonly notes: readonly CatalogEntry[];
+  /** When collections were dropped, where their log says so. */
+  readonly dropped: ReadonlyMap<bigint, HybridTs>;
 }
 
 /** Reads what was noted after the base. A collection whose base failed stays out: the log alone does not bring its rows. */
@@ -20,11 +22,17 @@ export async function readHistory(
   { catalog, revision }: Snapshot,
   signal?: AbortSignal,
 ): Promise<CatalogHistory> {
-  if (manifest === undefined) return { base: catalog, notes: [] };
+  if (manifest === undefined) return { base: catalog, notes: [], dropped: new Map() };
   const failed = new Set(manifest.failed.map(({ id }) => id));
   const notes = (await readCatalogJournal(store, name, signal)).filter((note) => note.revision > revision);
+  const dropped = new Map<bigint, HybridTs>();
+  for (const [id, ts] of notes.flatMap((note) => [...note.dropped])) {
+    const known = dropped.get(id);
+    if (known === undefined || ts < known) dropped.set(id, ts);
+  }
   return {
     base: catalog,
+    dropped,
     notes: notes.map((note) => ({
       ...note,
       catalog: { ...note.catalog, collections: note.catalog.collections.filter(({ id }) => !failed.has(id)) },
@@ -33,7 +41,7 @@ export async function readHistory(
 }
 
 /** The catalog as it was at `ts`. */
-export function catalogOf({ base, notes }: CatalogHistory, ts: HybridTs): Catalog {
+export function catalogOf({ base, notes, dropped }: CatalogHistory, ts: HybridTs): Catalog {
   const before = notes.filter((note) => note.ts <= ts);
   const after = notes.filter((note) => note.ts > ts).map(({ catalog }) => catalog);
   const now = before.at(-1)?.catalog ?? base;
@@ -47,7 +55,11 @@ export function catalogOf({ base, notes }: CatalogHistory, ts: HybridTs): Catalo
     ),
     ({ id }) => id,
   );
-  const collections = [...now.collections.filter(({ createTs }) => createTs <= ts), ...late].map((collection) => {
+  const there = [...now.collections.filter(({ createTs }) => createTs <= ts), ...late].filter(({ id }) => {
+    const end = dropped.get(id);
+    return end === undefined || end > ts;
+  });
+  const collections = there.map((collection) => {
     const later = (laterPartitions.get(collection.id) ?? []).map(({ of }) => of).filter(({ id }) =>
       !seenPartitions.has(id)
     );

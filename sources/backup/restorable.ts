@@ -28,9 +28,9 @@ export interface Restorable {
 
 /**
  * A moment is exact if the archive of every pchannel that a collection is on at that moment reaches it. Milvus stops the ticks
- * of a pchannel with its last collection, so the archive of that one ends before the moment from which on the collection is
- * known to be gone. Between the two it can still have been written to: no tick says that what is there is all, so these moments
- * are a gap.
+ * of a pchannel with its last collection, so the archive of that one ends some moments before the drop itself, or before it
+ * was noted where nobody read the record of it. Between the two the collection can still have been written to: no tick says
+ * that what is there is all, so these moments are a gap.
  */
 export function restorableRange(
   exactFrom: HybridTs | undefined,
@@ -71,7 +71,7 @@ interface Span {
 }
 
 /** pchannel -> the history of the collections on it, and of those that bore the name of one: what changed nothing of them is left out. */
-function byPchannel({ base, notes }: CatalogHistory): Map<string, CatalogHistory> {
+function byPchannel({ base, notes, dropped }: CatalogHistory): Map<string, CatalogHistory> {
   const pchannelsOf = new Map<string, Set<string>>();
   for (const collection of [base, ...notes.map(({ catalog }) => catalog)].flatMap(({ collections }) => collections)) {
     const name = qualifiedName(collection);
@@ -100,7 +100,7 @@ function byPchannel({ base, notes }: CatalogHistory): Map<string, CatalogHistory
       kept.push({ ...note, catalog: { ...note.catalog, collections } });
       before = collections;
     }
-    return [pchannel, { base: { ...base, collections: first.get(pchannel) ?? [] }, notes: kept }];
+    return [pchannel, { base: { ...base, collections: first.get(pchannel) ?? [] }, notes: kept, dropped }];
   }));
 }
 
@@ -114,11 +114,13 @@ function isSame(some: readonly Collection[], others: readonly Collection[]): boo
 /** When a collection was on `pchannel` behind `reach`, up to `end`. */
 function unreached(pchannel: string, history: CatalogHistory, reach: HybridTs, end: HybridTs): Span[] {
   if (reach >= end) return [];
-  const { base, notes } = history;
+  const { base, notes, dropped } = history;
   const changes = [base, ...notes.map(({ catalog }) => catalog)].flatMap(({ collections }) =>
     collections.map(({ createTs }) => createTs)
   );
-  const points = [...new Set([...changes, ...notes.map(({ ts }) => ts)])].filter((ts) => ts > reach + 1n && ts <= end);
+  const points = [...new Set([...changes, ...dropped.values(), ...notes.map(({ ts }) => ts)])].filter((ts) =>
+    ts > reach + 1n && ts <= end
+  );
   const begins = [reach + 1n, ...points.sort((a, b) => a < b ? -1 : 1)];
   return begins.flatMap((from, i) => {
     const used = catalogOf(history, from).collections.filter(({ pchannels }) => pchannels.includes(pchannel));

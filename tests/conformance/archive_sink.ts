@@ -394,7 +394,7 @@ export function testArchiveSink(name: string, harness: ArchiveSinkHarness): void
       [await nameAt(1_795_188_499_999), await nameAt(1_795_188_500_500), await nameAt(1_795_188_501_000)],
       ["c", "renamed", "c"],
     );
-    await session.noteCatalog(1000n, catalog, signal, hybridFromMs(1_795_188_500_700));
+    await session.noteCatalog(1000n, catalog, signal, { since: hybridFromMs(1_795_188_500_700) });
     const again = await openBackupSource(await store(), "b");
     const nameAgain = async (ms: number) => (await catalogAt(again, hybridFromMs(ms))).collections[0]!.name;
     deepStrictEqual([await nameAgain(1_795_188_500_699), await nameAgain(1_795_188_500_700)], ["renamed", "c"]);

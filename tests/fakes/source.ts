@@ -159,7 +159,7 @@ export class FakeSource {
     const { kind, ts, collection } = parse(record);
     const id = collection === undefined ? undefined : BigInt(collection);
     const vchannel = id === undefined ? "" : `${record.topic}_${id}v0`;
-    return { ts: BigInt(ts), vchannel, type: kind, collectionId: id };
+    return { ts: BigInt(ts), vchannel, type: kind === "drop" ? "drop_collection" : kind, collectionId: id };
   };
 
   #append(pchannel: string, record: Omit<FakeRecord, "ts">): bigint {

@@ -1,7 +1,7 @@
 /** Catalogs for tests of what they were at a moment. */
-import type { Catalog, Collection } from "../../../pipeline/model/mod.ts";
-import { backupSnapshot, readBackup } from "../../../sources/backup/mod.ts";
-import { createFileStore } from "../../../stores/mod.ts";
+import type { Catalog, Collection, HybridTs } from "../../../pipeline/model/mod.ts";
+import { backupSnapshot, type CatalogHistory, readBackup } from "../../../sources/backup/mod.ts";
+import { type CatalogEntry, createFileStore } from "../../../stores/mod.ts";
 
 const samples = createFileStore(new URL("../../samples", import.meta.url).pathname);
 const sample = backupSnapshot(await readBackup(samples, "milvus-backup-0.5.16")).catalog.collections[0]!;
@@ -15,4 +15,12 @@ export function collection(id: bigint, more: Partial<Collection> = {}): Collecti
 export function catalog(...collections: Collection[]): Catalog {
   const rbac = { users: [], roles: [], grants: [], privilegeGroups: [] };
   return { databases: [], collections, rbac, notLive: [] };
+}
+
+export function historyOf(
+  base: Catalog,
+  notes: readonly Omit<CatalogEntry, "dropped">[],
+  dropped: ReadonlyMap<bigint, HybridTs> = new Map(),
+): CatalogHistory {
+  return { base, notes: notes.map((note) => ({ ...note, dropped })), dropped };
 }
