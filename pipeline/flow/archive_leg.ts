@@ -19,12 +19,12 @@ import {
 import { makeCuts } from "../transforms/mod.ts";
 import { ArchiveBase } from "./archive_base.ts";
 import { type ArchiveExtra, archiveExtra, extraJson } from "./archive_extra.ts";
+import { ArchiveNotes } from "./archive_notes.ts";
 import type { Slots } from "./base_copy.ts";
 import type { FlowDependencies } from "./dependencies.ts";
 import { Mutex } from "./mutex.ts";
 import { lostPositions, startPoints } from "./pchannels.ts";
 import type { RunProgress } from "./run_progress.ts";
-import { dropsBehind } from "./silent_channels.ts";
 import { newCollectionState, type SinkState } from "./run_state.ts";
 
 export interface ArchiveLegOptions {
@@ -49,14 +49,14 @@ export class ArchiveLeg {
   #demand: string | undefined;
   /** pchannels without a live collection whose log was gone before it was archived. */
   readonly #passed = new Set<string>();
-  /** Collections whose channels no longer tick -> when they were dropped. */
-  readonly #dropped = new Map<bigint, HybridTs>();
+  readonly #notes: ArchiveNotes;
   #exactFrom: HybridTs = 0n;
   #openedTs: HybridTs = 0n;
 
   constructor(options: ArchiveLegOptions) {
     this.#o = options;
     this.#extra = archiveExtra(options.state.extra);
+    this.#notes = new ArchiveNotes(options.deps, options.state);
   }
 
   get state(): SinkState {
@@ -87,7 +87,9 @@ export class ArchiveLeg {
     await this.#openNamed(snapshot, signal);
     if (this.#o.sink.logArchive) {
       await this.#checkLog(snapshot, signal);
-      await this.#findDrops(snapshot, signal);
+      const { pchannels } = this;
+      const points = [...await this.startPoints(signal)].filter(([pchannel]) => pchannels.has(pchannel));
+      await this.#notes.findDrops(new Map(points), snapshot, signal);
     }
     if (this.session.base !== "complete") {
       const cuts = [...this.#o.state.vchannels.values()];
@@ -97,7 +99,7 @@ export class ArchiveLeg {
       this.#base = this.#newBase(this.session, { snapshot, collections, cuts });
       await this.#base.begin(signal);
     } else this.#recall(snapshot);
-    if (this.#o.sink.logArchive) await this.#note(this.session, snapshot, signal);
+    if (this.#o.sink.logArchive) await this.#notes.note(this.session, snapshot, signal);
     this.#openedTs = hybridFromMs(this.#o.deps.now());
   }
 
@@ -107,30 +109,7 @@ export class ArchiveLeg {
    * would be there, and its channel, which has no ticks any more, would hold the restorable range back at that run.
    */
   async endsAt(snapshot: Snapshot, ts: HybridTs, signal: AbortSignal): Promise<void> {
-    if (ts < this.#openedTs) await this.#note(this.session, snapshot, signal, ts);
-  }
-
-  /** Keeps the catalog of a revision: only what this archive has records of, so that it promises no more. */
-  async #note(
-    session: BackupSession,
-    at: Pick<Snapshot, "revision" | "catalog">,
-    signal: AbortSignal,
-    since?: HybridTs,
-  ): Promise<void> {
-    const collections = at.catalog.collections.filter(({ id }) => this.#o.state.collections.has(id));
-    const more = { dropped: this.#dropped, ...(since === undefined ? {} : { since }) };
-    await session.noteCatalog(at.revision, { ...at.catalog, collections }, signal, more);
-  }
-
-  /** Without the time of its drop, a collection would count as there until this run, with a log that ended long before. */
-  async #findDrops({ catalog: { collections } }: Snapshot, signal: AbortSignal): Promise<void> {
-    const silent = this.pchannels.difference(new Set(collections.flatMap(({ pchannels }) => pchannels)));
-    if (silent.size === 0) return;
-    const points = [...await this.startPoints(signal)].filter(([pchannel]) => silent.has(pchannel));
-    const live = new Set(collections.map(({ id }) => id));
-    for (const [id, ts] of await dropsBehind(this.#o.deps, new Map(points), signal)) {
-      if (!live.has(id)) this.#dropped.set(id, ts);
-    }
+    if (ts < this.#openedTs) await this.#notes.note(this.session, snapshot, signal, ts);
   }
 
   async #openNamed(snapshot: Snapshot, signal: AbortSignal): Promise<void> {
@@ -227,7 +206,7 @@ export class ArchiveLeg {
     this.learn(change.catalog);
     this.#noteImports(change.importsCompleted, change.catalog);
     if (!this.#o.sink.logArchive) return;
-    await this.inTurn(() => this.#note(this.session, change, signal));
+    await this.inTurn(() => this.#notes.note(this.session, change, signal));
   }
 
   learn(catalog: Catalog): void {
@@ -374,7 +353,7 @@ export class ArchiveLeg {
       if (!whole) {
         await base.begin(signal);
         this.learn(snapshot.catalog);
-        if (sink.logArchive) await this.#note(after, snapshot, signal);
+        if (sink.logArchive) await this.#notes.note(after, snapshot, signal);
         await using _gc = await deps.binlogs.pauseGc(signal);
         await base.copy(signal);
       }
