@@ -8,15 +8,15 @@ export function restorableMoments(restorable: Restorable | undefined, nothing: s
   const { from, to, gaps: [gap, ...others] } = restorable;
   const range = `any moment from ${from.iso} to ${to.iso}`;
   if (gap === undefined) return range;
-  const rest = others.length === 0 ? "" : ` and ${count(others.length)} other gaps`;
+  const rest = others.length === 0 ? "" : `, and ${count(others.length)} gaps more`;
   return `${range}, except ${gap.from.iso} to ${gap.to.iso}${rest}`;
 }
 
 /** One line for each gap: what it is due to. */
 export function restorableGaps(restorable: Restorable | undefined): string[] {
-  return (restorable?.gaps ?? []).map(({ from, to, collections }) =>
-    `gap      ${from.iso} to ${to.iso}: the log of ${
-      collections.join(", ")
-    } ends before, known to be dropped only behind it`
-  );
+  return (restorable?.gaps ?? []).map(({ from, to, collections }) => {
+    const they = collections.length === 1 ? "it is" : "they are";
+    const why = `the log of ${collections.join(", ")} ends before it, and only behind it ${they} known to be dropped`;
+    return `gap      ${from.iso} to ${to.iso}: ${why}`;
+  });
 }
