@@ -7,8 +7,8 @@ import type { HybridTs, TickGroup } from "../model/mod.ts";
 export interface RunEnd {
   /** The same for every reading of a stream: a sink that comes later reads it again. The part of `group` that is still to be applied, and whether the stream ends with it. */
   admit(group: TickGroup): Promise<{ group: TickGroup; last: boolean }>;
-  /** Nobody reads that stream after all. */
-  leave(pchannel: string): void;
+  /** Nobody reads that stream after all, or it has no tick behind `last` and never will. */
+  leave(pchannel: string, last?: HybridTs): void;
   /** T, once it is known. */
   readonly ts: HybridTs | undefined;
 }
@@ -55,7 +55,10 @@ export function endAfter(latest: ReadonlyMap<string, bigint>): RunEnd {
   };
   if (missing.size === 0) agreed.resolve(ts = largest);
   return {
-    leave: reached,
+    leave(pchannel, last = 0n) {
+      if (missing.has(pchannel) && last > largest) largest = last;
+      reached(pchannel);
+    },
     get ts() {
       return ts;
     },

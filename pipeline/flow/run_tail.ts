@@ -7,6 +7,7 @@ import { CatalogWatch } from "./catalog_watch.ts";
 import type { FlowDependencies } from "./dependencies.ts";
 import type { RunEnd } from "./run_end.ts";
 import type { RunProgress } from "./run_progress.ts";
+import { lastTickBehind } from "./silent_channels.ts";
 import { type TailConsumer, TailStream } from "./tail_stream.ts";
 import type { Window } from "./window.ts";
 
@@ -50,6 +51,8 @@ export class RunTail implements AsyncDisposable {
   readonly #tasks: Promise<void>[] = [];
   readonly #broken = Promise.withResolvers<never>();
   #stream: TailStream | undefined;
+  /** What the watch has told so far. */
+  #known: readonly Collection[] | undefined;
 
   constructor(options: RunTailOptions) {
     this.#o = options;
@@ -58,7 +61,10 @@ export class RunTail implements AsyncDisposable {
     this.#watch = new CatalogWatch({
       meta,
       snapshot,
-      follow: (collections) => this.#stream?.follow(collections),
+      follow: (collections) => {
+        this.#known = collections;
+        this.#stream?.follow(collections);
+      },
       signal: AbortSignal.any([reading, this.#done.signal]),
     });
   }
@@ -83,6 +89,7 @@ export class RunTail implements AsyncDisposable {
       deps,
       end,
       endless,
+      lastTick: (pchannel, from, signal) => lastTickBehind(deps, pchannel, from, signal),
       topicIds,
       progress,
       window,
@@ -95,6 +102,7 @@ export class RunTail implements AsyncDisposable {
     });
     this.#stream = stream;
     const read = stream.run(consumers, pchannels, collections);
+    if (this.#known !== undefined) stream.follow(this.#known);
     this.#tell(members);
     const beside = members.map((member) => member.beside(stream.reading));
     const enough = until?.then(() => stream.end(), (error) => {

@@ -33,6 +33,25 @@ async function lastTick(
   return last;
 }
 
+/** Records before the log's end among which a tick is likely: a pchannel has five a second. */
+const NEAR_END = 1000n;
+
+/** The same of one pchannel, looked for from the log's end: what lies between may be much. `from.tick` where there is none. */
+export async function lastTickBehind(
+  deps: Pick<FlowDependencies, "log" | "describeRecord">,
+  pchannel: string,
+  from: ResumePoint,
+  signal: AbortSignal,
+): Promise<HybridTs> {
+  const { latest } = await deps.log.bounds(pchannel, signal);
+  for (let span = NEAR_END;; span *= 10n) {
+    const near = latest - span > from.offset ? latest - span : from.offset;
+    const last = await lastTick(deps, pchannel, { offset: near, tick: 0n }, signal);
+    if (last > from.tick) return last;
+    if (near === from.offset) return from.tick;
+  }
+}
+
 /**
  * Collection -> when it was dropped, by the records behind each of `points`. The record of a drop mostly comes after the last
  * tick, so no archive has it.

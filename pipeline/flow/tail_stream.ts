@@ -17,9 +17,17 @@ import {
   Subject,
 } from "rxjs";
 import { TidemarkError } from "../errors.ts";
-import { type Collection, isoOfHybrid, type LogEvent, type ResumePoint, type TickGroup } from "../model/mod.ts";
+import {
+  type Collection,
+  type HybridTs,
+  isoOfHybrid,
+  type LogEvent,
+  type ResumePoint,
+  type TickGroup,
+} from "../model/mod.ts";
 import { abortable } from "./abortable.ts";
 import type { FlowDependencies } from "./dependencies.ts";
+import { pause } from "./pause.ts";
 import { neededFrom, pchannelOf } from "./pchannels.ts";
 import type { RunEnd } from "./run_end.ts";
 import type { RunProgress } from "./run_progress.ts";
@@ -28,6 +36,8 @@ import type { ReaderWindow, Window } from "./window.ts";
 
 /** Number of pchannels followed at once; Milvus has 16 by default, 256 at most in old releases. */
 const MAX_PCHANNELS = 4096;
+/** The record of a drop and the last ticks come within a second or so of the metadata's word. */
+const LAST_TICKS_MS = 2000;
 
 /** One sink's side of the stream. */
 export interface TailConsumer {
@@ -50,6 +60,8 @@ export interface TailStreamOptions {
   readonly end: RunEnd;
   /** False: the run ends with the pchannels it began with. */
   readonly endless: boolean;
+  /** The last tick that the log has of a pchannel behind `from`. */
+  readonly lastTick: (pchannel: string, from: ResumePoint, signal: AbortSignal) => Promise<HybridTs>;
   readonly topicIds: ReadonlyMap<string, string>;
   readonly progress: Pick<RunProgress, "channels" | "read">;
   /** The vchannels of a collection, as far as the run knows it. */
@@ -75,12 +87,27 @@ interface Pending {
   readonly bytes: number;
 }
 
+/** One pchannel that is read. */
+interface Following {
+  /** Where each consumer needs it from. */
+  readonly points: readonly (ResumePoint | undefined)[];
+  /** How far it was read. */
+  at: ResumePoint;
+  /** Set once it has no collection any more: no tick comes behind it. */
+  last: HybridTs | undefined;
+  silencing: boolean;
+  /** Ends this one alone. */
+  readonly stop: AbortController;
+  /** Why it was ended, if something went wrong. */
+  fault: unknown;
+}
+
 export class TailStream {
   readonly reading: AbortSignal;
   readonly #o: TailStreamOptions;
   readonly #pending = new Map<TickGroup, Pending>();
-  /** pchannel -> where each consumer needs it from. */
-  readonly #following = new Map<string, readonly (ResumePoint | undefined)[]>();
+  readonly #following = new Map<string, Following>();
+  #live: ReadonlySet<string> = new Set();
   readonly #pchannels = new Subject<string>();
   readonly #done = new AbortController();
   #consumers: readonly TailConsumer[] = [];
@@ -120,10 +147,34 @@ export class TailStream {
     return lastValueFrom(all, { defaultValue: undefined });
   }
 
-  /** Adds pchannels that new ones of these collections use; known ones stay as they are. */
+  /**
+   * What the source has now. A stream without end adds pchannels that new ones of these collections use; known ones stay as
+   * they are. One that ends does not wait for the ticks of a pchannel that has no collection any more: it is read up to the
+   * last one that there is.
+   */
   follow(collections: readonly Collection[]): void {
-    if (this.#o.endless && !this.reading.aborted) {
-      this.#open(selectedPchannels(this.#o.deps, collections), collections);
+    if (this.reading.aborted) return;
+    if (this.#o.endless) return this.#open(selectedPchannels(this.#o.deps, collections), collections);
+    this.#live = new Set(collections.flatMap(({ pchannels }) => pchannels));
+    for (const [pchannel, own] of this.#following) if (!this.#live.has(pchannel)) this.#silence(pchannel, own);
+  }
+
+  async #silence(pchannel: string, own: Following): Promise<void> {
+    if (own.silencing) return;
+    own.silencing = true;
+    try {
+      await pause(LAST_TICKS_MS, this.reading);
+      if (this.#live.has(pchannel)) return;
+      const last = await this.#o.lastTick(pchannel, own.at, this.reading);
+      own.last = last;
+      this.#o.end.leave(pchannel, last);
+      if (own.at.tick >= last) own.stop.abort();
+    } catch (error) {
+      if (this.reading.aborted) return;
+      own.fault = error;
+      own.stop.abort();
+    } finally {
+      own.silencing = false;
     }
   }
 
@@ -153,7 +204,15 @@ export class TailStream {
         end.leave(pchannel);
         continue;
       }
-      this.#following.set(pchannel, points);
+      const at = { offset: firstOf(points), tick: 0n };
+      this.#following.set(pchannel, {
+        points,
+        at,
+        last: undefined,
+        silencing: false,
+        stop: new AbortController(),
+        fault: undefined,
+      });
       progress.channels([...this.#following.keys()]);
       this.#pchannels.next(pchannel);
     }
@@ -162,11 +221,10 @@ export class TailStream {
   async *#groups(pchannel: string): AsyncGenerator<TickGroup> {
     const { deps, topicIds, progress } = this.#o;
     const reader = this.#o.window.reader();
-    const points = this.#following.get(pchannel)!;
-    const offset = points.reduce<bigint | undefined>(
-      (min, point) => point === undefined || (min !== undefined && min <= point.offset) ? min : point.offset,
-      undefined,
-    )!;
+    const own = this.#following.get(pchannel)!;
+    const { points } = own;
+    const { offset } = own.at;
+    const reading = AbortSignal.any([this.reading, own.stop.signal]);
     this.#consumers.forEach((consumer, i) => consumer.startsAt(pchannel, points[i] ?? { offset, tick: 0n }));
     const select = (event: LogEvent) =>
       event.kind === "block" || this.#consumers.some((consumer) => consumer.cares(event.collectionId));
@@ -182,8 +240,9 @@ export class TailStream {
         records: this.#consumers.some(({ records }) => records),
         vchannelOf,
       };
-      for await (const group of deps.follow(request, this.reading)) {
+      for await (const group of deps.follow(request, reading)) {
         progress.read(group);
+        own.at = group.resume;
         const admitted = await this.#admit(group, reader);
         const waiting = new Set(this.#consumers.filter((consumer) => consumer.needs(admitted.group)));
         reader.release(group.bytes);
@@ -192,13 +251,15 @@ export class TailStream {
           this.#pending.set(admitted.group, { waiting, reader, bytes: group.bytes });
           yield admitted.group;
         }
-        if (admitted.last) return;
+        if (admitted.last || (own.last !== undefined && group.tick >= own.last)) return;
         tick = admitted.group.tick;
       }
-      if (!this.reading.aborted) throw endedEarly(pchannel, tick);
+      if (!reading.aborted) throw endedEarly(pchannel, tick);
     } catch (error) {
-      if (!this.reading.aborted) throw error;
+      if (!reading.aborted) throw error;
     }
+    // Nobody else may have said why this one ended.
+    if (!this.reading.aborted && own.fault !== undefined) throw own.fault;
   }
 
   /** A stream may wait here for the others; what ends the reading ends that, too. */
@@ -210,6 +271,14 @@ export class TailStream {
       throw error;
     }
   }
+}
+
+/** The smallest of them; there is one. */
+function firstOf(points: readonly (ResumePoint | undefined)[]): bigint {
+  return points.reduce<bigint | undefined>(
+    (min, point) => point === undefined || (min !== undefined && min <= point.offset) ? min : point.offset,
+    undefined,
+  )!;
 }
 
 /** Only a log that was archived has an end. */

@@ -446,3 +446,26 @@ for (const seed of SEEDS) {
     for (const store of stores) await assertArchive(source, store);
   });
 }
+
+Deno.test("run once ends although a pchannel loses its last collection, and with it its ticks, while it reads", async () => {
+  const { source, replica, vault, pipeline } = setup();
+  source.create("a", "p_0");
+  source.create("b", "p_1");
+  for (let i = 0n; i < 20n; i++) source.insert(i % 2n === 0n ? "a" : "b", [i, i]);
+  source.tick();
+  const run = pipeline.start({ kind: "once" });
+  await until("p_1 is read", () => (source.log.read.get("p_1")?.length ?? 0) > 5);
+  source.insert("b", [100n, 1n]);
+  source.drop("b");
+  {
+    using _ticking = source.ticking();
+    await run.result;
+  }
+  assertRows(source, replica);
+  await assertArchive(source, vault);
+  // The next run needs nothing of it either.
+  source.insert("a", [200n, 2n]);
+  await pipeline.once();
+  assertRows(source, replica);
+  await assertArchive(source, vault);
+});

@@ -63,3 +63,13 @@ Deno.test("endAfter lets pass at once what is read again from before the agreed 
   assert.equal((await end.admit(group("p", 40n, 7n))).last, true);
   assert.equal((await end.admit(group("p", 35n, 7n))).last, false);
 });
+
+Deno.test("endAfter ends no earlier than the last tick of a channel that is left behind it", async () => {
+  const end = endAfter(new Map([["p", 5n], ["q", 5n]]));
+  const first = end.admit(group("p", 20n, 6n));
+  end.leave("q", 25n);
+  assert.deepEqual([(await first).last, end.ts], [false, 25n]);
+  assert.equal((await end.admit(group("q", 25n, 4n))).last, true);
+  end.leave("p", 99n);
+  assert.equal(end.ts, 25n, "what it has come to stays");
+});

@@ -4,7 +4,7 @@ import type { Collection, ResumePoint, TickGroup } from "../../../pipeline/model
 import type { FollowRequest } from "../../../pipeline/flow/mod.ts";
 import { endAt, endless, type RunEnd } from "../../../pipeline/flow/run_end.ts";
 import { newSinkState, type SinkState } from "../../../pipeline/flow/run_state.ts";
-import { type TailConsumer, TailStream } from "../../../pipeline/flow/tail_stream.ts";
+import { type TailConsumer, TailStream, type TailStreamOptions } from "../../../pipeline/flow/tail_stream.ts";
 import { Window } from "../../../pipeline/flow/window.ts";
 
 /** Groups at ticks 10, 20, … of one record each, at offsets 1, 2, … */
@@ -49,7 +49,19 @@ class Consumer implements TailConsumer {
   }
 }
 
-function stream(end: RunEnd, options: { readonly endless?: boolean; readonly limit?: number } = {}) {
+/** As a log that nobody writes to any more. */
+async function* standing(all: AsyncIterable<TickGroup>, signal: AbortSignal) {
+  yield* all;
+  await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+}
+
+function stream(
+  end: RunEnd,
+  options: Partial<Pick<TailStreamOptions, "endless" | "lastTick">> & {
+    readonly limit?: number;
+    readonly stands?: boolean;
+  } = {},
+) {
   const requests: FollowRequest[] = [];
   const window = new Window(options.limit ?? 1000);
   const left: string[] = [];
@@ -58,11 +70,12 @@ function stream(end: RunEnd, options: { readonly endless?: boolean; readonly lim
       selects: () => true,
       follow: (request, signal) => {
         requests.push(request);
-        return groups(request, 6n, signal);
+        return options.stands ? standing(groups(request, 6n, signal), signal) : groups(request, 6n, signal);
       },
     },
-    end: { ...end, leave: (pchannel) => void left.push(pchannel) },
+    end: { ...end, leave: (pchannel, last) => void left.push(last === undefined ? pchannel : `${pchannel} ${last}`) },
     endless: options.endless ?? false,
+    lastTick: options.lastTick ?? (() => Promise.resolve(0n)),
     topicIds: new Map(),
     progress: { channels: () => {}, read: () => {} },
     vchannelsOf: () => [],
@@ -155,4 +168,41 @@ Deno.test("TailStream leaves what nobody needs, and begins a new collection's pc
   assert.deepEqual(requests.map(({ pchannel, from }) => [pchannel, from.offset]), [["p", 5n], ["q", 3n]]);
   it.end();
   await done;
+});
+
+const onP = {
+  id: 1n,
+  dbName: "default",
+  name: "c",
+  pchannels: ["p"],
+  vchannels: ["p_1v0"],
+  startOffsets: new Map([["p", 1n]]),
+} as unknown as Collection;
+
+Deno.test("TailStream that ends reads a pchannel that has no collection any more up to its last tick", async () => {
+  const asked: ResumePoint[] = [];
+  const lastTick = (_: string, from: ResumePoint) => (asked.push(from), Promise.resolve(60n));
+  const { it, left } = stream(endAt(100n), { lastTick, stands: true });
+  const consumer = new Consumer({ offset: 1n, tick: 0n });
+  const done = it.run([consumer], new Set(["p"]), [onP]);
+  it.follow([onP]);
+  it.follow([]);
+  it.follow([]);
+  await done;
+  assert.deepEqual(ticks(consumer), [10n, 20n, 30n, 40n, 50n, 60n]);
+  assert.deepEqual([left, asked], [["p 60"], [{ offset: 6n, tick: 60n }]]);
+});
+
+Deno.test("TailStream that ends goes on with a pchannel that has a collection again, and throws where the log does not say", async () => {
+  const { it, left } = stream(endAt(100n), {
+    stands: true,
+    lastTick: () => Promise.reject(new Error("no answer")),
+  });
+  const done = it.run([new Consumer({ offset: 1n, tick: 0n })], new Set(["p"]), [onP]);
+  it.follow([]);
+  it.follow([onP]);
+  await new Promise((resolve) => setTimeout(resolve, 2200));
+  assert.deepEqual(left, []);
+  it.follow([]);
+  await assert.rejects(done, /no answer/);
 });
