@@ -25,6 +25,7 @@ export interface CopyTarget {
   readonly name: string;
   /** The base before, to share files with; undefined if there is none or sharing is off. */
   readonly previous: { readonly name: string; object(path: string): ManifestObject | undefined } | undefined;
+  /** For what the store copies by itself; what passes here is counted where it is read. */
   readonly bandwidth: TokenBucket | undefined;
   /** May the store copy by itself? */
   readonly serverSide: EtagTrust | undefined;
@@ -48,10 +49,10 @@ export async function copyObject(job: CopyJob, target: CopyTarget, signal: Abort
       return { object: known, how: "shared" };
     }
   }
-  await target.bandwidth?.take(Number(info.size), signal);
   const { serverSide } = target;
   const done = serverSide && await target.store.copyFrom(source, sourceKey, key, signal, info.size);
   if (serverSide !== undefined && done !== undefined) {
+    await target.bandwidth?.take(Number(info.size), signal);
     const sum = await serverSide.sum(target.store, { key, size: info.size, etag: done.etag }, info, signal);
     return { object: { path, size: info.size, sum }, how: "server" };
   }

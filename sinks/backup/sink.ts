@@ -29,7 +29,7 @@ export interface BackupSinkDependencies {
   readonly program: string;
   /** 1: msgstream (Milvus 2.2 to 2.5), 2: streaming WAL. */
   readonly generation?: 1 | 2;
-  /** Bytes per second for copying, shared with whoever else is limited. */
+  /** Bytes per second for copying, shared with the source whose files are copied: it counts what it reads. */
   readonly bandwidth?: TokenBucket;
   readonly now?: () => number;
   readonly uuid?: () => string;

@@ -16,7 +16,7 @@ const never = new AbortController().signal;
 /** 1 KiB a row, so that a base of some thousand takes its time at the limited rate. */
 const FIELDS = [{ name: "id", type: "Int64", primary: true }, { name: "vec", type: "FloatVector", dim: 256 }];
 const ROWS = 2000;
-const RATE = "400KiB";
+const RATE = "200KiB";
 
 Deno.test("run whose log is removed behind its archive while the base is copied ends well, and later moments are exact", async () => {
   await withServers(PREFIX, async ({ env, source, target }) => {
