@@ -1,9 +1,11 @@
 /**
- * A source that syncs, flushes and compacts all the time, and backups begun while it does. Which keys are alive is known from
+ * A source that syncs, flushes and compacts all the time and soon removes what it has replaced, and backups begun while it
+ * does, one of them standing still while the files that it is about to copy go. Which keys are alive is known from
  * the writer: the source itself may lose deletes under eager compaction, so it is no judge.
  */
 import assert from "node:assert/strict";
 import { EAGER_COMPACTION, PyMilvus, startStack } from "../../stack/mod.ts";
+import { CompactionWatch, filesGone, goesOn, paused, replaceSegments } from "../pipeline/compactions.ts";
 import { seeded } from "../pipeline/random_workload.ts";
 import { TidemarkSetup } from "../pipeline/tidemark_process.ts";
 import { assertGood, folderVault, vaultSink } from "./backup_pipeline.ts";
@@ -15,6 +17,7 @@ const EVERY = 10;
 Deno.test(`run makes ${MOMENTS} backups of an eagerly compacting source that all restore to what was written`, async () => {
   await using stack = await startStack("demo", { name: `backup-eager-${Deno.pid}`, source: EAGER_COMPACTION });
   const { env } = stack;
+  await using watch = await CompactionWatch.start(env);
   await using source = await PyMilvus.start(env.SOURCE_URI!, { python: env.PYTHON! });
   await using target = await PyMilvus.start(env.TARGET_URI!, { python: env.PYTHON! });
   await using vault = await folderVault();
@@ -41,7 +44,7 @@ Deno.test(`run makes ${MOMENTS} backups of an eagerly compacting source that all
   const random = seeded(7);
   const running: Promise<unknown>[] = [];
   let next = 0;
-  for (let round = 0; round < EVERY * MOMENTS + 4; round++) {
+  const write = async (round: number) => {
     const partition = random() < 0.5 ? "_default" : "p1";
     const keys = alive.get(partition)!;
     const start = random() < 0.6 ? (next += 300) - 300 : Math.floor(random() * next);
@@ -54,17 +57,32 @@ Deno.test(`run makes ${MOMENTS} backups of an eagerly compacting source that all
     for (const [other, set] of alive) {
       if (everywhere || other === partition) { for (let key = from; key < from + 80; key++) set.delete(key); }
     }
+  };
+  const begin = async () => {
+    const backup = `b${backups.length}`;
+    const sinks = { vault: vaultSink(vault, { name: backup }) };
+    const setup = await TidemarkSetup.make({ env, include: ["default.eager"], sinks, extra: { sources } });
+    setups.use(setup);
+    backups.push({ backup, setup });
+    return setup;
+  };
+  let round = 0;
+  for (; round < EVERY * MOMENTS + 4; round++) {
+    await write(round);
     if (random() < 0.3) await source.call("flush", { name });
     if (random() < 0.15) await source.call("compact", { name, wait: false });
-    if (round % EVERY === EVERY - 1) {
-      const backup = `b${backups.length}`;
-      const sinks = { vault: vaultSink(vault, { name: backup }) };
-      const setup = await TidemarkSetup.make({ env, include: ["default.eager"], sinks, extra: { sources } });
-      setups.use(setup);
-      backups.push({ backup, setup });
-      running.push(setup.once());
-    }
+    if (round % EVERY === EVERY - 1) running.push((await begin()).once());
   }
+  // One that stands still between its snapshot and the first file, while segments are replaced and removed.
+  const held = (await begin()).start(["run", "--once"], { TIDEMARK_CRASH_AT: "after_snapshot:1:pause" });
+  await paused(held);
+  const gone = await replaceSegments(watch, await watch.revision(), async () => {
+    await write(round++);
+    await source.call("flush", { name });
+    await source.call("compact", { name });
+  });
+  await filesGone(env.SOURCE_FILES!, gone);
+  await goesOn(held);
   await Promise.all(running);
   const expected = [...alive].flatMap(([partition, keys]) => [...keys].map((key) => `${partition}/${key}`)).sort();
   await Promise.all(backups.map(async ({ backup, setup }) => {

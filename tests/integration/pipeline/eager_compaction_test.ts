@@ -1,12 +1,14 @@
 /**
- * A source that syncs, flushes and compacts all the time, and copies begun at many moments of it. A copy that was there
+ * A source that syncs, flushes and compacts all the time and soon removes what it has replaced, and copies begun at many
+ * moments of it, one of them standing still while the files that it is about to read go. A copy that was there
  * from the beginning has seen everything by the log alone; every other one, base and tail, must become the same. Which keys
  * are alive is known from the writer too: the source itself may lose deletes under eager compaction, so it is no judge.
  */
 import assert from "node:assert/strict";
 import { EAGER_COMPACTION, PyMilvus, startStack } from "../../stack/mod.ts";
+import { CompactionWatch, filesGone, goesOn, paused, replaceSegments } from "./compactions.ts";
 import { seeded } from "./random_workload.ts";
-import { TidemarkSetup } from "./tidemark_process.ts";
+import { type Running, TidemarkSetup } from "./tidemark_process.ts";
 import { setting } from "../long.ts";
 
 const MOMENTS = Number(setting("TIDEMARK_MOMENTS", "4", "10"));
@@ -15,6 +17,7 @@ const ROUNDS = 12 * MOMENTS;
 Deno.test(`run begun at ${MOMENTS} moments of an eagerly compacting source always ends as the log says`, async () => {
   await using stack = await startStack("demo", { name: `eager-${Deno.pid}`, source: EAGER_COMPACTION });
   const { env } = stack;
+  await using watch = await CompactionWatch.start(env);
   await using source = await PyMilvus.start(env.SOURCE_URI!, { python: env.PYTHON! });
   await using target = await PyMilvus.start(env.TARGET_URI!, { python: env.PYTHON! });
   const name = "eager";
@@ -29,7 +32,7 @@ Deno.test(`run begun at ${MOMENTS} moments of an eagerly compacting source alway
     indexes: [{ field: "vec", params: { index_type: "FLAT", metric_type: "L2" } }],
     load: true,
   });
-  const setup = (moment: number) =>
+  const setup = (moment: number, more: Record<string, unknown> = {}) =>
     TidemarkSetup.make({
       env,
       include: ["default.eager"],
@@ -40,6 +43,7 @@ Deno.test(`run begun at ${MOMENTS} moments of an eagerly compacting source alway
           log: { type: "kafka", brokers: [env.KAFKA_BROKERS] },
           binlogs: { type: "file", path: env.SOURCE_FILES },
         },
+        ...more,
       },
     });
   const setups: TidemarkSetup[] = [await setup(0)];
@@ -49,7 +53,7 @@ Deno.test(`run begun at ${MOMENTS} moments of an eagerly compacting source alway
     const random = seeded(42);
     const running: Promise<unknown>[] = [];
     let next = 0;
-    for (let round = 0; round < ROUNDS; round++) {
+    const write = async (round: number) => {
       const partition = random() < 0.5 ? "_default" : "p1";
       const keys = alive.get(partition)!;
       const start = random() < 0.6 ? (next += 300) - 300 : Math.floor(random() * next);
@@ -62,6 +66,10 @@ Deno.test(`run begun at ${MOMENTS} moments of an eagerly compacting source alway
       for (const [other, set] of alive) {
         if (everywhere || other === partition) { for (let key = from; key < from + 80; key++) set.delete(key); }
       }
+    };
+    let round = 0;
+    for (; round < ROUNDS; round++) {
+      await write(round);
       if (random() < 0.3) await source.call("flush", { name });
       if (random() < 0.15) await source.call("compact", { name, wait: false });
       if (round % 12 === 6) {
@@ -70,6 +78,21 @@ Deno.test(`run begun at ${MOMENTS} moments of an eagerly compacting source alway
         running.push(one.once());
       }
     }
+    // Two that stand still, one before it has read a file and one in the middle, while segments are replaced and removed.
+    const held: Running[] = [];
+    for (const point of ["between_segments", "after_snapshot"]) {
+      const one = await setup(setups.length, { limits: { base_parallelism: 1 } });
+      setups.push(one);
+      held.push(one.start(["run", "--once"], { TIDEMARK_CRASH_AT: `${point}:1:pause` }));
+    }
+    for (const run of held) await paused(run);
+    const gone = await replaceSegments(watch, await watch.revision(), async () => {
+      await write(round++);
+      await source.call("flush", { name });
+      await source.call("compact", { name });
+    });
+    await filesGone(env.SOURCE_FILES!, gone);
+    for (const run of held) await goesOn(run);
     await Promise.all(running);
     const expected = [...alive].flatMap(([partition, keys]) => [...keys].map((key) => `${partition}/${key}`)).sort();
     const copies = await Promise.all(setups.map(async (one, moment) => {

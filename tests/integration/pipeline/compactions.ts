@@ -1,0 +1,157 @@
+/** What a source compacts while a test runs, from its own metadata, and runs that are stopped while it does. */
+import assert from "node:assert/strict";
+import { fromBinary } from "@bufbuild/protobuf";
+import { SegmentState } from "../../../pipeline/proto/gen/common_pb.ts";
+import { SegmentInfoSchema } from "../../../pipeline/proto/gen/data_coord_pb.ts";
+import { connectEtcd, type EtcdClient } from "../../../stores/etcd.ts";
+import { eventually } from "./comparison.ts";
+import type { ExitReport, Running } from "./tidemark_process.ts";
+
+/** A segment that took the place of others. */
+export interface Compaction {
+  readonly segment: bigint;
+  readonly from: readonly bigint[];
+  /** Of etcd, by which the segment came into being. */
+  readonly revision: bigint;
+}
+
+export interface FlushedSegment {
+  readonly id: bigint;
+  /** `<collection>/<partition>/<segment>`, as below `insert_log/`. */
+  readonly path: string;
+}
+
+/** Follows the segments of a source from its start on: a garbage collection takes the traces of compactions away. */
+export class CompactionWatch implements AsyncDisposable {
+  readonly #etcd: EtcdClient;
+  readonly #prefix: string;
+  readonly #stop = new AbortController();
+  readonly #found = new Map<bigint, Compaction>();
+  #seen = 0n;
+  #watching: Promise<void> = Promise.resolve();
+  #broken: unknown;
+
+  private constructor(etcd: EtcdClient, prefix: string) {
+    this.#etcd = etcd;
+    this.#prefix = prefix;
+  }
+
+  static async start(env: Record<string, string>): Promise<CompactionWatch> {
+    const etcd = connectEtcd({ endpoints: [env.SOURCE_ETCD!] });
+    const watch = new CompactionWatch(etcd, `${env.SOURCE_ROOT}/meta/datacoord-meta/s/`);
+    watch.#seen = await watch.revision();
+    watch.#watching = watch.#follow();
+    return watch;
+  }
+
+  async #follow(): Promise<void> {
+    try {
+      for await (const { revision, events } of this.#etcd.watch([this.#prefix], this.#seen + 1n, this.#stop.signal)) {
+        for (const { type, kv } of events) {
+          if (type === "delete") continue;
+          const { ID, compactionFrom } = fromBinary(SegmentInfoSchema, kv.value);
+          if (compactionFrom.length === 0 || this.#found.has(ID)) continue;
+          this.#found.set(ID, { segment: ID, from: compactionFrom, revision });
+        }
+        this.#seen = revision;
+      }
+    } catch (error) {
+      if (!this.#stop.signal.aborted) this.#broken = error;
+    }
+  }
+
+  /** Etcd's own, now. */
+  async revision(): Promise<bigint> {
+    return (await this.#etcd.status()).revision;
+  }
+
+  /** Segments that compactions made after `after` and up to now, oldest first. */
+  async since(after: bigint): Promise<Compaction[]> {
+    let newest = 0n;
+    for await (const { kvs } of this.#etcd.range(this.#prefix, { keysOnly: true })) {
+      for (const { modRevision } of kvs) if (modRevision > newest) newest = modRevision;
+    }
+    await eventually("the watch of the segments has caught up", 10, () => {
+      if (this.#broken !== undefined) throw this.#broken;
+      return Promise.resolve(this.#seen >= newest);
+    });
+    return [...this.#found.values()].filter(({ revision }) => revision > after);
+  }
+
+  /** Those whose files a snapshot at `revision` names. */
+  async flushed(revision: bigint): Promise<FlushedSegment[]> {
+    const found: FlushedSegment[] = [];
+    for await (const { kvs } of this.#etcd.range(this.#prefix, { revision })) {
+      for (const { key, value } of kvs) {
+        const { ID, state } = fromBinary(SegmentInfoSchema, value);
+        if (state === SegmentState.Flushed) found.push({ id: ID, path: key.slice(this.#prefix.length) });
+      }
+    }
+    return found;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    await this.#watching;
+    await this.#etcd.close();
+  }
+}
+
+/** Resolves when a run that was started with `TIDEMARK_CRASH_AT=…:pause` stands still there. */
+export async function paused(run: Running): Promise<void> {
+  await eventually("the run stands still", 60, async () => {
+    if (run.ended) return true;
+    const stat = await Deno.readTextFile(`/proc/${run.pid}/stat`);
+    // Behind the name, which may hold anything.
+    return stat.slice(stat.lastIndexOf(")") + 2).startsWith("T");
+  });
+  if (run.ended) assert.fail(`The run ended before it stood still: ${(await run.exit).stderr}`);
+}
+
+/** More than the one that a run may have read before it was paused. */
+const ENOUGH = 2;
+
+/**
+ * Has the source compact, by `compact`, until segments that were there at `revision` are replaced by others, and returns
+ * these.
+ */
+export async function replaceSegments(
+  watch: CompactionWatch,
+  revision: bigint,
+  compact: () => Promise<unknown>,
+): Promise<FlushedSegment[]> {
+  const before = await watch.flushed(revision);
+  let gone: FlushedSegment[] = [];
+  await eventually(`the source has compacted some of ${before.length} segments`, 90, async () => {
+    await compact();
+    const from = new Set((await watch.since(revision)).flatMap((item) => item.from));
+    gone = before.filter(({ id }) => from.has(id));
+    return gone.length >= ENOUGH;
+  });
+  return gone;
+}
+
+/** Resolves when the source's own garbage collection has removed the insert files of all of these from its folder. */
+export async function filesGone(folder: string, segments: readonly FlushedSegment[]): Promise<void> {
+  await eventually("the source has removed the files of replaced segments", 90, async () => {
+    for (const { path } of segments) if (await hasFiles(`${folder}/insert_log/${path}`)) return false;
+    return true;
+  });
+}
+
+/** Milvus leaves the folders of removed files. */
+async function hasFiles(folder: string): Promise<boolean> {
+  for await (const { name, isDirectory } of Deno.readDir(folder)) {
+    if (!isDirectory || await hasFiles(`${folder}/${name}`)) return true;
+  }
+  return false;
+}
+
+/** Lets a paused run go on to its end, and asserts that it looked the files up again that had gone meanwhile. */
+export async function goesOn(run: Running): Promise<ExitReport> {
+  Deno.kill(run.pid, "SIGCONT");
+  const report = await run.exit;
+  assert.equal(report.code, 0, report.stderr);
+  assert.match(report.stderr, /reads the metadata again/);
+  return report;
+}
