@@ -1,7 +1,7 @@
 /** `plan`: what a run would do; changes nothing. */
 import { flowDependencies } from "../../config/mod.ts";
 import { EXIT } from "../../pipeline/errors.ts";
-import { noCrashPoints, type Plan, type PlannedCollection, planRun } from "../../pipeline/flow/mod.ts";
+import { type LoadChoice, noCrashPoints, type Plan, type PlannedCollection, planRun } from "../../pipeline/flow/mod.ts";
 import { isoOfHybrid } from "../../pipeline/model/mod.ts";
 import { formatSize } from "../../pipeline/units/mod.ts";
 import type { CommandContext } from "../context.ts";
@@ -76,9 +76,18 @@ function details(item: PlannedCollection): string[] {
     const there = sink.exists ? `exists with ${count(sink.rowsThere)} rows` : "does not exist yet";
     lines.push(`  ${sink.sink}: ${sink.target.db}.${sink.target.name} ${there}`);
     for (const step of sink.steps) lines.push(`    ${step.sentence}`);
+    if (sink.load?.asked) lines.push(...loading(sink.load));
     if (sink.problem !== undefined) lines.push(`    ! ${sink.problem}`);
   }
   return lines;
+}
+
+function loading({ by, reason, byRows }: LoadChoice): string[] {
+  if (by === "rows") return [`    written by rows, not imported: ${reason}`];
+  return [
+    `    imported by the target itself: ${reason}`,
+    ...byRows.map(({ reason, segments }) => `    ${count(segments)} segments of it written by rows: ${reason}`),
+  ];
 }
 
 const FINDINGS: Readonly<Record<string, string>> = {

@@ -4,7 +4,8 @@ import { hybridFromMs, qualifiedName, type Segment } from "../model/mod.ts";
 import type { BaseJob, BaseProgress } from "./base_copy.ts";
 import type { FlowDependencies } from "./dependencies.ts";
 import { prepareUnits, removeFolder } from "./import_files.ts";
-import { bytesOf, type FoundSegment, type ImportPlan, planImport, portionsOf } from "./import_plan.ts";
+import { notWorthIt } from "./import_gate.ts";
+import { type FoundSegment, type ImportPlan, planImport, portionsOf } from "./import_plan.ts";
 import { runImports } from "./import_tasks.ts";
 import { ImportTrouble } from "./import_trouble.ts";
 import type { ImportUnit } from "./run_state.ts";
@@ -26,9 +27,7 @@ export async function importSegments(
   if (bulk === undefined) return none;
   const name = qualifiedName(collection);
   const begun = own.importUnits.length > 0;
-  const bytes = segments.reduce((sum, segment) => sum + bytesOf(segment), 0n);
-  // Old backups do not say how large their files are.
-  if (!begun && bulk.mode === "auto" && bytes > 0n && bytes < bulk.worthBytes) return none;
+  if (!begun && notWorthIt(bulk, segments) !== undefined) return none;
   const plan = await planImport(deps, collection, job.cuts, segments, found, signal);
   sayByRows(deps, name, plan, segments.length);
   if (begun) checkSame(own.importUnits, plan, new Set(segments.map(({ id }) => id)), name);

@@ -2,6 +2,7 @@
 import { TidemarkError } from "../errors.ts";
 import { type BulkImport, type Collection, qualifiedName } from "../model/mod.ts";
 import { removeFolder } from "./import_files.ts";
+import { importObstacle } from "./import_gate.ts";
 import { settleImports } from "./import_tasks.ts";
 import { ImportTrouble } from "./import_trouble.ts";
 import type { RowLegOptions } from "./row_leg.ts";
@@ -21,9 +22,8 @@ export async function chooseBulk(
   const { deps, setup, save } = options;
   const { bulk } = setup.sink;
   const begun = own.importUnits.length > 0;
-  const reason = bulk === undefined || bulk.mode === "rows"
-    ? "the configuration asks for rows"
-    : await obstacle(options, bulk, collection, own, resumed, signal);
+  const gate = { setup, collection, target: own.target, own, resumed, made: true };
+  const reason = await importObstacle(gate, signal);
   if (reason === undefined) return bulk;
   if (begun) {
     throw new ImportTrouble(
@@ -42,22 +42,6 @@ export async function chooseBulk(
     deps.report.warn(`by rows ${collection.id}`, `${name} is not imported but written by rows: ${reason}`);
   }
   return undefined;
-}
-
-async function obstacle(
-  { setup }: RowLegOptions,
-  bulk: BulkImport,
-  collection: Collection,
-  own: CollectionState,
-  resumed: boolean,
-  signal: AbortSignal,
-): Promise<string | undefined> {
-  if (own.byRows !== "") return own.byRows;
-  if (setup.onExisting === "merge") {
-    return "on_existing: merge writes over rows that are there, an import would put its own beside them";
-  }
-  if (resumed && own.importUnits.length === 0 && own.segmentsBegun.length > 0) return "an earlier run began it by rows";
-  return await bulk.obstacle({ source: collection, target: own.target }, signal);
 }
 
 /**

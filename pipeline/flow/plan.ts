@@ -10,6 +10,7 @@ import {
 } from "../model/mod.ts";
 import { deleteHorizon, firstExactTs, liveSegments, makeCuts } from "../transforms/mod.ts";
 import type { FlowDependencies } from "./dependencies.ts";
+import { foreseeLoad, type LoadChoice } from "./import_gate.ts";
 import { parseRunState, type RunState } from "./run_state.ts";
 
 export interface PlannedChannel {
@@ -38,6 +39,8 @@ export interface PlannedCollection {
     readonly exists: boolean;
     readonly rowsThere: bigint;
     readonly steps: readonly DdlStep[];
+    /** How the rows of its base would be brought; undefined: there is no base to bring. */
+    readonly load: LoadChoice | undefined;
     /** Why a run would stop at this collection. */
     readonly problem: string | undefined;
   }[];
@@ -87,7 +90,8 @@ async function planOne(
   const target = deps.route(collection.dbName, collection.name);
   const sinks = [];
   let action: PlannedCollection["action"] = "tail";
-  for (const { sink, onExisting } of deps.sinks) {
+  for (const setup of deps.sinks) {
+    const { sink, onExisting } = setup;
     const own = state?.sinks.get(sink.name)?.collections.get(id);
     const mine = own === undefined ? "base" : own.phase === "tail" || own.phase === "dropped" ? "tail" : "resume";
     if (mine !== "tail") action = mine;
@@ -95,9 +99,14 @@ async function planOne(
       const there = await sink.state(target, signal);
       const steps = await sink.plan({ source: collection, target }, signal);
       const taken = own === undefined && there.exists && onExisting === "fail";
+      const todo = live.filter(({ id }) => !own?.segmentsDone.includes(id));
+      // What is replaced goes before the rows come.
+      const made = there.exists && (own !== undefined || onExisting !== "replace");
+      const gate = { setup, collection, target, own, resumed: own !== undefined, made };
       sinks.push({
         sink: sink.name,
         target,
+        load: mine === "tail" ? undefined : await foreseeLoad(gate, todo, signal),
         exists: there.exists,
         rowsThere: there.rows,
         steps,
@@ -108,7 +117,15 @@ async function planOne(
     } catch (thrown) {
       if (signal.aborted) throw thrown;
       const error = thrown instanceof TidemarkError ? thrown : toTidemarkError(thrown);
-      sinks.push({ sink: sink.name, target, exists: false, rowsThere: 0n, steps: [], problem: error.message });
+      sinks.push({
+        sink: sink.name,
+        target,
+        exists: false,
+        rowsThere: 0n,
+        steps: [],
+        load: undefined,
+        problem: error.message,
+      });
     }
   }
   return {

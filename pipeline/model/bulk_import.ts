@@ -42,8 +42,11 @@ export interface BulkImport {
   path(key: string): string;
   /** The key in `store` of another store's object, if that lies in the target's storage already. */
   within(source: ObjectStore, key: string): string | undefined;
-  /** Why this collection cannot be imported, as the rest of a sentence; undefined if it can. */
-  obstacle(wanted: WantedCollection, signal: AbortSignal): Promise<string | undefined>;
+  /**
+   * Why this collection cannot be imported, as the rest of a sentence; undefined if it can. `made`: the target has it, so that
+   * its fields can be compared.
+   */
+  obstacle(wanted: WantedCollection, made: boolean, signal: AbortSignal): Promise<string | undefined>;
   /** A delta file that the target reads. */
   encodeDeletes(
     marks: DeleteMark,

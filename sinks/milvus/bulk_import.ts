@@ -49,7 +49,7 @@ export function createBulkImport(
     scratch: `${joinKey(root, SCRATCH)}/`,
     path: (key) => base + key,
     within: (source, key) => keyWithin(source, key, store),
-    obstacle: async (wanted, signal) => {
+    obstacle: async (wanted, made, signal) => {
       if (config.auto_id === "regenerate" && hasAutoId(wanted)) {
         return "auto_id is regenerate, an import keeps the keys";
       }
@@ -57,7 +57,7 @@ export function createBulkImport(
       if (!importsBackups) {
         return `the target is ${version}; its bulk import is known to be exact for 2.3.5 and later 2.3`;
       }
-      return await fieldObstacle(client, wanted, signal);
+      return made ? await fieldObstacle(client, wanted, signal) : undefined;
     },
     encodeDeletes: (marks, of, writtenAt) => encodeDeltaFile([marks], { ...of, writtenAt })!.bytes,
     start: async ({ target, partition, inserts, deletes, endMs }, signal) => {
