@@ -19,8 +19,9 @@ export interface Vault extends AsyncDisposable {
   readonly env: Record<string, string>;
 }
 
-export async function folderVault(): Promise<Vault> {
-  const path = await Deno.makeTempDir({ prefix: "tidemark_vault_" });
+/** `within`: a folder to make it in; default: the temporary one. */
+export async function folderVault(within?: string): Promise<Vault> {
+  const path = await Deno.makeTempDir({ prefix: "tidemark_vault_", ...(within === undefined ? {} : { dir: within }) });
   const store = createFileStore(path);
   return {
     storage: { type: "file", path },

@@ -1,12 +1,11 @@
 /** Backups restored by the target's own bulk import: the same rows as by rows, and as on the source. */
 import assert from "node:assert/strict";
-import { encodeManifest, manifestKey } from "../../../stores/mod.ts";
-import type { PyMilvus } from "../../stack/pymilvus.ts";
 import { assertSame, eventually } from "../pipeline/comparison.ts";
-import { FLAT_INDEX, small, withServers } from "../pipeline/servers.ts";
+import { FLAT_INDEX, withServers } from "../pipeline/servers.ts";
 import { TidemarkSetup } from "../pipeline/tidemark_process.ts";
-import { folderVault, manifestOf, s3Vault, type Vault, vaultSink } from "./backup_pipeline.ts";
+import { folderVault, s3Vault, type Vault, vaultSink } from "./backup_pipeline.ts";
 import { setting } from "../long.ts";
+import { fill, more, moveCuts } from "./import_content.ts";
 import { assertSameBothWays, importedRows, leftOver, restoreByImport } from "./import_setup.ts";
 import { settled } from "./restore_setup.ts";
 
@@ -20,45 +19,6 @@ Deno.test("backup restore by import brings milvus-backup's own sample back as by
     assert.equal(importedRows(report), 1094, report.stderr);
   });
 });
-
-/**
- * Two shards, two partitions, several requests in one segment and in several, deletes before, between and after them.
- * `twins`: keys twice without a delete between, also in one request; which of these rows a source's query shows is its secret.
- * Returns timestamps of requests in the middle.
- */
-async function fill(source: PyMilvus, name: string, twins: boolean): Promise<bigint[]> {
-  const moments: bigint[] = [];
-  const note = (answer: unknown) => moments.push(BigInt((answer as { timestamp: bigint }).timestamp));
-  await source.call("create_collection", small(name, { shards: 2, partitions: ["p1", "p2"] }));
-  await source.call("insert_generated", { name, start: 0, count: 2000, seed: 1, batch: 500 });
-  note(await source.call("insert_generated", { name, start: 2000, count: 500, seed: 1, partition: "p1" }));
-  // One key in two partitions; a delete of one of them.
-  await source.call("insert_generated", { name, start: 0, count: 50, seed: 3, partition: "p1" });
-  await source.call("delete", { name, start: 10, count: 10, partition: "p1" });
-  await source.call("flush", { name });
-  await source.call("delete", { name, start: 100, count: 300 });
-  await source.call("insert_generated", { name, start: 150, count: 20, seed: 4 });
-  // Upserts, twice the same keys: in one segment with what they replace, and in another.
-  for (const seed of [5, 6]) {
-    note(await source.call("insert_generated", { name, start: 500, count: 200, seed, upsert: true }));
-  }
-  if (twins) {
-    // Inserted again without a delete.
-    await source.call("insert_generated", { name, start: 900, count: 30, seed: 7 });
-    const rows = [1, 2].flatMap((mark) => [5001, 5002, 5003].map((id) => ({ id, vec: [mark, id, 0, 1] })));
-    await source.call("insert", { name, rows });
-    await source.call("delete", { name, pks: [5003] });
-  }
-  await source.call("flush", { name });
-  await source.call("delete", { name, start: 2100, count: 50, partition: "p1" });
-  return moments;
-}
-
-async function more(source: PyMilvus, name: string): Promise<void> {
-  await source.call("insert_generated", { name, start: 3000, count: 300, seed: 1, partition: "p2" });
-  await source.call("delete", { name, start: 600, count: 50 });
-  await source.call("insert_generated", { name, start: 700, count: 40, seed: 8, upsert: true });
-}
 
 /** Earlier cuts that the base is restored at besides its own. */
 const CUTS = Number(setting("TIDEMARK_IMPORT_CUTS", "1", "3"));
@@ -107,12 +67,8 @@ Deno.test("backup restore by import of a run's backups, wherever they lie: base,
       assert.deepEqual(await target.call("digest", { name, db }), then);
       await assertSame({ server: source, name }, { server: target, db: end, name });
 
-      // The same files with an earlier cut: rows and deletes later than it are in them, in the middle of a segment.
       for (const [i, ts] of moments.slice(0, CUTS).entries()) {
-        const manifest = await manifestOf(vault, "b");
-        const cuts = manifest.cuts.map((cut) => ({ ...cut, ts }));
-        const text = encodeManifest({ ...manifest, objects: manifest.objects, cuts });
-        await vault.store.put(manifestKey("b"), new TextEncoder().encode(text));
+        await moveCuts(vault, "b", ts);
         const prefix = `${PREFIX}${key}_cut${i}`;
         const { stderr } = await assertSameBothWays({ ...at, args: ["--base-only"] }, prefix, [name, twins]);
         assert.match(stderr, /rows imported in/);

@@ -1,12 +1,14 @@
 /** Restores by the target's own bulk import: its storage as a sink names it, and what an import must not leave behind. */
 import assert from "node:assert/strict";
+import { createFileStore } from "../../../stores/mod.ts";
 import type { PyMilvus } from "../../stack/pymilvus.ts";
 import { assertSame } from "../pipeline/comparison.ts";
 import type { ExitReport } from "../pipeline/tidemark_process.ts";
 import { RestoreSetup, type RestoreSetupOptions } from "./restore_setup.ts";
 
-/** `storage` of a sink: the bucket that the stack's target reads. */
+/** `storage` of a sink: the bucket or folder that the stack's target reads. */
 export function targetStorage(env: Record<string, string>): Record<string, unknown> {
+  if (env.TARGET_FILES !== undefined) return { type: "file", path: env.TARGET_FILES };
   return {
     type: "s3",
     endpoint: env.S3_ENDPOINT,
@@ -19,6 +21,10 @@ export function targetStorage(env: Record<string, string>): Record<string, unkno
 
 /** Keys below the target's root that are no files of its own. */
 export async function leftOver(env: Record<string, string>, server: PyMilvus): Promise<string[]> {
+  if (env.TARGET_FILES !== undefined) {
+    const files = createFileStore(env.TARGET_FILES);
+    return (await Array.fromAsync(files.list("tidemark_import/"))).map(({ key }) => key);
+  }
   const store = {
     endpoint: env.S3_ENDPOINT,
     bucket: env.TARGET_BUCKET,
@@ -33,6 +39,8 @@ export interface ImportRestore extends Pick<RestoreSetupOptions, "env" | "backup
   readonly target: PyMilvus;
   readonly db: string;
   readonly args?: readonly string[];
+  /** Collections of `default`; default: all. */
+  readonly include?: readonly string[];
   /** Over `load: import` and the right storage. */
   readonly sink?: Record<string, unknown>;
   /** Others import at the same time: what lies below the target's root may be theirs. */
@@ -41,12 +49,15 @@ export interface ImportRestore extends Pick<RestoreSetupOptions, "env" | "backup
 
 /** Restores default.* into `db` by import. */
 export async function restoreByImport(
-  { env, backup, target, db, args = [], sink = {}, together = false }: ImportRestore,
+  { env, backup, target, db, args = [], include = ["*"], sink = {}, together = false }: ImportRestore,
 ): Promise<ExitReport> {
   await using setup = await RestoreSetup.make({
     env,
     backup,
-    transforms: { route: [{ from: "default.*", to: `${db}.*` }] },
+    transforms: {
+      select: { include: include.map((name) => `default.${name}`) },
+      route: [{ from: "default.*", to: `${db}.*` }],
+    },
     sink: { load: "import", storage: targetStorage(env), ...sink },
   });
   const report = await setup.restore(args);

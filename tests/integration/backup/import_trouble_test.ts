@@ -1,5 +1,6 @@
 /** Imports that are cut off, fail, or cannot be: what is on the target in the end is exact all the same, or the run says why not. */
 import assert from "node:assert/strict";
+import type { LoadChoice } from "../../../pipeline/flow/mod.ts";
 import type { PyMilvus } from "../../stack/pymilvus.ts";
 import { assertSameRows } from "../pipeline/comparison.ts";
 import { type Servers, small, withServers } from "../pipeline/servers.ts";
@@ -100,10 +101,16 @@ Deno.test("backup restore by import that is killed, switched to rows, failed or 
     const small = async () => {
       const db = `${PREFIX}auto`;
       await using auto = await restoreSetup(env, vault, db, { load: "auto", storage });
+      const [planned] = await auto.planned();
+      assert.equal(planned!.by, "rows");
+      assert.match(planned!.reason, /in files, load: auto imports from 128 MiB on/);
       assert.doesNotMatch((await auto.restore()).stderr, /the target imports/);
       await assertRestored(source, target, db);
       await using merge = await restoreSetup(env, vault, db, { load: "import", storage, on_existing: "merge" });
-      assert.match((await merge.restore()).stderr, /is not imported but written by rows: on_existing: merge/);
+      const [{ reason }] = await merge.planned() as [LoadChoice];
+      assert.match(reason, /^on_existing: merge/);
+      const { stderr } = await merge.restore();
+      assert.ok(stderr.includes(`is not imported but written by rows: ${reason}`), stderr);
       await assertRestored(source, target, db);
     };
     const cases: [name: string, work: () => Promise<void>][] = [
@@ -157,6 +164,7 @@ Deno.test("backup restore by auto imports what is large, and begins anew by rows
         storage: { ...storage, bucket },
         import_from: "32MiB",
       });
+      assert.deepEqual((await restore.planned()).map(({ by }) => by), ["import"]);
       assert.match((await restore.restore()).stderr, said);
       await target.call("load_collection", { name: LARGE, db });
       await assertSameRows({ server: source, name: LARGE }, { server: target, db, name: LARGE });

@@ -1,5 +1,7 @@
 /** Restores as their users run them: `tidemark backup restore` with a configuration file. */
 import assert from "node:assert/strict";
+import type { LoadChoice } from "../../../pipeline/flow/mod.ts";
+import { parseJson } from "../../../pipeline/json.ts";
 import { makeCuts } from "../../../pipeline/transforms/mod.ts";
 import { etcdMetaSpec, openEtcdMeta } from "../../../sources/meta/mod.ts";
 import { stackEnv } from "../../stack/env.ts";
@@ -45,6 +47,14 @@ export class RestoreSetup implements AsyncDisposable {
     this.#children.add(running);
     running.exit.finally(() => this.#children.delete(running));
     return running;
+  }
+
+  /** How `plan` says that each collection is loaded. */
+  async planned(): Promise<LoadChoice[]> {
+    const { code, stdout, stderr } = await new Running(["--config", this.config, "plan", "--json"], {}).exit;
+    assert.equal(code, 0, stderr);
+    const { collections } = parseJson(stdout) as unknown as { collections: { sinks: { load: LoadChoice }[] }[] };
+    return collections.flatMap(({ sinks }) => sinks.map(({ load }) => load));
   }
 
   /** Fails the test with what was printed if the status is another. */

@@ -1,0 +1,80 @@
+/** Restores by the bulk import of a target whose own storage is a folder. */
+import assert from "node:assert/strict";
+import { PyMilvus, startStack } from "../../stack/mod.ts";
+import { assertSame, eventually } from "../pipeline/comparison.ts";
+import { withServers } from "../pipeline/servers.ts";
+import { TidemarkSetup } from "../pipeline/tidemark_process.ts";
+import { folderVault, s3Vault, type Vault, vaultSink } from "./backup_pipeline.ts";
+import { fill, more, moveCuts } from "./import_content.ts";
+import { assertSameBothWays, importedRows, leftOver, restoreByImport } from "./import_setup.ts";
+import { settled } from "./restore_setup.ts";
+
+const PREFIX = "ifo_";
+
+Deno.test("backup restore by import into a target whose storage is a folder, from wherever the backup lies", async (t) => {
+  // The source of the common servers; a target of its own.
+  await using stack = await startStack("demo", { name: `import-folder-${Deno.pid}`, without: ["kafka", "source"] });
+  await using target = await PyMilvus.start(stack.env.TARGET_URI!, { python: stack.env.PYTHON! });
+  await withServers(PREFIX, async ({ env: common, source }) => {
+    const env = { ...common, TARGET_URI: stack.env.TARGET_URI!, TARGET_FILES: stack.env.TARGET_FILES! };
+    const [name, twins] = [`${PREFIX}a`, `${PREFIX}twins`];
+    const [moments] = await Promise.all([fill(source, name, false), fill(source, twins, true)]);
+    // The target makes its folder with the first file.
+    await Deno.mkdir(env.TARGET_FILES, { recursive: true });
+    await using inPlace = await folderVault(env.TARGET_FILES);
+    await using elsewhere = await folderVault();
+    await using bucket = s3Vault(env);
+    const vaults = { own: inPlace, other: elsewhere, sent: bucket };
+    await using setup = await TidemarkSetup.make({
+      env,
+      include: [`default.${PREFIX}*`],
+      sinks: Object.fromEntries(Object.entries(vaults).map(([key, vault]) => [key, vaultSink(vault)])),
+    });
+    await settled(source, [name, twins]);
+    const running = setup.start(["run"]);
+    await eventually("the bases are complete", 120, async () => {
+      const metas = await Promise.all(Object.values(vaults).map(({ store }) => store.head("b/meta/backup_meta.json")));
+      return running.ended || metas.every((meta) => meta !== undefined);
+    });
+    if (running.ended) assert.fail((await running.exit).stderr);
+    const then = await source.call("digest", { name });
+    const before = String(await source.call("alloc_timestamp"));
+    await more(source, name);
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    await running.stop();
+
+    const at = (vault: Vault) => ({ env, backup: { name: "b", storage: vault.storage }, target, together: true });
+    const restore = async (vault: Vault, db: string, args: readonly string[]) => {
+      const report = await restoreByImport({ ...at(vault), db, include: [name], args });
+      assert.ok(importedRows(report) >= 1500, report.stderr);
+    };
+    const cases: [name: string, work: () => Promise<void>][] = [
+      ["a moment, from the target's own folder, in place", async () => {
+        const db = `${PREFIX}then`;
+        await restore(inPlace, db, ["--until", before]);
+        await target.call("load_collection", { name, db });
+        assert.deepEqual(await target.call("digest", { name, db }), then);
+      }],
+      ["all of it, from a bucket, fetched", async () => {
+        const db = `${PREFIX}sent`;
+        await restore(bucket, db, []);
+        await assertSame({ server: source, name }, { server: target, db, name });
+      }],
+      ["all of it, and a cut in the middle of the segments, from another folder, copied", async () => {
+        const db = `${PREFIX}other`;
+        await restore(elsewhere, db, []);
+        await assertSame({ server: source, name }, { server: target, db, name });
+        await moveCuts(elsewhere, "b", moments[0]!);
+        const options = { ...at(elsewhere), args: ["--base-only"] };
+        assert.ok(importedRows(await assertSameBothWays(options, `${PREFIX}cut_`, [name, twins])) > 2 * 1500);
+      }],
+    ];
+    const results = await Promise.allSettled(cases.map(([, work]) => work()));
+    for (const [i, result] of results.entries()) {
+      await t.step(cases[i]![0], () => {
+        if (result.status === "rejected") throw result.reason;
+      });
+    }
+    assert.deepEqual(await leftOver(env, target), []);
+  });
+});
