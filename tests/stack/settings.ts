@@ -3,7 +3,7 @@ import type { MilvusSettings } from "./components/milvus.ts";
 /**
  * A source that rewrites its files all the time: 40 kB insert buffers, segments of 1 MB, a sync every 8 s, and a
  * compaction for every third small segment or 20 kB of deletes. `deleteBufBytes` stays at its default: Milvus 2.3.5 loses
- * inserts when it is tiny. What a compaction has replaced goes from metadata and storage some seconds later.
+ * inserts when it is tiny.
  */
 export const EAGER_COMPACTION: MilvusSettings = {
   "dataNode.segment.insertBufSize": 40_000,
@@ -17,8 +17,6 @@ export const EAGER_COMPACTION: MilvusSettings = {
   "dataCoord.compaction.single.ratio.threshold": 0.02,
   "dataCoord.compaction.single.deltalog.maxsize": 20_000,
   "dataCoord.compaction.single.deltalog.maxnum": 3,
-  "dataCoord.gc.interval": 2,
-  "dataCoord.gc.dropTolerance": 3,
 };
 
 /** Syncs every 2 s and looks for compactions every 12 s, with the default thresholds of deletes. */

@@ -1,11 +1,11 @@
 /**
- * A source that syncs, flushes and compacts all the time and soon removes what it has replaced, and backups begun while it
- * does, one of them standing still while the files that it is about to copy go. Which keys are alive is known from
- * the writer: the source itself may lose deletes under eager compaction, so it is no judge.
+ * A source that syncs, flushes and compacts all the time, and backups begun while it does, one of them standing still while
+ * the files that it is about to copy go. Which keys are alive is known from the writer: the source itself may lose deletes
+ * under eager compaction, so it is no judge.
  */
 import assert from "node:assert/strict";
 import { EAGER_COMPACTION, PyMilvus, startStack } from "../../stack/mod.ts";
-import { CompactionWatch, filesGone, goesOn, paused, replaceSegments } from "../pipeline/compactions.ts";
+import { collectFiles, CompactionWatch, goesOn, paused, replaceSegments } from "../pipeline/compactions.ts";
 import { seeded } from "../pipeline/random_workload.ts";
 import { TidemarkSetup } from "../pipeline/tidemark_process.ts";
 import { assertGood, folderVault, vaultSink } from "./backup_pipeline.ts";
@@ -81,7 +81,7 @@ Deno.test(`run makes ${MOMENTS} backups of an eagerly compacting source that all
     await source.call("flush", { name });
     await source.call("compact", { name });
   });
-  await filesGone(env.SOURCE_FILES!, gone);
+  await collectFiles(env.SOURCE_FILES!, gone);
   await goesOn(held);
   await Promise.all(running);
   const expected = [...alive].flatMap(([partition, keys]) => [...keys].map((key) => `${partition}/${key}`)).sort();

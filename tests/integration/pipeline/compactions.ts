@@ -21,7 +21,7 @@ export interface FlushedSegment {
   readonly path: string;
 }
 
-/** Follows the segments of a source from its start on: a garbage collection takes the traces of compactions away. */
+/** Follows the segments of a source from its start on. */
 export class CompactionWatch implements AsyncDisposable {
   readonly #etcd: EtcdClient;
   readonly #prefix: string;
@@ -131,20 +131,16 @@ export async function replaceSegments(
   return gone;
 }
 
-/** Resolves when the source's own garbage collection has removed the insert files of all of these from its folder. */
-export async function filesGone(folder: string, segments: readonly FlushedSegment[]): Promise<void> {
-  await eventually("the source has removed the files of replaced segments", 90, async () => {
-    for (const { path } of segments) if (await hasFiles(`${folder}/insert_log/${path}`)) return false;
-    return true;
-  });
-}
-
-/** Milvus leaves the folders of removed files. */
-async function hasFiles(folder: string): Promise<boolean> {
-  for await (const { name, isDirectory } of Deno.readDir(folder)) {
-    if (!isDirectory || await hasFiles(`${folder}/${name}`)) return true;
+/** Removes the files of replaced segments from the source's folder, as its garbage collection does some hours later. */
+export async function collectFiles(folder: string, segments: readonly FlushedSegment[]): Promise<void> {
+  for (const { path } of segments) {
+    await Deno.remove(`${folder}/insert_log/${path}`, { recursive: true });
+    for (const kind of ["delta_log", "stats_log"]) {
+      await Deno.remove(`${folder}/${kind}/${path}`, { recursive: true }).catch((error) => {
+        if (!(error instanceof Deno.errors.NotFound)) throw error;
+      });
+    }
   }
-  return false;
 }
 
 /** Lets a paused run go on to its end, and asserts that it looked the files up again that had gone meanwhile. */

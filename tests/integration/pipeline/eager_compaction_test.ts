@@ -1,12 +1,12 @@
 /**
- * A source that syncs, flushes and compacts all the time and soon removes what it has replaced, and copies begun at many
- * moments of it, one of them standing still while the files that it is about to read go. A copy that was there
- * from the beginning has seen everything by the log alone; every other one, base and tail, must become the same. Which keys
- * are alive is known from the writer too: the source itself may lose deletes under eager compaction, so it is no judge.
+ * A source that syncs, flushes and compacts all the time, and copies begun at many moments of it, two of them standing still
+ * while the files that they are about to read go. A copy that was there from the beginning has seen everything by the log
+ * alone; every other one, base and tail, must become the same. Which keys are alive is known from the writer too: the source
+ * itself may lose deletes under eager compaction, so it is no judge.
  */
 import assert from "node:assert/strict";
 import { EAGER_COMPACTION, PyMilvus, startStack } from "../../stack/mod.ts";
-import { CompactionWatch, filesGone, goesOn, paused, replaceSegments } from "./compactions.ts";
+import { collectFiles, CompactionWatch, goesOn, paused, replaceSegments } from "./compactions.ts";
 import { seeded } from "./random_workload.ts";
 import { type Running, TidemarkSetup } from "./tidemark_process.ts";
 import { setting } from "../long.ts";
@@ -91,7 +91,7 @@ Deno.test(`run begun at ${MOMENTS} moments of an eagerly compacting source alway
       await source.call("flush", { name });
       await source.call("compact", { name });
     });
-    await filesGone(env.SOURCE_FILES!, gone);
+    await collectFiles(env.SOURCE_FILES!, gone);
     for (const run of held) await goesOn(run);
     await Promise.all(running);
     const expected = [...alive].flatMap(([partition, keys]) => [...keys].map((key) => `${partition}/${key}`)).sort();
