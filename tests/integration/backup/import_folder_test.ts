@@ -7,18 +7,23 @@ import { TidemarkSetup } from "../pipeline/tidemark_process.ts";
 import { folderVault, s3Vault, type Vault, vaultSink } from "./backup_pipeline.ts";
 import { fill, more, moveCuts } from "./import_content.ts";
 import { assertSameBothWays, importedRows, leftOver, restoreByImport } from "./import_setup.ts";
-import { settled } from "./restore_setup.ts";
+import { RestoreSetup, settled } from "./restore_setup.ts";
 
 const PREFIX = "ifo_";
 
 Deno.test("backup restore by import into a target whose storage is a folder, from wherever the backup lies", async (t) => {
-  // The source of the common servers; a target of its own.
-  await using stack = await startStack("demo", { name: `import-folder-${Deno.pid}`, without: ["kafka", "source"] });
-  await using target = await PyMilvus.start(stack.env.TARGET_URI!, { python: stack.env.PYTHON! });
   await withServers(PREFIX, async ({ env: common, source }) => {
-    const env = { ...common, TARGET_URI: stack.env.TARGET_URI!, TARGET_FILES: stack.env.TARGET_FILES! };
     const [name, twins] = [`${PREFIX}a`, `${PREFIX}twins`];
-    const [moments] = await Promise.all([fill(source, name, false), fill(source, twins, true)]);
+    // The source of the common servers; a target of its own.
+    await using servers = new AsyncDisposableStack();
+    const [stack, moments] = await Promise.all([
+      startStack("demo", { name: `import-folder-${Deno.pid}`, without: ["kafka", "source"] })
+        .then((stack) => servers.use(stack)),
+      fill(source, name, false),
+      fill(source, twins, true),
+    ]);
+    await using target = await PyMilvus.start(stack.env.TARGET_URI!, { python: stack.env.PYTHON! });
+    const env = { ...common, TARGET_URI: stack.env.TARGET_URI!, TARGET_FILES: stack.env.TARGET_FILES! };
     // The target makes its folder with the first file.
     await Deno.mkdir(env.TARGET_FILES, { recursive: true });
     await using inPlace = await folderVault(env.TARGET_FILES);
@@ -67,6 +72,31 @@ Deno.test("backup restore by import into a target whose storage is a folder, fro
         await moveCuts(elsewhere, "b", moments[0]!);
         const options = { ...at(elsewhere), args: ["--base-only"] };
         assert.ok(importedRows(await assertSameBothWays(options, `${PREFIX}cut_`, [name, twins])) > 2 * 1500);
+      }],
+      ["a folder that the target does not see: refused with its name, or by rows", async () => {
+        // Everybody's own.
+        const storage = { type: "file", path: "/proc/self/cwd/nowhere" };
+        const unseen = (db: string, sink: Record<string, unknown>) =>
+          RestoreSetup.make({
+            env,
+            backup: { name: "b", storage: bucket.storage },
+            transforms: {
+              select: { include: [`default.${name}`] },
+              route: [{ from: "default.*", to: `${db}.*` }],
+            },
+            sink: { storage, ...sink },
+          });
+        await using refused = await unseen(`${PREFIX}refused`, { load: "import" });
+        const { stderr } = await refused.restore([], 3);
+        assert.match(
+          stderr,
+          /took 0 rows .* expected \d+\. It found no files there: .* it is file:\/\/\/proc\/self\/cwd/,
+        );
+        const db = `${PREFIX}fallback`;
+        await using auto = await unseen(db, { load: "auto", import_from: "1KiB" });
+        assert.match((await auto.restore()).stderr, /is begun anew, by rows/);
+        await target.call("load_collection", { name, db });
+        await assertSame({ server: source, name }, { server: target, db, name });
       }],
     ];
     const results = await Promise.allSettled(cases.map(([, work]) => work()));

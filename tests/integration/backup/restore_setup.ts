@@ -16,7 +16,7 @@ export interface RestoreSetupOptions {
   readonly sink?: Record<string, unknown>;
 }
 
-/** A pipeline from one backup to the stack's target, in a folder of its own. */
+/** A pipeline from one backup to the stack's target, in a folder of its own, which is its working folder too. */
 export class RestoreSetup implements AsyncDisposable {
   readonly folder: string;
   readonly config: string;
@@ -43,7 +43,7 @@ export class RestoreSetup implements AsyncDisposable {
   }
 
   start(args: readonly string[] = [], env: Record<string, string> = {}): Running {
-    const running = new Running(["--config", this.config, "backup", "restore", ...args], env);
+    const running = new Running(["--config", this.config, "backup", "restore", ...args], env, this.folder);
     this.#children.add(running);
     running.exit.finally(() => this.#children.delete(running));
     return running;

@@ -109,7 +109,8 @@ export class Running {
   readonly #child: Deno.ChildProcess;
   #ended = false;
 
-  constructor(args: readonly string[], env: Record<string, string>) {
+  /** `cwd`: where it runs; default: where the test does. */
+  constructor(args: readonly string[], env: Record<string, string>, cwd?: string) {
     // The command comes first, options behind it, as in the documentation.
     const command = args.slice(2).find((item) => !item.startsWith("-"));
     const rest = args.filter((item) => item !== command);
@@ -117,6 +118,7 @@ export class Running {
     this.#child = new Deno.Command(Deno.execPath(), {
       args: ["run", "-A", MAIN, ...words],
       env,
+      ...(cwd === undefined ? {} : { cwd }),
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
