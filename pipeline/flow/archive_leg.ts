@@ -89,7 +89,7 @@ export class ArchiveLeg {
       await this.#checkLog(snapshot, signal);
       const { pchannels } = this;
       const points = [...await this.startPoints(signal)].filter(([pchannel]) => pchannels.has(pchannel));
-      await this.#notes.findDrops(new Map(points), snapshot, signal);
+      await this.#notes.findDrops(this.session, new Map(points), snapshot, signal);
     }
     if (this.session.base !== "complete") {
       const cuts = [...this.#o.state.vchannels.values()];

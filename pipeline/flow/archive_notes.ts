@@ -7,8 +7,6 @@ import { dropsBehind } from "./silent_channels.ts";
 export class ArchiveNotes {
   readonly #deps: Pick<FlowDependencies, "log" | "describeRecord">;
   readonly #state: Pick<SinkState, "collections">;
-  /** Collections whose channels no longer tick -> when they were dropped. */
-  readonly #dropped = new Map<bigint, HybridTs>();
 
   constructor(
     deps: Pick<FlowDependencies, "log" | "describeRecord">,
@@ -19,10 +17,11 @@ export class ArchiveNotes {
   }
 
   /**
-   * Looks for drops in the log of those of `points` that no collection of the snapshot is on. Without the time of its drop, a
+   * Notes the drops in the log of those of `points` that no collection of the snapshot is on. Without the time of its drop, a
    * collection would count as there until this run, with a log that ended long before.
    */
   async findDrops(
+    session: BackupSession,
     points: ReadonlyMap<string, ResumePoint>,
     { catalog: { collections } }: Snapshot,
     signal: AbortSignal,
@@ -30,9 +29,8 @@ export class ArchiveNotes {
     const ticking = new Set(collections.flatMap(({ pchannels }) => pchannels));
     const silent = [...points].filter(([pchannel]) => !ticking.has(pchannel));
     const live = new Set(collections.map(({ id }) => id));
-    for (const [id, ts] of await dropsBehind(this.#deps, new Map(silent), signal)) {
-      if (!live.has(id)) this.#dropped.set(id, ts);
-    }
+    const drops = [...await dropsBehind(this.#deps, new Map(silent), signal)].filter(([id]) => !live.has(id));
+    await session.noteDrops(new Map(drops), signal);
   }
 
   /** Keeps the catalog of a revision: only what this archive has records of, so that it promises no more. */
@@ -43,7 +41,6 @@ export class ArchiveNotes {
     since?: HybridTs,
   ): Promise<void> {
     const collections = at.catalog.collections.filter(({ id }) => this.#state.collections.has(id));
-    const more = { dropped: this.#dropped, ...(since === undefined ? {} : { since }) };
-    await session.noteCatalog(at.revision, { ...at.catalog, collections }, signal, more);
+    await session.noteCatalog(at.revision, { ...at.catalog, collections }, signal, since);
   }
 }

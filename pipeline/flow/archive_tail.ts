@@ -1,7 +1,8 @@
 /** The tail of an archive sink: every record of the selected collections' channels, in offset order, kept as it was. */
 import { concatAll, EMPTY, filter, from, groupBy, map, mergeMap, type Observable } from "rxjs";
-import type { ArchivedRecord, BackupSession, ResumePoint, TickGroup } from "../model/mod.ts";
+import type { ArchivedRecord, BackupSession, HybridTs, ResumePoint, TickGroup } from "../model/mod.ts";
 import type { DescribeRecord } from "./dependencies.ts";
+import { addDrop } from "./drop_records.ts";
 import { lane } from "./lane.ts";
 import { collectionOf } from "./pchannels.ts";
 import type { SinkState } from "./run_state.ts";
@@ -74,8 +75,13 @@ export class ArchiveTail implements TailConsumer {
   async #append(groups: readonly TickGroup[]): Promise<void> {
     const { session, state, signal, acknowledged, changed, appending } = this.#o;
     const last = groups.at(-1)!;
-    const records = groups.flatMap((group) => this.#records(group));
-    await appending(() => session().appendLog(last.pchannel, records, last.resume, signal));
+    const drops = new Map<bigint, HybridTs>();
+    const records = groups.flatMap((group) => this.#records(group, drops));
+    await appending(async () => {
+      // Once its record is archived, nobody reads it again to note it.
+      if (drops.size > 0) await session().noteDrops(drops, signal);
+      await session().appendLog(last.pchannel, records, last.resume, signal);
+    });
     const durable = session().durable(last.pchannel);
     const known = state.positions.get(last.pchannel);
     // Behind a stated gap the archive's last word is older than where its log goes on.
@@ -93,7 +99,8 @@ export class ArchiveTail implements TailConsumer {
     return durable > from ? durable : from;
   }
 
-  #records(group: TickGroup): ArchivedRecord[] {
+  /** Those that are kept; adds to `drops` what they say of dropped collections. */
+  #records(group: TickGroup, drops: Map<bigint, HybridTs>): ArchivedRecord[] {
     const kept: ArchivedRecord[] = [];
     const first = this.#firstOf(group.pchannel);
     for (const record of group.records) {
@@ -101,6 +108,7 @@ export class ArchiveTail implements TailConsumer {
       const facts = this.#o.describe(record);
       if (facts.vchannel !== "" && !this.#o.wanted(collectionOf(facts.vchannel))) continue;
       if (facts.collectionId !== undefined && !this.#o.wanted(facts.collectionId)) continue;
+      addDrop(drops, facts);
       kept.push({ record, ts: facts.ts, vchannel: facts.vchannel, type: facts.type });
     }
     return kept;

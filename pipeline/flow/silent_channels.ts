@@ -5,6 +5,7 @@
  */
 import type { HybridTs, ResumePoint } from "../model/mod.ts";
 import type { DescribeRecord, FlowDependencies } from "./dependencies.ts";
+import { addDrop } from "./drop_records.ts";
 
 /** The last tick behind each of `points`; pchannels without one are missing. */
 export async function lastTicks(
@@ -63,12 +64,7 @@ export async function dropsBehind(
 ): Promise<Map<bigint, HybridTs>> {
   const drops = new Map<bigint, HybridTs>();
   for (const [pchannel, { offset }] of points) {
-    for await (const { type, collectionId, ts } of factsBehind(deps, pchannel, offset, signal)) {
-      if (type !== "drop_collection" || collectionId === undefined || ts === 0n) continue;
-      // It may be sent again, later.
-      const known = drops.get(collectionId);
-      if (known === undefined || ts < known) drops.set(collectionId, ts);
-    }
+    for await (const facts of factsBehind(deps, pchannel, offset, signal)) addDrop(drops, facts);
   }
   return drops;
 }

@@ -100,13 +100,6 @@ export interface BaseReport {
   /** Left over from an earlier attempt and removed before the metadata was written. */
   readonly removed: readonly string[];
 }
-/** What is known of a catalog beside it. */
-export interface NoteOptions {
-  /** From when on it counts. Default: now. */
-  readonly since?: HybridTs;
-  /** Collections that are in it no more -> when they were dropped, by their log. */
-  readonly dropped?: ReadonlyMap<bigint, HybridTs>;
-}
 
 /** One backup being written: a base and, beside it, its log. All methods may run concurrently for different segments and pchannels. */
 export interface BackupSession {
@@ -162,10 +155,15 @@ export interface BackupSession {
   gap(pchannel: string, from: bigint, to: bigint, reason: string): Promise<void>;
   /**
    * Keeps the catalog as it is after a change, because the log does not tell of partitions, indexes, aliases, properties.
-   * Durable when it resolves. Call it for each CatalogChange of the run, also before the base is finished. The same revision
-   * may be noted again.
+   * Durable when it resolves. Call it for each CatalogChange of the run, also before the base is finished. It counts from now,
+   * or from `since`; the same revision may be noted again.
    */
-  noteCatalog(revision: bigint, catalog: Catalog, signal: AbortSignal, more?: NoteOptions): Promise<void>;
+  noteCatalog(revision: bigint, catalog: Catalog, signal: AbortSignal, since?: HybridTs): Promise<void>;
+  /**
+   * Keeps when collections were dropped, by their log: the catalogs count by the writer's clock. Durable when it resolves.
+   * Call it before the record of the drop is appended; the same one may be noted again.
+   */
+  noteDrops(drops: ReadonlyMap<bigint, HybridTs>, signal: AbortSignal): Promise<void>;
   /** Closes the files that are old enough at `nowMs`. Call it from time to time: an idle pchannel has no other clock. */
   rollDue(nowMs: number, signal: AbortSignal): Promise<void>;
   /** Closes all open files: everything appended is durable afterwards. */

@@ -4,7 +4,9 @@ import {
   archiveKey,
   catalogFolder,
   catalogKey,
+  dropFolder,
   linkObject,
+  listDrops,
   listLogChannels,
   listLogFiles,
   type LogFileEntry,
@@ -14,7 +16,7 @@ import {
 
 /**
  * Copies the archive files of `from` that hold offsets from the cuts on, with their numbers, and what was noted of the catalog
- * after the base's snapshot. A pchannel without a cut may be that of a collection made since: there all that is later than the
+ * after the base's snapshot and of drops after its oldest cut. A pchannel without a cut may be that of a collection made since: there all that is later than the
  * oldest cut is taken. Files that are there already are left. Returns the pchannels that got files.
  */
 export async function adoptLogFiles(
@@ -34,6 +36,10 @@ export async function adoptLogFiles(
     if (oldest === undefined || ts < oldest) oldest = ts;
     const known = starts.get(pchannel);
     if (known === undefined || offset < known) starts.set(pchannel, offset);
+  }
+  for await (const { key, ts } of listDrops(store, from, signal)) {
+    if (oldest !== undefined && ts <= oldest) continue;
+    await copyWithin(store, key, dropFolder(to) + key.slice(dropFolder(from).length), signal);
   }
   const pchannels = new Set([...starts.keys(), ...await listLogChannels(store, from, signal)]);
   for (const pchannel of pchannels) {

@@ -33,6 +33,7 @@ import {
   META_FILES,
   metaKey,
   type TokenBucket,
+  writeDrop,
 } from "../../stores/mod.ts";
 import { adoptLogFiles } from "./adopt.ts";
 import { createLogArchive } from "./archive.ts";
@@ -161,9 +162,12 @@ export async function openSession(options: SessionOptions, signal: AbortSignal):
     appendLog: (pchannel, records, resume, signal) => archive.append(pchannel, records, resume, signal),
     durable: (pchannel) => archive.durable(pchannel),
     gap: (pchannel, from, to, reason) => archive.gap(pchannel, { from, to, reason }),
-    async noteCatalog(revision, catalog, signal, { since: ts = hybridFromMs(now()), dropped = new Map() } = {}) {
-      const entry = encodeCatalogEntry(name, { revision, ts, catalog, dropped });
+    async noteCatalog(revision, catalog, signal, since = hybridFromMs(now())) {
+      const entry = encodeCatalogEntry(name, { revision, ts: since, catalog });
       await store.put(catalogKey(name, revision), utf8(entry), {}, signal);
+    },
+    async noteDrops(drops, signal) {
+      for (const [id, ts] of drops) await writeDrop(store, name, id, ts, signal);
     },
     rollDue: (nowMs, signal) => archive.rollDue(nowMs, signal),
     flushLog: (signal) => archive.flush(signal),

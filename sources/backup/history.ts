@@ -1,10 +1,11 @@
 /**
  * The catalog over time, from the base's and what was noted after it. Collections and partitions carry the source's own
- * time of creation; everything else of a note counts from when the writer saw it, some milliseconds after it was made. A drop
- * that was seen too late for a moment is in the log before it; of a collection whose log ended with it, a note says when it was.
+ * time of creation, and collections that of their drop where the log has it; everything else of a note counts from when the
+ * writer saw it, by its own clock, some milliseconds after it was made. A drop that was seen too late for a moment is in the
+ * log before it.
  */
 import type { Catalog, Collection, HybridTs, Partition, Snapshot } from "../../pipeline/model/mod.ts";
-import { type CatalogEntry, readCatalogJournal } from "../../stores/mod.ts";
+import { type CatalogEntry, readCatalogJournal, readDrops } from "../../stores/mod.ts";
 import type { OpenedBackup } from "./read.ts";
 
 export interface CatalogHistory {
@@ -22,22 +23,38 @@ export async function readHistory(
   { catalog, revision }: Snapshot,
   signal?: AbortSignal,
 ): Promise<CatalogHistory> {
-  if (manifest === undefined) return { base: catalog, notes: [], dropped: new Map() };
+  if (manifest === undefined) return catalogHistory(catalog, [], new Map());
   const failed = new Set(manifest.failed.map(({ id }) => id));
   const notes = (await readCatalogJournal(store, name, signal)).filter((note) => note.revision > revision);
-  const dropped = new Map<bigint, HybridTs>();
-  for (const [id, ts] of notes.flatMap((note) => [...note.dropped])) {
-    const known = dropped.get(id);
-    if (known === undefined || ts < known) dropped.set(id, ts);
-  }
-  return {
-    base: catalog,
-    dropped,
-    notes: notes.map((note) => ({
-      ...note,
-      catalog: { ...note.catalog, collections: note.catalog.collections.filter(({ id }) => !failed.has(id)) },
-    })),
-  };
+  const kept = notes.map((note) => ({
+    ...note,
+    catalog: { ...note.catalog, collections: note.catalog.collections.filter(({ id }) => !failed.has(id)) },
+  }));
+  return catalogHistory(catalog, kept, await readDrops(store, name, signal));
+}
+
+/**
+ * What a catalog without a collection shows is later than the drop of it, and so is what was noted after: a note that says
+ * otherwise is by a clock behind the source's, and counts from the drop on.
+ */
+export function catalogHistory(
+  base: Catalog,
+  notes: readonly CatalogEntry[],
+  dropped: ReadonlyMap<bigint, HybridTs>,
+): CatalogHistory {
+  const there = new Set(base.collections.map(({ id }) => id));
+  let last: HybridTs = 0n;
+  const counted = notes.map((note) => {
+    const now = new Set(note.catalog.collections.map(({ id }) => id));
+    for (const id of there.difference(now)) {
+      there.delete(id);
+      const end = dropped.get(id) ?? 0n;
+      if (end > last) last = end;
+    }
+    for (const id of now) there.add(id);
+    return note.ts < last ? { ...note, ts: last } : note;
+  });
+  return { base, notes: counted, dropped };
 }
 
 /** The catalog as it was at `ts`. */
@@ -71,7 +88,7 @@ export function catalogOf({ base, notes, dropped }: CatalogHistory, ts: HybridTs
       ], nameOfPartition),
     };
   });
-  const named = newestByName(collections, nameOfCollection);
+  const named = ofOneName(collections, now, after);
   // A database's time of creation is no hybrid timestamp in all releases: it is there once a collection of it is.
   const absent = new Set(named.map(({ dbId }) => dbId).filter((id) => !now.databases.some((known) => known.id === id)));
   const lateDatabases = new Map(
@@ -110,6 +127,36 @@ function newestByName<T extends { readonly createTs: HybridTs }>(
     if (other === undefined || item.createTs > other.createTs) newest.set(nameOf(item), item);
   }
   return [...newest.values()];
+}
+
+/**
+ * A name belongs to one at a time, but the catalog of a moment can be older than a collection that was made before it. Where
+ * two have a name, the one that is known by the older catalog was given another name by the time of the newer, which says so,
+ * or was dropped.
+ */
+function ofOneName(collections: readonly Collection[], now: Catalog, after: readonly Catalog[]): Collection[] {
+  const known = new Set(now.collections.map(({ id }) => id));
+  const named = new Map<string, { readonly collection: Collection; readonly at: number }>();
+  const at = (collection: Collection, index: number) => {
+    const later = after[index]!.collections.find(({ id }) => id === collection.id);
+    if (later === undefined) return undefined;
+    const { dbId, dbName, name } = later;
+    return { collection: { ...collection, dbId, dbName, name }, at: index };
+  };
+  for (const collection of collections) {
+    const { id } = collection;
+    const index = known.has(id) ? -1 : after.findIndex((catalog) => catalog.collections.some((item) => item.id === id));
+    for (let next: ReturnType<typeof at> = { collection, at: index }; next !== undefined;) {
+      const name = nameOfCollection(next.collection);
+      const holder = named.get(name);
+      const [older, newer]: [typeof next | undefined, typeof next] = holder !== undefined && holder.at > next.at
+        ? [next, holder]
+        : [holder, next];
+      named.set(name, newer);
+      next = older === undefined || older.at === newer.at ? undefined : at(older.collection, newer.at);
+    }
+  }
+  return [...named.values()].map(({ collection }) => collection);
 }
 
 function partitionIds(collection: Collection): bigint[] {

@@ -70,17 +70,26 @@ interface Span {
   readonly collections: ReadonlySet<string>;
 }
 
-/** pchannel -> the history of the collections on it, and of those that bore the name of one: what changed nothing of them is left out. */
+/**
+ * pchannel -> the history of the collections on it, and of those that ever bore the name of one: what changed nothing of them
+ * is left out.
+ */
 function byPchannel({ base, notes, dropped }: CatalogHistory): Map<string, CatalogHistory> {
   const pchannelsOf = new Map<string, Set<string>>();
-  for (const collection of [base, ...notes.map(({ catalog }) => catalog)].flatMap(({ collections }) => collections)) {
+  const all = [base, ...notes.map(({ catalog }) => catalog)].flatMap(({ collections }) => collections);
+  for (const collection of all) {
     const name = qualifiedName(collection);
     pchannelsOf.set(name, (pchannelsOf.get(name) ?? new Set()).union(new Set(collection.pchannels)));
+  }
+  const shownOn = new Map<bigint, Set<string>>();
+  for (const collection of all) {
+    const pchannels = pchannelsOf.get(qualifiedName(collection))!;
+    shownOn.set(collection.id, (shownOn.get(collection.id) ?? new Set()).union(pchannels));
   }
   const parts = (catalog: Catalog) => {
     const found = new Map<string, Collection[]>();
     for (const collection of catalog.collections) {
-      for (const pchannel of pchannelsOf.get(qualifiedName(collection))!) {
+      for (const pchannel of shownOn.get(collection.id)!) {
         const part = found.get(pchannel);
         if (part === undefined) found.set(pchannel, [collection]);
         else part.push(collection);

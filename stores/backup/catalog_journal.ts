@@ -15,8 +15,6 @@ export interface CatalogEntry {
   /** When the writer saw it, as a hybrid timestamp of its clock. */
   readonly ts: HybridTs;
   readonly catalog: Catalog;
-  /** Collections that are in it no more -> when they were dropped, by their log; the others' log did not say when it was read. */
-  readonly dropped: ReadonlyMap<bigint, HybridTs>;
 }
 
 export const catalogFolder = (name: string): string => `${name}/catalog/`;
@@ -25,7 +23,7 @@ export function catalogKey(name: string, revision: bigint): string {
   return `${catalogFolder(name)}${revision.toString().padStart(20, "0")}.json`;
 }
 
-export function encodeCatalogEntry(name: string, { revision, ts, catalog, dropped }: CatalogEntry): string {
+export function encodeCatalogEntry(name: string, { revision, ts, catalog }: CatalogEntry): string {
   const meta = encodeMeta({
     id: "",
     name,
@@ -47,14 +45,7 @@ export function encodeCatalogEntry(name: string, { revision, ts, catalog, droppe
     startOffsets: Object.fromEntries(startOffsets),
     partitionTs: createdOf(partitions),
   }));
-  return formatJson({
-    tidemark_catalog: 1,
-    revision,
-    ts,
-    meta,
-    schemas,
-    ...(dropped.size === 0 ? {} : { dropped: Object.fromEntries(dropped) }),
-  });
+  return formatJson({ tidemark_catalog: 1, revision, ts, meta, schemas });
 }
 
 /** Times of creation, which milvus-backup's metadata has no place for. */
@@ -74,11 +65,9 @@ export function decodeCatalogEntry(text: string, what: string): CatalogEntry {
       return [item.int("id"), { schema, startOffsets, partitionTs: item.object("partitionTs") }] as const;
     }),
   );
-  const dropped = json.object("dropped");
   return {
     revision: json.int("revision"),
     ts: json.int("ts"),
-    dropped: new Map(json.keysOf("dropped").map((id) => [BigInt(id), dropped!.int(id)])),
     catalog: {
       databases: meta.databases,
       collections: meta.collections.map(({ collection }) => {

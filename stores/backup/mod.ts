@@ -2,6 +2,7 @@
 export * from "./catalog_journal.ts";
 export * from "./checksum.ts";
 export * from "./delta_file.ts";
+export * from "./drop_journal.ts";
 export * from "./json_reader.ts";
 export * from "./layout.ts";
 export * from "./log_format.ts";

@@ -26,7 +26,7 @@ import {
   readBackup,
   verifyBackup,
 } from "../../sources/backup/mod.ts";
-import { createMemoryStore, readCatalogJournal } from "../../stores/mod.ts";
+import { createMemoryStore, readCatalogJournal, readDrops } from "../../stores/mod.ts";
 
 export interface ArchiveSinkHarness {
   /** A fresh, empty place; the same one on each call of `open`. */
@@ -394,7 +394,7 @@ export function testArchiveSink(name: string, harness: ArchiveSinkHarness): void
       [await nameAt(1_795_188_499_999), await nameAt(1_795_188_500_500), await nameAt(1_795_188_501_000)],
       ["c", "renamed", "c"],
     );
-    await session.noteCatalog(1000n, catalog, signal, { since: hybridFromMs(1_795_188_500_700) });
+    await session.noteCatalog(1000n, catalog, signal, hybridFromMs(1_795_188_500_700));
     const again = await openBackupSource(await store(), "b");
     const nameAgain = async (ms: number) => (await catalogAt(again, hybridFromMs(ms))).collections[0]!.name;
     deepStrictEqual([await nameAgain(1_795_188_500_699), await nameAgain(1_795_188_500_700)], ["renamed", "c"]);
@@ -475,6 +475,8 @@ export function testArchiveSink(name: string, harness: ArchiveSinkHarness): void
     }
     await first.noteCatalog(4n, facts().catalog, signal);
     await first.noteCatalog(6n, facts().catalog, signal);
+    await first.noteDrops(new Map([[91n, T0], [92n, T0 + 3n]]), signal);
+    await first.noteDrops(new Map([[92n, T0 + 2n]]), signal);
     const second = await open(sinkOn(await store(), { name: "b2" }), undefined, "b1");
     const cut = { ...CUT, offset: 115n, ts: T0 + 1n };
     await second.begin({ ...facts([cut]), takenAtMs: 1_795_188_390_000 }, signal);
@@ -487,6 +489,7 @@ export function testArchiveSink(name: string, harness: ArchiveSinkHarness): void
     deepStrictEqual(await readLog(await store(), "b2", 115n), range(115n, 135n));
     const to = await store();
     deepStrictEqual((await readCatalogJournal(to, "b2")).map(({ revision }) => revision), [6n]);
+    deepStrictEqual(await readDrops(to, "b2"), new Map([[92n, T0 + 2n]]));
     deepStrictEqual((await verifyBackup(to, "b2")).findings, []);
     // Each chain stands alone: the first can go.
     const plan = planPrune(await listBackups(to), { last: 1 }, { nowMs: 1_795_188_500_000 });

@@ -1,7 +1,7 @@
 import { deepStrictEqual } from "node:assert/strict";
-import type { Catalog } from "../../../pipeline/model/mod.ts";
+import type { Catalog, HybridTs } from "../../../pipeline/model/mod.ts";
 import { catalogOf } from "../../../sources/backup/mod.ts";
-import { decodeCatalogEntry, encodeCatalogEntry } from "../../../stores/mod.ts";
+import { type CatalogEntry, decodeCatalogEntry, encodeCatalogEntry } from "../../../stores/mod.ts";
 import { catalog, collection, historyOf } from "./sample_catalog.ts";
 
 const names = (at: Catalog) => at.collections.map(({ name }) => name).sort();
@@ -53,15 +53,110 @@ Deno.test("catalogOf knows a collection until its drop where the log says when t
   deepStrictEqual(names(catalogOf(history, 130n)), ["c1"]);
 });
 
-Deno.test("encodeCatalogEntry keeps when partitions were made and collections dropped, which milvus-backup's metadata does not", () => {
+Deno.test("encodeCatalogEntry keeps when partitions were made, which milvus-backup's metadata does not", () => {
   const partitions = [{ id: 10n, name: "_default", createTs: 1n }, {
     id: 77n,
     name: "p",
     createTs: 470614418234802190n,
   }];
   const noted = catalog(collection(1n, { partitions }));
-  const dropped = new Map([[470614418234802191n, 470614418234802192n]]);
-  const entry = decodeCatalogEntry(encodeCatalogEntry("b", { revision: 2n, ts: 3n, catalog: noted, dropped }), "entry");
-  deepStrictEqual(entry.catalog.collections[0]!.partitions, partitions);
-  deepStrictEqual(entry.dropped, dropped);
+  const read = decodeCatalogEntry(encodeCatalogEntry("b", { revision: 2n, ts: 3n, catalog: noted }), "entry").catalog;
+  deepStrictEqual(read.collections[0]!.partitions, partitions);
 });
+
+const ids = (at: Catalog) => at.collections.map(({ id }) => id).sort();
+
+for (const [clock, skew] of [["right", 0n], ["far behind", -70n], ["a little behind", -7n], ["ahead", 50n]] as const) {
+  Deno.test(`catalogOf knows a collection from its creation to its drop by the source's time, noted by a clock that is ${clock}`, () => {
+    const again = collection(120n, { name: "c1" });
+    const other = collection(2n);
+    const history = historyOf(
+      catalog(collection(1n), other),
+      [
+        { revision: 2n, ts: 111n + skew, catalog: catalog(other) },
+        { revision: 3n, ts: 121n + skew, catalog: catalog(other, again) },
+        { revision: 4n, ts: 131n + skew, catalog: catalog(other) },
+      ],
+      new Map([[1n, 110n], [120n, 130n]]),
+    );
+    for (let ts = 100n; ts < 240n; ts++) {
+      const there = [1n, 2n, 120n].filter((id) => id !== 1n || ts < 110n).filter((id) =>
+        id !== 120n || (ts >= 120n && ts < 130n)
+      );
+      deepStrictEqual(ids(catalogOf(history, ts)), there.sort(), `at ${ts}`);
+    }
+  });
+}
+
+Deno.test("catalogOf has what was noted after a drop no earlier than the drop", () => {
+  const renamed = collection(2n, { name: "c1" });
+  const history = historyOf(
+    catalog(collection(1n), collection(2n)),
+    [
+      { revision: 2n, ts: 90n, catalog: catalog(collection(2n)) },
+      { revision: 3n, ts: 95n, catalog: catalog(renamed) },
+    ],
+    new Map([[1n, 110n]]),
+  );
+  deepStrictEqual(ids(catalogOf(history, 109n)), [1n, 2n]);
+  deepStrictEqual(names(catalogOf(history, 109n)), ["c1", "c2"]);
+  deepStrictEqual([ids(catalogOf(history, 110n)), names(catalogOf(history, 110n))], [[2n], ["c1"]]);
+});
+
+Deno.test("catalogOf keeps a collection whose name another one took before its new name was noted", () => {
+  const history = historyOf(
+    catalog(collection(1n)),
+    [
+      { revision: 2n, ts: 130n, catalog: catalog(collection(1n, { name: "old" })) },
+      { revision: 3n, ts: 140n, catalog: catalog(collection(1n, { name: "old" }), collection(105n, { name: "c1" })) },
+    ],
+  );
+  const at = (ts: bigint) => Object.fromEntries(catalogOf(history, ts).collections.map(({ name, id }) => [name, id]));
+  deepStrictEqual(at(104n), { c1: 1n });
+  deepStrictEqual(at(105n), { c1: 105n, old: 1n });
+});
+
+Deno.test("catalogOf has at every moment the collections that were there, whatever the clock of the notes said", () => {
+  for (let seed = 1; seed <= 400; seed++) {
+    const random = randomOf(seed);
+    const skew = BigInt(random(160)) - 80n;
+    const life = new Map<bigint, { from: HybridTs; to: HybridTs }>();
+    let live = [collection(1n, { name: "a" }), collection(2n, { name: "b" })];
+    for (const { id } of live) life.set(id, { from: id, to: 1000n });
+    const base = catalog(...live);
+    const notes: CatalogEntry[] = [];
+    const dropped = new Map<bigint, HybridTs>();
+    let now = 100n;
+    for (let i = 0; i < 12; i++) {
+      now += BigInt(random(10)) + 2n;
+      const free = ["a", "b", "c", "d"].filter((name) => !live.some((item) => item.name === name));
+      const some = live[random(live.length)];
+      const name = free[random(free.length)];
+      const what = random(3);
+      if (what === 0 && some !== undefined) {
+        live = live.filter((item) => item !== some);
+        life.get(some.id)!.to = now;
+        dropped.set(some.id, now);
+      } else if (what === 1 && some !== undefined && name !== undefined) {
+        live = live.map((item) => item === some ? { ...some, name } : item);
+      } else if (name !== undefined) {
+        live = [...live, collection(now, { name })];
+        life.set(now, { from: now, to: 1000n });
+      } else continue;
+      notes.push({ revision: BigInt(i + 2), ts: now + 1n + skew, catalog: catalog(...live) });
+    }
+    const history = historyOf(base, notes, dropped);
+    for (let ts = 90n; ts < now + 100n; ts++) {
+      const there = [...life].filter(([, { from, to }]) => from <= ts && ts < to).map(([id]) => id);
+      deepStrictEqual(ids(catalogOf(history, ts)), there.sort(), `seed ${seed}, skew ${skew}, at ${ts}`);
+    }
+  }
+});
+
+function randomOf(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+    return (state >>> 8) % Math.max(below, 1);
+  };
+}

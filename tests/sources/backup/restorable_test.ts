@@ -173,6 +173,30 @@ Deno.test("restorableRange ends before a new collection whose log the archive do
   assert.deepEqual([range?.from.ts, range?.to.ts, spans(range)], [50n, 90n, []]);
 });
 
+Deno.test("restorableRange leaves out what lies behind the end of a log before the drop, also where the note of it is by a clock behind", () => {
+  const notes = [{ revision: 2n, ts: 60n, catalog: catalog(collection(1n)) }];
+  const history = historyOf(catalog(collection(1n), collection(2n)), notes, new Map([[2n, 83n]]));
+  assert.deepEqual(spans(restorableRange(50n, report({ p1: 100n, p2: 79n }), history)), [
+    [80n, 82n, `${collection(2n).dbName}.c2`],
+  ]);
+});
+
+Deno.test("restorableRange takes a collection for there whose name another one had only later", () => {
+  const one = collection(2n);
+  const made = collection(85n, { name: "next" });
+  const history = historyOf(
+    catalog(collection(1n), one),
+    [
+      { revision: 2n, ts: 87n, catalog: catalog(collection(1n), one, made) },
+      { revision: 3n, ts: 90n, catalog: catalog(collection(1n), { ...made, name: one.name }) },
+    ],
+    new Map([[2n, 89n]]),
+  );
+  assert.deepEqual(spans(restorableRange(50n, report({ p1: 100n, p2: 79n, p85: 100n }), history)), [
+    [80n, 88n, `${one.dbName}.c2`],
+  ]);
+});
+
 Deno.test("checkMoment refuses a moment in a gap and says why", () => {
   const base = catalog(collection(1n), collection(2n));
   const notes = [{ revision: 2n, ts: 90n, catalog: catalog(collection(1n)) }];

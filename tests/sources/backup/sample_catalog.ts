@@ -1,6 +1,6 @@
 /** Catalogs for tests of what they were at a moment. */
 import type { Catalog, Collection, HybridTs } from "../../../pipeline/model/mod.ts";
-import { backupSnapshot, type CatalogHistory, readBackup } from "../../../sources/backup/mod.ts";
+import { backupSnapshot, type CatalogHistory, catalogHistory, readBackup } from "../../../sources/backup/mod.ts";
 import { type CatalogEntry, createFileStore } from "../../../stores/mod.ts";
 
 const samples = createFileStore(new URL("../../samples", import.meta.url).pathname);
@@ -19,8 +19,8 @@ export function catalog(...collections: Collection[]): Catalog {
 
 export function historyOf(
   base: Catalog,
-  notes: readonly Omit<CatalogEntry, "dropped">[],
+  notes: readonly CatalogEntry[],
   dropped: ReadonlyMap<bigint, HybridTs> = new Map(),
 ): CatalogHistory {
-  return { base, notes: notes.map((note) => ({ ...note, dropped })), dropped };
+  return catalogHistory(base, notes, dropped);
 }
