@@ -20,6 +20,7 @@ import { makeCuts } from "../transforms/mod.ts";
 import { ArchiveBase } from "./archive_base.ts";
 import { type ArchiveExtra, archiveExtra, extraJson } from "./archive_extra.ts";
 import { ArchiveNotes } from "./archive_notes.ts";
+import { ArchiveResume } from "./archive_resume.ts";
 import type { Slots } from "./base_copy.ts";
 import type { FlowDependencies } from "./dependencies.ts";
 import { Mutex } from "./mutex.ts";
@@ -50,6 +51,7 @@ export class ArchiveLeg {
   /** pchannels without a live collection whose log was gone before it was archived. */
   readonly #passed = new Set<string>();
   readonly #notes: ArchiveNotes;
+  readonly #resume: ArchiveResume;
   #exactFrom: HybridTs = 0n;
   #openedTs: HybridTs = 0n;
 
@@ -57,6 +59,7 @@ export class ArchiveLeg {
     this.#o = options;
     this.#extra = archiveExtra(options.state.extra);
     this.#notes = new ArchiveNotes(options.deps, options.state);
+    this.#resume = new ArchiveResume(options.deps.log);
   }
 
   get state(): SinkState {
@@ -125,9 +128,13 @@ export class ArchiveLeg {
 
   /** The log must still hold where the archive goes on; otherwise the run ends, or the hole is stated and a new base made. */
   async #checkLog(snapshot: Snapshot, signal: AbortSignal): Promise<void> {
-    const { deps, topicIds } = this.#o;
+    const { deps, topicIds, state: { positions } } = this.#o;
     const known = new Map([...topicIds, ...Object.entries(this.#extra.topics)]);
-    const lost = await lostPositions(deps.log, await this.startPoints(signal), known, signal);
+    let lost = await lostPositions(deps.log, await this.startPoints(signal), known, signal);
+    const names = lost.map(({ pchannel }) => pchannel);
+    if (await this.#resume.skipArchived(this.session, names, { positions, topics: known }, signal)) {
+      lost = await lostPositions(deps.log, await this.startPoints(signal), known, signal);
+    }
     const ticking = new Set(snapshot.catalog.collections.flatMap((collection) => collection.pchannels));
     const needed = lost.filter(({ pchannel }) => ticking.has(pchannel));
     if (needed.length > 0 && deps.onPositionLost === "fail") throw needed[0]!.error;
@@ -300,7 +307,7 @@ export class ArchiveLeg {
       const known = state.positions.get(pchannel);
       // Behind a stated gap the log goes on later than the archive's last word.
       if (resume !== undefined && (known === undefined || known.offset < resume.offset || known.tick > 0n)) {
-        state.positions.set(pchannel, resume);
+        state.positions.set(pchannel, this.#resume.point(pchannel, resume));
       }
     }
     return startPoints([state]);
