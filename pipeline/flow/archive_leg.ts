@@ -26,7 +26,7 @@ import type { FlowDependencies } from "./dependencies.ts";
 import { Mutex } from "./mutex.ts";
 import { lostPositions, startPoints } from "./pchannels.ts";
 import type { RunProgress } from "./run_progress.ts";
-import { newCollectionState, type SinkState } from "./run_state.ts";
+import { ownCollectionState, type SinkState } from "./run_state.ts";
 
 export interface ArchiveLegOptions {
   readonly deps: FlowDependencies;
@@ -90,9 +90,7 @@ export class ArchiveLeg {
     await this.#openNamed(snapshot, signal);
     if (this.#o.sink.logArchive) {
       await this.#checkLog(snapshot, signal);
-      const { pchannels } = this;
-      const points = [...await this.startPoints(signal)].filter(([pchannel]) => pchannels.has(pchannel));
-      await this.#notes.findDrops(this.session, new Map(points), snapshot, signal);
+      await this.findDrops(signal);
     }
     if (this.session.base !== "complete") {
       const cuts = [...this.#o.state.vchannels.values()];
@@ -104,6 +102,13 @@ export class ArchiveLeg {
     } else this.#recall(snapshot);
     if (this.#o.sink.logArchive) await this.#notes.note(this.session, snapshot, signal);
     this.#openedTs = hybridFromMs(this.#o.deps.now());
+  }
+
+  /** Looks when collections were dropped whose channels no longer tick. */
+  async findDrops(signal: AbortSignal): Promise<void> {
+    const points = () => this.inTurn(() => this.startPoints(signal));
+    const keep = (drops: ReadonlyMap<bigint, HybridTs>) => this.inTurn(() => this.session.noteDrops(drops, signal));
+    await this.#notes.findDrops({ pchannels: this.pchannels, points, keep }, signal);
   }
 
   /**
@@ -218,11 +223,12 @@ export class ArchiveLeg {
 
   learn(catalog: Catalog): void {
     const { deps, state } = this.#o;
+    this.#notes.see(catalog);
     for (const collection of catalog.collections) {
       const selected = deps.selects(collection.dbName, collection.name);
       const known = state.collections.get(collection.id);
       if (selected && known === undefined) {
-        state.collections.set(collection.id, stateOf(collection, "tail"));
+        state.collections.set(collection.id, ownCollectionState(collection, "tail"));
         this.#noteBeginning(collection);
       }
       if (selected || known !== undefined) this.#notWanted.delete(collection.id);
@@ -262,7 +268,7 @@ export class ArchiveLeg {
     state.collections.clear();
     for (const cut of cuts) state.vchannels.set(cut.vchannel, { ...cut, held: false });
     for (const collection of this.#selected(snapshot)) {
-      state.collections.set(collection.id, stateOf(collection, "base"));
+      state.collections.set(collection.id, ownCollectionState(collection, "base"));
     }
     this.#extra.imports = snapshot.imports.filter((task) => task.state === "completed").map((task) => task.id);
   }
@@ -390,9 +396,4 @@ export class ArchiveLeg {
   async close(): Promise<void> {
     await this.#session?.close();
   }
-}
-
-function stateOf(collection: Collection, phase: "base" | "tail") {
-  const name = { db: collection.dbName, name: collection.name };
-  return newCollectionState(collection.id, name, name, collection.vchannels, phase);
 }

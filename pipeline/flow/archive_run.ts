@@ -126,17 +126,25 @@ export class ArchiveRun implements TailMember {
     return this.#o.leg.changed(change, this.#o.work);
   }
 
-  /** Files that are old enough are closed even where nothing arrives. */
+  /** Files that are old enough are closed even where nothing arrives, and drops are looked for that no tick follows. */
   async beside(signal: AbortSignal): Promise<void> {
-    const { deps, sink, leg, work } = this.#o;
+    const { deps, leg, work } = this.#o;
+    await Promise.all([
+      this.#care("roll", () => leg.inTurn(() => leg.session.rollDue(deps.now(), work)), signal),
+      this.#care("drops", () => leg.findDrops(signal), signal),
+    ]);
+  }
+
+  async #care(what: string, work: () => Promise<void>, signal: AbortSignal): Promise<void> {
+    const { deps, sink } = this.#o;
     while (!signal.aborted) {
       try {
         await pause(CARE_MS, signal);
-        await leg.inTurn(() => leg.session.rollDue(deps.now(), work));
+        await work();
       } catch (error) {
         if (signal.aborted) return;
         if (!toTidemarkError(error).retriable) throw error;
-        deps.report.warn(`roll ${sink.name}`, toTidemarkError(error).message);
+        deps.report.warn(`${what} ${sink.name}`, toTidemarkError(error).message);
       }
     }
   }

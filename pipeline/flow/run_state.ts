@@ -4,7 +4,7 @@
  */
 import { TidemarkError } from "../errors.ts";
 import { formatJson, type Json, parseJson } from "../json.ts";
-import type { HybridTs, ResumePoint, TargetName } from "../model/mod.ts";
+import type { Collection, HybridTs, ResumePoint, TargetName } from "../model/mod.ts";
 
 export const STATE_VERSION = 1;
 
@@ -117,6 +117,15 @@ export function newRunState(pipeline: string, clusterId: string, now: Date): Run
 
 export function newSinkState(): SinkState {
   return { collections: new Map(), databases: new Map(), positions: new Map(), vchannels: new Map(), extra: null };
+}
+
+/** Of a collection that is kept under its own name. */
+export function ownCollectionState(
+  { id, dbName, name, vchannels }: Collection,
+  phase: CollectionPhase,
+): CollectionState {
+  const own = { db: dbName, name };
+  return newCollectionState(id, own, own, vchannels, phase);
 }
 
 export function newCollectionState(

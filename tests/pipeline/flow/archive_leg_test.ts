@@ -2,7 +2,14 @@
 import assert from "node:assert/strict";
 import { hybridFromMs, type HybridTs, type ObjectStore } from "../../../pipeline/model/mod.ts";
 import { catalogAt, openBackupSource, showBackup } from "../../../sources/backup/mod.ts";
-import { createMemoryStore, dropFolder, listLogChannels, listLogFiles, readLogFile } from "../../../stores/mod.ts";
+import {
+  createMemoryStore,
+  dropFolder,
+  listLogChannels,
+  listLogFiles,
+  readDrops,
+  readLogFile,
+} from "../../../stores/mod.ts";
 import { FakePipeline, until } from "../../fakes/pipeline.ts";
 import { restoreFake } from "../../fakes/restore.ts";
 import { FakeSource } from "../../fakes/source.ts";
@@ -87,6 +94,44 @@ for (const ms of [-100_000n, -4n, 100_000n]) {
     const drop = dropped - (1n << 18n) + 1n;
     const names = (ts: HybridTs) => catalogAt(opened, ts).collections.map(({ name }) => name).sort();
     assert.deepEqual([names(drop - 1n), names(drop)], [["goes", "stays"], ["stays"]]);
+  });
+}
+
+for (const ms of [-100_000n, 100_000n]) {
+  Deno.test(`run finds the drop that no tick follows while it goes on, with its own clock ${ms} ms off`, async () => {
+    const { source, vault, pipeline, past, write, archived } = await followed(ms);
+    source.create("alone", "p_1");
+    using _ticking = source.ticking();
+    const run = pipeline.start();
+    write();
+    await archived();
+    const { id } = source.collections.find(({ name }) => name === "alone")!;
+    // No tick says that this is there.
+    source.insert("alone", [99n, 99n]);
+    past.push({ ts: source.now, rows: structuredClone(source.rows) });
+    source.drop("alone");
+    const drop = source.now - (1n << 18n) + 1n;
+    write();
+    for (const end = performance.now() + 5000; (await readDrops(vault, "b")).get(id) !== drop;) {
+      assert.ok(performance.now() < end, "it is noted");
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    await archived();
+    const opened = await openBackupSource(vault, "b");
+    assert.deepEqual(
+      [drop - 1n, drop].map((ts) => catalogAt(opened, ts).collections.some((item) => item.id === id)),
+      [true, false],
+    );
+    const { gaps } = opened.restorable!;
+    assert.deepEqual(gaps.map(({ to, collections }) => [to.ts, collections]), [[drop - 1n, ["default.alone"]]]);
+    let restored = 0;
+    for (const { ts, rows } of past) {
+      if (gaps.some(({ from, to }) => from.ts <= ts && ts <= to.ts)) continue;
+      assert.deepEqual(await restoreFake(source, vault, ts), rows, `at ${ts}`);
+      restored++;
+    }
+    assert.equal(restored, past.length - 1);
+    await run.stop();
   });
 }
 
