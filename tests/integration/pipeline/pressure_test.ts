@@ -98,9 +98,9 @@ Deno.test("run goes through a target that limits its rate, and says why it is sl
         include: [`default.${name}`],
         extra: { limits: { batch_size: "64KiB" } },
       });
-      const run = setup.start(["run"]);
-      await untilTail(setup, run);
+      // All of it before the run: a source that takes the rows slowly would keep the target below its limit.
       await source.call("insert_generated", { name, start: 0, count: 2000, batch: 100 });
+      const run = setup.start(["run"]);
       const status = await untilStatus(
         setup,
         run,
