@@ -74,7 +74,9 @@ async function marksBefore(
       deltalogs.flatMap(({ files }) => files.map(({ logId }) => `${id}/${logId}`))
     ),
   );
-  const logs = previous!.deltaLogs(collection.id).filter(({ segmentId, logId }) => !named.has(`${segmentId}/${logId}`));
+  const logs = previous!.deltaLogs(collection.id).filter(({ segmentId, logId, own }) =>
+    own || !named.has(`${segmentId}/${logId}`)
+  );
   try {
     return await marksOf(deps.binlogs, logs, signal);
   } catch (thrown) {

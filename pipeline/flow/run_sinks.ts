@@ -124,7 +124,8 @@ export class RunSinks {
     if (kind === "follow" || reading.aborted) return;
     await this.#silent();
     const { ts: ended } = end;
-    if (kind === "once" && ended !== undefined) {
+    // 0 where no pchannel had a tick: then the run did not reach any moment.
+    if (kind === "once" && ended !== undefined && ended > 0n) {
       await Promise.all(archives.map((archive) => archive.endsAt(begun, ended, reading)));
     }
     await Promise.all(archives.map((archive) => archive.rebaseOnce(reading)));

@@ -59,7 +59,10 @@ export interface PreviousBase {
 export interface PreviousDeltaLog {
   readonly path: string;
   readonly segmentId: bigint;
+  /** Of an own one, a number that the source may have given to another log since. */
   readonly logId: bigint;
+  /** Written by that base, for deletes that the metadata forgot; the source has no such file. */
+  readonly own: boolean;
   /** Throws `damaged` where the bytes are not what the base's manifest says, `not_found` where it was removed. */
   read(signal: AbortSignal): Promise<Uint8Array>;
 }

@@ -22,7 +22,11 @@ export function previousBase(store: ObjectStore, manifest: BackupManifest): Prev
   };
 }
 
-function deltaLogs(store: ObjectStore, { name, objects }: BackupManifest): Map<string, PreviousDeltaLog[]> {
+function deltaLogs(
+  store: ObjectStore,
+  { name, objects, ownDeltas }: BackupManifest,
+): Map<string, PreviousDeltaLog[]> {
+  const written = new Set(ownDeltas);
   const logs = new Map<string, PreviousDeltaLog[]>();
   for (const { path, sum } of objects) {
     const [, collection, partition, segment, log] = DELTA.exec(path) ?? [];
@@ -33,6 +37,7 @@ function deltaLogs(store: ObjectStore, { name, objects }: BackupManifest): Map<s
       path: `delta_log/${collection}/${partition}/${segment}/${log}`,
       segmentId: BigInt(segment!),
       logId: BigInt(log!),
+      own: written.has(path),
       async read(signal) {
         const key = backupFolder(name) + path;
         const bytes = await store.get(key, undefined, signal);

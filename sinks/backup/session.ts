@@ -80,8 +80,12 @@ export async function openSession(options: SessionOptions, signal: AbortSignal):
       if (ledger.get(path) === undefined) unrecorded.set(path, info);
     }
   }
+  // A delta log of the base's own has a number that the source may have given to a log of the same segment since.
+  const own = new Set(previous?.ownDeltas);
   const shared = new Map(
-    (config.share === "never" ? [] : previous?.objects ?? []).map((object) => [object.path, object]),
+    (config.share === "never" ? [] : previous?.objects ?? []).filter(({ path }) => !own.has(path)).map((
+      object,
+    ) => [object.path, object]),
   );
   const serverSide = config.checksum === "auto" && store.location.startsWith("s3://")
     ? createEtagTrust(`${ledgerFolder(name)}probe`)

@@ -250,9 +250,11 @@ export function testArchiveSink(name: string, harness: ArchiveSinkHarness): void
     const written = objects.filter(({ path }) => path.startsWith("binlogs/delta_log/"));
     ok(written.length > 0);
     strictEqual(logs.length, written.length);
+    strictEqual(logs.filter(({ own }) => own).length, 1);
     for (const [i, log] of logs.entries()) {
       match(log.path, new RegExp(`^delta_log/${CUT.collectionId}/2/11/${log.logId}$`));
       strictEqual(log.segmentId, 11n);
+      strictEqual(log.own, (await readBackup(place, "b")).manifest!.ownDeltas.includes(written[i]!.path));
       const key = `b/${written[i]!.path}`;
       const bytes = await place.get(key);
       deepStrictEqual(await log.read(signal), bytes);

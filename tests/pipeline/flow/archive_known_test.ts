@@ -86,6 +86,8 @@ interface Before {
   readonly collectionId?: bigint;
   /** Segment and number of each of its delta logs. */
   readonly logs?: readonly (readonly [bigint, bigint])[];
+  /** Numbers of those that it wrote itself. */
+  readonly own?: readonly bigint[];
   readonly broken?: TidemarkError;
 }
 
@@ -114,6 +116,7 @@ async function forgotten(log: FakeLog, snapshot: Snapshot, before: Before | unde
         path: `delta_log/7/2/${segmentId}/${logId}`,
         segmentId,
         logId,
+        own: before.own?.includes(logId) ?? false,
         read() {
           if (before.broken !== undefined) return Promise.reject(before.broken);
           read.push(`${segmentId}/${logId}`);
@@ -155,6 +158,9 @@ Deno.test("readForgotten does not read delta logs that their segment still names
   const snapshot = snapshotOf([segmentOf(11n, [2n]), segmentOf(12n)]);
   const { keys, read } = await forgotten(log, snapshot, { topicId, logs });
   assert.deepEqual([keys, read], [[1, 1, 3, 4, 9], ["11/1", "12/1", "13/9"]]);
+  // One that the older base wrote itself may have the number of a log of the source's by now: it is another.
+  const own = await forgotten(log, snapshot, { topicId, logs, own: [2n] });
+  assert.deepEqual([own.keys, own.read], [[1, 1, 2, 3, 4, 9], ["11/1", "11/2", "12/1", "13/9"]]);
 });
 
 Deno.test("readForgotten reads the whole log where there is no older base, or its word does not count", async () => {
