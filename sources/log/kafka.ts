@@ -11,7 +11,7 @@ import type { Pieces } from "./byte_cursor.ts";
 import { type FetchAnswer, parseFetchResponse } from "./fetch_response.ts";
 import { beginsAsInsert, isInsert } from "./gen1/is_insert.ts";
 import { kafkaError } from "./kafka_errors.ts";
-import { frontOfOnly, isControl, type OtherCodec, readBatches, recordsOf } from "./record_batch.ts";
+import { assertWhole, frontOfOnly, isControl, type OtherCodec, readBatches, recordsOf } from "./record_batch.ts";
 import type { KafkaClientOptions } from "./kafka_options.ts";
 import type { KafkaLogConfig } from "./spec.ts";
 import { type Page, type TopicPort, TopicTail, type TopicTailOptions } from "./topic_tail.ts";
@@ -292,6 +292,7 @@ class KafkaTopic implements TopicPort {
     const records: LogRecord[] = [];
     let next = offset;
     for (const batch of readBatches(bytes)) {
+      assertWhole(batch, this.topic);
       const { firstOffset } = batch;
       const end = batch.lastOffset + 1n;
       // Whole batches are returned: what lies below the asked offset was seen before.

@@ -5,6 +5,7 @@
 import { constants, gunzipSync, zstdDecompressSync } from "node:zlib";
 import type { LogRecord } from "../../pipeline/model/mod.ts";
 import { ByteCursor, type Pieces } from "./byte_cursor.ts";
+import { crc32cOf } from "./crc32c.ts";
 
 export interface RecordBatch {
   readonly firstOffset: bigint;
@@ -15,6 +16,10 @@ export interface RecordBatch {
   readonly count: number;
   /** Compressed as the attributes say. */
   readonly payload: Pieces;
+  /** CRC-32C of `covered` and the payload, as the producer made it. */
+  readonly checksum: number;
+  /** What the checksum covers of the batch's head: attributes to count. */
+  readonly covered: Uint8Array;
 }
 
 /** Decompresses what is not read here: snappy (2) and lz4 (3). Throws for a codec that it does not know. */
@@ -22,6 +27,8 @@ export type OtherCodec = (codec: number, payload: Uint8Array) => Uint8Array;
 
 const HEAD_BYTES = 12;
 const BATCH_BYTES = 61;
+/** From here on the checksum covers a batch. */
+const COVERED_AT = 21;
 const FORMAT = 2;
 const CODEC = 7;
 const GZIP = 1;
@@ -53,7 +60,9 @@ export function readBatches(bytes: Uint8Array | Pieces): RecordBatch[] {
     const format = cursor.int8();
     if (format !== FORMAT) throw new RangeError(`A batch of records has format ${format}, expected ${FORMAT}`);
     if (length < BATCH_BYTES - HEAD_BYTES) throw new RangeError(`A batch of records has only ${length} bytes`);
-    cursor.int32();
+    const checksum = cursor.int32() >>> 0;
+    const covered = cursor.view(BATCH_BYTES - COVERED_AT);
+    cursor.position = start + COVERED_AT;
     const attributes = cursor.int16();
     const lastOffset = firstOffset + BigInt(cursor.int32());
     const firstTimestamp = cursor.int64();
@@ -66,9 +75,26 @@ export function readBatches(bytes: Uint8Array | Pieces): RecordBatch[] {
       firstTimestamp,
       count,
       payload: cursor.pieces(end - cursor.position),
+      checksum,
+      covered,
     });
   }
   return batches;
+}
+
+/**
+ * Throws RangeError for a batch that is not what its producer wrote: brokers check none that they read from their disks. Only
+ * its first offset and length are not covered.
+ */
+export function assertWhole(batch: RecordBatch, topic: string): void {
+  const sum = crc32cOf(batch.covered, batch.payload);
+  if (sum === batch.checksum) return;
+  const hex = (value: number) => value.toString(16).padStart(8, "0");
+  throw new RangeError(
+    `The batch at offset ${batch.firstOffset} of ${topic} has the checksum ${hex(sum)}, its producer gave it ${
+      hex(batch.checksum)
+    }`,
+  );
 }
 
 export function isControl(batch: RecordBatch): boolean {

@@ -151,7 +151,12 @@ export class TopicTail {
       throw new TidemarkError(
         "damaged",
         `A fetch from topic ${this.#port.topic} cannot be decoded: ${innermostMessage(thrown)}`,
-        { hint: "The log holds a batch that is broken, or of a format older than Kafka 0.11.", cause: thrown },
+        {
+          hint:
+            "The log holds a batch that is broken, or of a format older than Kafka 0.11. Where the topic has replicas, " +
+            "another broker may hold it whole.",
+          cause: thrown,
+        },
       );
     }
     const error = kafkaError(thrown, this.#port.what);

@@ -128,6 +128,16 @@ export class Broker implements AsyncDisposable {
     if (!result.success) throw new Error(`${args[0]} failed: ${new TextDecoder().decode(result.stderr)}`);
   }
 
+  /** Changes a bit on the broker's disk, in the first byte of `bytes`, which partition 0 of the topic holds once, uncompressed. */
+  async rot(topic: string, bytes: Uint8Array): Promise<void> {
+    const path = `${this.#dir}/data/${topic}-0/00000000000000000000.log`;
+    const found = Buffer.from(await Deno.readFile(path)).indexOf(bytes);
+    if (found < 0) throw new Error(`${path} does not hold the bytes`);
+    using file = await Deno.open(path, { write: true });
+    await file.seek(found, Deno.SeekMode.Start);
+    await file.write(Uint8Array.of(bytes[0]! ^ 1));
+  }
+
   /** Starts the stopped broker again, same data, same port; resolves when it answers. */
   async up(): Promise<void> {
     this.#process = new Deno.Command("java", {

@@ -1,9 +1,18 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { Reader, readRecordsBatches } from "@platformatic/kafka";
+import { crc32c as wasm } from "@platformatic/wasm-utils";
 import fc from "fast-check";
 import type { Pieces } from "../../../sources/log/byte_cursor.ts";
-import { frontOfOnly, headersLength, isControl, readBatches, recordsOf } from "../../../sources/log/record_batch.ts";
+import {
+  assertWhole,
+  frontOfOnly,
+  headersLength,
+  isControl,
+  readBatches,
+  recordsOf,
+} from "../../../sources/log/record_batch.ts";
+import { crc32cInWindows, crc32cOf, crc32cOfAll, native } from "../../../sources/log/crc32c.ts";
 import { isUndecodable } from "../../../sources/log/kafka_errors.ts";
 import { at, batchOf, type Compression, inPieces, joined, otherCodec, type Written } from "./batches.ts";
 
@@ -83,6 +92,45 @@ Deno.test("readBatches and recordsOf throw for what is no batch, in a way that t
   const short = batchOf([{ value: randomBytes(50) }]);
   new DataView(short.buffer).setInt32(57, 2);
   assert.throws(() => recordsOf(readBatches(short)[0]!, "t", otherCodec), undecodable);
+});
+
+Deno.test("assertWhole notices any bit that changed behind the checksum, and passes what a producer wrote", () => {
+  fc.assert(
+    fc.property(
+      fc.array(written, { minLength: 1, maxLength: 4 }),
+      fc.constantFrom(...COMPRESSIONS),
+      fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+      fc.integer({ min: 1, max: 255 }),
+      fc.constantFrom(7, 4096),
+      (records, compression, where, change, size) => {
+        const batch = batchOf(records, compression);
+        const [whole] = readBatches(inPieces(batch, size));
+        assertWhole(whole!, "t");
+        assertWhole(readBatches(at(batch, 77n))[0]!, "t");
+        batch[17 + Math.floor(where * (batch.length - 17))]! ^= change;
+        const [broken] = readBatches(inPieces(batch, size));
+        assert.throws(
+          () => assertWhole(broken!, "t"),
+          (thrown) => isUndecodable(thrown) && /of t has/.test(`${thrown}`),
+        );
+      },
+    ),
+    { numRuns: 300 },
+  );
+});
+
+Deno.test("crc32cOf is the same with and without native code", () => {
+  const ways: readonly ((head: Uint8Array, rest: Pieces) => number)[] = [
+    crc32cOf,
+    (head, rest) => crc32cInWindows(head, rest, native!),
+    (head, rest) => crc32cOfAll(head, rest, wasm),
+  ];
+  const [head, rest] = ["1234", "56789"].map((part) => new TextEncoder().encode(part));
+  const long = randomBytes(100_000);
+  for (const way of ways) {
+    assert.equal(way(head!, inPieces(rest!, 2)), 0xe3069283, "the check value of CRC-32C");
+    assert.equal(way(head!, inPieces(long, 30_000)), wasm(Buffer.concat([head!, long])));
+  }
 });
 
 Deno.test("isControl tells transaction markers", () => {

@@ -195,6 +195,27 @@ Deno.test("openKafkaLog answers unreachable, with the broker's address, where no
   }
 });
 
+Deno.test("openKafkaLog refuses a batch that rotted on the broker's disk", async () => {
+  const own = await broker();
+  await own.createTopic("rotten");
+  await own.produce("rotten", [{ value: text.encode("as it was written") }]);
+  await own.rot("rotten", text.encode("was written"));
+  const source = await open(own.address);
+  try {
+    await assert.rejects(
+      source.tail("rotten", 0n, undefined, never)[Symbol.asyncIterator]().next(),
+      (thrown) => {
+        assert.ok(thrown instanceof TidemarkError);
+        assert.equal(thrown.code, "damaged");
+        assert.match(thrown.message, /batch at offset 0 of rotten has the checksum [0-9a-f]{8}, .* [0-9a-f]{8}$/);
+        return true;
+      },
+    );
+  } finally {
+    await source.close();
+  }
+});
+
 Deno.test({
   name: "the broker of the tests stops",
   sanitizeOps: false,
