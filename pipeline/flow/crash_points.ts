@@ -13,6 +13,7 @@ export const CRASH_POINTS = [
   "between_ack_and_checkpoint",
   "inside_barrier",
   "inside_reconcile",
+  "inside_rename",
   "inside_import",
   "import_prepared",
   "import_asked",

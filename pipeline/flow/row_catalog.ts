@@ -51,12 +51,11 @@ export class RowCatalog {
         const known = targets.state(id);
         if (known?.phase === "base") return;
         if (known === undefined && this.#nameBusy(collection)) return;
-        const own = await targets.ensure(collection, "tail", false);
-        // The log may have brought its end while it was made.
-        if (this.#shared.notCarried.get(id) === "gone") return await targets.dropCollection(id);
-        if (own !== undefined) await targets.reconcileAll(collection, false);
+        await this.#bring(collection);
       });
     }
+    // What was renamed has left its name to one that may have been passed over.
+    if (change.changed.length > 0) await this.nameIsFree();
     for (const task of change.importsCompleted) this.#announceImport(task);
     if (change.rbacChanged && deps.rbac) {
       await reconcileRbac(deps, this.#o.setup.sink, change.catalog, this.#first, this.#o.signal);
@@ -99,6 +98,7 @@ export class RowCatalog {
       });
     }
   }
+
   /** Imports that completed while no run looked. */
   announceImports(tasks: readonly ImportTask[]): void {
     for (const task of tasks) if (task.state === "completed") this.#announceImport(task);
@@ -126,6 +126,14 @@ export class RowCatalog {
     );
   }
 
+  async #bring(collection: Collection): Promise<void> {
+    const { targets } = this.#o;
+    const own = await targets.ensure(collection, "tail", false);
+    // The log may have brought its end while it was made.
+    if (this.#shared.notCarried.get(collection.id) === "gone") return await targets.dropCollection(collection.id);
+    if (own !== undefined) await targets.reconcileAll(collection, false);
+  }
+
   #selected(collection: Collection): boolean {
     return this.#o.deps.selects(collection.dbName, collection.name);
   }
@@ -134,13 +142,10 @@ export class RowCatalog {
   async nameIsFree(): Promise<void> {
     const { targets } = this.#o;
     for (const collection of targets.catalog.collections) {
-      if (targets.state(collection.id) !== undefined || !this.#selected(collection) || this.#nameBusy(collection)) {
-        continue;
-      }
-      await this.#shared.guard(collection.id, qualifiedName(collection), async () => {
-        const made = await targets.ensure(collection, "tail", false);
-        if (made !== undefined) await targets.reconcileAll(collection, false);
-      });
+      const { id } = collection;
+      if (targets.state(id) !== undefined || this.#shared.notCarried.has(id)) continue;
+      if (!this.#selected(collection) || this.#nameBusy(collection)) continue;
+      await this.#shared.guard(id, qualifiedName(collection), () => this.#bring(collection));
     }
   }
 }

@@ -4,6 +4,7 @@ import type { DdlOutcome, ResumePoint, Snapshot } from "../model/mod.ts";
 import type { Slots } from "./base_copy.ts";
 import { Databases } from "./databases.ts";
 import type { FlowDependencies, RowSinkSetup } from "./dependencies.ts";
+import { goneError, settleTargets } from "./existing_target.ts";
 import { followFlushes } from "./flush_follow.ts";
 import { lostPositions, pchannelOf, prunePositions, startPoints } from "./pchannels.ts";
 import { pause } from "./pause.ts";
@@ -38,6 +39,8 @@ interface Leg {
 export class RowSinks {
   readonly #o: RowSinksOptions;
   readonly #legs: readonly Leg[];
+  /** {@link cuts} once more, with what has been forgotten since. */
+  #recut: ((snapshot: Snapshot) => Promise<Snapshot>) | undefined;
 
   constructor(options: RowSinksOptions, snapshot: Snapshot) {
     this.#o = options;
@@ -96,7 +99,17 @@ export class RowSinks {
    * Decides where the tails begin, and that the log holds it. Returns the snapshot that the new cuts are of; `again` takes
    * another one. Throws `position_lost`.
    */
-  async cuts(
+  cuts(
+    first: Snapshot,
+    again: (signal: AbortSignal) => Promise<Snapshot>,
+    options: { readonly withoutLog: boolean; readonly restore: boolean },
+    signal: AbortSignal,
+  ): Promise<Snapshot> {
+    this.#recut = (snapshot) => this.#cuts(snapshot, again, options, signal);
+    return this.#recut(first);
+  }
+
+  async #cuts(
     first: Snapshot,
     again: (signal: AbortSignal) => Promise<Snapshot>,
     options: { readonly withoutLog: boolean; readonly restore: boolean },
@@ -160,10 +173,11 @@ export class RowSinks {
     return this.#legs.some(({ row }) => row.needsBase(snapshot).length > 0);
   }
 
-  /** Databases, then the rows of what is not on the sinks yet. */
-  async base(snapshot: Snapshot, slots: Slots, signal: AbortSignal): Promise<void> {
+  /** Databases, then the rows of what is not on the sinks yet, or not any more. */
+  async base(first: Snapshot, slots: Slots, signal: AbortSignal): Promise<void> {
     const { deps, progress, save, blocked } = this.#o;
-    await Promise.all(this.#legs.map(({ databases }) => databases.reconcile(snapshot.catalog)));
+    await Promise.all(this.#legs.map(({ databases }) => databases.reconcile(first.catalog)));
+    const snapshot = await this.#settled(first, signal);
     const wanted = this.#legs.map((leg) => ({ leg, collections: leg.row.needsBase(snapshot) }));
     if (wanted.every(({ collections }) => collections.length === 0)) return;
     progress.phase = "base";
@@ -174,6 +188,27 @@ export class RowSinks {
     );
     for (const result of results) if (result.status === "rejected") throw result.reason;
     await save();
+  }
+
+  /** The snapshot of the cuts that hold when every target has what the state says that it has. */
+  async #settled(snapshot: Snapshot, signal: AbortSignal): Promise<Snapshot> {
+    const { deps, save } = this.#o;
+    const gone = await Promise.all(this.#legs.map(async ({ setup, state, targets }) => {
+      const wantedName = (id: bigint) => {
+        const live = targets.live(id);
+        return live === undefined ? undefined : targets.wantedName(live);
+      };
+      const found = await settleTargets(setup, state, wantedName, signal);
+      for (const own of found) {
+        deps.report.warn(
+          `gone ${setup.sink.name} ${own.id}`,
+          `${goneError(own, setup.sink.name).message}; ${own.source.db}.${own.source.name} is copied afresh`,
+        );
+      }
+      return found;
+    }));
+    await save();
+    return gone.flat().length === 0 ? snapshot : await this.#recut!(snapshot);
   }
 
   /** Users and roles. With a tail the catalog's changes do it. */

@@ -39,6 +39,8 @@ export interface CollectionState {
   /** Source name at the last reconcile, for people. */
   source: TargetName;
   target: TargetName;
+  /** Set while the target is asked for a rename: it has the collection under this name or under `target`. */
+  renaming: TargetName | undefined;
   /** The source collection's vchannels: who takes part in its barriers, also after it is gone from the metadata. */
   vchannels: readonly string[];
   phase: CollectionPhase;
@@ -139,6 +141,7 @@ export function newCollectionState(
     id,
     source,
     target,
+    renaming: undefined,
     vchannels,
     phase,
     segmentsDone: [],
@@ -219,13 +222,14 @@ export function parseRunState(text: string, location: string): RunState {
   }
 }
 
-type Imports = Pick<CollectionState, "importUnits" | "importFolder" | "byRows">;
+/** What states of earlier versions lack: nothing was imported, no rename was under way. */
+type Later = Pick<CollectionState, "importUnits" | "importFolder" | "byRows" | "renaming">;
 
 function parseSink(raw: Record<string, Json>): SinkState {
-  const collections = (raw.collections as unknown as (Omit<CollectionState, keyof Imports> & Partial<Imports>)[])
+  const collections = (raw.collections as unknown as (Omit<CollectionState, keyof Later> & Partial<Later>)[])
     .map((item): [bigint, CollectionState] => [item.id, {
       ...item,
-      // States of earlier versions do not have these: nothing was imported.
+      renaming: item.renaming ?? undefined,
       importUnits: item.importUnits ?? [],
       importFolder: item.importFolder ?? "",
       byRows: item.byRows ?? "",

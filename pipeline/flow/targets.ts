@@ -13,7 +13,7 @@ import {
   type TargetName,
 } from "../model/mod.ts";
 import type { FlowDependencies, RowSinkSetup } from "./dependencies.ts";
-import { makeRoom } from "./existing_target.ts";
+import { goneError, makeRoom } from "./existing_target.ts";
 import { Held } from "./held.ts";
 import { Mutex } from "./mutex.ts";
 import { SharedGate } from "./shared_gate.ts";
@@ -109,15 +109,8 @@ export class Targets {
     underWay.add(collection.id);
     if (own !== undefined && !same(own.target, target)) {
       await this.#free(target, collection, underWay);
-      const renamed = own;
-      await this.#gate(own.id).exclusive(async () => {
-        await this.#apply(collection, renamed, renamed.target, "structure", initial, target);
-        // The gate may have left the rename out: then the target keeps its name.
-        const there = await setup.sink.state(target, signal);
-        if (there.exists) renamed.target = target;
-      });
       own.source = source;
-      await save();
+      await this.#rename(collection, own, target, initial);
       return own;
     }
     if (own === undefined) {
@@ -130,8 +123,7 @@ export class Targets {
     }
     deps.crash("inside_reconcile");
     await this.#apply(collection, own, undefined, "structure", initial);
-    const made = await setup.sink.state(target, signal);
-    if (!made.exists) {
+    if (!await setup.sink.exists(target, signal)) {
       // Left out by policy: nothing of it is on the target, and nothing will be.
       own.phase = "dropped";
       await save();
@@ -287,22 +279,37 @@ export class Targets {
       if (underWay.has(other.id)) {
         // A ring of renames: step aside under a name of our own; its turn comes.
         const aside = { db: target.db, name: `${target.name}_tidemark_${other.id}` };
-        await this.#rename(live, other, aside);
+        await this.#rename(live, other, aside, true);
         continue;
       }
       await this.#ensure(live, "tail", false, underWay);
       if (same(other.target, target)) {
-        await this.#rename(live, other, { db: target.db, name: `${target.name}_tidemark_${other.id}` });
+        await this.#rename(live, other, { db: target.db, name: `${target.name}_tidemark_${other.id}` }, true);
       }
     }
   }
 
-  async #rename(collection: Collection, own: CollectionState, to: TargetName): Promise<void> {
+  /** Where it is going to is durable before the target is asked: a crash leaves it under one of two known names. */
+  async #rename(collection: Collection, own: CollectionState, to: TargetName, initial: boolean): Promise<void> {
+    const { setup, save, signal, deps } = this.#o;
+    let held: Held | undefined;
+    own.renaming = to;
+    await save();
     await this.#gate(own.id).exclusive(async () => {
-      await this.#apply(collection, own, own.target, "structure", true, to);
-      own.target = to;
+      try {
+        await this.#apply(collection, own, own.target, "structure", initial, to);
+      } catch (error) {
+        // It may have been a later step that was refused.
+        if (!(error instanceof Held)) throw error;
+        held = error;
+      }
+      deps.crash("inside_rename");
+      // The gate may have left the rename out: then the target keeps its name.
+      if (await setup.sink.exists(to, signal)) own.target = to;
+      own.renaming = undefined;
     });
-    await this.#o.save();
+    await save();
+    if (held !== undefined) throw held;
   }
 
   async #apply(
@@ -318,7 +325,13 @@ export class Targets {
       { source: collection, target },
       previous,
       parts,
-      (step) => initial || this.#allowed(step, own, false) ? "apply" : "skip",
+      (step) => {
+        // It was made once: an empty one in its place would lack every row that was written before.
+        if (step.kind === "create_collection" && own.phase !== "creating") {
+          throw new Held(goneError(own, setup.sink.name));
+        }
+        return initial || this.#allowed(step, own, false) ? "apply" : "skip";
+      },
       signal,
     );
     for (const outcome of outcomes) {

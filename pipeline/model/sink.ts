@@ -95,8 +95,10 @@ export interface RowSink {
   /** Undefined where rows are all that it takes. */
   readonly bulk: BulkImport | undefined;
   check(signal: AbortSignal): Promise<CheckLine[]>;
-  /** What the target has under that name. */
+  /** What the target has under that name. Counts rows; to know whether it is there, ask {@link exists}. */
   state(target: TargetName, signal: AbortSignal): Promise<TargetState>;
+  /** Whether a collection of the target has that name; an alias is none. */
+  exists(target: TargetName, signal: AbortSignal): Promise<boolean>;
   /** The steps that `reconcile` would take now, in order; changes nothing. */
   plan(wanted: WantedCollection, signal: AbortSignal): Promise<DdlStep[]>;
   /**

@@ -55,6 +55,14 @@ export async function unless<T>(codes: readonly string[], promise: Promise<T>): 
   }
 }
 
+/** A describe by alias answers with the collection behind it; the alias is then among its aliases, or the name differs. */
+export function isNamed(
+  described: { readonly aliases: readonly string[]; readonly collectionName: string },
+  name: string,
+) {
+  return !described.aliases.includes(name) && described.collectionName === name;
+}
+
 /** Reads what the target has under a name. A missing database counts as a missing collection. */
 export async function readActual(client: MilvusClient, target: TargetName, signal: AbortSignal): Promise<Actual> {
   const about = { dbName: target.db, collectionName: target.name };
@@ -65,8 +73,7 @@ export async function readActual(client: MilvusClient, target: TargetName, signa
     client.call(METHOD.describeCollection, about, request("describe the collection")),
   );
   if (described?.schema === undefined) return { kind: "missing" };
-  // A describe by alias answers with the collection behind it; the alias is then among its aliases, or the name differs.
-  if (described.aliases.includes(target.name) || described.collectionName !== target.name) {
+  if (!isNamed(described, target.name)) {
     return { kind: "alias", of: described.schema.name };
   }
   const [partitions, aliases, indexes, load] = await Promise.all([

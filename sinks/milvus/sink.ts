@@ -2,7 +2,7 @@
 import { TidemarkError } from "../../pipeline/errors.ts";
 import type { ObjectStore, Rbac, RowSink, TargetName, TargetState } from "../../pipeline/model/mod.ts";
 import { LoadState } from "../../pipeline/proto/gen/common_pb.ts";
-import { readLoadState, unless } from "./actual.ts";
+import { isNamed, readLoadState, unless } from "./actual.ts";
 import { createBulkImport } from "./bulk_import.ts";
 import { openChannel } from "./channel.ts";
 import { checkStorage, checkTarget } from "./check.ts";
@@ -103,6 +103,13 @@ export function createMilvusSink(config: MilvusSinkConfig, deps: MilvusSinkDeps 
     return { exists: true, rows, loaded, partitions: partitions.partitionNames };
   }
 
+  async function exists(target: TargetName, signal: AbortSignal): Promise<boolean> {
+    const about = { dbName: target.db, collectionName: target.name };
+    const request = { what: `describe ${targetText(target)}`, db: target.db, signal };
+    const described = await unless(["not_found"], client.call(METHOD.describeCollection, about, request));
+    return described?.schema !== undefined && isNamed(described, target.name);
+  }
+
   /**
    * Rows in the storage of a collection that is not loaded: an upper bound, since deleted and replaced rows count. What is
    * still buffered does not count, so a zero is believed only after a flush.
@@ -130,6 +137,7 @@ export function createMilvusSink(config: MilvusSinkConfig, deps: MilvusSinkDeps 
       ...bulk === undefined ? [] : [await checkStorage(bulk, signal)],
     ],
     state,
+    exists,
     plan: async (wanted, signal) => (await reconciler.plan(wanted, undefined, "all", signal)).map(plainStep),
     reconcileDatabases: (wanted, drop, gate, signal) => reconcileDatabases(client, wanted, drop, gate, signal),
     reconcile: (wanted, previous, parts, gate, signal) =>

@@ -64,6 +64,8 @@ export function rowSinkConformance(
       load: LOADED,
     });
     assert.deepEqual(await sink.state(want.target, signal), { exists: false, rows: 0n, loaded: false, partitions: [] });
+    assert.equal(await sink.exists(want.target, signal), false);
+    assert.equal(await sink.exists({ ...want.target, db: "no_such_database" }, signal), false);
     const planned = await sink.plan(want, signal);
     assert.deepEqual(planned.map((one) => one.kind), [
       "create_collection",
@@ -75,6 +77,7 @@ export function rowSinkConformance(
     assert.deepEqual(results(done), ["applied", "applied", "applied", "applied"]);
     await loaded(sink, want.target);
     assert.deepEqual((await sink.state(want.target, signal)).partitions.toSorted(), ["_default", "p1"]);
+    assert.equal(await sink.exists(want.target, signal), true);
     assert.deepEqual(await sink.plan(want, signal), []);
     assert.deepEqual(await sink.reconcile(want, undefined, "all", yes, signal), []);
   });
@@ -241,6 +244,7 @@ export function rowSinkConformance(
   test("gives a name that an alias holds to the collection that needs it", async ({ sink, fresh }) => {
     const [a, b] = [fresh(), fresh()];
     await made(sink, named(a, { aliases: [b.name] }));
+    assert.equal(await sink.exists(b, signal), false);
     const done = await sink.reconcile(named(b), undefined, "all", yes, signal);
     assert.deepEqual([kinds(done), results(done)], [
       ["drop_alias", "create_collection", "create_index"],

@@ -11,6 +11,8 @@ import type { PyMilvus } from "../stack/pymilvus.ts";
 
 const PREFIX = "cr_";
 const [A, B, C] = [`${PREFIX}a`, `${PREFIX}b`, `${PREFIX}c`];
+/** Names of one collection, one after the other. */
+const [D, E, F] = [`${PREFIX}d`, `${PREFIX}e`, `${PREFIX}f`];
 const FIELDS = [
   { name: "id", type: "Int64", primary: true },
   { name: "vec", type: "FloatVector", dim: 8 },
@@ -40,6 +42,7 @@ const GROUPS: Readonly<Record<string, readonly `${CrashPoint}:${number}`[]>> = {
     "between_ack_and_checkpoint:1",
     "between_ack_and_checkpoint:5",
     "inside_barrier:1",
+    "inside_rename:1",
     "before_done:1",
   ],
 };
@@ -53,10 +56,12 @@ async function prepare(source: PyMilvus): Promise<void> {
   await Promise.all([
     source.call("create_collection", { name: A, ...READY, shards: 2, partitions: ["p1", "p2"] }),
     source.call("create_collection", { name: B, ...READY }),
+    source.call("create_collection", { name: D, ...READY }),
   ]);
   await source.call("insert_generated", { name: A, start: 0, count: 1500, seed: 1 });
   await source.call("insert_generated", { name: A, start: 1500, count: 300, seed: 1, partition: "p1" });
   await source.call("insert_generated", { name: B, start: 0, count: 300, seed: 1 });
+  await source.call("insert_generated", { name: D, start: 0, count: 40, seed: 6 });
   await source.call("flush", { name: A });
   await source.call("delete", { name: A, start: 50, count: 100 });
   await source.call("insert_generated", { name: A, start: 200, count: 80, seed: 2, upsert: true });
@@ -66,6 +71,7 @@ async function prepare(source: PyMilvus): Promise<void> {
 /** What goes on while the runs that will be killed are there. */
 async function meanwhile(source: PyMilvus): Promise<void> {
   await source.call("insert_generated", { name: A, start: 2000, count: 200, seed: 3 });
+  await source.call("rename_collection", { name: D, new_name: E });
   await source.call("delete", { name: A, start: 400, count: 50 });
   await source.call("drop_partition", { name: A, partition: "p2" });
   await source.call("create_collection", { name: C, ...READY });
@@ -100,7 +106,7 @@ for (const [phases, points] of Object.entries(GROUPS)) {
         const setup = await TidemarkSetup.make({
           env,
           include: [`default.${PREFIX}*`],
-          route: [A, B, C].map((name) => ({ from: `default.${name}`, to: `default.${copyOf(name)}` })),
+          route: [A, B, C, D, E, F].map((name) => ({ from: `default.${name}`, to: `default.${copyOf(name)}` })),
         });
         setups.use(setup);
         cases.push({ point, setup, run: setup.start(argsOf(point), { TIDEMARK_CRASH_AT: point }), copyOf });
@@ -116,18 +122,23 @@ for (const [phases, points] of Object.entries(GROUPS)) {
         ),
       );
       await meanwhile(source);
-      await Promise.all(cases.map(async ({ point, run, setup }) => {
+      await Promise.all(cases.map(async ({ point, run }) => {
         const timer = setTimeout(() => run.kill(), 180_000);
         const { code, stderr } = await run.exit;
         clearTimeout(timer);
         const [name] = point.split(":");
         assert.match(stderr, new RegExp(`killed at ${name}`), `it ended with ${code}, not at ${point}:\n${stderr}`);
-        await setup.once();
       }));
+      // While none is there: whoever died in the middle of the first rename finds neither name on the source.
+      await source.call("rename_collection", { name: E, new_name: F });
+      await source.call("insert_generated", { name: F, start: 40, count: 10, seed: 6 });
+      await Promise.all(cases.map(({ setup }) => setup.once()));
+      const there = await target.call("list_collections", {}) as string[];
       for (const { point, copyOf } of cases) {
         await t.step(point, async () => {
+          assert.deepEqual([D, E].map(copyOf).filter((name) => there.includes(name)), []);
           await Promise.all(
-            [A, B, C].map((name) => assertSame({ server: source, name }, { server: target, name: copyOf(name) })),
+            [A, B, C, F].map((name) => assertSame({ server: source, name }, { server: target, name: copyOf(name) })),
           );
         });
       }

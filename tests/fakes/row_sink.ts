@@ -1,5 +1,6 @@
 /** A target in memory for collections of a {@link FakeSource}, that can be made to stand still or to fail. */
 import { decodeFieldData } from "../../pipeline/columns/mod.ts";
+import { TidemarkError } from "../../pipeline/errors.ts";
 import { abortable } from "../../pipeline/flow/abortable.ts";
 import type { DdlOutcome, RowSink, TargetName } from "../../pipeline/model/mod.ts";
 
@@ -15,6 +16,8 @@ export class FakeRowSink implements RowSink {
   beforeWrite: Promise<void> = Promise.resolve();
   /** Thrown by each write while it is set. */
   fault: Error | undefined;
+  /** Nobody asks it for anything any more: set when its run was killed. */
+  gone = false;
 
   constructor(readonly name: string) {}
 
@@ -23,9 +26,21 @@ export class FakeRowSink implements RowSink {
     return [];
   }
 
-  reconcile(...[{ target }]: Parameters<RowSink["reconcile"]>): Promise<DdlOutcome[]> {
-    if (!this.rows.has(target.name)) this.rows.set(target.name, new Map());
-    return Promise.resolve([]);
+  reconcile(...[{ source, target }, previous, , gate]: Parameters<RowSink["reconcile"]>): Promise<DdlOutcome[]> {
+    this.#ask();
+    if (this.rows.has(target.name)) return Promise.resolve([]);
+    const old = previous === undefined ? undefined : this.rows.get(previous.name);
+    const kind = old === undefined ? "create_collection" : "rename_collection";
+    const step = { kind, collectionId: source.id, sentence: `${kind} ${target.name}`, destructive: false } as const;
+    if (gate(step) === "skip") return Promise.resolve([{ ...step, result: "skipped", detail: "" }]);
+    if (old !== undefined) this.rows.delete(previous!.name);
+    this.rows.set(target.name, old ?? new Map());
+    return Promise.resolve([{ ...step, result: "applied", detail: "" }]);
+  }
+
+  exists({ name }: TargetName): Promise<boolean> {
+    this.#ask();
+    return Promise.resolve(this.rows.has(name));
   }
 
   state({ name }: TargetName): ReturnType<RowSink["state"]> {
@@ -44,21 +59,36 @@ export class FakeRowSink implements RowSink {
       const { data } = decodeFieldData(bytes, rows);
       return data.kind === "int64" ? [...data.values] : [];
     }) as [bigint[], bigint[]];
-    keys.forEach((key, i) => this.rows.get(target.name)!.set(key, values[i]!));
+    const there = this.#collection(target);
+    keys.forEach((key, i) => there.set(key, values[i]!));
   }
 
   async remove(...[{ target, keys }, signal]: Parameters<RowSink["remove"]>): Promise<void> {
     await this.#ready(signal);
-    for (const key of keys.values) this.rows.get(target.name)!.delete(key as bigint);
+    const there = this.#collection(target);
+    for (const key of keys.values) there.delete(key as bigint);
+  }
+
+  #collection({ name }: TargetName): Map<bigint, bigint> {
+    const rows = this.rows.get(name);
+    if (rows === undefined) throw new TidemarkError("not_found", `collection not found: ${name}`);
+    return rows;
+  }
+
+  #ask(): void {
+    if (this.gone) throw new TidemarkError("aborted", "The run is dead");
   }
 
   async #ready(signal: AbortSignal): Promise<void> {
+    this.#ask();
     this.writes++;
     if (this.fault !== undefined) throw this.fault;
     await abortable(this.beforeWrite, signal);
+    this.#ask();
   }
 
   dropCollection({ name }: TargetName): Promise<void> {
+    this.#ask();
     this.rows.delete(name);
     return Promise.resolve();
   }

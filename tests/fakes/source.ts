@@ -100,6 +100,15 @@ export class FakeSource {
     this.#append(pchannels[0]!, { kind: "drop", collection: `${id}` });
   }
 
+  rename(name: string, to: string): void {
+    const collection = this.#collections.get(name)!;
+    this.#collections.delete(name);
+    this.#collections.set(to, { ...collection, name: to });
+    this.rows.set(to, this.rows.get(name)!);
+    this.rows.delete(name);
+    this.#note({ changed: [collection.id] });
+  }
+
   insert(name: string, ...rows: readonly FakeRow[]): void {
     const { id, pchannels } = this.#collections.get(name)!;
     for (const [key, value] of rows) this.rows.get(name)!.set(key, value);
