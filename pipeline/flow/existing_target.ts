@@ -53,6 +53,19 @@ export function goneError(own: CollectionState, sink: string): TidemarkError {
   );
 }
 
+/** Whether what had been made is under none of its names. */
+export async function isGone(
+  { sink }: Pick<RowSinkSetup, "sink">,
+  { phase, target, renaming }: CollectionState,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (phase !== "base" && phase !== "tail") return false;
+  for (const name of [target, ...renaming === undefined ? [] : [renaming]]) {
+    if (await sink.exists(name, signal)) return false;
+  }
+  return true;
+}
+
 /**
  * Finds out what runs before this one left: which name a collection has that was being renamed, and which are not there any
  * more though they had been made. Those are taken out of the state, so that they are copied afresh, and returned.

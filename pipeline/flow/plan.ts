@@ -10,8 +10,9 @@ import {
 } from "../model/mod.ts";
 import { deleteHorizon, firstExactTs, liveSegments, makeCuts } from "../transforms/mod.ts";
 import type { FlowDependencies } from "./dependencies.ts";
+import { isGone } from "./existing_target.ts";
 import { foreseeLoad, type LoadChoice } from "./import_gate.ts";
-import { parseRunState, type RunState } from "./run_state.ts";
+import { isFinished, parseRunState, type RunState } from "./run_state.ts";
 
 export interface PlannedChannel {
   readonly vchannel: string;
@@ -58,7 +59,9 @@ export interface Plan {
 export async function planRun(deps: FlowDependencies, signal: AbortSignal): Promise<Plan> {
   const snapshot = await deps.meta.snapshot(signal);
   const text = await deps.state.read(signal);
-  const state = text === undefined ? undefined : parseRunState(text, deps.state.location);
+  const before = text === undefined ? undefined : parseRunState(text, deps.state.location);
+  // As for a run: a restore that is done is no beginning for another.
+  const state = before?.restore !== undefined && isFinished(before) ? undefined : before;
   const collections: PlannedCollection[] = [];
   const notSelected: string[] = [];
   for (const collection of snapshot.catalog.collections) {
@@ -92,11 +95,14 @@ async function planOne(
   let action: PlannedCollection["action"] = "tail";
   for (const setup of deps.sinks) {
     const { sink, onExisting } = setup;
-    const own = state?.sinks.get(sink.name)?.collections.get(id);
-    const mine = own === undefined ? "base" : own.phase === "tail" || own.phase === "dropped" ? "tail" : "resume";
-    if (mine !== "tail") action = mine;
+    const known = state?.sinks.get(sink.name)?.collections.get(id);
+    const done = known?.phase === "tail" || known?.phase === "dropped";
     try {
       const there = await sink.state(target, signal);
+      const gone = known !== undefined && !there.exists && await isGone(setup, known, signal);
+      const own = gone ? undefined : known;
+      const mine = own === undefined ? "base" : done ? "tail" : "resume";
+      if (mine !== "tail") action = mine;
       const steps = await sink.plan({ source: collection, target }, signal);
       const taken = own === undefined && there.exists && onExisting === "fail";
       const todo = live.filter(({ id }) => !own?.segmentsDone.includes(id));
@@ -117,6 +123,7 @@ async function planOne(
     } catch (thrown) {
       if (signal.aborted) throw thrown;
       const error = thrown instanceof TidemarkError ? thrown : toTidemarkError(thrown);
+      if (!done) action = known === undefined ? "base" : "resume";
       sinks.push({
         sink: sink.name,
         target,

@@ -1,7 +1,14 @@
 /** A whole run over fakes: from a {@link FakeSource} to any number of targets and backups in memory. */
 import { toTidemarkError } from "../../pipeline/errors.ts";
-import { DEFAULT_LIMITS, noCrashPoints, parseRunState, type RunOptions, startRun } from "../../pipeline/flow/mod.ts";
-import type { FlowDependencies, FlowLimits, RunHandle, RunResult, SinkState } from "../../pipeline/flow/mod.ts";
+import {
+  DEFAULT_LIMITS,
+  noCrashPoints,
+  parseRunState,
+  planRun,
+  type RunOptions,
+  startRun,
+} from "../../pipeline/flow/mod.ts";
+import type { FlowDependencies, FlowLimits, Plan, RunHandle, RunResult, SinkState } from "../../pipeline/flow/mod.ts";
 import type { ArchiveSink, ObjectStore, StateStore } from "../../pipeline/model/mod.ts";
 import { makeDdlRules } from "../../pipeline/transforms/mod.ts";
 import { backupSinkSpec, createBackupSink } from "../../sinks/backup/mod.ts";
@@ -46,6 +53,11 @@ export class FakePipeline {
   async once(): Promise<RunResult> {
     using _ticking = this.#source.ticking();
     return await this.start({ kind: "once" }).result;
+  }
+
+  plan(): Promise<Plan> {
+    const never = new AbortController().signal;
+    return planRun(this.#dependencies(never), never);
   }
 
   #dependencies(dead: AbortSignal): FlowDependencies {

@@ -71,7 +71,8 @@ Deno.test("backup restore by import into a target whose storage is a folder, fro
         await assertSame({ server: source, name }, { server: target, db, name });
         await moveCuts(elsewhere, "b", moments[0]!);
         const options = { ...at(elsewhere), args: ["--base-only"] };
-        assert.ok(importedRows(await assertSameBothWays(options, `${PREFIX}cut_`, [name, twins])) > 2 * 1500);
+        const report = await assertSameBothWays(options, `${PREFIX}cut_`, [name, twins]);
+        assert.ok(importedRows(report) > 2 * 1500, report.stderr);
       }],
       ["a folder that the target does not see: refused with its name, or by rows", async () => {
         // Everybody's own.

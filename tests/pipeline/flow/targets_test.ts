@@ -102,7 +102,10 @@ Deno.test("run copies afresh what somebody dropped from the target between two r
     source.insert(name, [1n, 10n], [2n, 20n]);
   }
   await pipeline.once();
+  const actions = async () => (await pipeline.plan()).collections.map(({ action }) => action);
+  assert.deepEqual(await actions(), ["tail", "tail"]);
   replica.rows.delete("a");
+  assert.deepEqual(await actions(), ["base", "tail"]);
   source.insert("a", [3n, 30n]);
   source.delete("a", 1n);
   await pipeline.once();
