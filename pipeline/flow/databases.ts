@@ -11,6 +11,8 @@ export interface DatabasesOptions {
   readonly deps: FlowDependencies;
   readonly setup: RowSinkSetup;
   readonly state: SinkState;
+  /** Makes the state durable. */
+  readonly save: () => Promise<void>;
   readonly changed: () => void;
   readonly refused: DdlOutcome[];
   readonly signal: AbortSignal;
@@ -30,7 +32,7 @@ export class Databases {
   /** Creates and alters. The policy does not concern what is part of the first copy. */
   reconcile(catalog: Catalog): Promise<void> {
     return this.#mutex.run(async () => {
-      const { deps, state, changed } = this.#o;
+      const { deps, state, save } = this.#o;
       const initial = state.collections.size === 0 && state.databases.size === 0;
       const selected = catalog.databases.filter((item) => deps.selectsDatabase(item.name));
       const wanted = new Map<string, { name: string; properties: Properties | undefined }>();
@@ -47,9 +49,11 @@ export class Databases {
       }
       this.#wanted = new Set(wanted.keys());
       this.#live = new Set(catalog.databases.map((item) => item.id));
-      await this.#run([...wanted.values()], [], initial);
+      // Before they are made: after a crash in between, one that the source drops meanwhile is still known.
+      const unknown = selected.some(({ id, name }) => state.databases.get(id) !== deps.routeDatabase(name));
       for (const { id, name } of selected) state.databases.set(id, deps.routeDatabase(name));
-      changed();
+      if (unknown) await save();
+      await this.#run([...wanted.values()], [], initial);
     });
   }
 

@@ -75,7 +75,7 @@ export class RowSinks {
     if (state === undefined) this.#o.state.sinks.set(name, state = newSinkState());
     const targets = new Targets({ deps, setup, state, save, signal, refused }, snapshot.catalog);
     const row = new RowLeg({ deps, setup, state, targets, progress, save, changed });
-    const databases = new Databases({ deps, setup, state, changed, refused, signal });
+    const databases = new Databases({ deps, setup, state, save, changed, refused, signal });
     return { name, state, targets, setup, row, databases };
   }
 

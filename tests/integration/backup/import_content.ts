@@ -44,10 +44,15 @@ export async function more(source: PyMilvus, name: string): Promise<void> {
   await source.call("insert_generated", { name, start: 700, count: 40, seed: 8, upsert: true });
 }
 
-/** The same files with an earlier cut: rows and deletes later than it are in them, in the middle of a segment. */
-export async function moveCuts(vault: Vault, name: string, ts: bigint): Promise<void> {
+/**
+ * The same files with earlier cuts: rows and deletes later than they are in them, in the middle of a segment. `times`: one for
+ * each collection, in the order in which these were made.
+ */
+export async function moveCuts(vault: Vault, name: string, times: readonly bigint[]): Promise<void> {
   const manifest = await manifestOf(vault, name);
-  const cuts = manifest.cuts.map((cut) => ({ ...cut, ts }));
+  const ids = [...new Set(manifest.cuts.map(({ collectionId }) => collectionId))].sort((a, b) => a < b ? -1 : 1);
+  if (ids.length !== times.length) throw new Error(`${ids.length} collections, ${times.length} times`);
+  const cuts = manifest.cuts.map((cut) => ({ ...cut, ts: times[ids.indexOf(cut.collectionId)]! }));
   const text = encodeManifest({ ...manifest, objects: manifest.objects, cuts });
   await vault.store.put(manifestKey(name), new TextEncoder().encode(text));
 }

@@ -16,11 +16,10 @@ Deno.test("backup restore by import into a target whose storage is a folder, fro
     const [name, twins] = [`${PREFIX}a`, `${PREFIX}twins`];
     // The source of the common servers; a target of its own.
     await using servers = new AsyncDisposableStack();
-    const [stack, moments] = await Promise.all([
+    const [stack, [moments, ofTwins]] = await Promise.all([
       startStack("demo", { name: `import-folder-${Deno.pid}`, without: ["kafka", "source"] })
         .then((stack) => servers.use(stack)),
-      fill(source, name, false),
-      fill(source, twins, true),
+      (async () => [await fill(source, name, false), await fill(source, twins, true)] as const)(),
     ]);
     await using target = await PyMilvus.start(stack.env.TARGET_URI!, { python: stack.env.PYTHON! });
     const env = { ...common, TARGET_URI: stack.env.TARGET_URI!, TARGET_FILES: stack.env.TARGET_FILES! };
@@ -69,7 +68,7 @@ Deno.test("backup restore by import into a target whose storage is a folder, fro
         const db = `${PREFIX}other`;
         await restore(elsewhere, db, []);
         await assertSame({ server: source, name }, { server: target, db, name });
-        await moveCuts(elsewhere, "b", moments[0]!);
+        await moveCuts(elsewhere, "b", [moments[0]!, ofTwins[0]!]);
         const options = { ...at(elsewhere), args: ["--base-only"] };
         const report = await assertSameBothWays(options, `${PREFIX}cut_`, [name, twins]);
         assert.ok(importedRows(report) > 2 * 1500, report.stderr);

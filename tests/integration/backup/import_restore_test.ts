@@ -27,7 +27,7 @@ Deno.test("backup restore by import of a run's backups, wherever they lie: base,
   await withServers(PREFIX, async ({ env, source, target }) => {
     const [name, twins] = [`${PREFIX}a`, `${PREFIX}twins`];
     const moments = await fill(source, name, false);
-    await fill(source, twins, true);
+    const ofTwins = await fill(source, twins, true);
     await using inPlace = s3Vault(env, env.TARGET_BUCKET!);
     await using elsewhere = s3Vault(env);
     await using folder = await folderVault();
@@ -68,7 +68,7 @@ Deno.test("backup restore by import of a run's backups, wherever they lie: base,
       await assertSame({ server: source, name }, { server: target, db: end, name });
 
       for (const [i, ts] of moments.slice(0, CUTS).entries()) {
-        await moveCuts(vault, "b", ts);
+        await moveCuts(vault, "b", [ts, ofTwins[i]!]);
         const prefix = `${PREFIX}${key}_cut${i}`;
         const { stderr } = await assertSameBothWays({ ...at, args: ["--base-only"] }, prefix, [name, twins]);
         assert.match(stderr, /rows imported in/);

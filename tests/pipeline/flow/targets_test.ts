@@ -158,6 +158,18 @@ Deno.test("run holds what somebody drops from the target under it, makes no empt
   }
 });
 
+Deno.test("run notes a database before it is made", async () => {
+  const { source, replica, pipeline } = setup();
+  source.create("a", "p_0");
+  const noted: [bigint, string][][] = [];
+  replica.reconcileDatabases = () => {
+    noted.push([...pipeline.saved("replica")?.databases ?? []]);
+    return Promise.resolve([]);
+  };
+  await pipeline.once();
+  assert.deepEqual(noted[0], [[1n, "default"]]);
+});
+
 for (const seed of SEEDS) {
   Deno.test(`run killed at any phase while names change hands ends with the source's collections and rows (seed ${seed})`, async () => {
     const random = seeded(seed);
