@@ -31,7 +31,15 @@ async function make(name: string, args: readonly string[], env: Record<string, s
   return success;
 }
 
+const USAGE = `deno task bench [figure...] [--small] [arguments of a figure]
+
+Figures, all of them by default, which takes most of an hour: ${FIGURES.join(", ")}.`;
+
 async function main(args: readonly string[]): Promise<number> {
+  if (args.some((arg) => arg === "--help" || arg === "-h")) {
+    console.log(USAGE);
+    return 0;
+  }
   const first = args.findIndex((arg) => arg.startsWith("--"));
   const names = first < 0 ? args : args.slice(0, first);
   const rest = first < 0 ? [] : args.slice(first);
