@@ -43,25 +43,48 @@ export async function makeRoom(
 
 /** A collection that this run had made is not there. */
 export function goneError(own: CollectionState, sink: string): TidemarkError {
+  return new TidemarkError("not_found", `${textOf(own)} is gone from ${sink}, where it had been made`, {
+    hint:
+      `Somebody dropped or renamed it there. The next start copies ${own.source.db}.${own.source.name} afresh; to keep what is there, give it its name back before.`,
+  });
+}
+
+/** Two collections of the source are routed to one name. */
+export function clashError(a: Collection, b: Collection, target: TargetName): TidemarkError {
   return new TidemarkError(
-    "not_found",
-    `${own.target.db}.${own.target.name} is gone from ${sink}, where it had been made`,
-    {
-      hint:
-        `Somebody dropped or renamed it there. The next start copies ${own.source.db}.${own.source.name} afresh; to keep what is there, give it its name back before.`,
-    },
+    "config",
+    `${qualifiedName(a)} and ${qualifiedName(b)} both go to ${target.db}.${target.name}`,
+    { hint: "Change transforms.route so that every collection has a name of its own." },
   );
 }
 
-/** Whether what had been made is under none of its names. */
+/** A name is needed that one has whose drop was left out. */
+export function keptError(target: TargetName): TidemarkError {
+  return new TidemarkError(
+    "refused",
+    `${target.db}.${target.name} on the target still holds a collection that the source dropped`,
+    { hint: "The DDL policy leaves drops out; drop or rename it on the target, or allow drop_collection." },
+  );
+}
+
+/** What runs before this one had made and is not there any more. */
+export interface GoneTarget {
+  readonly own: CollectionState;
+  /** Its name belongs to another one. */
+  readonly replaced: boolean;
+}
+
+/** Whether what had been made is under none of its names, nor under the one that is wanted now. */
 export async function isGone(
   { sink }: Pick<RowSinkSetup, "sink">,
-  { phase, target, renaming }: CollectionState,
+  own: CollectionState,
+  wanted: TargetName,
   signal: AbortSignal,
 ): Promise<boolean> {
-  if (phase !== "base" && phase !== "tail") return false;
-  for (const name of [target, ...renaming === undefined ? [] : [renaming]]) {
-    if (await sink.exists(name, signal)) return false;
+  if (own.phase !== "base" && own.phase !== "tail") return false;
+  for (const name of [own.target, ...own.renaming === undefined ? [] : [own.renaming], wanted]) {
+    const found = await sink.identity(name, signal);
+    if (found !== undefined && isSame(own, found)) return false;
   }
   return true;
 }
@@ -76,33 +99,44 @@ export async function settleTargets(
   state: SinkState,
   wantedName: (id: bigint) => TargetName | undefined,
   signal: AbortSignal,
-): Promise<CollectionState[]> {
+): Promise<GoneTarget[]> {
   const slots = new Slots(LOOKUPS);
-  const gone: CollectionState[] = [];
+  const gone: GoneTarget[] = [];
   const owned = new Set([...state.collections.values()].filter(({ phase }) => phase !== "dropped").map(textOf));
   const settle = async (own: CollectionState) => {
     const { renaming } = own;
     own.renaming = undefined;
-    if (await sink.exists(own.target, signal)) return;
-    if (renaming !== undefined && await sink.exists(renaming, signal)) {
-      own.target = renaming;
-      return;
-    }
     const wanted = wantedName(own.id);
-    if (wanted === undefined || own.phase === "creating") return;
-    // Somebody made the source's rename there, as they are told to where the policy leaves renames to them.
-    if (!owned.has(textOf({ target: wanted })) && await sink.exists(wanted, signal)) return;
-    gone.push(own);
+    const names = [own.target, ...renaming === undefined ? [] : [renaming]];
+    // Somebody may have made the source's rename there, as they are told to where the policy leaves renames to them.
+    if (wanted !== undefined && !owned.has(textOf({ target: wanted }))) names.push(wanted);
+    let replaced = false;
+    for (const name of names) {
+      const found = await sink.identity(name, signal);
+      if (found === undefined) continue;
+      if (isSame(own, found)) {
+        own.target = name;
+        own.identity = found;
+        return;
+      }
+      replaced ||= name === own.target;
+    }
+    if (wanted !== undefined && own.phase !== "creating") gone.push({ own, replaced });
   };
   const unsure = [...state.collections.values()].filter(({ id, phase, renaming }) =>
     phase !== "dropped" && (renaming !== undefined || (phase !== "creating" && wantedName(id) !== undefined))
   );
   await Promise.all(unsure.map((own) => slots.run(() => settle(own))));
-  for (const { id, vchannels } of gone) {
+  for (const { own: { id, vchannels } } of gone) {
     state.collections.delete(id);
     for (const vchannel of vchannels) state.vchannels.delete(vchannel);
   }
   return gone;
+}
+
+/** A target that does not tell is believed. */
+function isSame({ identity }: CollectionState, found: string): boolean {
+  return identity === "" || found === "" || identity === found;
 }
 
 function textOf({ target: { db, name } }: Pick<CollectionState, "target">): string {

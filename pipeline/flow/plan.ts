@@ -99,7 +99,7 @@ async function planOne(
     const done = known?.phase === "tail" || known?.phase === "dropped";
     try {
       const there = await sink.state(target, signal);
-      const gone = known !== undefined && !there.exists && await isGone(setup, known, signal);
+      const gone = known !== undefined && await isGone(setup, known, target, signal);
       const own = gone ? undefined : known;
       const mine = own === undefined ? "base" : done ? "tail" : "resume";
       if (mine !== "tail") action = mine;

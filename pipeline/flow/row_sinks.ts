@@ -199,10 +199,13 @@ export class RowSinks {
         return live === undefined ? undefined : targets.wantedName(live);
       };
       const found = await settleTargets(setup, state, wantedName, signal);
-      for (const own of found) {
+      for (const { own, replaced } of found) {
+        const what = replaced
+          ? `${own.target.db}.${own.target.name} on ${setup.sink.name} is another one than had been made there`
+          : goneError(own, setup.sink.name).message;
         deps.report.warn(
           `gone ${setup.sink.name} ${own.id}`,
-          `${goneError(own, setup.sink.name).message}; ${own.source.db}.${own.source.name} is copied afresh`,
+          `${what}; ${own.source.db}.${own.source.name} is copied afresh`,
         );
       }
       return found;

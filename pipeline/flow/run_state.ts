@@ -39,6 +39,8 @@ export interface CollectionState {
   /** Source name at the last reconcile, for people. */
   source: TargetName;
   target: TargetName;
+  /** Which collection of the target it is, by the target's own reckoning; empty: not known. */
+  identity: string;
   /** Set while the target is asked for a rename: it has the collection under this name or under `target`. */
   renaming: TargetName | undefined;
   /** The source collection's vchannels: who takes part in its barriers, also after it is gone from the metadata. */
@@ -141,6 +143,7 @@ export function newCollectionState(
     id,
     source,
     target,
+    identity: "",
     renaming: undefined,
     vchannels,
     phase,
@@ -223,12 +226,13 @@ export function parseRunState(text: string, location: string): RunState {
 }
 
 /** What states of earlier versions lack: nothing was imported, no rename was under way. */
-type Later = Pick<CollectionState, "importUnits" | "importFolder" | "byRows" | "renaming">;
+type Later = Pick<CollectionState, "importUnits" | "importFolder" | "byRows" | "renaming" | "identity">;
 
 function parseSink(raw: Record<string, Json>): SinkState {
   const collections = (raw.collections as unknown as (Omit<CollectionState, keyof Later> & Partial<Later>)[])
     .map((item): [bigint, CollectionState] => [item.id, {
       ...item,
+      identity: item.identity ?? "",
       renaming: item.renaming ?? undefined,
       importUnits: item.importUnits ?? [],
       importFolder: item.importFolder ?? "",

@@ -4,16 +4,9 @@
  * under one name, renames in a ring and a crash in between all end right.
  */
 import { TidemarkError } from "../errors.ts";
-import {
-  type Catalog,
-  type Collection,
-  type DdlOutcome,
-  type DdlStep,
-  qualifiedName,
-  type TargetName,
-} from "../model/mod.ts";
+import { type Catalog, type Collection, type DdlOutcome, type DdlStep, type TargetName } from "../model/mod.ts";
 import type { FlowDependencies, RowSinkSetup } from "./dependencies.ts";
-import { goneError, makeRoom } from "./existing_target.ts";
+import { clashError, goneError, keptError, makeRoom } from "./existing_target.ts";
 import { Held } from "./held.ts";
 import { Mutex } from "./mutex.ts";
 import { SharedGate } from "./shared_gate.ts";
@@ -123,12 +116,14 @@ export class Targets {
     }
     deps.crash("inside_reconcile");
     await this.#apply(collection, own, undefined, "structure", initial);
-    if (!await setup.sink.exists(target, signal)) {
+    const identity = await setup.sink.identity(target, signal);
+    if (identity === undefined) {
       // Left out by policy: nothing of it is on the target, and nothing will be.
       own.phase = "dropped";
       await save();
       return undefined;
     }
+    own.identity = identity;
     own.phase = phase;
     await save();
     return own;
@@ -185,7 +180,7 @@ export class Targets {
   /** Deletes all rows, by the policy. */
   truncate(id: bigint): Promise<void> {
     return this.#structure.run(async () => {
-      const { setup, deps, signal } = this.#o;
+      const { setup, deps, save, signal } = this.#o;
       const own = this.#o.state.collections.get(id);
       if (own === undefined || own.phase === "dropped") return;
       const step: DdlStep = {
@@ -197,7 +192,11 @@ export class Targets {
       if (!this.#allowed(step, own)) return;
       deps.crash("inside_barrier");
       try {
+        // It may be dropped and made anew for it.
+        own.identity = "";
+        await save();
         await setup.sink.truncate(own.target, signal);
+        own.identity = await setup.sink.identity(own.target, signal) ?? "";
         deps.report.ddl({ ...step, result: "applied", detail: "" });
       } catch (error) {
         this.#refusal(step, own, error);
@@ -252,29 +251,13 @@ export class Targets {
         // The source dropped it before it made this one, though the record of that may still be ahead in the log.
         await this.#drop(other);
         if (same(other.target, target) && (other.phase as string) !== "dropped") {
-          throw new Held(
-            new TidemarkError(
-              "refused",
-              `${target.db}.${target.name} on the target still holds a collection that the source dropped`,
-              {
-                hint: "The DDL policy leaves drops out; drop or rename it on the target, or allow drop_collection.",
-              },
-            ),
-          );
+          throw new Held(keptError(target));
         }
         continue;
       }
       const next = this.wantedName(live);
       if (same(next, target)) {
-        throw new Held(
-          new TidemarkError(
-            "config",
-            `${qualifiedName(live)} and ${qualifiedName(collection)} both go to ${target.db}.${target.name}`,
-            {
-              hint: "Change transforms.route so that every collection has a name of its own.",
-            },
-          ),
-        );
+        throw new Held(clashError(live, collection, target));
       }
       if (underWay.has(other.id)) {
         // A ring of renames: step aside under a name of our own; its turn comes.
@@ -305,7 +288,7 @@ export class Targets {
       }
       deps.crash("inside_rename");
       // The gate may have left the rename out: then the target keeps its name.
-      if (await setup.sink.exists(to, signal)) own.target = to;
+      if (await setup.sink.identity(to, signal) !== undefined) own.target = to;
       own.renaming = undefined;
     });
     await save();

@@ -95,10 +95,13 @@ export interface RowSink {
   /** Undefined where rows are all that it takes. */
   readonly bulk: BulkImport | undefined;
   check(signal: AbortSignal): Promise<CheckLine[]>;
-  /** What the target has under that name. Counts rows; to know whether it is there, ask {@link exists}. */
+  /** What the target has under that name. Counts rows; to know whether it is there, ask for its {@link identity}. */
   state(target: TargetName, signal: AbortSignal): Promise<TargetState>;
-  /** Whether a collection of the target has that name; an alias is none. */
-  exists(target: TargetName, signal: AbortSignal): Promise<boolean>;
+  /**
+   * Which collection of the target has that name: the same text as long as it lives, whatever its name, another one once it
+   * was dropped and made anew; empty where the target does not tell. Undefined: none has it; an alias is none.
+   */
+  identity(target: TargetName, signal: AbortSignal): Promise<string | undefined>;
   /** The steps that `reconcile` would take now, in order; changes nothing. */
   plan(wanted: WantedCollection, signal: AbortSignal): Promise<DdlStep[]>;
   /**

@@ -103,11 +103,12 @@ export function createMilvusSink(config: MilvusSinkConfig, deps: MilvusSinkDeps 
     return { exists: true, rows, loaded, partitions: partitions.partitionNames };
   }
 
-  async function exists(target: TargetName, signal: AbortSignal): Promise<boolean> {
+  async function identity(target: TargetName, signal: AbortSignal): Promise<string | undefined> {
     const about = { dbName: target.db, collectionName: target.name };
     const request = { what: `describe ${targetText(target)}`, db: target.db, signal };
     const described = await unless(["not_found"], client.call(METHOD.describeCollection, about, request));
-    return described?.schema !== undefined && isNamed(described, target.name);
+    if (described?.schema === undefined || !isNamed(described, target.name)) return undefined;
+    return described.collectionID === 0n ? "" : String(described.collectionID);
   }
 
   /**
@@ -137,7 +138,7 @@ export function createMilvusSink(config: MilvusSinkConfig, deps: MilvusSinkDeps 
       ...bulk === undefined ? [] : [await checkStorage(bulk, signal)],
     ],
     state,
-    exists,
+    identity,
     plan: async (wanted, signal) => (await reconciler.plan(wanted, undefined, "all", signal)).map(plainStep),
     reconcileDatabases: (wanted, drop, gate, signal) => reconcileDatabases(client, wanted, drop, gate, signal),
     reconcile: (wanted, previous, parts, gate, signal) =>

@@ -64,8 +64,8 @@ export function rowSinkConformance(
       load: LOADED,
     });
     assert.deepEqual(await sink.state(want.target, signal), { exists: false, rows: 0n, loaded: false, partitions: [] });
-    assert.equal(await sink.exists(want.target, signal), false);
-    assert.equal(await sink.exists({ ...want.target, db: "no_such_database" }, signal), false);
+    assert.equal(await sink.identity(want.target, signal), undefined);
+    assert.equal(await sink.identity({ ...want.target, db: "no_such_database" }, signal), undefined);
     const planned = await sink.plan(want, signal);
     assert.deepEqual(planned.map((one) => one.kind), [
       "create_collection",
@@ -77,7 +77,7 @@ export function rowSinkConformance(
     assert.deepEqual(results(done), ["applied", "applied", "applied", "applied"]);
     await loaded(sink, want.target);
     assert.deepEqual((await sink.state(want.target, signal)).partitions.toSorted(), ["_default", "p1"]);
-    assert.equal(await sink.exists(want.target, signal), true);
+    assert.notEqual(await sink.identity(want.target, signal), undefined);
     assert.deepEqual(await sink.plan(want, signal), []);
     assert.deepEqual(await sink.reconcile(want, undefined, "all", yes, signal), []);
   });
@@ -214,8 +214,10 @@ export function rowSinkConformance(
     const old = await made(sink, named(fresh(), { load: LOADED }));
     await sink.write(write(old, "insert", items(0n, 5n, "x")), signal);
     const next = named(fresh(), { load: LOADED });
+    const identity = await sink.identity(old.target, signal);
     const done = await sink.reconcile(next, old.target, "all", yes, signal);
     assert.deepEqual(kinds(done), ["rename_collection"]);
+    assert.equal(await sink.identity(next.target, signal), identity);
     if (!traits.complete) await made(sink, next);
     await loaded(sink, next.target);
     assert.equal((await sink.state(old.target, signal)).exists, false);
@@ -244,7 +246,7 @@ export function rowSinkConformance(
   test("gives a name that an alias holds to the collection that needs it", async ({ sink, fresh }) => {
     const [a, b] = [fresh(), fresh()];
     await made(sink, named(a, { aliases: [b.name] }));
-    assert.equal(await sink.exists(b, signal), false);
+    assert.equal(await sink.identity(b, signal), undefined);
     const done = await sink.reconcile(named(b), undefined, "all", yes, signal);
     assert.deepEqual([kinds(done), results(done)], [
       ["drop_alias", "create_collection", "create_index"],
@@ -326,12 +328,16 @@ export function rowSinkConformance(
     await sink.write(write(idle, "insert", items(0n, 3n, "x")), signal);
   });
 
-  test("drops a collection with aliases, loaded, twice", async ({ sink, fresh }) => {
+  test("drops a collection with aliases, loaded, twice; made anew it is another", async ({ sink, fresh, traits }) => {
     const target = fresh();
     await made(sink, named(target, { load: LOADED, aliases: [`${target.name}_alias`] }));
+    const identity = await sink.identity(target, signal);
     await sink.dropCollection(target, signal);
     await sink.dropCollection(target, signal);
     assert.equal((await sink.state(target, signal)).exists, false);
+    await made(sink, named(target));
+    if (traits.complete) assert.notEqual(await sink.identity(target, signal), identity);
+    await sink.dropCollection(target, signal);
     await sink.dropPartition(target, "p1", signal);
   });
 

@@ -18,6 +18,8 @@ export class FakeRowSink implements RowSink {
   fault: Error | undefined;
   /** Nobody asks it for anything any more: set when its run was killed. */
   gone = false;
+  readonly #ids = new WeakMap<Map<bigint, bigint>, string>();
+  #made = 0;
 
   constructor(readonly name: string) {}
 
@@ -38,9 +40,13 @@ export class FakeRowSink implements RowSink {
     return Promise.resolve([{ ...step, result: "applied", detail: "" }]);
   }
 
-  exists({ name }: TargetName): Promise<boolean> {
+  identity({ name }: TargetName): Promise<string | undefined> {
     this.#ask();
-    return Promise.resolve(this.rows.has(name));
+    const rows = this.rows.get(name);
+    if (rows === undefined) return Promise.resolve(undefined);
+    let id = this.#ids.get(rows);
+    if (id === undefined) this.#ids.set(rows, id = `${++this.#made}`);
+    return Promise.resolve(id);
   }
 
   state({ name }: TargetName): ReturnType<RowSink["state"]> {

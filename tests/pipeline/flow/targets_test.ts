@@ -118,6 +118,21 @@ Deno.test("run copies afresh what somebody dropped from the target between two r
   assert.deepEqual(pipeline.warnings, []);
 });
 
+Deno.test("run takes one that somebody made anew on the target for something that was there, and says so", async () => {
+  const { source, replica, pipeline } = setup();
+  source.create("a", "p_0");
+  source.insert("a", [1n, 10n], [2n, 20n]);
+  await pipeline.once();
+  replica.rows.set("a", new Map([[9n, 90n]]));
+  source.insert("a", [3n, 30n]);
+  await pipeline.once();
+  // Merged into, as the pipelines of these tests are told to.
+  assert.deepEqual(replica.rows, new Map([["a", new Map([[9n, 90n], [1n, 10n], [2n, 20n], [3n, 30n]])]]));
+  assert.deepEqual(pipeline.warnings, [
+    "default.a on replica is another one than had been made there; default.a is copied afresh",
+  ]);
+});
+
 Deno.test("run takes what somebody renamed on the target as the source renamed it", async () => {
   const { source, replica, pipeline } = setup();
   source.create("a", "p_0");
