@@ -1,6 +1,7 @@
 /** Whether a collection's base is imported or written by rows, and how an import that failed is given up. */
 import { TidemarkError } from "../errors.ts";
 import { type BulkImport, type Collection, qualifiedName } from "../model/mod.ts";
+import type { FlowDependencies, RowSinkSetup } from "./dependencies.ts";
 import { removeFolder } from "./import_files.ts";
 import { importObstacle } from "./import_gate.ts";
 import { settleImports } from "./import_tasks.ts";
@@ -44,6 +45,22 @@ export async function chooseBulk(
   return undefined;
 }
 
+/** Removes what only the imports of a collection need. */
+export async function leaveImports(
+  { report }: Pick<FlowDependencies, "report">,
+  { sink: { bulk } }: Pick<RowSinkSetup, "sink">,
+  { importFolder }: CollectionState,
+  signal: AbortSignal,
+): Promise<void> {
+  if (bulk !== undefined) await removeFolder(bulk, importFolder, signal);
+  else if (importFolder !== "") {
+    report.warn(
+      `left ${importFolder}`,
+      `${importFolder} stays in the target's storage, which the configuration does not name any more: remove it by hand`,
+    );
+  }
+}
+
 /**
  * What an import left half done goes; then the base begins anew, by rows unless only the import of an earlier run is to blame.
  * Undefined if the collection is not to be on the target.
@@ -60,15 +77,8 @@ export async function beginAnew(
     `import ${collection.id}`,
     `${error.message}; ${qualifiedName(collection)} is begun anew${stale ? "" : ", by rows"}`,
   );
-  if (bulk !== undefined) {
-    await settleImports(bulk, own.target, own.importUnits, deps.now, signal);
-    await removeFolder(bulk, own.importFolder, signal);
-  } else if (own.importFolder !== "") {
-    deps.report.warn(
-      `left ${own.importFolder}`,
-      `${own.importFolder} stays in the target's storage, which the configuration does not name any more: remove it by hand`,
-    );
-  }
+  if (bulk !== undefined) await settleImports(bulk, own.target, own.importUnits, deps.now, signal);
+  await leaveImports(deps, setup, own, signal);
   await targets.startOver(own);
   const again = await targets.ensure(collection, "base", true);
   if (again === undefined) return undefined;

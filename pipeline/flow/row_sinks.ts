@@ -6,6 +6,7 @@ import { Databases } from "./databases.ts";
 import type { FlowDependencies, RowSinkSetup } from "./dependencies.ts";
 import { goneError, settleTargets } from "./existing_target.ts";
 import { followFlushes } from "./flush_follow.ts";
+import { leaveImports } from "./import_choice.ts";
 import { lostPositions, pchannelOf, prunePositions, startPoints } from "./pchannels.ts";
 import { pause } from "./pause.ts";
 import { preflight, reach } from "./preflight.ts";
@@ -207,6 +208,7 @@ export class RowSinks {
           `gone ${setup.sink.name} ${own.id}`,
           `${what}; ${own.source.db}.${own.source.name} is copied afresh`,
         );
+        await leaveImports(deps, setup, own, signal);
       }
       return found;
     }));
