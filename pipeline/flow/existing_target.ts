@@ -49,6 +49,19 @@ export function goneError(own: CollectionState, sink: string): TidemarkError {
   });
 }
 
+/** A partition that this run had made is not there. */
+export function partitionGoneError(own: CollectionState, partition: string, sink: string): TidemarkError {
+  return new TidemarkError(
+    "not_found",
+    `Partition ${partition} of ${textOf(own)} is gone from ${sink}, where it had been made`,
+    {
+      hint: `Somebody dropped it there, with its rows. Drop ${
+        textOf(own)
+      } as well and start the run again: it is copied afresh then.`,
+    },
+  );
+}
+
 /** Two collections of the source are routed to one name. */
 export function clashError(a: Collection, b: Collection, target: TargetName): TidemarkError {
   return new TidemarkError(

@@ -41,6 +41,8 @@ export interface CollectionState {
   target: TargetName;
   /** Which collection of the target it is, by the target's own reckoning; empty: not known. */
   identity: string;
+  /** Names of the partitions that are there. */
+  partitions: string[];
   /** Set while the target is asked for a rename: it has the collection under this name or under `target`. */
   renaming: TargetName | undefined;
   /** The source collection's vchannels: who takes part in its barriers, also after it is gone from the metadata. */
@@ -144,6 +146,7 @@ export function newCollectionState(
     source,
     target,
     identity: "",
+    partitions: [],
     renaming: undefined,
     vchannels,
     phase,
@@ -226,13 +229,14 @@ export function parseRunState(text: string, location: string): RunState {
 }
 
 /** What states of earlier versions lack: nothing was imported, no rename was under way. */
-type Later = Pick<CollectionState, "importUnits" | "importFolder" | "byRows" | "renaming" | "identity">;
+type Later = Pick<CollectionState, "importUnits" | "importFolder" | "byRows" | "renaming" | "identity" | "partitions">;
 
 function parseSink(raw: Record<string, Json>): SinkState {
   const collections = (raw.collections as unknown as (Omit<CollectionState, keyof Later> & Partial<Later>)[])
     .map((item): [bigint, CollectionState] => [item.id, {
       ...item,
       identity: item.identity ?? "",
+      partitions: item.partitions ?? [],
       renaming: item.renaming ?? undefined,
       importUnits: item.importUnits ?? [],
       importFolder: item.importFolder ?? "",

@@ -6,7 +6,7 @@
 import { TidemarkError } from "../errors.ts";
 import { type Catalog, type Collection, type DdlOutcome, type DdlStep, type TargetName } from "../model/mod.ts";
 import type { FlowDependencies, RowSinkSetup } from "./dependencies.ts";
-import { clashError, goneError, keptError, makeRoom } from "./existing_target.ts";
+import { clashError, goneError, keptError, makeRoom, partitionGoneError } from "./existing_target.ts";
 import { Held } from "./held.ts";
 import { Mutex } from "./mutex.ts";
 import { SharedGate } from "./shared_gate.ts";
@@ -159,6 +159,9 @@ export class Targets {
         destructive: true,
       };
       if (!this.#allowed(step, own)) return;
+      // Before it goes: after a crash in between, another one of that name may be made.
+      own.partitions = own.partitions.filter((name) => name !== partition);
+      await save();
       deps.crash("inside_barrier");
       try {
         await setup.sink.dropPartition(own.target, partition, signal);
@@ -194,6 +197,7 @@ export class Targets {
       try {
         // It may be dropped and made anew for it.
         own.identity = "";
+        own.partitions = [];
         await save();
         await setup.sink.truncate(own.target, signal);
         own.identity = await setup.sink.identity(own.target, signal) ?? "";
@@ -313,10 +317,15 @@ export class Targets {
         if (step.kind === "create_collection" && own.phase !== "creating") {
           throw new Held(goneError(own, setup.sink.name));
         }
+        if (step.partition !== undefined && own.partitions.includes(step.partition)) {
+          throw new Held(partitionGoneError(own, step.partition, setup.sink.name));
+        }
         return initial || this.#allowed(step, own, false) ? "apply" : "skip";
       },
       signal,
     );
+    const missing = new Set(outcomes.flatMap(({ result, partition }) => result === "applied" ? [] : partition ?? []));
+    own.partitions = collection.partitions.map(({ name }) => name).filter((name) => !missing.has(name));
     for (const outcome of outcomes) {
       deps.report.ddl(outcome);
       if (outcome.result !== "refused") continue;

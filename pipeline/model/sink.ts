@@ -69,6 +69,8 @@ export interface DdlStep {
   readonly sentence: string;
   /** Destroys rows or objects: drop, truncate. */
   readonly destructive: boolean;
+  /** Name of a partition that is to be made. */
+  readonly partition?: string;
 }
 
 export interface DdlOutcome extends DdlStep {

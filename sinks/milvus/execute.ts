@@ -51,8 +51,9 @@ export async function runSteps(steps: readonly RunnableStep[], gate: DdlGate): P
 }
 
 /** The plain step, without what belongs to the plan. */
-export function plainStep({ kind, collectionId, sentence, destructive }: DdlStep): DdlStep {
-  return { kind, collectionId, sentence, destructive };
+export function plainStep({ kind, collectionId, sentence, destructive, partition }: DdlStep): DdlStep {
+  const step = { kind, collectionId, sentence, destructive };
+  return partition === undefined ? step : { ...step, partition };
 }
 
 /** Without the collection itself nothing else can be done. */

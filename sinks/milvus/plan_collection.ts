@@ -110,7 +110,8 @@ class Plan {
   }
 
   #add(kind: DdlKind, sentence: string, action: Action, destructive = false): void {
-    this.steps.push({ kind, collectionId: this.#wanted.source.id, sentence, destructive, action });
+    const step = { kind, collectionId: this.#wanted.source.id, sentence, destructive, action };
+    this.steps.push(action.do === "create_partition" ? { ...step, partition: action.partition } : step);
   }
 
   freeName(owner: string): void {

@@ -143,3 +143,43 @@ Deno.test("check and run say what is wrong with an address, a path or a key, and
     assert.equal(await target.call("has_collection", { name }), false);
   });
 });
+
+Deno.test("run copies afresh what somebody dropped from the target, and never makes an empty one in its place", async () => {
+  await withServers(PREFIX, async ({ env, source, target }) => {
+    const [gone, anew, parts, other] = ["gone", "anew", "parts", "other"].map((word) => `${PREFIX}${word}`) as [
+      string,
+      string,
+      string,
+      string,
+    ];
+    const names = [gone, anew, parts, other];
+    await Promise.all(names.map(async (name) => {
+      await source.call("create_collection", small(name, { partitions: ["p1"] }));
+      await source.call("insert_generated", { name, start: 0, count: 50, seed: 1 });
+      await source.call("insert_generated", { name, start: 50, count: 30, seed: 1, partition: "p1" });
+    }));
+    await using setup = await TidemarkSetup.make({
+      env,
+      include: [`default.${PREFIX}*`],
+      sink: { on_existing: "merge" },
+    });
+    await setup.once();
+    await target.call("drop_collection", { name: gone });
+    await target.call("drop_collection", { name: anew });
+    await target.call("create_collection", small(anew, { partitions: ["p1"] }));
+    await target.call("release_collection", { name: parts });
+    await target.call("drop_partition", { name: parts, partition: "p1" });
+    await Promise.all(names.map((name) => source.call("insert_generated", { name, start: 100, count: 10, seed: 1 })));
+
+    const { stderr } = await setup.once(3);
+    assert.match(stderr, /default\.h9x_gone is gone from replica, where it had been made; default\.h9x_gone is copied/);
+    assert.match(stderr, /default\.h9x_anew on replica is another one than had been made there; default\.h9x_anew is/);
+    assert.match(stderr, /Partition p1 of default\.h9x_parts is gone from replica, where it had been made/);
+    assert.match(stderr, /Drop default\.h9x_parts as well and start the run again/);
+    for (const name of [gone, anew, other]) await assertSame({ server: source, name }, { server: target, name });
+
+    await target.call("drop_collection", { name: parts });
+    await setup.once();
+    for (const name of names) await assertSame({ server: source, name }, { server: target, name });
+  });
+});
