@@ -62,6 +62,7 @@ async function noted({ store }: Vault, source: PyMilvus, names: readonly string[
         wanted.get(name) === JSON.stringify([partitions.map((item) => item.name).sort(), [...aliases].sort()])
       );
   });
+  await new Promise((resolve) => setTimeout(resolve, CLOCKS_MS));
 }
 
 /** Waits until the backup can be restored to the moment. */

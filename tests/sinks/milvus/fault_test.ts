@@ -28,8 +28,7 @@ Deno.test("statusFault tells throttling, absence, missing rights and refusal apa
     [0, 3, "permission deny", false, "authentication"],
     [1100, 5, "invalid parameter[expected=4][actual=5]", false, "refused"],
     [65535, 1, "default partition cannot be deleted", false, "refused"],
-    [65535, 1, "unrecoverable error", false, "unreachable"], // 2.3 right after a restart, to a flush
-    [65535, 1, "no such index: unrecoverable error", false, "refused"],
+    [65535, 1, "unrecoverable error", false, "refused"],
     [10, 1, "service unimplemented", false, "unsupported"],
   ];
   for (const [code, legacy, reason, retriable, expected] of cases) {
