@@ -62,6 +62,24 @@ export function partitionGoneError(own: CollectionState, partition: string, sink
   );
 }
 
+/** Throws {@link Held} where a rename leads to a name that something on the target has which this run did not make. */
+export async function refuseForeign(
+  { sink }: Pick<RowSinkSetup, "sink">,
+  own: CollectionState,
+  to: TargetName,
+  signal: AbortSignal,
+): Promise<void> {
+  const found = await sink.identity(to, signal);
+  if (found === undefined) return;
+  if (isSame(own, found) && await sink.identity(own.target, signal) === undefined) return;
+  const name = textOf({ target: to });
+  throw new Held(
+    new TidemarkError("refused", `${textOf(own)} cannot be renamed to ${name}: that exists on ${sink.name} already`, {
+      hint: `Drop or rename ${name} there, or change transforms.route, and start the run again.`,
+    }),
+  );
+}
+
 /** Two collections of the source are routed to one name. */
 export function clashError(a: Collection, b: Collection, target: TargetName): TidemarkError {
   return new TidemarkError(

@@ -6,7 +6,7 @@
 import { TidemarkError } from "../errors.ts";
 import { type Catalog, type Collection, type DdlOutcome, type DdlStep, type TargetName } from "../model/mod.ts";
 import type { FlowDependencies, RowSinkSetup } from "./dependencies.ts";
-import { clashError, goneError, keptError, makeRoom, partitionGoneError } from "./existing_target.ts";
+import { clashError, goneError, keptError, makeRoom, partitionGoneError, refuseForeign } from "./existing_target.ts";
 import { Held } from "./held.ts";
 import { Mutex } from "./mutex.ts";
 import { SharedGate } from "./shared_gate.ts";
@@ -280,6 +280,7 @@ export class Targets {
   async #rename(collection: Collection, own: CollectionState, to: TargetName, initial: boolean): Promise<void> {
     const { setup, save, signal, deps } = this.#o;
     let held: Held | undefined;
+    await refuseForeign(setup, own, to, signal);
     own.renaming = to;
     await save();
     await this.#gate(own.id).exclusive(async () => {

@@ -147,6 +147,22 @@ Deno.test("run takes what somebody renamed on the target as the source renamed i
   assert.deepEqual(pipeline.warnings, []);
 });
 
+Deno.test("run holds a collection that is renamed to what the target has of others, and touches neither", async () => {
+  const { source, replica, pipeline } = setup();
+  source.create("a", "p_0");
+  source.insert("a", [1n, 10n]);
+  await pipeline.once();
+  replica.rows.set("b", new Map([[9n, 90n]]));
+  source.rename("a", "b");
+  source.insert("b", [2n, 20n]);
+  const { blocked } = await pipeline.once();
+  assert.match(blocked[0]!.reason, /default\.a cannot be renamed to default\.b: that exists on replica already/);
+  assert.deepEqual(replica.rows, new Map([["a", new Map([[1n, 10n]])], ["b", new Map([[9n, 90n]])]]));
+  replica.rows.delete("b");
+  await pipeline.once();
+  assert.deepEqual(replica.rows, source.rows);
+});
+
 Deno.test("run holds what somebody drops from the target under it, makes no empty one, and the next copies it afresh", async () => {
   for (const change of ["insert", "rename"] as const) {
     const { source, replica, pipeline } = setup();
