@@ -3,7 +3,14 @@ import { type BackupPlace, openPlace, openPlaces } from "../config/mod.ts";
 import { TidemarkError } from "../pipeline/errors.ts";
 import { listBackups } from "../sources/backup/mod.ts";
 import type { CommandContext } from "./context.ts";
-import type { PlaceOptions } from "./program_backup.ts";
+import type { SharedOptions } from "./session.ts";
+
+/** Where the backups are: a place given by hand, or the backup sinks of the configuration. */
+export interface PlaceOptions extends SharedOptions {
+  readonly storage?: string;
+  readonly endpoint?: string;
+  readonly sink?: string;
+}
 
 /** Opens them for the time of `work`. Throws `usage` where both or neither of --storage and --config are given. */
 export async function withPlaces<T>(

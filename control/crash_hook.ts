@@ -4,7 +4,12 @@
  * world to change under it. Without the variable nothing happens.
  */
 import { TidemarkError } from "../pipeline/errors.ts";
-import { BACKUP_CRASH_POINTS, CRASH_POINTS, type CrashPoints, noCrashPoints } from "../pipeline/flow/crash_points.ts";
+import {
+  BACKUP_CRASH_POINTS,
+  CRASH_POINTS,
+  type CrashPoints,
+  noCrashPoints,
+} from "../pipeline/flow/state/crash_points.ts";
 
 export function crashPointsFrom(value: string | undefined): CrashPoints {
   if (value === undefined || value === "") return noCrashPoints;

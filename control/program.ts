@@ -4,6 +4,7 @@ import { EXIT, TidemarkError, toTidemarkError } from "../pipeline/errors.ts";
 import { commandFirst } from "./command_first.ts";
 import { addBackupCommands } from "./program_backup.ts";
 import { addInspectCommands } from "./program_inspect.ts";
+import { examples, type ProgramParts } from "./program_parts.ts";
 import { LOG_LEVELS } from "./log.ts";
 import { describeError } from "./report_error.ts";
 import type { SharedOptions } from "./session.ts";
@@ -28,14 +29,6 @@ export async function tidemark(args: readonly string[], terminal: Terminal): Pro
     // Help and version end by this error too, with status 0.
     return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   }
-}
-
-/** Handed to the files that add commands. */
-export interface ProgramParts {
-  readonly terminal: Terminal;
-  readonly done: (status: number) => void;
-  /** Adds --config, --json and the options of the log. */
-  readonly shared: (command: Command, options?: { readonly json?: boolean; readonly config?: boolean }) => Command;
 }
 
 function buildProgram(terminal: Terminal, done: (status: number) => void): Command {
@@ -207,12 +200,6 @@ async function refuseUnknownCommand(program: Command, args: readonly string[]): 
       hint: `The commands are ${names.join(", ")}; tidemark --help says what they do.`,
     },
   );
-}
-
-/** The end of a usage text. */
-export function examples(lines: readonly (readonly [command: string, what: string])[]): string {
-  const width = Math.max(...lines.map(([command]) => command.length));
-  return "\nExamples:\n" + lines.map(([command, what]) => `  ${command.padEnd(width)}  # ${what}`).join("\n");
 }
 
 function capital(text: string): string {

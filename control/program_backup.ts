@@ -1,15 +1,10 @@
 /** `backup list | show | verify | restore | prune`. */
 import { type Command, Option } from "commander";
-import { examples, type ProgramParts } from "./program.ts";
+import type { PlaceOptions } from "./backup_places.ts";
+import type { PruneOptions } from "./commands/backup_prune.ts";
+import { examples, type ProgramParts } from "./program_parts.ts";
 import type { SharedOptions } from "./session.ts";
 import { runSession } from "./session_start.ts";
-
-/** Where the backups are: a place given by hand, or the backup sinks of the configuration. */
-export interface PlaceOptions extends SharedOptions {
-  readonly storage?: string;
-  readonly endpoint?: string;
-  readonly sink?: string;
-}
 
 export function addBackupCommands(program: Command, parts: ProgramParts): void {
   const { terminal, done } = parts;
@@ -107,16 +102,4 @@ export function addBackupCommands(program: Command, parts: ProgramParts): void {
       const { backupPruneCommand } = await import("./commands/backup_prune.ts");
       done(await runSession(terminal, options, (context) => backupPruneCommand(context, options)));
     });
-}
-
-/** As commander gives them: text. */
-export interface PruneOptions {
-  readonly keepLast?: string;
-  readonly keepWithin?: string;
-  readonly keepDaily?: string;
-  readonly keepWeekly?: string;
-  readonly keepMonthly?: string;
-  readonly timeZone?: string;
-  readonly dryRun?: boolean;
-  readonly partial?: boolean;
 }

@@ -1,6 +1,6 @@
 /** `inspect meta` and `inspect log`. */
 import { type Command, Option } from "commander";
-import { examples, type ProgramParts } from "./program.ts";
+import { examples, type ProgramParts } from "./program_parts.ts";
 import type { SharedOptions } from "./session.ts";
 import { runSession } from "./session_start.ts";
 

@@ -8,34 +8,16 @@ import { Buffer } from "node:buffer";
 import { isIP } from "node:net";
 import { checkServerIdentity, type PeerCertificate } from "node:tls";
 import { TidemarkError } from "../pipeline/errors.ts";
-import { EtcdClient, type EtcdClientOptions } from "./etcd/client.ts";
+import { EtcdClient } from "./etcd/client.ts";
+import type { EtcdOptions, EtcdTls } from "./etcd/options.ts";
 import { type EtcdEndpoint, type EtcdService, WireError, type WireStream } from "./etcd/wire.ts";
 
 export * from "./etcd/client.ts";
 export type { EtcdKv } from "./etcd/kv.ts";
 export type { EtcdLease } from "./etcd/lease.ts";
+export type { EtcdOptions, EtcdTls } from "./etcd/options.ts";
 export * from "./etcd/spec.ts";
 export type { EtcdWatchBatch, EtcdWatchEvent } from "./etcd/watch.ts";
-
-/** PEM contents, not paths. */
-export interface EtcdTls {
-  /** Undefined: the authorities that the system trusts. */
-  readonly ca?: Uint8Array | undefined;
-  /** Client certificate and its key: both or none. */
-  readonly cert?: Uint8Array | undefined;
-  readonly key?: Uint8Array | undefined;
-  /** Name to expect in the server's certificate where it differs from the address. */
-  readonly serverName?: string | undefined;
-  /** Accept any certificate. */
-  readonly insecure?: boolean | undefined;
-}
-
-export interface EtcdOptions extends EtcdClientOptions {
-  /** `host:port` each; `http://` and `https://` in front are allowed. The first that answers is used. */
-  readonly endpoints: readonly string[];
-  /** Undefined: plain text, unless an endpoint says `https://`. */
-  readonly tls?: EtcdTls | undefined;
-}
 
 /**
  * A client of an etcd cluster. Connects when first used; nothing fails here but a wrong configuration (`config`).

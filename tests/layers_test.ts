@@ -7,6 +7,9 @@ const ROOT = new URL("../", import.meta.url).pathname;
 /** From the top down: a file imports from its own layer or from one further down. `sources` and `sinks` share a floor. */
 const LAYERS = [["main.ts"], ["control"], ["config"], ["sources", "sinks"], ["stores"], ["pipeline"]];
 
+/** The rooms of the flow, from the top down: a file imports from its own room or from one further down. */
+const ROOMS = [["run"], ["archive"], ["rows", "verify"], ["base"], ["imports"], ["tail"], ["state"]];
+
 /**
  * Files that are entered without a `mod.ts`: of the core, and what is read of a configuration or a state by commands that
  * run nothing, which are to start without the components and their clients.
@@ -16,7 +19,7 @@ const OPEN = [
   /^pipeline\/proto\/gen\//,
   /\/spec\.ts$/,
   /^pipeline\/transforms\/(glob|route)\.ts$/,
-  /^pipeline\/flow\/(run_state|crash_points)\.ts$/,
+  /^pipeline\/flow\/state\/(run_state|crash_points)\.ts$/,
   /^stores\/backup\/layout\.ts$/,
 ];
 
@@ -83,6 +86,61 @@ Deno.test("layers: another folder is entered through its mod.ts", () => {
     return a !== b && !to.endsWith("/mod.ts") && !OPEN.some((open) => open.test(to));
   });
   assert.equal(wrong.length, 0, `These imports go past the door of a folder:${shown(wrong)}`);
+});
+
+/** The room of the flow that a file stands in; undefined outside, and for the few files beside the rooms. */
+function room(path: string): string | undefined {
+  return /^pipeline\/flow\/(\w+)\//.exec(path)?.[1];
+}
+
+Deno.test("rooms: every room of the flow is known, and imports go down: run -> archive -> rows, verify -> base -> imports -> tail -> state", () => {
+  const floor = (name: string) => ROOMS.findIndex((names) => names.includes(name));
+  const strangers = product.filter((path) => room(path) !== undefined && floor(room(path)!) === -1);
+  assert.deepEqual(strangers, [], `Expected one of the rooms ${ROOMS.flat().join(", ")}`);
+  const wrong = imports.filter(({ from, to }) => {
+    const [a, b] = [room(from), room(to)];
+    return a !== undefined && b !== undefined && a !== b && floor(b) <= floor(a);
+  });
+  assert.equal(wrong.length, 0, `These imports go up between the rooms of pipeline/flow:${shown(wrong)}`);
+});
+
+Deno.test("rooms: a room of the flow is entered through its mod.ts", () => {
+  const wrong = imports.filter(({ from, to }) =>
+    from.startsWith("pipeline/flow/") && room(to) !== undefined && room(from) !== room(to) && !to.endsWith("/mod.ts") &&
+    !OPEN.some((open) => open.test(to))
+  );
+  assert.equal(wrong.length, 0, `These imports go past the door of a room:${shown(wrong)}`);
+});
+
+Deno.test("circles: no files import each other in a circle, types included", () => {
+  const circles = circlesOf(Map.groupBy(inside.filter(({ to }) => product.includes(to)), ({ from }) => from));
+  const text = circles.map((circle) => `\n  ${[...circle, circle[0]!].join("\n    -> ")}`).join("");
+  assert.deepEqual(circles, [], `These files import each other; the last import of each closes the circle:${text}`);
+});
+
+/** One circle for each import that closes one, as the files along it. */
+function circlesOf(graph: ReadonlyMap<string, readonly Import[]>): string[][] {
+  const circles: string[][] = [];
+  const done = new Set<string>();
+  const way: string[] = [];
+  const walk = (file: string) => {
+    way.push(file);
+    for (const { to } of graph.get(file) ?? []) {
+      if (way.includes(to)) circles.push(way.slice(way.indexOf(to)));
+      else if (!done.has(to)) walk(to);
+    }
+    way.pop();
+    done.add(file);
+  };
+  for (const file of graph.keys()) if (!done.has(file)) walk(file);
+  return circles;
+}
+
+Deno.test("circlesOf finds a circle, names the files along it, and none in a diamond", () => {
+  const graph = (arrows: readonly [string, string][]) =>
+    Map.groupBy(arrows.map(([from, to]) => ({ from, to })), ({ from }) => from);
+  assert.deepEqual(circlesOf(graph([["a", "b"], ["b", "c"], ["c", "b"]])), [["b", "c"]]);
+  assert.deepEqual(circlesOf(graph([["a", "b"], ["a", "c"], ["b", "d"], ["c", "d"]])), []);
 });
 
 Deno.test("layers: the product imports nothing from tests", () => {

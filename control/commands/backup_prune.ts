@@ -8,13 +8,24 @@ import {
   type PruneDecision,
   type RetentionRules,
 } from "../../sources/backup/mod.ts";
-import { withPlaces } from "../backup_places.ts";
+import { type PlaceOptions, withPlaces } from "../backup_places.ts";
 import type { CommandContext } from "../context.ts";
 import { crashPointsFrom } from "../crash_hook.ts";
 import { printResult } from "../print.ts";
-import type { PlaceOptions, PruneOptions } from "../program_backup.ts";
 import { parseCount } from "../share.ts";
 import { table } from "../table.ts";
+
+/** As commander gives them: text. */
+export interface PruneOptions {
+  readonly keepLast?: string;
+  readonly keepWithin?: string;
+  readonly keepDaily?: string;
+  readonly keepWeekly?: string;
+  readonly keepMonthly?: string;
+  readonly timeZone?: string;
+  readonly dryRun?: boolean;
+  readonly partial?: boolean;
+}
 
 /** A half-written backup that was written to within this time may have a run behind it. */
 const IDLE_MS = 24 * 3_600_000;

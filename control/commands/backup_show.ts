@@ -2,10 +2,9 @@
 import { EXIT } from "../../pipeline/errors.ts";
 import { formatSize } from "../../pipeline/units/mod.ts";
 import { showBackup, type ShownBackup } from "../../sources/backup/mod.ts";
-import { placeOfBackup, withPlaces } from "../backup_places.ts";
+import { placeOfBackup, type PlaceOptions, withPlaces } from "../backup_places.ts";
 import type { CommandContext } from "../context.ts";
 import { printResult } from "../print.ts";
-import type { PlaceOptions } from "../program_backup.ts";
 import { count } from "../render_status.ts";
 import { restorableGaps, restorableMoments } from "../restorable_moments.ts";
 import { table } from "../table.ts";

@@ -1,6 +1,6 @@
 /** `status`: what the last checkpoint of a run says, read without disturbing it. */
 import { EXIT, TidemarkError } from "../../pipeline/errors.ts";
-import { parseRunState } from "../../pipeline/flow/run_state.ts";
+import { parseRunState } from "../../pipeline/flow/state/run_state.ts";
 import type { CommandContext } from "../context.ts";
 import { parseStatus } from "../parse_status.ts";
 import { printResult } from "../print.ts";

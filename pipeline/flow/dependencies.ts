@@ -19,7 +19,7 @@ import type {
   TargetName,
   TickGroup,
 } from "../model/mod.ts";
-import type { CrashPoints } from "./crash_points.ts";
+import type { CrashPoints } from "./state/crash_points.ts";
 
 /** Reads one pchannel from a resume point as ordered groups. `select` drops events at the source of the stream. */
 export interface FollowRequest {

@@ -5,7 +5,7 @@
  */
 import type { DeleteMark } from "./column.ts";
 import type { HybridTs } from "./hybrid.ts";
-import type { TargetName, WantedCollection } from "./sink.ts";
+import type { TargetName, WantedCollection } from "./target.ts";
 import type { ObjectStore } from "./store.ts";
 
 export interface ImportRequest {

@@ -12,3 +12,4 @@ export * from "./snapshot.ts";
 export * from "./source.ts";
 export * from "./status.ts";
 export * from "./store.ts";
+export * from "./target.ts";

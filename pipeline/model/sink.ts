@@ -4,20 +4,9 @@
  */
 import type { BulkImport } from "./bulk_import.ts";
 import type { CheckLine } from "./check.ts";
-import type { Catalog, Collection } from "./catalog.ts";
+import type { Catalog } from "./catalog.ts";
 import type { Keys } from "./column.ts";
-
-/** Where a source collection goes: the routed database and name. */
-export interface TargetName {
-  readonly db: string;
-  readonly name: string;
-}
-
-/** A collection as the target should have it. */
-export interface WantedCollection {
-  readonly source: Collection;
-  readonly target: TargetName;
-}
+import type { TargetName, WantedCollection } from "./target.ts";
 
 export interface WriteRequest {
   readonly collectionId: bigint;

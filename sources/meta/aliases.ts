@@ -2,7 +2,7 @@
 import { AliasState } from "../../pipeline/proto/gen/etcd_meta_pb.ts";
 import { type AliasLayout, type CatalogKeys, DEFAULT_DB, type StoredAlias } from "./catalog_keys.ts";
 import { DELETED } from "./keys.ts";
-import type { NotLiveReading } from "./catalog.ts";
+import type { NotLiveReading } from "./readings.ts";
 
 const NEWEST_FIRST: readonly AliasLayout[] = ["database/aliases", "aliases", "collection-alias"];
 

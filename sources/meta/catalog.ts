@@ -7,7 +7,6 @@ import type {
   HybridTs,
   Index,
   LoadState,
-  NotLive,
   Partition,
   Properties,
 } from "../../pipeline/model/mod.ts";
@@ -23,11 +22,7 @@ import { type AliasReading, readAliases } from "./aliases.ts";
 import { type CatalogKeys, DEFAULT_DB } from "./catalog_keys.ts";
 import { offsetOf, propertiesOf } from "./decode.ts";
 import { damagedKey, DELETED, type Stored } from "./keys.ts";
-
-export interface NotLiveReading extends NotLive {
-  /** Where the metadata still has one. */
-  readonly name?: string;
-}
+import type { NotLiveReading } from "./readings.ts";
 
 /** What the keys say of one collection id. */
 export interface CollectionReading {

@@ -1,5 +1,4 @@
 /** Imports (bulk insert): jobs and tasks of datacoord (2.4+), tasks of rootcoord (2.2, 2.3). */
-import type { ImportTask } from "../../pipeline/model/mod.ts";
 import {
   type ImportJob,
   ImportJobSchema,
@@ -10,11 +9,7 @@ import { ImportJobState } from "../../pipeline/proto/gen/internal_pb.ts";
 import { decodeValue, mustMatch } from "./decode.ts";
 import { decodeOldImport, type OldImport } from "./old_import.ts";
 import { idOf, isTombstone, partsOf } from "./keys.ts";
-
-/** An import with the name of its state as Milvus has it. */
-export interface ImportReading extends ImportTask {
-  readonly stateName: string;
-}
+import type { ImportReading } from "./readings.ts";
 
 const JOB = "datacoord-meta/import-job/";
 const TASK = "datacoord-meta/import-task/";
@@ -85,7 +80,7 @@ export class ImportKeys {
   }
 }
 
-function stateOf(state: ImportJobState): ImportTask["state"] {
+function stateOf(state: ImportJobState): ImportReading["state"] {
   switch (state) {
     case ImportJobState.Completed:
       return "completed";

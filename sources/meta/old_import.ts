@@ -3,7 +3,7 @@
  * {stateCode 1, segments 2, row_count 4}.
  */
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
-import type { ImportReading } from "./imports.ts";
+import type { ImportReading } from "./readings.ts";
 import { damagedKey } from "./keys.ts";
 
 export type OldImport = ImportReading;

@@ -3,9 +3,7 @@ import type { FieldBinlog, SegmentInfo } from "../../pipeline/proto/gen/data_coo
 import type { FieldFiles, LogFile } from "../../pipeline/model/mod.ts";
 import { idInPath } from "./field_binlog.ts";
 import { damagedKey } from "./keys.ts";
-import type { SegmentParts } from "./segment_keys.ts";
-
-export type LogKind = "binlog" | "deltalog" | "statslog" | "bm25log";
+import type { LogKind, SegmentParts } from "./segment_parts.ts";
 
 const FOLDERS: Readonly<Record<LogKind, string>> = {
   binlog: "insert_log",

@@ -4,15 +4,8 @@ import { type SegmentInfo, SegmentInfoSchema } from "../../pipeline/proto/gen/da
 import { decodeValue, mustMatch } from "./decode.ts";
 import { decodeFieldBinlog } from "./field_binlog.ts";
 import { damagedKey, idOf, isTombstone, partsOf } from "./keys.ts";
-import { folderOf, type LogKind } from "./segment_files.ts";
-
-/** The keys below one segment. */
-export interface SegmentParts {
-  info: SegmentInfo | undefined;
-  readonly logs: Record<LogKind, FieldFiles[]>;
-  /** A key that names a file without an id or a path; matters only where the segment is read. */
-  nameless: string | undefined;
-}
+import { folderOf } from "./segment_files.ts";
+import type { LogKind, SegmentParts } from "./segment_parts.ts";
 
 export class SegmentKeys {
   readonly #segments = new Map<bigint, SegmentParts>();

@@ -6,7 +6,7 @@ import { type CollectionReading, type DatabasesReading, readCatalog } from "./ca
 import { CatalogKeys } from "./catalog_keys.ts";
 import { ChannelKeys } from "./channels.ts";
 import { ClusterKeys, type StreamingReading } from "./cluster.ts";
-import type { ImportReading } from "./imports.ts";
+import type { ImportReading } from "./readings.ts";
 import { IndexFileKeys } from "./index_files.ts";
 import type { MetaRecord, MetaRoots } from "./keys.ts";
 import { SegmentKeys } from "./segment_keys.ts";

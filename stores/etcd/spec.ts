@@ -1,7 +1,7 @@
 /** Config of a connection to etcd, and what it means. */
 import { z } from "zod";
 import { TidemarkError } from "../../pipeline/errors.ts";
-import type { EtcdOptions, EtcdTls } from "../etcd.ts";
+import type { EtcdOptions, EtcdTls } from "./options.ts";
 
 const HOST_PORT = /^(https?:\/\/)?(\[[0-9a-fA-F:.]+\]|[^\s/:]+):\d{1,5}\/?$/;
 

@@ -3,7 +3,7 @@
  */
 import assert from "node:assert/strict";
 import { createComponents, flowDependencies, loadCheckedConfig } from "../../../config/mod.ts";
-import { neededFrom } from "../../../pipeline/flow/pchannels.ts";
+import { neededFrom } from "../../../pipeline/flow/tail/pchannels.ts";
 import { noCrashPoints, parseRunState, startRun } from "../../../pipeline/flow/mod.ts";
 import { kafkaLogSpec, openKafkaLog } from "../../../sources/log/mod.ts";
 import { stackEnv } from "../../stack/env.ts";

@@ -1,6 +1,6 @@
 /** The last collection of a topic is dropped while no run is there: what `show` offers afterwards can be restored, exactly. */
 import assert from "node:assert/strict";
-import { dropsBehind } from "../../../pipeline/flow/silent_channels.ts";
+import { dropsBehind } from "../../../pipeline/flow/tail/silent_channels.ts";
 import type { HybridTs } from "../../../pipeline/model/mod.ts";
 import { showBackup } from "../../../sources/backup/mod.ts";
 import { kafkaLogSpec, openKafkaLog, recordFacts } from "../../../sources/log/mod.ts";

@@ -15,7 +15,7 @@ import type {
   Segment,
   Snapshot,
 } from "../../../pipeline/model/mod.ts";
-import { statesOf } from "../../../pipeline/flow/archive_known.ts";
+import { statesOf } from "../../../pipeline/flow/archive/known.ts";
 import { ConsistencyLevel } from "../../../pipeline/proto/gen/common_pb.ts";
 import { CollectionSchemaSchema, DataType } from "../../../pipeline/proto/gen/schema_pb.ts";
 import {

@@ -1,0 +1,35 @@
+/** What the state keeps of an archive sink beyond positions. */
+import type { Json } from "../../json.ts";
+
+export interface ArchiveExtra {
+  /** The backup being written. */
+  name: string | undefined;
+  /** The one before it, whose unchanged files a new base may share. */
+  previous: string | undefined;
+  /** The next one, whose base is being copied while the log of `name` goes on. */
+  next: string | undefined;
+  complete: boolean;
+  /** Imports whose rows the base holds. */
+  imports: bigint[];
+  /** pchannel -> the topic whose records are archived. The run's own memory follows the row sinks to a topic made anew. */
+  topics: Record<string, string>;
+}
+
+/** As it stands in the state; `undefined` for a sink that never ran. */
+export function archiveExtra(kept: Json | undefined): ArchiveExtra {
+  const { name, previous, next, complete, imports, topics } = (kept ?? {}) as {
+    [K in keyof ArchiveExtra]?: ArchiveExtra[K] | null;
+  };
+  return {
+    name: name ?? undefined,
+    previous: previous ?? undefined,
+    next: next ?? undefined,
+    complete: complete ?? false,
+    imports: imports ?? [],
+    topics: topics ?? {},
+  };
+}
+
+export function extraJson({ name, previous, next, complete, imports, topics }: ArchiveExtra): Json {
+  return { name: name ?? null, previous: previous ?? null, next: next ?? null, complete, imports, topics };
+}

@@ -1,0 +1,163 @@
+/** One archive sink through a run: its base, new ones when they are due, files closed in time, and its part of the tail. */
+import { toTidemarkError } from "../../errors.ts";
+import type { ArchiveSink, CatalogChange, HybridTs, Snapshot, TickGroup } from "../../model/mod.ts";
+import type { ArchiveLeg } from "./leg.ts";
+import { ArchiveTail } from "./tail.ts";
+import type { FlowDependencies } from "../dependencies.ts";
+import { pause } from "../pause.ts";
+import type { SinkState } from "../state/mod.ts";
+import type { TailConsumer, TailMember } from "../tail/mod.ts";
+
+export interface ArchiveRunOptions {
+  readonly deps: FlowDependencies;
+  readonly sink: ArchiveSink;
+  readonly leg: ArchiveLeg;
+  /** Says what the run does, where no row sink does. */
+  readonly phase: (phase: "base" | "tail") => void;
+  readonly checkpoint: () => Promise<void>;
+  readonly changed: () => void;
+  readonly work: AbortSignal;
+}
+
+const CARE_MS = 1000;
+const REBASE_AGAIN_MS = 60_000;
+
+export class ArchiveRun implements TailMember {
+  readonly #o: ArchiveRunOptions;
+
+  constructor(options: ArchiveRunOptions) {
+    this.#o = options;
+  }
+
+  /** Whether it takes part in the tail. */
+  get keepsLog(): boolean {
+    return this.#o.sink.logArchive;
+  }
+
+  get state(): SinkState {
+    return this.#o.leg.state;
+  }
+
+  /** As {@link ArchiveLeg.pchannels}. */
+  get pchannels(): ReadonlySet<string> {
+    return this.#o.leg.pchannels;
+  }
+
+  /** As {@link ArchiveLeg.exactFrom}. */
+  get exactFrom(): HybridTs {
+    return this.#o.leg.exactFrom;
+  }
+
+  /** Opens the backup; where it goes on shows in its state. Throws `position_lost`. */
+  async open(snapshot: Snapshot, signal: AbortSignal): Promise<void> {
+    this.#o.phase("base");
+    await this.#o.leg.open(snapshot, signal);
+    if (this.keepsLog) await this.#o.leg.startPoints(signal);
+  }
+
+  /** What is missing of the base. Its log is kept also where that fails. */
+  async base(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#o.leg.base(signal);
+    } catch (error) {
+      if (this.keepsLog && !signal.aborted) await this.settle();
+      throw error;
+    }
+    if (this.keepsLog) this.#o.phase("tail");
+  }
+
+  /** As {@link ArchiveLeg.endsAt}. */
+  async endsAt(snapshot: Snapshot, ts: HybridTs, signal: AbortSignal): Promise<void> {
+    if (this.keepsLog) await this.#o.leg.endsAt(snapshot, ts, signal);
+  }
+
+  /** A run that ends makes the base that is due, too: it may be the nightly one. */
+  async rebaseOnce(signal: AbortSignal): Promise<void> {
+    const why = this.#o.leg.due();
+    if (why === undefined) return;
+    this.#o.phase("base");
+    await this.#rebase(why, signal);
+  }
+
+  /** A new base whenever one is due, until the signal fires. */
+  async rebaseForEver(signal: AbortSignal): Promise<void> {
+    const { deps, sink, leg } = this.#o;
+    while (!signal.aborted) {
+      try {
+        await pause(CARE_MS, signal);
+        const why = leg.due();
+        if (why !== undefined) await this.#rebase(why, signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        // The backup that is there goes on; what was copied of the new one is kept for the next try.
+        const { message } = toTidemarkError(error);
+        deps.report.warn(`rebase ${sink.name} ${message}`, `The new base of ${sink.name} failed: ${message}`);
+        await pause(REBASE_AGAIN_MS, signal).catch(() => {});
+      }
+    }
+  }
+
+  async #rebase(why: string, signal: AbortSignal): Promise<void> {
+    const { deps, sink, leg } = this.#o;
+    deps.report.info(`New base of ${sink.name}: ${why}`);
+    await leg.rebase(await deps.meta.snapshot(signal), signal);
+  }
+
+  consume(acknowledged: (group: TickGroup) => void): TailConsumer {
+    const { deps, leg, changed, work } = this.#o;
+    return new ArchiveTail({
+      session: () => leg.session,
+      state: leg.state,
+      describe: deps.describeRecord,
+      wanted: leg.wanted,
+      acknowledged,
+      changed,
+      appending: leg.inTurn,
+      signal: work,
+    });
+  }
+
+  vchannelsOf(id: bigint): readonly string[] | undefined {
+    return this.#o.leg.state.collections.get(id)?.vchannels;
+  }
+
+  changed(change: CatalogChange): Promise<void> {
+    return this.#o.leg.changed(change, this.#o.work);
+  }
+
+  /** Files that are old enough are closed even where nothing arrives, and drops are looked for that no tick follows. */
+  async beside(signal: AbortSignal): Promise<void> {
+    const { deps, leg, work } = this.#o;
+    await Promise.all([
+      this.#care("roll", () => leg.inTurn(() => leg.session.rollDue(deps.now(), work)), signal),
+      this.#care("drops", () => leg.findDrops(signal), signal),
+    ]);
+  }
+
+  async #care(what: string, work: () => Promise<void>, signal: AbortSignal): Promise<void> {
+    const { deps, sink } = this.#o;
+    while (!signal.aborted) {
+      try {
+        await pause(CARE_MS, signal);
+        await work();
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!toTidemarkError(error).retriable) throw error;
+        deps.report.warn(`${what} ${sink.name}`, toTidemarkError(error).message);
+      }
+    }
+  }
+
+  async settle(): Promise<void> {
+    const { leg, work, checkpoint } = this.#o;
+    await leg.inTurn(async () => {
+      await leg.session.flushLog(work);
+      await leg.startPoints(work);
+    });
+    await checkpoint();
+  }
+
+  async close(): Promise<void> {
+    await this.#o.leg.close();
+  }
+}

@@ -1,0 +1,114 @@
+/** The tail of an archive sink: every record of the selected collections' channels, in offset order, kept as it was. */
+import { concatAll, EMPTY, filter, from, groupBy, map, mergeMap, type Observable } from "rxjs";
+import type { ArchivedRecord, BackupSession, HybridTs, ResumePoint, TickGroup } from "../../model/mod.ts";
+import type { DescribeRecord } from "../dependencies.ts";
+import { addDrop, collectionOf, type TailConsumer } from "../tail/mod.ts";
+import { lane } from "../rows/mod.ts";
+import type { SinkState } from "../state/mod.ts";
+
+const MAX_PCHANNELS = 4096;
+/** Groups that go into one append. */
+const GROUPS_AT_ONCE = 64;
+
+export interface ArchiveTailOptions {
+  readonly session: () => BackupSession;
+  readonly state: SinkState;
+  readonly describe: DescribeRecord;
+  /** Whether records of this collection belong into the archive. */
+  readonly wanted: (collectionId: bigint) => boolean;
+  readonly acknowledged: (group: TickGroup) => void;
+  readonly changed: () => void;
+  /** Held while a new base takes the log over. */
+  readonly appending: <T>(work: () => Promise<T>) => Promise<T>;
+  readonly signal: AbortSignal;
+}
+
+export class ArchiveTail implements TailConsumer {
+  readonly records = true;
+  readonly #o: ArchiveTailOptions;
+  /** pchannel -> offset from which this sink needs it. */
+  readonly #from = new Map<string, bigint>();
+
+  constructor(options: ArchiveTailOptions) {
+    this.#o = options;
+  }
+
+  get state(): SinkState {
+    return this.#o.state;
+  }
+
+  startsAt(pchannel: string, { offset }: ResumePoint): void {
+    this.#from.set(pchannel, offset);
+  }
+
+  closeControl(): void {}
+
+  needs({ pchannel, records }: TickGroup): boolean {
+    const last = records.at(-1);
+    return last === undefined || last.offset >= this.#firstOf(pchannel);
+  }
+
+  cares(collectionId: bigint): boolean {
+    return this.#o.wanted(collectionId);
+  }
+
+  run(groups: Observable<TickGroup>): Observable<never> {
+    return groups.pipe(
+      map((group) => from([group])),
+      concatAll(),
+      groupBy((group) => group.pchannel),
+      mergeMap((groups$) =>
+        groups$.pipe(lane<TickGroup, readonly TickGroup[], void>({
+          depth: 1,
+          ready: Promise.resolve(),
+          prepare: (queue) => ({ work: queue.slice(0, GROUPS_AT_ONCE), used: Math.min(queue.length, GROUPS_AT_ONCE) }),
+          conflicts: () => true,
+          run: (work) => this.#append(work),
+        })), MAX_PCHANNELS),
+      filter((_done): _done is never => false),
+      mergeMap(() => EMPTY, 1),
+    );
+  }
+
+  async #append(groups: readonly TickGroup[]): Promise<void> {
+    const { session, state, signal, acknowledged, changed, appending } = this.#o;
+    const last = groups.at(-1)!;
+    const drops = new Map<bigint, HybridTs>();
+    const records = groups.flatMap((group) => this.#records(group, drops));
+    await appending(async () => {
+      // Once its record is archived, nobody reads it again to note it.
+      if (drops.size > 0) await session().noteDrops(drops, signal);
+      await session().appendLog(last.pchannel, records, last.resume, signal);
+    });
+    const durable = session().durable(last.pchannel);
+    const known = state.positions.get(last.pchannel);
+    // Behind a stated gap the archive's last word is older than where its log goes on.
+    if (durable !== undefined && (known === undefined || durable.offset >= known.offset)) {
+      state.positions.set(last.pchannel, durable);
+    }
+    for (const group of groups) acknowledged(group);
+    changed();
+  }
+
+  /** What lies before is archived, or nothing of this backup: it need not even be described. */
+  #firstOf(pchannel: string): bigint {
+    const from = this.#from.get(pchannel) ?? 0n;
+    const durable = this.#o.state.positions.get(pchannel)?.offset ?? 0n;
+    return durable > from ? durable : from;
+  }
+
+  /** Those that are kept; adds to `drops` what they say of dropped collections. */
+  #records(group: TickGroup, drops: Map<bigint, HybridTs>): ArchivedRecord[] {
+    const kept: ArchivedRecord[] = [];
+    const first = this.#firstOf(group.pchannel);
+    for (const record of group.records) {
+      if (record.offset < first) continue;
+      const facts = this.#o.describe(record);
+      if (facts.vchannel !== "" && !this.#o.wanted(collectionOf(facts.vchannel))) continue;
+      if (facts.collectionId !== undefined && !this.#o.wanted(facts.collectionId)) continue;
+      addDrop(drops, facts);
+      kept.push({ record, ts: facts.ts, vchannel: facts.vchannel, type: facts.type });
+    }
+    return kept;
+  }
+}

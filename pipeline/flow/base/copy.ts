@@ -1,0 +1,249 @@
+/**
+ * The base: rows with ts <= cut of the live segments, less what the log or a delta file deletes and less older copies of
+ * a key. Two passes over each vchannel: the key and timestamp columns first, to know which rows are dead; then all
+ * columns of each segment, written as they come, or taken by the target's own bulk import. Memory is the tables of the first pass (split by key hash when they
+ * would be too large) and a few batches.
+ */
+import { TidemarkError } from "../../errors.ts";
+import {
+  type BulkImport,
+  type Collection,
+  type ColumnBatch,
+  type Cut,
+  type DeleteMark,
+  type ImportStatus,
+  type LogFile,
+  partitionKey,
+  primaryKey,
+  qualifiedName,
+  type Segment,
+} from "../../model/mod.ts";
+import { encodeColumn, keysOfColumn } from "../../columns/mod.ts";
+import { completeColumns, DeadRows, type DeadSegment, partsFor } from "../../transforms/mod.ts";
+import type { FlowDependencies, RowSinkSetup } from "../dependencies.ts";
+import type { CollectionState } from "../state/mod.ts";
+import type { BaseJob, BaseProgress, BaseRows } from "./job.ts";
+import type { Slots } from "./slots.ts";
+import { type FoundSegment, importSegments } from "../imports/mod.ts";
+
+export async function copyBase(
+  deps: FlowDependencies,
+  job: BaseJob,
+  progress: BaseProgress,
+  slots: Slots,
+  signal: AbortSignal,
+): Promise<BaseRows> {
+  const { own } = job;
+  const found = await findDead(deps, job, signal);
+  const todo = job.segments.filter((segment) => !own.segmentsDone.includes(segment.id));
+  const imported = await importSegments(deps, job, todo, found, progress, signal);
+  const results = await Promise.allSettled(todo.map((segment) =>
+    slots.run(async () => {
+      signal.throwIfAborted();
+      await copySegment(deps, job, segment, found.get(segment.id), imported.get(segment.id), progress, signal);
+    })
+  ));
+  for (const result of results) if (result.status === "rejected") throw result.reason;
+  const byPartition = new Map<bigint, bigint>();
+  for (const { id, partitionId } of job.segments) {
+    const { rows, dead } = found.get(id) ?? { rows: 0, dead: [] };
+    byPartition.set(partitionId, (byPartition.get(partitionId) ?? 0n) + BigInt(rows - dead.length));
+  }
+  return { byPartition, imported: own.importUnits.length > 0 };
+}
+
+async function findDead(deps: FlowDependencies, job: BaseJob, signal: AbortSignal): Promise<Map<bigint, FoundSegment>> {
+  const { collection, own, cuts } = job;
+  const deltaMarks = await readDeltaFiles(deps, job, signal);
+  const all = new Map<bigint, FoundSegment>();
+  for (const [vchannel, segments] of Map.groupBy(job.segments, (segment) => segment.vchannel)) {
+    const cut = cuts.find((item) => item.vchannel === vchannel);
+    if (cut === undefined) {
+      throw new TidemarkError(
+        "damaged",
+        `Segment ${segments[0]!.id} of ${
+          qualifiedName(collection)
+        } names the channel ${vchannel}, which the collection does not have`,
+      );
+    }
+    const marks = [...job.logDeletes.get(vchannel) ?? [], ...deltaMarks.get(vchannel) ?? []];
+    for (const [id, found] of await findDeadRows(deps, collection, cut, segments, marks, signal)) {
+      all.set(id, found);
+      own.duplicates += BigInt(found.counts.duplicates);
+    }
+  }
+  return all;
+}
+
+/** All deletes in delta files, by the vchannels of the collection: a delta file's segment says which channel it is of. */
+async function readDeltaFiles(
+  deps: FlowDependencies,
+  job: BaseJob,
+  signal: AbortSignal,
+): Promise<Map<string, DeleteMark[]>> {
+  const marks = new Map<string, DeleteMark[]>();
+  for (const file of job.deltaFiles) {
+    // delta_log/<collection>/<partition>/<segment>/<log>. A key lives in one vchannel (hash of the key), so where the
+    // segment is forgotten its deletes are harmless in the others.
+    const segmentId = BigInt(/\/(\d+)\/\d+$/.exec(file.path)?.[1] ?? -1);
+    const channel = job.channelOfSegment.get(segmentId);
+    const channels = channel === undefined ? job.cuts.map((cut) => cut.vchannel) : [channel];
+    for await (const mark of deps.binlogs.deletes(file, signal)) {
+      for (const vchannel of channels) {
+        const list = marks.get(vchannel);
+        if (list === undefined) marks.set(vchannel, [mark]);
+        else list.push(mark);
+      }
+    }
+  }
+  return marks;
+}
+
+async function findDeadRows(
+  deps: FlowDependencies,
+  collection: Collection,
+  cut: Cut,
+  segments: readonly Segment[],
+  marks: readonly DeleteMark[],
+  signal: AbortSignal,
+): Promise<Map<bigint, FoundSegment>> {
+  const key = primaryKey(collection.schema);
+  if (key === undefined) {
+    throw new TidemarkError("damaged", `Collection ${qualifiedName(collection)} has no primary key`);
+  }
+  const rows = segments.reduce((sum, segment) => sum + Number(segment.rows), 0);
+  const deletes = marks.reduce((sum, mark) => sum + mark.keys.values.length, 0);
+  const parts = partsFor(rows, deletes, deps.limits.baseMemoryBytes);
+  const all = new Map<bigint, FoundSegment>();
+  const counted = new Map<bigint, number>();
+  for (let part = 0; part < parts; part++) {
+    const finder = new DeadRows({
+      cutTs: cut.ts,
+      deletesUpTo: cut.ts,
+      partitions: partitionKey(collection.schema) === undefined ? "scoped" : "any",
+      part,
+      parts,
+    });
+    for (const mark of marks) finder.addDeletes(mark);
+    for (const segment of segments) {
+      for await (const batch of deps.binlogs.rows(segment, collection.schema, [1n, key.fieldID], signal)) {
+        if (part === 0) counted.set(segment.id, (counted.get(segment.id) ?? 0) + batch.rows);
+        finder.addRows(
+          segment.id,
+          segment.partitionId,
+          batch.firstRow,
+          keysOf(batch, key.fieldID, segment),
+          timestampsOf(batch, segment),
+        );
+      }
+    }
+    for (const [id, found] of finder.finish()) {
+      const before = all.get(id);
+      all.set(id, { ...before === undefined ? found : mergeDead(before, found), rows: counted.get(id) ?? 0 });
+    }
+  }
+  return all;
+}
+
+function mergeDead(a: DeadSegment, b: DeadSegment): DeadSegment {
+  const dead = new Uint32Array(a.dead.length + b.dead.length);
+  dead.set(a.dead);
+  dead.set(b.dead, a.dead.length);
+  dead.sort();
+  return {
+    dead,
+    counts: {
+      later: a.counts.later + b.counts.later,
+      deleted: a.counts.deleted + b.counts.deleted,
+      duplicates: a.counts.duplicates + b.counts.duplicates,
+    },
+  };
+}
+
+function keysOf(batch: ColumnBatch, fieldId: bigint, segment: Segment) {
+  const column = batch.columns.find((item) => item.fieldId === fieldId);
+  if (column === undefined) throw new TidemarkError("damaged", `Segment ${segment.id} has no files of its primary key`);
+  return keysOfColumn(column);
+}
+
+function timestampsOf(batch: ColumnBatch, segment: Segment): BigUint64Array {
+  if (batch.timestamps === undefined) {
+    throw new TidemarkError("damaged", `Segment ${segment.id} has no files of its Timestamp field`);
+  }
+  return batch.timestamps;
+}
+
+/** `rest`: of an imported segment, the rows that the import left out though they live. */
+async function copySegment(
+  deps: FlowDependencies,
+  job: BaseJob,
+  segment: Segment,
+  found: FoundSegment | undefined,
+  rest: Uint32Array | undefined,
+  progress: BaseProgress,
+  signal: AbortSignal,
+): Promise<void> {
+  const { collection, own, setup } = job;
+  const partition = collection.partitions.find((item) => item.id === segment.partitionId);
+  if (partition === undefined) return;
+  const gone = found?.dead ?? new Uint32Array();
+  const count = rest?.length ?? (found?.rows ?? 0) - gone.length;
+  progress.planned(segment.id, count);
+  if (count === 0) return await progress.segmentDone(segment.id);
+  const isWritten = rest === undefined ? notIn(gone) : isIn(rest);
+  // Rows that a run before this one may have written must not be inserted twice.
+  const mode = job.resumed || setup.onExisting === "merge" ? "upsert" : "insert";
+  await progress.segmentBegun(segment.id);
+  let writing: Promise<void> | undefined;
+  try {
+    for await (const batch of deps.binlogs.rows(segment, collection.schema, "all", signal)) {
+      const keep: number[] = [];
+      for (let row = 0; row < batch.rows; row++) {
+        if (isWritten(batch.firstRow + row)) keep.push(row);
+      }
+      if (keep.length === 0) continue;
+      const columns = completeColumns(collection.schema, batch, segment);
+      const rows = keep.length;
+      const selection = rows === batch.rows ? undefined : Uint32Array.from(keep);
+      const fieldsData = columns.map((column) => encodeColumn(column, selection));
+      const bytes = fieldsData.reduce((sum, item) => sum + item.length, 0);
+      // One batch is written while the next is read and encoded.
+      if (writing !== undefined) await writing;
+      signal.throwIfAborted();
+      writing = setup.sink.write({
+        collectionId: collection.id,
+        target: own.target,
+        partition: partition.name,
+        mode,
+        rows,
+        fieldsData,
+      }, signal).then(() => {
+        own.rows += BigInt(rows);
+        progress.written(rows, bytes);
+        deps.crash("mid_segment");
+      });
+      writing.catch(() => {});
+    }
+    await writing;
+  } catch (error) {
+    // What is under way must have ended before anybody writes these keys again: landing later it would win over them.
+    await writing?.catch(() => {});
+    throw error;
+  }
+  await progress.segmentDone(segment.id);
+  deps.crash("between_segments");
+}
+
+/** Membership in ascending row indexes, asked for in ascending order. */
+function isIn(rows: Uint32Array): (row: number) => boolean {
+  let next = 0;
+  return (row) => {
+    while (next < rows.length && rows[next]! < row) next++;
+    return rows[next] === row;
+  };
+}
+
+function notIn(rows: Uint32Array): (row: number) => boolean {
+  const has = isIn(rows);
+  return (row) => !has(row);
+}

@@ -1,0 +1,184 @@
+/**
+ * An import that finished while the tail runs. Its rows never pass through the log: they are in segments, all of one
+ * task's with one timestamp T. The tail may be past T by now, so keys that the log touched after T, up to where the lanes
+ * stand, are left out: what the log did to them is on the target already.
+ */
+import { encodeColumn, keysOf, keysOfColumn } from "../../columns/mod.ts";
+import { TidemarkError } from "../../errors.ts";
+import {
+  type Collection,
+  type DeleteMark,
+  type HybridTs,
+  type ImportTask,
+  partitionKey,
+  primaryKey,
+  qualifiedName,
+  type Segment,
+  type Snapshot,
+} from "../../model/mod.ts";
+import { completeColumns, DeadRows } from "../../transforms/mod.ts";
+import type { FlowDependencies, RowSinkSetup } from "../dependencies.ts";
+import type { CollectionState } from "../state/mod.ts";
+
+export interface ImportJob {
+  readonly task: ImportTask;
+  readonly collection: Collection;
+  readonly own: CollectionState;
+  readonly setup: RowSinkSetup;
+  /** pchannel -> tick up to which the log is applied. */
+  readonly upTo: ReadonlyMap<string, HybridTs>;
+}
+
+/** Returns the number of rows written. */
+export async function loadImport(deps: FlowDependencies, job: ImportJob, signal: AbortSignal): Promise<number> {
+  const { task, collection } = job;
+  const snapshot = await deps.meta.snapshot(signal);
+  const byId = new Map(snapshot.segments.map((segment) => [segment.id, segment]));
+  let rows = 0;
+  for (const id of task.segmentIds) {
+    const imported = byId.get(id);
+    if (imported === undefined) {
+      throw new TidemarkError(
+        "not_found",
+        `Segment ${id} of import ${task.id} into ${qualifiedName(collection)} is not in the metadata any more`,
+        {
+          hint:
+            "It was collected before it could be read. Take a fresh copy of this collection (remove it from the state, on_existing: replace).",
+        },
+      );
+    }
+    const ts = imported.startPosition?.ts ?? 0n;
+    const holders = imported.class === "rows" ? [imported] : descendants(imported, snapshot.segments);
+    const touched = await touchedKeys(deps, job, imported, ts, snapshot, signal);
+    deps.crash("inside_import");
+    for (const holder of holders) rows += await loadSegment(deps, job, holder, ts, touched, signal);
+  }
+  return rows;
+}
+
+/** Live segments into which compactions put the rows of `segment`. */
+function descendants(segment: Segment, all: readonly Segment[]): Segment[] {
+  const found = new Set([segment.id]);
+  for (let grew = true; grew;) {
+    grew = false;
+    for (const other of all) {
+      if (found.has(other.id) || !other.compactionFrom.some((id) => found.has(id))) continue;
+      found.add(other.id);
+      grew = true;
+    }
+  }
+  return all.filter((other) => found.has(other.id) && other.class === "rows");
+}
+
+/** Every key that the log inserted or deleted after `ts`, as delete marks. */
+async function touchedKeys(
+  deps: FlowDependencies,
+  job: ImportJob,
+  segment: Segment,
+  ts: HybridTs,
+  snapshot: Snapshot,
+  signal: AbortSignal,
+): Promise<DeleteMark[]> {
+  const { collection, upTo } = job;
+  const key = primaryKey(collection.schema)!;
+  const channel = collection.vchannels.indexOf(segment.vchannel);
+  const pchannel = collection.pchannels[channel];
+  const end = pchannel === undefined ? undefined : upTo.get(pchannel);
+  const offset = offsetBefore(snapshot, collection, segment.vchannel, pchannel, ts);
+  if (pchannel === undefined || end === undefined || end <= ts || offset === undefined) return [];
+  const marks: DeleteMark[] = [];
+  const bounds = await deps.log.bounds(pchannel, signal);
+  const groups = deps.follow({
+    pchannel,
+    from: { offset: offset < bounds.earliest ? bounds.earliest : offset, tick: ts },
+    topicId: bounds.topicId,
+    select: (event) => event.vchannel === segment.vchannel && (event.kind === "insert" || event.kind === "delete"),
+  }, signal);
+  for await (const group of groups) {
+    for (const event of group.events) {
+      if (event.ts > end || (event.kind !== "insert" && event.kind !== "delete")) continue;
+      const keys = event.kind === "insert" ? keysOf(event.fieldsData, key, event.rows) : event.keys;
+      marks.push({
+        partitionId: event.partitionId,
+        keys: keys.kind === "int64" ? { kind: "int64", values: BigInt64Array.from(keys.values) } : keys,
+        timestamps: new BigUint64Array(keys.values.length).fill(event.ts),
+      });
+    }
+    if (group.tick >= end) break;
+  }
+  return marks;
+}
+
+/**
+ * The latest known offset on the vchannel from which nothing later than `ts` can have been missed. The start position of an
+ * imported segment does not serve: its offset is where the log stood when the segment was saved, later than its timestamp.
+ */
+function offsetBefore(
+  snapshot: Snapshot,
+  collection: Collection,
+  vchannel: string,
+  pchannel: string | undefined,
+  ts: HybridTs,
+): bigint | undefined {
+  if (pchannel === undefined) return undefined;
+  const imported = new Set(snapshot.imports.flatMap((task) => task.segmentIds));
+  let offset = collection.startOffsets.get(pchannel) ?? 0n;
+  const consider = (position: Segment["startPosition"]): void => {
+    if (position?.offset !== undefined && position.ts <= ts && position.offset > offset) offset = position.offset;
+  };
+  consider(snapshot.checkpoints.get(vchannel));
+  for (const other of snapshot.segments) {
+    // A compaction's child may have the position of an imported one.
+    if (other.vchannel !== vchannel || imported.has(other.id) || other.compactionFrom.length > 0) continue;
+    consider(other.startPosition);
+  }
+  return offset;
+}
+
+async function loadSegment(
+  deps: FlowDependencies,
+  job: ImportJob,
+  segment: Segment,
+  ts: HybridTs,
+  touched: readonly DeleteMark[],
+  signal: AbortSignal,
+): Promise<number> {
+  const { collection, own, setup } = job;
+  const key = primaryKey(collection.schema)!;
+  const partition = collection.partitions.find((item) => item.id === segment.partitionId);
+  if (partition === undefined) return 0;
+  const finder = new DeadRows({
+    cutTs: ts,
+    partitions: partitionKey(collection.schema) === undefined ? "scoped" : "any",
+    part: 0,
+    parts: 1,
+  });
+  for (const mark of touched) finder.addDeletes(mark);
+  for await (const batch of deps.binlogs.rows(segment, collection.schema, [1n, key.fieldID], signal)) {
+    const column = batch.columns.find((item) => item.fieldId === key.fieldID);
+    if (column === undefined || batch.timestamps === undefined) continue;
+    finder.addRows(segment.id, segment.partitionId, batch.firstRow, keysOfColumn(column), batch.timestamps);
+  }
+  const dead = finder.finish().get(segment.id)?.dead ?? new Uint32Array();
+  const gone = new Set(dead);
+  let rows = 0;
+  for await (const batch of deps.binlogs.rows(segment, collection.schema, "all", signal)) {
+    const keep = [];
+    for (let row = 0; row < batch.rows; row++) {
+      if (batch.timestamps?.[row] === ts && !gone.has(batch.firstRow + row)) keep.push(row);
+    }
+    if (keep.length === 0) continue;
+    const columns = completeColumns(collection.schema, batch, segment);
+    const selection = Uint32Array.from(keep);
+    await setup.sink.write({
+      collectionId: collection.id,
+      target: own.target,
+      partition: partition.name,
+      mode: "upsert",
+      rows: keep.length,
+      fieldsData: columns.map((column) => encodeColumn(column, selection)),
+    }, signal);
+    rows += keep.length;
+  }
+  return rows;
+}

@@ -1,0 +1,74 @@
+/**
+ * What destroys rows in order arrives on every vchannel of its collection. It is applied once, after the last vchannel
+ * reached it; until then the vchannels that did wait.
+ */
+import type { HybridTs } from "../../model/mod.ts";
+
+interface Open {
+  readonly ts: HybridTs;
+  readonly members: ReadonlySet<string>;
+  readonly arrived: Set<string>;
+  readonly done: PromiseWithResolvers<void>;
+  running: boolean;
+}
+
+export class Barriers {
+  readonly #open = new Map<string, Open>();
+
+  /**
+   * `vchannel` reached the change `key` of timestamp `ts`. Resolves once `action` ran, which happens when the last of
+   * `members` is there. Members for which `passed(member, ts)` holds started behind the change and are not waited for.
+   */
+  arrive(
+    key: string,
+    ts: HybridTs,
+    vchannel: string,
+    members: readonly string[],
+    passed: (member: string, ts: HybridTs) => boolean,
+    action: () => Promise<void>,
+  ): Promise<void> {
+    let open = this.#open.get(key);
+    if (open === undefined) {
+      const waitFor = new Set(members.filter((member) => member === vchannel || !passed(member, ts)));
+      open = { ts, members: waitFor, arrived: new Set(), done: Promise.withResolvers<void>(), running: false };
+      // Whoever waits handles it; with nobody waiting any more there is nobody to tell.
+      open.done.promise.catch(() => {});
+      this.#open.set(key, open);
+    }
+    open.arrived.add(vchannel);
+    const complete = [...open.members].every((member) => open.arrived.has(member));
+    if (complete && !open.running) {
+      open.running = true;
+      const { done } = open;
+      action().then(done.resolve, done.reject).finally(() => this.#open.delete(key));
+    }
+    return open.done.promise;
+  }
+
+  /** Lets all who wait for changes of a collection go on, without the change. */
+  abandon(prefix: string, error: Error): void {
+    for (const [key, open] of this.#open) {
+      if (!key.startsWith(prefix) || open.running) continue;
+      this.#open.delete(key);
+      open.done.reject(error);
+    }
+  }
+
+  /** Lets all who wait for changes of a collection go on: what they waited for has been done otherwise. */
+  release(prefix: string): void {
+    for (const [key, open] of this.#open) {
+      if (!key.startsWith(prefix) || open.running) continue;
+      this.#open.delete(key);
+      open.done.resolve();
+    }
+  }
+
+  /** Members that wait for a change. */
+  waitingAt(key: string): ReadonlySet<string> {
+    return this.#open.get(key)?.arrived ?? new Set();
+  }
+
+  get waiting(): number {
+    return this.#open.size;
+  }
+}

@@ -1,0 +1,111 @@
+/** What the log says beside rows: drops and truncates as barriers over a collection's vchannels, imports that finished. */
+import { TidemarkError } from "../../errors.ts";
+import { type DdlEvent, type HybridTs, type ImportTask, qualifiedName } from "../../model/mod.ts";
+import type { Barriers } from "./barriers.ts";
+import { loadImport } from "../imports/mod.ts";
+import type { LaneItem } from "./lane_work.ts";
+import type { RowTailOptions } from "./tail_options.ts";
+import { Held } from "./held.ts";
+
+export interface LaneIdentity {
+  readonly vchannel: string;
+  readonly collectionId: bigint;
+}
+
+type ImportItem = Extract<LaneItem, { kind: "import" }>;
+
+export class RowDdl {
+  readonly #o: RowTailOptions;
+  readonly #barriers: Barriers;
+  readonly #startOf: (vchannel: string) => HybridTs;
+  readonly #dropped: (collectionId: bigint) => Promise<void>;
+
+  /** `startOf`: events of a vchannel up to there are on the target; `dropped`: told when a collection was dropped there. */
+  constructor(
+    options: RowTailOptions,
+    barriers: Barriers,
+    startOf: (vchannel: string) => HybridTs,
+    dropped: (collectionId: bigint) => Promise<void>,
+  ) {
+    this.#o = options;
+    this.#barriers = barriers;
+    this.#startOf = startOf;
+    this.#dropped = dropped;
+  }
+
+  /** A change that `lane`'s vchannel reached. Throws {@link Held} for one that cannot be carried. */
+  async apply(lane: LaneIdentity, event: DdlEvent): Promise<void> {
+    const { targets } = this.#o;
+    switch (event.operation) {
+      case "create_collection":
+      case "create_partition":
+      case "replicate":
+        // Made from the metadata; the record says nothing more.
+        return;
+      case "drop_collection":
+        return await this.#barrier(lane, "drop", event.ts, async () => {
+          await targets.dropCollection(lane.collectionId);
+          await this.#dropped(lane.collectionId);
+        });
+      case "drop_partition":
+        return await this.#barrier(lane, `partition:${event.partitionIds.join(",")}`, event.ts, async () => {
+          for (const id of event.partitionIds) await targets.dropPartition(lane.collectionId, id, event.partitionName);
+        });
+      case "truncate_collection":
+        return await this.#barrier(lane, `truncate:${event.broadcast?.id ?? event.ts}`, event.ts, async () => {
+          await targets.truncate(lane.collectionId);
+        });
+      case "import":
+        // Only files are named here; the metadata says when their rows count.
+        return;
+      case "alter_collection": {
+        const live = targets.live(lane.collectionId);
+        if (live !== undefined) await targets.reconcileAll(live, false);
+        return;
+      }
+      case "other":
+        throw new Held(
+          new TidemarkError(
+            "unsupported",
+            `The log holds ${event.typeName} (${event.type}) for this collection, which cannot be carried`,
+          ),
+        );
+    }
+  }
+
+  /** An import that finished: once, when every vchannel stands still. */
+  load(lane: LaneIdentity, item: ImportItem): Promise<void> {
+    return this.#barrier(lane, `import:${item.task.id}`, 0n, () => this.#import(lane, item.task, item.upTo));
+  }
+
+  async #import(state: LaneIdentity, task: ImportTask, upTo: ReadonlyMap<string, HybridTs>): Promise<void> {
+    const { deps, targets, setup, save, signal } = this.#o;
+    const own = targets.state(state.collectionId);
+    const collection = targets.live(state.collectionId);
+    if (own === undefined || collection === undefined || own.importsDone.includes(task.id)) return;
+    const rows = await loadImport(deps, { task, collection, own, setup, upTo }, signal);
+    deps.report.info(`Import ${task.id} of ${qualifiedName(collection)}: ${rows} rows loaded`);
+    own.importsDone.push(task.id);
+    await save();
+    this.#o.applied(collection.id, rows, 0);
+  }
+
+  #barrier(state: LaneIdentity, key: string, ts: HybridTs, action: () => Promise<void>): Promise<void> {
+    const members = this.#membersOf(state);
+    return this.#barriers.arrive(
+      `${state.collectionId}:${key}`,
+      ts,
+      state.vchannel,
+      members,
+      (member) => ts !== 0n && this.#startOf(member) >= ts,
+      action,
+    );
+  }
+
+  #membersOf(state: LaneIdentity): string[] {
+    const live = this.#o.targets.live(state.collectionId);
+    if (live !== undefined) return [...live.vchannels];
+    const known = this.#o.targets.state(state.collectionId)?.vchannels;
+    return known === undefined || known.length === 0 ? [state.vchannel] : [...known];
+  }
+}

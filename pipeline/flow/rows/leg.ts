@@ -1,0 +1,313 @@
+/** One row sink through a run: what it needs as base, the base itself, then its side of the tail. */
+import { TidemarkError, toTidemarkError } from "../../errors.ts";
+import { type Collection, type Cut, qualifiedName, type Segment, type Snapshot } from "../../model/mod.ts";
+import { deleteHorizon, liveSegments, makeCuts } from "../../transforms/mod.ts";
+import { type BaseJob, copyBase, type DeleteDemand, type LogDeletes, readLogDeletes, type Slots } from "../base/mod.ts";
+import type { FlowDependencies, RowSinkSetup } from "../dependencies.ts";
+import { beginAnew, chooseBulk, ImportTrouble } from "../imports/mod.ts";
+import { untilQueryable } from "./queryable.ts";
+import type { CollectionState, RunProgress, SinkState } from "../state/mod.ts";
+import { Held } from "./held.ts";
+import type { Targets } from "./targets.ts";
+
+export interface RowLegOptions {
+  readonly deps: FlowDependencies;
+  readonly setup: RowSinkSetup;
+  readonly state: SinkState;
+  readonly targets: Targets;
+  readonly progress: RunProgress;
+  readonly save: () => Promise<void>;
+  readonly changed: () => void;
+}
+
+/** Attempts at a base whose files vanish because the source compacts under it, each with fresh metadata. */
+const BASE_ATTEMPTS = 5;
+
+export class RowLeg {
+  readonly #o: RowLegOptions;
+
+  constructor(options: RowLegOptions) {
+    this.#o = options;
+  }
+
+  /** Collections that need a base: unknown ones that the tail will not bring from their creation, and unfinished ones. */
+  needsBase(snapshot: Snapshot): Collection[] {
+    const { deps, state } = this.#o;
+    const fresh = state.positions.size === 0;
+    let newest = 0n;
+    for (const { tick } of state.positions.values()) if (tick > newest) newest = tick;
+    return snapshot.catalog.collections.filter((collection) => {
+      if (!deps.selects(collection.dbName, collection.name)) return false;
+      const own = state.collections.get(collection.id);
+      if (own !== undefined) return own.phase === "creating" ? this.#hasCut(collection) : own.phase === "base";
+      if (fresh) return true;
+      return !collection.pchannels.every((pchannel) => {
+        // On a pchannel that was not followed so far, the tail begins where a collection newer than the state begins.
+        return collection.createTs > (state.positions.get(pchannel)?.tick ?? newest);
+      });
+    });
+  }
+
+  /** What the source dropped before its base was complete needs none any more; the tail brings its drop. */
+  letGo(snapshot: Snapshot): void {
+    const live = new Set(snapshot.catalog.collections.map((collection) => collection.id));
+    for (const own of this.#o.state.collections.values()) {
+      if (own.phase !== "dropped" && !live.has(own.id)) own.phase = "tail";
+    }
+  }
+
+  #hasCut(collection: Collection): boolean {
+    return collection.vchannels.some((vchannel) => this.#o.state.vchannels.has(vchannel));
+  }
+
+  /** Decides where the collections' tails begin, once; a resumed base keeps its cuts. */
+  fixCuts(snapshot: Snapshot, collections: readonly Collection[]): void {
+    const { state } = this.#o;
+    const behind = state.positions.size > 0;
+    for (const cut of makeCuts(snapshot, collections)) {
+      if (state.vchannels.has(cut.vchannel)) continue;
+      state.vchannels.set(cut.vchannel, {
+        vchannel: cut.vchannel,
+        pchannel: cut.pchannel,
+        collectionId: cut.collectionId,
+        offset: cut.offset,
+        ts: cut.ts,
+        held: behind,
+      });
+    }
+  }
+
+  /** Gives up the cuts of collections on these pchannels of which nothing is on the target yet. */
+  forgetCuts(pchannels: readonly string[]): void {
+    const { collections, vchannels } = this.#o.state;
+    const lost = new Set(pchannels);
+    const ids = new Set(
+      [...vchannels.values()].filter((own) => lost.has(own.pchannel) && !collections.has(own.collectionId))
+        .map((own) => own.collectionId),
+    );
+    for (const own of [...vchannels.values()]) if (ids.has(own.collectionId)) vchannels.delete(own.vchannel);
+  }
+
+  /** Makes the target's side and copies the rows of each collection. Errors of one collection hold that collection. */
+  async base(
+    snapshot: Snapshot,
+    collections: readonly Collection[],
+    slots: Slots,
+    blocked: (collection: string, error: TidemarkError) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { deps, setup, state, targets, progress } = this.#o;
+    const owned: { collection: Collection; own: CollectionState; resumed: boolean }[] = [];
+    for (const collection of collections) {
+      signal.throwIfAborted();
+      const before = state.collections.get(collection.id);
+      try {
+        const own = await targets.ensure(collection, "base", true);
+        if (own === undefined) continue;
+        owned.push({ collection, own, resumed: before !== undefined });
+        const segments = liveSegments(snapshot, collection);
+        progress.expect(setup.sink.name, collection, segments.length, sumRows(segments));
+      } catch (thrown) {
+        const error = thrown instanceof Held ? thrown.error : toTidemarkError(thrown);
+        // A target that holds something already is a mistake in the setup; nothing was written yet.
+        if (!(thrown instanceof Held) || error.code === "target_not_empty" || error.code === "config") throw error;
+        this.#hold(collection, error, blocked);
+      }
+    }
+    const demands = owned.flatMap(({ collection }) => this.#demands(snapshot, collection));
+    const logDeletes = await readLogDeletes(deps, demands, signal);
+    if (logDeletes.beyondLog.length > 0) {
+      deps.report.warn(
+        "deletes beyond the log",
+        `The log no longer reaches back to the oldest row of ${logDeletes.beyondLog.length} channels; for these the deletes come from the delta files alone`,
+      );
+    }
+    let next = 0;
+    const worker = async () => {
+      while (next < owned.length) {
+        const item = owned[next++]!;
+        await this.#copy(snapshot, item, logDeletes, slots, blocked, signal);
+      }
+    };
+    const workers = Array.from({ length: Math.min(owned.length, Math.max(4, deps.limits.baseParallelism)) }, worker);
+    const results = await Promise.allSettled(workers);
+    for (const result of results) if (result.status === "rejected") throw result.reason;
+  }
+
+  #demands(snapshot: Snapshot, collection: Collection): DeleteDemand[] {
+    const horizons = deleteHorizon(snapshot, collection);
+    return this.#cutsOf(collection).map((cut) => ({ cut, horizon: horizons.get(cut.vchannel) }));
+  }
+
+  #cutsOf(collection: Collection): Cut[] {
+    return collection.vchannels.flatMap((vchannel) => {
+      const own = this.#o.state.vchannels.get(vchannel);
+      return own === undefined ? [] : [own];
+    });
+  }
+
+  async #copy(
+    first: Snapshot,
+    item: { collection: Collection; own: CollectionState; resumed: boolean },
+    logDeletes: LogDeletes,
+    slots: Slots,
+    blocked: (collection: string, error: TidemarkError) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { deps, setup, progress, save, changed } = this.#o;
+    let snapshot = first;
+    let { collection, own, resumed } = item;
+    for (let attempt = 1;; attempt++) {
+      try {
+        const job = await this.#job(snapshot, collection, own, logDeletes, resumed, signal);
+        const rows = await copyBase(
+          deps,
+          job,
+          {
+            planned: () => {},
+            written: (rows, bytes) => progress.written(rows, bytes),
+            segmentBegun: async (id) => {
+              if (own.segmentsBegun.includes(id)) return;
+              own.segmentsBegun.push(id);
+              await save();
+            },
+            segmentDone: (id) => {
+              own.segmentsDone.push(id);
+              progress.segmentDone(setup.sink.name, id);
+              changed();
+              return Promise.resolve();
+            },
+            importing: (imports, rows) => {
+              progress.importing(setup.sink.name, collection.id, imports, rows);
+              changed();
+            },
+            save,
+          },
+          slots,
+          signal,
+        );
+        await this.#o.targets.reconcileAll(collection, true);
+        if (rows.imported) await untilQueryable(deps, setup.sink, own.target, collection, rows, signal);
+        own.phase = "tail";
+        own.importUnits = [];
+        own.segmentsDone = [];
+        own.segmentsBegun = [];
+        own.importsDone = snapshot.imports.filter((task) => task.collectionId === own.id && task.state === "completed")
+          .map((task) => task.id);
+        await save();
+        return;
+      } catch (thrown) {
+        if (signal.aborted) throw thrown;
+        if (thrown instanceof ImportTrouble && (thrown.stale || setup.sink.bulk?.mode === "auto")) {
+          const broken = own;
+          const makeAnew = async () => {
+            await this.#o.targets.startOver(broken);
+            return await this.#o.targets.ensure(collection, "base", true);
+          };
+          const again = await beginAnew(this.#o, collection, broken, thrown, makeAnew, signal);
+          if (again === undefined) return;
+          progress.startOver(setup.sink.name, collection.id);
+          own = again;
+          resumed = false;
+          continue;
+        }
+        const error = thrown instanceof Held || thrown instanceof ImportTrouble
+          ? thrown.error
+          : toTidemarkError(thrown);
+        const retry = error.code === "not_found" && attempt < BASE_ATTEMPTS && !(thrown instanceof ImportTrouble);
+        if (retry) {
+          // Compaction moved the rows elsewhere: the cut stays, the segments are those of now.
+          deps.report.info(`${error.message}; reads the metadata again (attempt ${attempt + 1} of ${BASE_ATTEMPTS})`);
+          snapshot = await deps.meta.snapshot(signal);
+          const now = snapshot.catalog.collections.find((other) => other.id === collection.id);
+          if (now === undefined) return await this.#gone(own);
+          collection = now;
+          resumed = true;
+          continue;
+        }
+        const lookup = await deps.meta.lookup(collection.id, signal);
+        if (lookup.state === "dropping" || lookup.state === "unknown") return await this.#gone(own);
+        if (
+          !(thrown instanceof Held || thrown instanceof ImportTrouble) && error.code !== "refused" &&
+          error.code !== "damaged" &&
+          error.code !== "not_found" && error.code !== "unsupported"
+        ) {
+          throw thrown;
+        }
+        this.#hold(collection, error, blocked);
+        return;
+      }
+    }
+  }
+
+  /** The source dropped it while it was copied; its drop is in the log, or takes place when its name is needed. */
+  async #gone(own: CollectionState): Promise<void> {
+    own.phase = "tail";
+    await this.#o.save();
+  }
+
+  async #job(
+    snapshot: Snapshot,
+    collection: Collection,
+    own: CollectionState,
+    logDeletes: LogDeletes,
+    resumed: boolean,
+    signal: AbortSignal,
+  ): Promise<BaseJob> {
+    const { deps, setup } = this.#o;
+    const segments = liveSegments(snapshot, collection);
+    const all = snapshot.segments.filter((segment) => segment.collectionId === collection.id);
+    const files = await deps.binlogs.verify(collection.id, all, signal);
+    const wrong = files.findings.find((finding) =>
+      (finding.kind === "missing" || finding.kind === "wrong_size") &&
+      segments.some((segment) => segment.id === finding.segmentId)
+    );
+    if (wrong !== undefined) {
+      throw new TidemarkError(
+        "not_found",
+        `Segment ${wrong.segmentId} of ${qualifiedName(collection)}: ${wrong.path}: ${wrong.detail}`,
+        {
+          hint:
+            "The metadata names a file that the bucket does not have as named. Check sources.binlogs (bucket, root_path), or whether somebody deletes from the source's bucket.",
+        },
+      );
+    }
+    const dirty = files.findings.filter((finding) => finding.kind === "dirty_insert");
+    if (dirty.length > 0) {
+      deps.report.warn(
+        `dirty ${collection.id}`,
+        `${
+          qualifiedName(collection)
+        }: ${dirty.length} insert files in the bucket that the metadata does not name were left out (see plan)`,
+      );
+    }
+    return {
+      collection,
+      own,
+      setup,
+      cuts: this.#cutsOf(collection),
+      segments,
+      logDeletes: logDeletes.marks,
+      deltaFiles: files.deltaFiles,
+      channelOfSegment: new Map(
+        all.filter(({ vchannel }) => vchannel !== "").map((segment) => [segment.id, segment.vchannel]),
+      ),
+      resumed,
+      bulk: await chooseBulk(this.#o, collection, own, resumed, signal),
+    };
+  }
+
+  #hold(
+    collection: Collection,
+    error: TidemarkError,
+    blocked: (collection: string, error: TidemarkError) => void,
+  ): void {
+    const own = this.#o.state.collections.get(collection.id);
+    if (own !== undefined) own.blocked = error.message;
+    blocked(qualifiedName(collection), error);
+  }
+}
+
+function sumRows(segments: readonly Segment[]): bigint {
+  return segments.reduce((sum, segment) => sum + segment.rows, 0n);
+}

@@ -1,0 +1,74 @@
+/** Imported rows are queryable some time after their import is completed; a restore has not ended before. */
+import { TidemarkError, toTidemarkError } from "../../errors.ts";
+import { type Collection, partitionKey, qualifiedName, type RowSink, type TargetName } from "../../model/mod.ts";
+import type { BaseRows } from "../base/mod.ts";
+import type { FlowDependencies } from "../dependencies.ts";
+import { ImportTrouble } from "../imports/mod.ts";
+import { pause } from "../pause.ts";
+
+const POLL_MS = 300;
+/** A number that stays wrong for so long is wrong. */
+const STILL_MS = 180_000;
+
+/**
+ * Resolves when the target counts the rows that it was given. A collection that is not to be loaded cannot be counted: there the
+ * numbers of the imports themselves, which were compared, must do.
+ * Throws {@link ImportTrouble} when the number stays another one.
+ */
+export async function untilQueryable(
+  deps: Pick<FlowDependencies, "now" | "report">,
+  sink: RowSink,
+  target: TargetName,
+  collection: Collection,
+  { byPartition }: BaseRows,
+  signal: AbortSignal,
+): Promise<void> {
+  const { load, partitions } = collection;
+  if (load === undefined) return;
+  // Partitions of a loaded collection can be released one by one; older releases name none of a collection.
+  const named = partitions.filter(({ id }) => load.partitionIds.includes(id));
+  const some = load.scope === "partitions" || (named.length > 0 && named.length < partitions.length);
+  const counted = some && partitionKey(collection.schema) === undefined ? named : [undefined];
+  for (const partition of counted) {
+    const wanted = partition === undefined
+      ? [...byPartition.values()].reduce((sum, rows) => sum + rows, 0n)
+      : byPartition.get(partition.id) ?? 0n;
+    let last = -1n;
+    let since = deps.now();
+    for (;;) {
+      const rows = await countOf(sink, target, partition?.name, signal);
+      if (rows === wanted) break;
+      if (rows !== last) since = deps.now();
+      last = rows;
+      if (deps.now() - since > STILL_MS) throw wrongNumber(collection, target, rows, wanted);
+      await pause(POLL_MS, signal);
+    }
+  }
+}
+
+/** -1 as long as it is not loaded. */
+async function countOf(
+  sink: RowSink,
+  target: TargetName,
+  partition: string | undefined,
+  signal: AbortSignal,
+): Promise<bigint> {
+  try {
+    return await sink.count(target, partition, signal);
+  } catch (thrown) {
+    const error = toTidemarkError(thrown);
+    if (error.code === "refused" && !signal.aborted) return -1n;
+    throw error;
+  }
+}
+
+function wrongNumber(collection: Collection, { db, name }: TargetName, rows: bigint, wanted: bigint): ImportTrouble {
+  const found = rows < 0n ? "is not loaded" : `has ${rows} rows`;
+  return new ImportTrouble(
+    new TidemarkError(
+      "refused",
+      `${db}.${name} ${found} ${STILL_MS / 1000} s after ${qualifiedName(collection)} was imported, expected ${wanted}`,
+      { hint: "Somebody else may write there, or the target is short of memory. load: rows does without imports." },
+    ),
+  );
+}

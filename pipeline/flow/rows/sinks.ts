@@ -1,0 +1,249 @@
+/** The row sinks of a run together: what they need as base, where their tails begin, and their parts of the tail. */
+import { TidemarkError } from "../../errors.ts";
+import type { DdlOutcome, ResumePoint, Snapshot } from "../../model/mod.ts";
+import type { Slots } from "../base/mod.ts";
+import { Databases } from "./databases.ts";
+import type { FlowDependencies, RowSinkSetup } from "../dependencies.ts";
+import { goneError, settleTargets } from "./existing_target.ts";
+import { followFlushes } from "./flush_follow.ts";
+import { leaveImports } from "../imports/mod.ts";
+import { lostPositions, pchannelOf, prunePositions, startPoints } from "../tail/mod.ts";
+import { pause } from "../pause.ts";
+import { preflight, reach } from "./preflight.ts";
+import { reconcileRbac } from "./rbac.ts";
+import { RowLeg } from "./leg.ts";
+import { RowMember } from "./member.ts";
+import { newSinkState, type RunProgress, type RunState, type SinkState } from "../state/mod.ts";
+import { Targets } from "./targets.ts";
+
+export interface RowSinksOptions {
+  readonly deps: FlowDependencies;
+  readonly state: RunState;
+  readonly progress: RunProgress;
+  readonly refused: DdlOutcome[];
+  readonly save: () => Promise<void>;
+  readonly changed: () => void;
+  readonly blocked: (collection: string, error: TidemarkError) => void;
+  readonly work: AbortSignal;
+}
+
+interface Leg {
+  readonly name: string;
+  readonly state: SinkState;
+  readonly targets: Targets;
+  readonly setup: RowSinkSetup;
+  readonly row: RowLeg;
+  readonly databases: Databases;
+}
+
+export class RowSinks {
+  readonly #o: RowSinksOptions;
+  readonly #legs: readonly Leg[];
+  /** {@link cuts} once more, with what has been forgotten since. */
+  #recut: ((snapshot: Snapshot) => Promise<Snapshot>) | undefined;
+
+  constructor(options: RowSinksOptions, snapshot: Snapshot) {
+    this.#o = options;
+    this.#legs = options.deps.sinks.map((setup) => this.#leg(setup, snapshot));
+  }
+
+  get size(): number {
+    return this.#legs.length;
+  }
+
+  /** The newest moment that any of them has reached; 0 before the first. */
+  get reached(): bigint {
+    const ticks = this.#legs.flatMap(({ state }) => [...state.positions.values()].map(({ tick }) => tick));
+    return ticks.reduce((max, tick) => tick > max ? tick : max, 0n);
+  }
+
+  /** pchannels of what is on a sink, also of collections that are gone from the metadata. */
+  get pchannels(): Set<string> {
+    const used = new Set<string>();
+    for (const { state } of this.#legs) {
+      for (const own of state.collections.values()) {
+        if (own.phase !== "dropped") { for (const vchannel of own.vchannels) used.add(pchannelOf(vchannel)); }
+      }
+    }
+    return used;
+  }
+
+  #leg(setup: RowSinkSetup, snapshot: Snapshot): Leg {
+    const { deps, progress, save, changed, refused, work: signal } = this.#o;
+    const { name } = setup.sink;
+    let state = this.#o.state.sinks.get(name);
+    if (state === undefined) this.#o.state.sinks.set(name, state = newSinkState());
+    const targets = new Targets({ deps, setup, state, save, signal, refused }, snapshot.catalog);
+    const row = new RowLeg({ deps, setup, state, targets, progress, save, changed });
+    const databases = new Databases({ deps, setup, state, save, changed, refused, signal });
+    return { name, state, targets, setup, row, databases };
+  }
+
+  /** What an earlier run held is tried again; what is gone from the source is let go. */
+  begin(snapshot: Snapshot): void {
+    for (const { state, row } of this.#legs) {
+      for (const own of state.collections.values()) own.blocked = undefined;
+      row.letGo(snapshot);
+      prunePositions(state);
+    }
+  }
+
+  /** Throws `unreachable` for a target that has nothing of this pipeline yet and does not answer. */
+  async reach(signal: AbortSignal): Promise<void> {
+    const { deps } = this.#o;
+    const fresh = this.#legs.filter(({ state }) => state.collections.size === 0 && state.positions.size === 0);
+    await Promise.all(fresh.map(({ setup }) => reach(setup.sink, deps, signal)));
+  }
+
+  /**
+   * Decides where the tails begin, and that the log holds it. Returns the snapshot that the new cuts are of; `again` takes
+   * another one. Throws `position_lost`.
+   */
+  cuts(
+    first: Snapshot,
+    again: (signal: AbortSignal) => Promise<Snapshot>,
+    options: { readonly withoutLog: boolean; readonly restore: boolean },
+    signal: AbortSignal,
+  ): Promise<Snapshot> {
+    this.#recut = (snapshot) => this.#cuts(snapshot, again, options, signal);
+    return this.#recut(first);
+  }
+
+  async #cuts(
+    first: Snapshot,
+    again: (signal: AbortSignal) => Promise<Snapshot>,
+    options: { readonly withoutLog: boolean; readonly restore: boolean },
+    signal: AbortSignal,
+  ): Promise<Snapshot> {
+    const { deps } = this.#o;
+    for (let snapshot = first;;) {
+      if (!options.withoutLog) await this.#positions(signal);
+      for (const { row } of this.#legs) row.fixCuts(snapshot, row.needsBase(snapshot));
+      if (options.withoutLog) return snapshot;
+      const missing = await lostPositions(deps.log, this.#startPoints(), this.#o.state.topicIds, signal);
+      if (missing.length === 0) return snapshot;
+      // An archive gets no better by waiting.
+      if (options.restore) throw missing[0]!.error;
+      const lost = missing.map((item) => item.pchannel);
+      // The log was cut off behind the source's own checkpoint, which is where a copy begins.
+      deps.report.warn(
+        "source's checkpoint",
+        `Waits until the source's own checkpoint on ${lost.join(", ")} is within what the log still holds; ` +
+          "a flush of the collections there moves it",
+      );
+      for (const { row } of this.#legs) row.forgetCuts(lost);
+      await pause(1000, signal);
+      snapshot = await again(signal);
+      for (const { targets } of this.#legs) targets.update(snapshot.catalog);
+    }
+  }
+
+  #startPoints(): Map<string, ResumePoint> {
+    return startPoints(this.#legs.map(({ state }) => state));
+  }
+
+  /** The log must hold every position; otherwise the run ends, or the collections concerned start over. */
+  async #positions(signal: AbortSignal): Promise<void> {
+    const { deps, save, state: { topicIds } } = this.#o;
+    const lost = await lostPositions(deps.log, this.#startPoints(), topicIds, signal);
+    if (lost.length === 0) return;
+    if (deps.onPositionLost === "fail") throw lost[0]!.error;
+    for (const { pchannel, error } of lost) {
+      deps.report.warn(`lost ${pchannel}`, `${error.message}; copies the collections on it afresh`);
+      topicIds.delete(pchannel);
+      for (const leg of this.#legs) {
+        await this.#startOver(leg, pchannel);
+        leg.row.forgetCuts([pchannel]);
+      }
+    }
+    await save();
+  }
+
+  async #startOver({ state, targets }: Leg, pchannel: string): Promise<void> {
+    state.positions.delete(pchannel);
+    for (const own of [...state.collections.values()]) {
+      if (own.phase === "dropped" || !own.vchannels.some((vchannel) => vchannel.startsWith(`${pchannel}_`))) continue;
+      await targets.startOver(own);
+      for (const vchannel of own.vchannels) state.vchannels.delete(vchannel);
+    }
+  }
+
+  /** Whether {@link base} has rows to copy. */
+  needBase(snapshot: Snapshot): boolean {
+    return this.#legs.some(({ row }) => row.needsBase(snapshot).length > 0);
+  }
+
+  /** Databases, then the rows of what is not on the sinks yet, or not any more. */
+  async base(first: Snapshot, slots: Slots, signal: AbortSignal): Promise<void> {
+    const { deps, progress, save, blocked } = this.#o;
+    await Promise.all(this.#legs.map(({ databases }) => databases.reconcile(first.catalog)));
+    const snapshot = await this.#settled(first, signal);
+    const wanted = this.#legs.map((leg) => ({ leg, collections: leg.row.needsBase(snapshot) }));
+    if (wanted.every(({ collections }) => collections.length === 0)) return;
+    progress.phase = "base";
+    await preflight(deps.binlogs, snapshot, wanted.flatMap(({ collections }) => collections), signal);
+    await using _gc = await deps.binlogs.pauseGc(signal);
+    const results = await Promise.allSettled(
+      wanted.map(({ leg, collections }) => leg.row.base(snapshot, collections, slots, blocked, signal)),
+    );
+    for (const result of results) if (result.status === "rejected") throw result.reason;
+    await save();
+  }
+
+  /** The snapshot of the cuts that hold when every target has what the state says that it has. */
+  async #settled(snapshot: Snapshot, signal: AbortSignal): Promise<Snapshot> {
+    const { deps, save } = this.#o;
+    const gone = await Promise.all(this.#legs.map(async ({ setup, state, targets }) => {
+      const wantedName = (id: bigint) => {
+        const live = targets.live(id);
+        return live === undefined ? undefined : targets.wantedName(live);
+      };
+      const found = await settleTargets(setup, state, wantedName, signal);
+      for (const { own, replaced } of found) {
+        const what = replaced
+          ? `${own.target.db}.${own.target.name} on ${setup.sink.name} is another one than had been made there`
+          : goneError(own, setup.sink.name).message;
+        deps.report.warn(
+          `gone ${setup.sink.name} ${own.id}`,
+          `${what}; ${own.source.db}.${own.source.name} is copied afresh`,
+        );
+        await leaveImports(deps, setup, own, signal);
+      }
+      return found;
+    }));
+    await save();
+    return gone.flat().length === 0 ? snapshot : await this.#recut!(snapshot);
+  }
+
+  /** Users and roles. With a tail the catalog's changes do it. */
+  async rbac({ catalog }: Snapshot, signal: AbortSignal): Promise<void> {
+    const { deps } = this.#o;
+    if (!deps.rbac) return;
+    for (const { setup } of this.#legs) await reconcileRbac(deps, setup.sink, catalog, true, signal);
+  }
+
+  /** Their parts of the tail. */
+  members(snapshot: Snapshot): RowMember[] {
+    const { deps, progress, save, changed, blocked, work: signal } = this.#o;
+    return this.#legs.map(({ name, setup, state, targets, databases }) =>
+      new RowMember({
+        deps,
+        setup,
+        state,
+        targets,
+        databases,
+        snapshot,
+        save,
+        changed,
+        applied: (id, inserted, deleted) => progress.applied(name, id, inserted, deleted),
+        blocked,
+        signal,
+      })
+    );
+  }
+
+  /** Until the signal fires. */
+  followFlushes(signal: AbortSignal): Promise<void> {
+    return followFlushes(this.#o.deps, this.#legs, signal);
+  }
+}

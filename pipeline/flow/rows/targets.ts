@@ -1,0 +1,393 @@
+/**
+ * Which source collection is what on the target. Identity is the source's collection id; the name on the target belongs
+ * to one id at a time, and every change of that is in the state before and after it is made, so that drop-and-recreate
+ * under one name, renames in a ring and a crash in between all end right.
+ */
+import { TidemarkError } from "../../errors.ts";
+import { type Catalog, type Collection, type DdlOutcome, type DdlStep, type TargetName } from "../../model/mod.ts";
+import type { FlowDependencies, RowSinkSetup } from "../dependencies.ts";
+import { clashError, goneError, keptError, makeRoom, partitionGoneError, refuseForeign } from "./existing_target.ts";
+import { Held } from "./held.ts";
+import { Mutex } from "../mutex.ts";
+import { SharedGate } from "../tail/mod.ts";
+import { type CollectionState, newCollectionState, type SinkState } from "../state/mod.ts";
+
+export interface TargetsOptions {
+  readonly deps: FlowDependencies;
+  readonly setup: RowSinkSetup;
+  readonly state: SinkState;
+  /** Makes the state durable. */
+  readonly save: () => Promise<void>;
+  readonly signal: AbortSignal;
+  readonly refused: DdlOutcome[];
+}
+
+export class Targets {
+  readonly #o: TargetsOptions;
+  readonly #structure = new Mutex();
+  readonly #perCollection = new Map<bigint, Mutex>();
+  readonly #gates = new Map<bigint, SharedGate>();
+  /** Live collections by id, as of the newest catalog. */
+  #live = new Map<bigint, Collection>();
+  #catalog: Catalog;
+
+  constructor(options: TargetsOptions, catalog: Catalog) {
+    this.#o = options;
+    this.#catalog = catalog;
+    this.update(catalog);
+  }
+
+  update(catalog: Catalog): void {
+    this.#catalog = catalog;
+    this.#live = new Map(catalog.collections.map((collection) => [collection.id, collection]));
+  }
+
+  get catalog(): Catalog {
+    return this.#catalog;
+  }
+
+  live(id: bigint): Collection | undefined {
+    return this.#live.get(id);
+  }
+
+  /** A collection that a lookup found before the watch told of it. */
+  learn(collection: Collection): void {
+    this.#live.set(collection.id, collection);
+  }
+
+  state(id: bigint): CollectionState | undefined {
+    return this.#o.state.collections.get(id);
+  }
+
+  /** Runs writes of a collection: no rename or drop of it takes place meanwhile. They must not ask for {@link ensure}. */
+  writing<T>(id: bigint, work: () => Promise<T>): Promise<T> {
+    return this.#gate(id).shared(work);
+  }
+
+  #gate(id: bigint): SharedGate {
+    let gate = this.#gates.get(id);
+    if (gate === undefined) this.#gates.set(id, gate = new SharedGate());
+    return gate;
+  }
+
+  wantedName(collection: Collection): TargetName {
+    return this.#o.deps.route(collection.dbName, collection.name);
+  }
+
+  /**
+   * Makes sure that the collection and its partitions exist on the target under their name. Returns its state, or
+   * undefined if it is not to be carried (dropped there, or its creation is left out by policy).
+   * `initial`: part of the first copy, which the DDL policy does not concern.
+   */
+  ensure(collection: Collection, phase: "base" | "tail", initial: boolean): Promise<CollectionState | undefined> {
+    return this.#structure.run(() => this.#ensure(collection, phase, initial, new Set()));
+  }
+
+  async #ensure(
+    collection: Collection,
+    phase: "base" | "tail",
+    initial: boolean,
+    underWay: Set<bigint>,
+  ): Promise<CollectionState | undefined> {
+    const { deps, setup, state, save, signal } = this.#o;
+    const target = this.wantedName(collection);
+    const source = { db: collection.dbName, name: collection.name };
+    let own = state.collections.get(collection.id);
+    if (own?.phase === "dropped") return undefined;
+    if (own !== undefined && own.phase !== "creating" && same(own.target, target)) {
+      own.source = source;
+      await this.#apply(collection, own, undefined, "structure", initial);
+      return own;
+    }
+    underWay.add(collection.id);
+    if (own !== undefined && !same(own.target, target)) {
+      await this.#free(target, collection, underWay);
+      own.source = source;
+      await this.#rename(collection, own, target, initial);
+      return own;
+    }
+    if (own === undefined) {
+      await this.#free(target, collection, underWay);
+      const there = await setup.sink.state(target, signal);
+      if (there.exists) await makeRoom(deps, setup, collection, target, there.rows, signal);
+      own = newCollectionState(collection.id, source, target, collection.vchannels, "creating");
+      state.collections.set(collection.id, own);
+      await save();
+    }
+    deps.crash("inside_reconcile");
+    await this.#apply(collection, own, undefined, "structure", initial);
+    const identity = await setup.sink.identity(target, signal);
+    if (identity === undefined) {
+      // Left out by policy: nothing of it is on the target, and nothing will be.
+      own.phase = "dropped";
+      await save();
+      return undefined;
+    }
+    own.identity = identity;
+    own.phase = phase;
+    await save();
+    return own;
+  }
+
+  /** Indexes, aliases, load state, properties; after the base and at every change. */
+  reconcileAll(collection: Collection, initial: boolean): Promise<void> {
+    return this.#mutex(collection.id).run(async () => {
+      const own = this.#o.state.collections.get(collection.id);
+      if (own === undefined || own.phase === "dropped") return;
+      await this.#apply(collection, own, undefined, "all", initial);
+    });
+  }
+
+  /** Applied by the barrier: drops what this source collection is on the target, whatever its name now. */
+  dropCollection(id: bigint): Promise<void> {
+    return this.#structure.run(async () => {
+      const own = this.#o.state.collections.get(id);
+      if (own === undefined || own.phase === "dropped") return;
+      await this.#drop(own);
+    });
+  }
+
+  dropPartition(id: bigint, partitionId: bigint, partition: string): Promise<void> {
+    return this.#structure.run(async () => {
+      const { setup, save, signal, deps } = this.#o;
+      const own = this.#o.state.collections.get(id);
+      if (own === undefined || own.phase === "dropped" || own.partitionsDropped.includes(partitionId)) return;
+      const step: DdlStep = {
+        kind: "drop_partition",
+        collectionId: id,
+        sentence: `Drop partition ${partition} of ${own.target.db}.${own.target.name}`,
+        destructive: true,
+      };
+      if (!this.#allowed(step, own)) return;
+      // Before it goes: after a crash in between, another one of that name may be made.
+      own.partitions = own.partitions.filter((name) => name !== partition);
+      await save();
+      deps.crash("inside_barrier");
+      try {
+        await setup.sink.dropPartition(own.target, partition, signal);
+        deps.report.ddl({ ...step, result: "applied", detail: "" });
+      } catch (error) {
+        this.#refusal(step, own, error);
+        return;
+      }
+      own.partitionsDropped.push(partitionId);
+      await save();
+      // Another partition of that name may live on the source by now.
+      const live = this.#live.get(id);
+      if (live?.partitions.some((other) => other.name === partition && other.id !== partitionId)) {
+        await this.#apply(live, own, undefined, "structure", false);
+      }
+    });
+  }
+
+  /** Deletes all rows, by the policy. */
+  truncate(id: bigint): Promise<void> {
+    return this.#structure.run(async () => {
+      const { setup, deps, save, signal } = this.#o;
+      const own = this.#o.state.collections.get(id);
+      if (own === undefined || own.phase === "dropped") return;
+      const step: DdlStep = {
+        kind: "truncate_collection",
+        collectionId: id,
+        sentence: `Truncate ${own.target.db}.${own.target.name}`,
+        destructive: true,
+      };
+      if (!this.#allowed(step, own)) return;
+      deps.crash("inside_barrier");
+      try {
+        // It may be dropped and made anew for it.
+        own.identity = "";
+        own.partitions = [];
+        await save();
+        await setup.sink.truncate(own.target, signal);
+        own.identity = await setup.sink.identity(own.target, signal) ?? "";
+        deps.report.ddl({ ...step, result: "applied", detail: "" });
+      } catch (error) {
+        this.#refusal(step, own, error);
+      }
+    });
+  }
+
+  /** Drops what the run made of a collection and forgets it, so that it is copied afresh, or stays gone if its source is. */
+  startOver(own: CollectionState): Promise<void> {
+    return this.#structure.run(async () => {
+      const { setup, state, save, signal } = this.#o;
+      await setup.sink.dropCollection(own.target, signal);
+      state.collections.delete(own.id);
+      await save();
+    });
+  }
+
+  async #drop(own: CollectionState): Promise<void> {
+    const { setup, save, signal, deps } = this.#o;
+    const step: DdlStep = {
+      kind: "drop_collection",
+      collectionId: own.id,
+      sentence: `Drop collection ${own.target.db}.${own.target.name}`,
+      destructive: true,
+    };
+    if (!this.#allowed(step, own)) return;
+    deps.crash("inside_barrier");
+    const dropped = await this.#gate(own.id).exclusive(async () => {
+      try {
+        await setup.sink.dropCollection(own.target, signal);
+      } catch (error) {
+        this.#refusal(step, own, error);
+        return false;
+      }
+      own.phase = "dropped";
+      return true;
+    });
+    if (!dropped) return;
+    deps.report.ddl({ ...step, result: "applied", detail: "" });
+    own.segmentsBegun = [];
+    own.segmentsDone = [];
+    own.blocked = undefined;
+    await save();
+  }
+
+  /** Nobody else may have `target` when `collection` takes it. */
+  async #free(target: TargetName, collection: Collection, underWay: Set<bigint>): Promise<void> {
+    for (const other of this.#o.state.collections.values()) {
+      if (other.id === collection.id || other.phase === "dropped" || !same(other.target, target)) continue;
+      const live = this.#live.get(other.id);
+      if (live === undefined) {
+        // The source dropped it before it made this one, though the record of that may still be ahead in the log.
+        await this.#drop(other);
+        if (same(other.target, target) && (other.phase as string) !== "dropped") {
+          throw new Held(keptError(target));
+        }
+        continue;
+      }
+      const next = this.wantedName(live);
+      if (same(next, target)) {
+        throw new Held(clashError(live, collection, target));
+      }
+      if (underWay.has(other.id)) {
+        // A ring of renames: step aside under a name of our own; its turn comes.
+        const aside = { db: target.db, name: `${target.name}_tidemark_${other.id}` };
+        await this.#rename(live, other, aside, true);
+        continue;
+      }
+      await this.#ensure(live, "tail", false, underWay);
+      if (same(other.target, target)) {
+        await this.#rename(live, other, { db: target.db, name: `${target.name}_tidemark_${other.id}` }, true);
+      }
+    }
+  }
+
+  /** Where it is going to is durable before the target is asked: a crash leaves it under one of two known names. */
+  async #rename(collection: Collection, own: CollectionState, to: TargetName, initial: boolean): Promise<void> {
+    const { setup, save, signal, deps } = this.#o;
+    let held: Held | undefined;
+    await refuseForeign(setup, own, to, signal);
+    own.renaming = to;
+    await save();
+    await this.#gate(own.id).exclusive(async () => {
+      try {
+        await this.#apply(collection, own, own.target, "structure", initial, to);
+      } catch (error) {
+        // It may have been a later step that was refused.
+        if (!(error instanceof Held)) throw error;
+        held = error;
+      }
+      deps.crash("inside_rename");
+      // The gate may have left the rename out: then the target keeps its name.
+      if (await setup.sink.identity(to, signal) !== undefined) own.target = to;
+      own.renaming = undefined;
+    });
+    await save();
+    if (held !== undefined) throw held;
+  }
+
+  async #apply(
+    collection: Collection,
+    own: CollectionState,
+    previous: TargetName | undefined,
+    parts: "structure" | "all",
+    initial: boolean,
+    target = own.target,
+  ): Promise<void> {
+    const { deps, setup, signal, refused } = this.#o;
+    const outcomes = await setup.sink.reconcile(
+      { source: collection, target },
+      previous,
+      parts,
+      (step) => {
+        // It was made once: an empty one in its place would lack every row that was written before.
+        if (step.kind === "create_collection" && own.phase !== "creating") {
+          throw new Held(goneError(own, setup.sink.name));
+        }
+        if (step.partition !== undefined && own.partitions.includes(step.partition)) {
+          throw new Held(partitionGoneError(own, step.partition, setup.sink.name));
+        }
+        return initial || this.#allowed(step, own, false) ? "apply" : "skip";
+      },
+      signal,
+    );
+    const missing = new Set(outcomes.flatMap(({ result, partition }) => result === "applied" ? [] : partition ?? []));
+    own.partitions = collection.partitions.map(({ name }) => name).filter((name) => !missing.has(name));
+    for (const outcome of outcomes) {
+      deps.report.ddl(outcome);
+      if (outcome.result !== "refused") continue;
+      if (!initial && deps.ddl.onRefusal(outcome) === "report" && outcome.kind !== "create_collection") {
+        refused.push(outcome);
+        deps.report.warn(`refused ${outcome.sentence}`, `${outcome.sentence}: the target refused: ${outcome.detail}`);
+        continue;
+      }
+      throw new Held(
+        new TidemarkError("refused", `${outcome.sentence}: the target refused: ${outcome.detail}`, {
+          hint: "Mend it on the target and start the run again, or set transforms.ddl.policy to try_evolve.",
+        }),
+      );
+    }
+  }
+
+  /** `say`: report what is left out; a reconcile does that itself. */
+  #allowed(step: DdlStep, own: CollectionState, say = true): boolean {
+    const { deps } = this.#o;
+    const decision = deps.ddl.decide(step);
+    if (decision === "block") {
+      throw new Held(
+        new TidemarkError(
+          "refused",
+          `${step.sentence}: ddl.policy is "exception", so ${own.source.db}.${own.source.name} is held at this change`,
+          {
+            hint: "Apply the change on the target yourself or choose another policy, then start the run again.",
+          },
+        ),
+      );
+    }
+    if (decision === "skip" && say) {
+      deps.report.ddl({ ...step, result: "skipped", detail: "left out by transforms.ddl" });
+    }
+    return decision === "apply";
+  }
+
+  #refusal(step: DdlStep, own: CollectionState, error: unknown): void {
+    const { deps, refused } = this.#o;
+    if (!(error instanceof TidemarkError) || (error.code !== "refused" && error.code !== "unsupported")) throw error;
+    const outcome: DdlOutcome = { ...step, result: "refused", detail: error.message };
+    deps.report.ddl(outcome);
+    if (deps.ddl.onRefusal(step) === "report") {
+      refused.push(outcome);
+      return;
+    }
+    throw new Held(
+      new TidemarkError("refused", `${step.sentence}: ${error.message}`, {
+        hint: `${own.source.db}.${own.source.name} is held until it is mended and the run is started again.`,
+        cause: error,
+      }),
+    );
+  }
+
+  #mutex(id: bigint): Mutex {
+    let mutex = this.#perCollection.get(id);
+    if (mutex === undefined) this.#perCollection.set(id, mutex = new Mutex());
+    return mutex;
+  }
+}
+
+function same(a: TargetName, b: TargetName): boolean {
+  return a.db === b.db && a.name === b.name;
+}

@@ -1,0 +1,161 @@
+/** What a run would do now. Reads everything, changes nothing. */
+import { TidemarkError, toTidemarkError } from "../../errors.ts";
+import {
+  type DdlStep,
+  type FileFinding,
+  type HybridTs,
+  qualifiedName,
+  type Snapshot,
+  type TargetName,
+} from "../../model/mod.ts";
+import { deleteHorizon, firstExactTs, liveSegments, makeCuts } from "../../transforms/mod.ts";
+import type { FlowDependencies } from "../dependencies.ts";
+import { isGone } from "../rows/mod.ts";
+import { foreseeLoad, type LoadChoice } from "../imports/mod.ts";
+import { isFinished, parseRunState, type RunState } from "../state/mod.ts";
+
+export interface PlannedChannel {
+  readonly vchannel: string;
+  readonly pchannel: string;
+  readonly offset: bigint;
+  readonly ts: HybridTs;
+  /** Offset back to which the log is read for deletes of the base; undefined: no live segments. */
+  readonly deletesFrom: bigint | undefined;
+}
+
+export interface PlannedCollection {
+  readonly id: bigint;
+  readonly source: string;
+  /** `base`: will be copied; `resume`: its copy goes on; `tail`: only the log is followed. */
+  readonly action: "base" | "resume" | "tail";
+  readonly segments: number;
+  /** Rows of the segments, deleted ones included: what is dead is known when they are read. */
+  readonly rows: bigint;
+  readonly bytes: bigint;
+  readonly channels: readonly PlannedChannel[];
+  readonly findings: readonly FileFinding[];
+  readonly sinks: readonly {
+    readonly sink: string;
+    readonly target: TargetName;
+    readonly exists: boolean;
+    readonly rowsThere: bigint;
+    readonly steps: readonly DdlStep[];
+    /** How the rows of its base would be brought; undefined: there is no base to bring. */
+    readonly load: LoadChoice | undefined;
+    /** Why a run would stop at this collection. */
+    readonly problem: string | undefined;
+  }[];
+}
+
+export interface Plan {
+  readonly revision: bigint;
+  readonly serverVersion: string;
+  readonly collections: readonly PlannedCollection[];
+  readonly notSelected: readonly string[];
+  /** The first moment at which a copy is exact over all channels. */
+  readonly exactFrom: HybridTs;
+}
+
+export async function planRun(deps: FlowDependencies, signal: AbortSignal): Promise<Plan> {
+  const snapshot = await deps.meta.snapshot(signal);
+  const text = await deps.state.read(signal);
+  const before = text === undefined ? undefined : parseRunState(text, deps.state.location);
+  // As for a run: a restore that is done is no beginning for another.
+  const state = before?.restore !== undefined && isFinished(before) ? undefined : before;
+  const collections: PlannedCollection[] = [];
+  const notSelected: string[] = [];
+  for (const collection of snapshot.catalog.collections) {
+    if (deps.selects(collection.dbName, collection.name)) {
+      collections.push(await planOne(deps, snapshot, state, collection.id, signal));
+    } else notSelected.push(qualifiedName(collection));
+  }
+  return {
+    revision: snapshot.revision,
+    serverVersion: snapshot.serverVersion,
+    collections,
+    notSelected,
+    exactFrom: firstExactTs(snapshot),
+  };
+}
+
+async function planOne(
+  deps: FlowDependencies,
+  snapshot: Snapshot,
+  state: RunState | undefined,
+  id: bigint,
+  signal: AbortSignal,
+): Promise<PlannedCollection> {
+  const collection = snapshot.catalog.collections.find((item) => item.id === id)!;
+  const all = snapshot.segments.filter((segment) => segment.collectionId === id);
+  const live = liveSegments(snapshot, collection);
+  const report = await deps.binlogs.verify(id, all, signal);
+  const horizons = deleteHorizon(snapshot, collection);
+  const target = deps.route(collection.dbName, collection.name);
+  const sinks = [];
+  let action: PlannedCollection["action"] = "tail";
+  for (const setup of deps.sinks) {
+    const { sink, onExisting } = setup;
+    const known = state?.sinks.get(sink.name)?.collections.get(id);
+    const done = known?.phase === "tail" || known?.phase === "dropped";
+    try {
+      const there = await sink.state(target, signal);
+      const gone = known !== undefined && await isGone(setup, known, target, signal);
+      const own = gone ? undefined : known;
+      const mine = own === undefined ? "base" : done ? "tail" : "resume";
+      if (mine !== "tail") action = mine;
+      const steps = await sink.plan({ source: collection, target }, signal);
+      const taken = own === undefined && there.exists && onExisting === "fail";
+      const todo = live.filter(({ id }) => !own?.segmentsDone.includes(id));
+      // What is replaced goes before the rows come.
+      const made = there.exists && (own !== undefined || onExisting !== "replace");
+      const gate = { setup, collection, target, own, resumed: own !== undefined, made };
+      sinks.push({
+        sink: sink.name,
+        target,
+        load: mine === "tail" ? undefined : await foreseeLoad(gate, todo, signal),
+        exists: there.exists,
+        rowsThere: there.rows,
+        steps,
+        problem: taken
+          ? `${target.db}.${target.name} exists on ${sink.name} already: set sinks.${sink.name}.on_existing to merge or replace`
+          : undefined,
+      });
+    } catch (thrown) {
+      if (signal.aborted) throw thrown;
+      const error = thrown instanceof TidemarkError ? thrown : toTidemarkError(thrown);
+      if (!done) action = known === undefined ? "base" : "resume";
+      sinks.push({
+        sink: sink.name,
+        target,
+        exists: false,
+        rowsThere: 0n,
+        steps: [],
+        load: undefined,
+        problem: error.message,
+      });
+    }
+  }
+  return {
+    id,
+    source: qualifiedName(collection),
+    action,
+    segments: live.length,
+    rows: live.reduce((sum, segment) => sum + segment.rows, 0n),
+    bytes: live.reduce((sum, segment) => sum + bytesOf(segment.binlogs), 0n),
+    channels: makeCuts(snapshot, [collection]).map((cut) => ({
+      vchannel: cut.vchannel,
+      pchannel: cut.pchannel,
+      offset: cut.offset,
+      ts: cut.ts,
+      deletesFrom: horizons.get(cut.vchannel),
+    })),
+    findings: report.findings,
+    sinks,
+  };
+}
+
+function bytesOf(files: Snapshot["segments"][number]["binlogs"]): bigint {
+  let sum = 0n;
+  for (const field of files) for (const file of field.files) sum += file.size;
+  return sum;
+}

@@ -1,0 +1,312 @@
+/** A run: lease, state, snapshot, cut, base, tail. */
+import { TidemarkError, toTidemarkError } from "../../errors.ts";
+import type { Json } from "../../json.ts";
+import { type ArchiveSink, type DdlOutcome, isoOfHybrid, type RunStatus, type Snapshot } from "../../model/mod.ts";
+import { firstExactTs, importGate } from "../../transforms/mod.ts";
+import { ArchiveLeg, ArchiveRun } from "../archive/mod.ts";
+import { Slots } from "../base/mod.ts";
+import {
+  Checkpointer,
+  isFinished,
+  newRunState,
+  newSinkState,
+  parseRunState,
+  RunProgress,
+  type RunState,
+  startPulse,
+} from "../state/mod.ts";
+import type { FlowDependencies, RunOptions, RunResult } from "../dependencies.ts";
+import { pause } from "../pause.ts";
+import { RowSinks } from "../rows/mod.ts";
+import { endAfter, endAt, endAtBase, endless, type RunEnd, Window } from "../tail/mod.ts";
+import { RunSinks, tickingPchannels } from "./sinks.ts";
+
+/** How long a stopped run waits for its sinks to acknowledge what was read. */
+const DRAIN_MS = 30_000;
+
+export interface RunHandle {
+  readonly result: Promise<RunResult>;
+  status(): RunStatus;
+}
+
+/**
+ * Runs the pipeline. `stop` drains: nothing more is read, what was read is applied and checkpointed. `kill` ends at once.
+ * Throws TidemarkErrors: `locked`, `position_lost`, `target_not_empty`, `config` and what the components throw for good.
+ */
+export function startRun(deps: FlowDependencies, options: RunOptions, stop: AbortSignal, kill: AbortSignal): RunHandle {
+  const run = new Run(deps, options, stop, kill);
+  return { result: run.execute(), status: () => run.status() };
+}
+
+class Run {
+  readonly #deps: FlowDependencies;
+  readonly #options: RunOptions;
+  readonly #stop: AbortSignal;
+  readonly #kill: AbortSignal;
+  readonly #refused: DdlOutcome[] = [];
+  readonly #blocked = new Map<string, string>();
+  #state: RunState;
+  #progress: RunProgress;
+  #checkpointer: Checkpointer | undefined;
+
+  constructor(deps: FlowDependencies, options: RunOptions, stop: AbortSignal, kill: AbortSignal) {
+    this.#deps = deps;
+    this.#options = options;
+    this.#stop = stop;
+    this.#kill = kill;
+    this.#state = newRunState(deps.pipeline, "", new Date(deps.now()));
+    this.#progress = new RunProgress(this.#state, deps.now, deps.waiting);
+  }
+
+  status(): RunStatus {
+    return this.#progress.status();
+  }
+
+  async execute(): Promise<RunResult> {
+    const deps = this.#deps;
+    const lease = await deps.state.lock(this.#stop);
+    const lost = new AbortController();
+    const onLost = () => lost.abort(lease.lost.reason);
+    lease.lost.addEventListener("abort", onLost, { once: true });
+    try {
+      for (;;) {
+        try {
+          return await this.#leased(lost);
+        } catch (error) {
+          if (deps.onPositionLost === "fail" || toTidemarkError(error).code !== "position_lost") throw error;
+          // The log ran away from a slow run; what is concerned starts over, the rest goes on from its checkpoint.
+          deps.report.info(`${toTidemarkError(error).message}; starts again with what the log still holds`);
+          await this.#checkpointer!.close();
+        }
+      }
+    } catch (error) {
+      this.#progress.failed(toTidemarkError(error).message);
+      // A run that never saw its source leaves no state behind.
+      if (this.#state.clusterId !== "") await this.#checkpointer?.close().catch(() => {});
+      throw error;
+    } finally {
+      lease.lost.removeEventListener("abort", onLost);
+      await lease[Symbol.asyncDispose]();
+    }
+  }
+
+  async #leased(lost: AbortController): Promise<RunResult> {
+    const deps = this.#deps;
+    const text = await deps.state.read(this.#stop);
+    const before = text === undefined ? undefined : parseRunState(text, deps.state.location);
+    // A restore that is done is no beginning for another.
+    if (before !== undefined && !(this.#options.restore !== undefined && isFinished(before))) {
+      this.#state = before;
+      this.#progress = new RunProgress(this.#state, deps.now, deps.waiting);
+    }
+    const failed = Promise.withResolvers<never>();
+    failed.promise.catch(() => {});
+    this.#checkpointer = new Checkpointer(this.#state, deps.state, {
+      intervalMs: deps.limits.checkpointIntervalMs,
+      now: () => new Date(deps.now()),
+      beforeWrite: () => this.#state.status = this.status() as unknown as Json,
+      onError: failed.reject,
+    });
+    const broken = new AbortController();
+    const work = AbortSignal.any([this.#kill, lost.signal, broken.signal]);
+    const reading = AbortSignal.any([this.#stop, work]);
+    using _drain = this.#limitDrain(broken);
+
+    deps.crash("before_snapshot");
+    this.#progress.phase = "snapshot";
+    let snapshot = await this.#snapshot(reading);
+    if (this.#state.clusterId === "") this.#state.clusterId = snapshot.clusterId;
+    if (this.#state.clusterId !== snapshot.clusterId) {
+      throw new TidemarkError(
+        "config",
+        `The state ${deps.state.location} belongs to another source (etcd cluster ${this.#state.clusterId}, this one is ${snapshot.clusterId})`,
+        {
+          hint: "Give each pipeline a name or a state of its own.",
+        },
+      );
+    }
+    this.#state.revision = snapshot.revision;
+    this.#noteRestore();
+    deps.crash("after_snapshot");
+
+    const rows = this.#rows(snapshot, work);
+    await rows.reach(reading);
+    const end = await this.#end(rows, snapshot, reading);
+    rows.begin(snapshot);
+    snapshot = await rows.cuts(
+      snapshot,
+      (signal) => this.#snapshot(signal),
+      { withoutLog: this.#options.end.kind === "base", restore: this.#options.restore !== undefined },
+      reading,
+    );
+    await this.#checkpointer.save();
+
+    using _pulse = startPulse({ waiting: deps.waiting, touch: () => this.#checkpointer!.touch() });
+    const window = new Window(deps.limits.inFlightBytes);
+    this.#progress.window = window;
+    const slots = new Slots(deps.limits.baseParallelism);
+    const archives = deps.archives.map((sink) => this.#archive(sink, slots, work));
+    const sinks = new RunSinks({
+      deps,
+      kind: this.#options.end.kind,
+      end,
+      snapshot,
+      rows,
+      archives,
+      slots,
+      window,
+      topicIds: this.#state.topicIds,
+      progress: this.#progress,
+      save: () => this.#checkpointer!.save(),
+      failed: (error) => broken.abort(error),
+      reading,
+      work,
+    });
+    const done = sinks.run();
+    try {
+      await Promise.race([failed.promise, done]);
+    } catch (error) {
+      // Nothing of this run may go on once its lease is given back.
+      broken.abort(error);
+      await sinks.ended();
+      // What was cut short by the lost lease says only that it was.
+      lost.signal.throwIfAborted();
+      throw error;
+    } finally {
+      await Promise.all(archives.map((archive) => archive.close()));
+    }
+    const result = {
+      upTo: end.ts ?? 0n,
+      blocked: [...this.#blocked].map(([collection, reason]) => ({ collection, reason })),
+      refused: this.#refused,
+    };
+    if (!this.#stop.aborted) deps.crash("before_done");
+    this.#progress.phase = this.#stop.aborted ? this.#progress.phase : "done";
+    await this.#checkpointer.close();
+    return result;
+  }
+
+  /**
+   * A stop drains what was read. Before the tail there is nothing to drain: a base goes on with its next run. And a sink
+   * that does not answer must not keep the process for ever: what it did not acknowledge is repeated by the next run.
+   */
+  #limitDrain(broken: AbortController): Disposable {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const onStop = () => {
+      timer = setTimeout(() => broken.abort(this.#stop.reason), this.#progress.phase === "tail" ? DRAIN_MS : 1000);
+    };
+    if (this.#stop.aborted) onStop();
+    else this.#stop.addEventListener("abort", onStop, { once: true });
+    return {
+      [Symbol.dispose]: () => {
+        this.#stop.removeEventListener("abort", onStop);
+        clearTimeout(timer);
+      },
+    };
+  }
+
+  #noteRestore(): void {
+    const { restore, end } = this.#options;
+    if (restore !== undefined) this.#state.restore = { asked: restore, ts: end.kind === "until" ? end.ts : 0n };
+  }
+
+  /** Waits until no import is half visible. */
+  async #snapshot(signal: AbortSignal): Promise<Snapshot> {
+    const deps = this.#deps;
+    for (;;) {
+      const snapshot = await deps.meta.snapshot(signal);
+      const selected = snapshot.catalog.collections.filter((item) => deps.selects(item.dbName, item.name));
+      const waitFor = importGate(snapshot, selected);
+      if (waitFor.length === 0) return snapshot;
+      deps.report.warn(
+        "imports",
+        `Waits for ${waitFor.length} imports before the copy can begin: ${waitFor[0]!.detail}`,
+      );
+      await pause(1000, signal);
+    }
+  }
+
+  #rows(snapshot: Snapshot, work: AbortSignal): RowSinks {
+    return new RowSinks({
+      deps: this.#deps,
+      state: this.#state,
+      progress: this.#progress,
+      refused: this.#refused,
+      save: () => this.#checkpointer!.save(),
+      changed: () => this.#checkpointer!.touch(),
+      blocked: (name, error) => this.#hold(name, error),
+      work,
+    }, snapshot);
+  }
+
+  #archive(sink: ArchiveSink, slots: Slots, work: AbortSignal): ArchiveRun {
+    const deps = this.#deps;
+    let state = this.#state.sinks.get(sink.name);
+    if (state === undefined) this.#state.sinks.set(sink.name, state = newSinkState());
+    const checkpoint = () => this.#checkpointer!.save();
+    const leg = new ArchiveLeg({
+      deps,
+      sink,
+      state,
+      progress: this.#progress,
+      slots,
+      topicIds: this.#state.topicIds,
+      save: checkpoint,
+      blocked: (name, error) => this.#hold(name, error),
+    });
+    const phase = (name: "base" | "tail") => {
+      if (deps.sinks.length === 0) this.#progress.phase = name;
+    };
+    return new ArchiveRun({ deps, sink, leg, phase, checkpoint, changed: () => this.#checkpointer!.touch(), work });
+  }
+
+  async #end(rows: RowSinks, snapshot: Snapshot, signal: AbortSignal): Promise<RunEnd> {
+    const { end } = this.#options;
+    switch (end.kind) {
+      case "follow":
+        return endless();
+      case "base":
+        return endAtBase();
+      case "until": {
+        const { reached } = rows;
+        if (end.ts < reached) {
+          throw new TidemarkError(
+            "usage",
+            `The copy cannot end at ${isoOfHybrid(end.ts)}: it has reached ${isoOfHybrid(reached)} already`,
+            { hint: "Choose a later time, or begin anew with a state of its own." },
+          );
+        }
+        const selected = snapshot.catalog.collections.filter((item) => this.#deps.selects(item.dbName, item.name));
+        const exact = firstExactTs(snapshot, selected);
+        if (end.ts < exact && reached === 0n && rows.size > 0) {
+          throw new TidemarkError(
+            "usage",
+            `The copy cannot end at ${isoOfHybrid(end.ts)}: the source's files already hold rows and deletes up to ${
+              isoOfHybrid(exact)
+            }`,
+            {
+              hint: "Choose a later time. An earlier state can only come from a backup with a log archive.",
+            },
+          );
+        }
+        return endAt(end.ts);
+      }
+      case "once": {
+        // Backups without a log end with their bases.
+        if (this.#deps.sinks.length === 0 && !this.#deps.archives.some(({ logArchive }) => logArchive)) {
+          return endAtBase();
+        }
+        const latest = new Map<string, bigint>();
+        await Promise.all([...tickingPchannels(this.#deps, rows, snapshot)].map(async (pchannel) => {
+          latest.set(pchannel, (await this.#deps.log.bounds(pchannel, signal)).latest);
+        }));
+        return endAfter(latest);
+      }
+    }
+  }
+
+  #hold(collection: string, error: TidemarkError): void {
+    this.#blocked.set(collection, error.message);
+    this.#deps.report.blocked(collection, error);
+  }
+}

@@ -1,0 +1,185 @@
+/** All sinks of a run side by side: their bases, the log for all of them, and what a run that ends still owes. */
+import type { Collection, Snapshot } from "../../model/mod.ts";
+import type { ArchiveRun } from "../archive/mod.ts";
+import type { Slots } from "../base/mod.ts";
+import type { FlowDependencies, RunOptions } from "../dependencies.ts";
+import type { RowSinks } from "../rows/mod.ts";
+import { endAt, endEach, lastTicks, type RunEnd, selectedPchannels, startPoints, type Window } from "../tail/mod.ts";
+import type { RunProgress } from "../state/mod.ts";
+import { RunTail } from "./tail.ts";
+
+export interface RunSinksOptions {
+  readonly deps: FlowDependencies;
+  readonly kind: RunOptions["end"]["kind"];
+  readonly end: RunEnd;
+  readonly snapshot: Snapshot;
+  readonly rows: RowSinks;
+  readonly archives: readonly ArchiveRun[];
+  readonly slots: Slots;
+  /** One for all that is read of the log. */
+  readonly window: Window;
+  readonly topicIds: ReadonlyMap<string, string>;
+  readonly progress: RunProgress;
+  readonly save: () => Promise<void>;
+  /** Something failed: the run's signals fire. */
+  readonly failed: (error: unknown) => void;
+  readonly reading: AbortSignal;
+  readonly work: AbortSignal;
+}
+
+export class RunSinks {
+  readonly #o: RunSinksOptions;
+  #parts: readonly Promise<void>[] = [];
+
+  constructor(options: RunSinksOptions) {
+    this.#o = options;
+  }
+
+  /** Resolves when all that the run has to do is done; rejects with the first error, while the rest may still go on. */
+  async run(): Promise<void> {
+    const { rows, archives, kind, snapshot, slots, reading } = this.#o;
+    const copying = rows.needBase(snapshot);
+    const based = rows.base(snapshot, slots, reading);
+    const opened = Promise.all(archives.map((archive) => archive.open(snapshot, reading))).then(() => {});
+    const log = this.#log(opened, based, copying);
+    const bases = archives.map(async (archive) => {
+      await opened;
+      await archive.base(reading);
+      if (kind === "follow") await archive.rebaseForEver(reading);
+    });
+    const parts = [log, ...[based, opened, ...bases].map((part) => this.#drained(part, log))];
+    this.#parts = parts;
+    await Promise.all(parts);
+    const exact = this.#exact();
+    this.#parts = [exact];
+    await exact;
+  }
+
+  /** Resolves when nothing of it goes on; what was wrong says {@link run}. */
+  async ended(): Promise<void> {
+    await Promise.allSettled(this.#parts);
+  }
+
+  /** A stop cuts a base short; what was read of the log is applied all the same. */
+  async #drained(part: Promise<void>, log: Promise<void>): Promise<void> {
+    try {
+      await part;
+    } catch (error) {
+      if (this.#o.reading.aborted) await log.catch(() => {});
+      throw error;
+    }
+  }
+
+  /**
+   * The log for all sinks. While rows are copied the archives read it by themselves, so that no base outlasts its
+   * retention; from then on it is read once for all.
+   */
+  async #log(opened: Promise<void>, based: Promise<void>, copying: boolean): Promise<void> {
+    const { deps, kind, end, snapshot, rows, archives, progress, save, reading, work } = this.#o;
+    await opened;
+    const keepers = archives.filter(({ keepsLog }) => keepsLog);
+    let { collections } = snapshot.catalog;
+    await using tail = this.#tail(snapshot, end, kind === "follow");
+    if (copying && keepers.length > 0) {
+      await tail.read(keepers, this.#archived(collections), collections, based);
+      if (reading.aborted) return;
+      // Read after the archives' positions: what it does not know yet has all its rows behind them.
+      collections = (await deps.meta.snapshot(reading)).catalog.collections;
+    }
+    await based;
+    if (kind === "base") await rows.rbac(snapshot, work);
+    const members = kind === "base" ? [] : rows.members(snapshot);
+    if (members.length + keepers.length === 0) return;
+    if (members.length > 0) {
+      progress.phase = "tail";
+      // Whoever reads the status learns it now, not with the first change.
+      await save();
+    }
+    const followed = this.#followed(collections);
+    // What was given up since the end was fixed is not read any more.
+    for (const { pchannels } of snapshot.catalog.collections) {
+      for (const pchannel of pchannels) if (!followed.has(pchannel)) end.leave(pchannel);
+    }
+    // A run that ends has no use for flushes: they matter to who looks at the target's files meanwhile.
+    const flushing = kind === "follow" && members.length > 0 ? rows.followFlushes(tail.signal) : undefined;
+    try {
+      await tail.read([...members, ...keepers], followed, collections);
+    } finally {
+      await tail[Symbol.asyncDispose]();
+      await flushing;
+    }
+    if (reading.aborted) return;
+    // What is gone from the metadata by now was dropped before this run ends; up to an exact time only what cannot tick.
+    const passedMs = kind === "until" ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
+    for (const member of members) await member.finish(passedMs);
+  }
+
+  /** A run that ends makes the bases that are due, and takes the log up to where those that it made are exact. */
+  async #exact(): Promise<void> {
+    const { deps, kind, end, archives, snapshot: begun, reading } = this.#o;
+    if (kind === "follow" || reading.aborted) return;
+    await this.#silent();
+    const { ts: ended } = end;
+    // 0 where no pchannel had a tick: then the run did not reach any moment.
+    if (kind === "once" && ended !== undefined && ended > 0n) {
+      await Promise.all(archives.map((archive) => archive.endsAt(begun, ended, reading)));
+    }
+    await Promise.all(archives.map((archive) => archive.rebaseOnce(reading)));
+    // Segments that were looked up again, or a new base, hold rows from after the moment at which the log ended.
+    const short = archives.filter(({ keepsLog, exactFrom }) => keepsLog && exactFrom > (end.ts ?? 0n));
+    if (short.length === 0) return;
+    const ts = short.reduce((max, { exactFrom }) => exactFrom > max ? exactFrom : max, 0n);
+    const snapshot = await deps.meta.snapshot(reading);
+    const { collections } = snapshot.catalog;
+    await using tail = this.#tail(snapshot, endAt(ts), false);
+    await tail.read(short, selectedPchannels(deps, collections), collections);
+  }
+
+  /** What the archives lack of pchannels that no longer tick, which the run's end cannot be waited for on. */
+  async #silent(): Promise<void> {
+    const { deps, kind, end, archives, snapshot, reading } = this.#o;
+    const keepers = kind === "base" ? [] : archives.filter(({ keepsLog }) => keepsLog);
+    const { collections } = snapshot.catalog;
+    const live = new Set(collections.flatMap(({ pchannels }) => pchannels));
+    const silent = keepers.reduce((all, { pchannels }) => all.union(pchannels), new Set<string>()).difference(live);
+    if (silent.size === 0) return;
+    const points = [...startPoints(keepers.map(({ state }) => state))].filter(([pchannel]) => silent.has(pchannel));
+    const ends = await lastTicks(deps, new Map(points), reading);
+    if (ends.size === 0) return;
+    const { ts } = end;
+    if (kind === "until" && ts !== undefined) {
+      for (const [pchannel, tick] of ends) if (tick > ts) ends.set(pchannel, ts);
+    }
+    await using tail = this.#tail(snapshot, endEach(ends), false);
+    await tail.read(keepers, new Set(ends.keys()), collections);
+  }
+
+  #tail(snapshot: Snapshot, end: RunEnd, endless: boolean): RunTail {
+    const { deps, topicIds, progress, window, failed, reading, work } = this.#o;
+    return new RunTail({ deps, snapshot, end, endless, topicIds, progress, window, failed, reading, work });
+  }
+
+  #followed(collections: readonly Collection[]): ReadonlySet<string> {
+    const { deps, kind, rows, snapshot } = this.#o;
+    if (kind === "follow") return this.#archived(collections).union(rows.pchannels);
+    return tickingPchannels(deps, rows, snapshot);
+  }
+
+  /** A run that ends cannot wait for pchannels that no longer tick. */
+  #archived(collections: readonly Collection[]): Set<string> {
+    const { deps, kind, archives } = this.#o;
+    const selected = selectedPchannels(deps, collections);
+    if (kind !== "follow") return selected;
+    return archives.reduce((all, { keepsLog, pchannels }) => keepsLog ? all.union(pchannels) : all, selected);
+  }
+}
+
+/** Channels of collections that are on a sink, or will be, less those that no longer tick: what a run that ends follows. */
+export function tickingPchannels(
+  deps: Pick<FlowDependencies, "selects">,
+  rows: RowSinks,
+  { catalog: { collections } }: Snapshot,
+): ReadonlySet<string> {
+  const ticking = new Set(collections.flatMap(({ pchannels }) => pchannels));
+  return selectedPchannels(deps, collections).union(rows.pchannels).intersection(ticking);
+}

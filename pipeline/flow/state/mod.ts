@@ -1,0 +1,18 @@
+/** What a run remembers, shows, and where tests may kill it. */
+export { Checkpointer } from "./checkpointer.ts";
+export { BACKUP_CRASH_POINTS, CRASH_POINTS, type CrashPoint, type CrashPoints, noCrashPoints } from "./crash_points.ts";
+export { RunProgress } from "./progress.ts";
+export { startPulse } from "./pulse.ts";
+export {
+  type CollectionState,
+  formatRunState,
+  type ImportUnit,
+  isFinished,
+  newCollectionState,
+  newRunState,
+  newSinkState,
+  ownCollectionState,
+  parseRunState,
+  type RunState,
+  type SinkState,
+} from "./run_state.ts";

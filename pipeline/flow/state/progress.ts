@@ -1,0 +1,202 @@
+/** Counts what the run does and says it as a {@link RunStatus}. */
+import {
+  type Collection,
+  type ImportStatus,
+  msOfHybrid,
+  type RunPhase,
+  type RunStatus,
+  type TickGroup,
+} from "../../model/mod.ts";
+import type { RunState, SinkState } from "./run_state.ts";
+
+interface Counters {
+  segmentsTotal: number;
+  segmentsDone: number;
+  rowsTotal: bigint;
+  inserted: bigint;
+  deleted: bigint;
+  imports: ImportStatus | undefined;
+  /** Of imports that are not completed; they are not in the state's rows yet. */
+  rowsImporting: bigint;
+}
+
+/** Rates are over the last this many ms. */
+const RATE_WINDOW_MS = 5000;
+
+export class RunProgress {
+  phase: RunPhase = "starting";
+  lastError: string | undefined;
+  readonly #state: RunState;
+  readonly #now: () => number;
+  readonly #counters = new Map<string, Counters>();
+  readonly #warnings = new Map<string, string>();
+  readonly #waiting: () => ReadonlyMap<string, string>;
+  readonly #records = new Map<string, { at: number; count: number }[]>();
+  readonly #done: { at: number; rows: number; bytes: number }[] = [];
+  readonly #startedAt: number;
+  /** Set by the engine once there is a window. */
+  window: { readonly used: number; readonly limit: number } | undefined;
+  #channels: readonly string[] = [];
+
+  constructor(state: RunState, now: () => number, waiting: () => ReadonlyMap<string, string>) {
+    this.#state = state;
+    this.#waiting = waiting;
+    this.#now = now;
+    this.#startedAt = now();
+  }
+
+  /** Collections to come, so that the status shows them before their first row. */
+  expect(sink: string, collection: Collection, segments: number, rows: bigint): void {
+    const counters = this.#of(sink, collection.id);
+    counters.segmentsTotal = segments;
+    counters.rowsTotal = rows;
+  }
+
+  /** Nothing of the collection is done any more. */
+  startOver(sink: string, id: bigint): void {
+    this.#of(sink, id).segmentsDone = 0;
+    this.importing(sink, id, undefined, 0n);
+  }
+
+  /** `rows`: of the imports under way, as far as they are. */
+  importing(sink: string, id: bigint, imports: ImportStatus | undefined, rows: bigint): void {
+    const counters = this.#of(sink, id);
+    counters.imports = imports;
+    counters.rowsImporting = rows;
+  }
+
+  segmentDone(sink: string, id: bigint): void {
+    this.#of(sink, id).segmentsDone++;
+  }
+
+  written(rows: number, bytes: number): void {
+    this.#done.push({ at: this.#now(), rows, bytes });
+  }
+
+  applied(sink: string, id: bigint, inserted: number, deleted: number): void {
+    const counters = this.#of(sink, id);
+    counters.inserted += BigInt(inserted);
+    counters.deleted += BigInt(deleted);
+    this.#done.push({ at: this.#now(), rows: inserted + deleted, bytes: 0 });
+  }
+
+  read(group: TickGroup): void {
+    let list = this.#records.get(group.pchannel);
+    if (list === undefined) this.#records.set(group.pchannel, list = []);
+    list.push({ at: this.#now(), count: group.events.length });
+    while (list.length > 0 && list[0]!.at < this.#now() - RATE_WINDOW_MS) list.shift();
+  }
+
+  channels(names: readonly string[]): void {
+    this.#channels = names;
+  }
+
+  warn(key: string, message: string): boolean {
+    if (this.#warnings.has(key)) return false;
+    this.#warnings.set(key, message);
+    return true;
+  }
+
+  /** What to say in the status' `lastError`. */
+  failed(message: string): void {
+    this.lastError = message;
+  }
+
+  status(): RunStatus {
+    const now = this.#now();
+    while (this.#done.length > 0 && this.#done[0]!.at < now - RATE_WINDOW_MS) this.#done.shift();
+    const span = Math.max(1, Math.min(RATE_WINDOW_MS, now - this.#startedAt)) / 1000;
+    const rows = this.#done.reduce((sum, item) => sum + item.rows, 0);
+    const bytes = this.#done.reduce((sum, item) => sum + item.bytes, 0);
+    const channels = this.#channelStatus(now, span);
+    const waiting = this.#waiting();
+    const collections = [...this.#state.sinks].flatMap(([sink, state]) => this.#collections(sink, state));
+    const held = collections.length > 0 && collections.every((item) => item.phase === "blocked");
+    const phase = this.phase === "done" ? "done" : held ? "blocked" : waiting.size > 0 ? "waiting" : this.phase;
+    return {
+      pipeline: this.#state.pipeline,
+      phase,
+      collections,
+      channels,
+      // Components of the sources stand beside the sinks while they wait.
+      sinks: [...new Set([...this.#state.sinks.keys(), ...[...waiting.keys()].map(sinkOf)])].map((name) => {
+        const reason = waiting.get(name) ?? waiting.get(`sinks.${name}`);
+        return { name, state: reason === undefined ? "ok" : "waiting", reason: reason ?? "" };
+      }),
+      lagMs: channels.reduce((max, channel) => Math.max(max, channel.lagMs), 0),
+      rates: { rowsPerSec: rows / span, bytesPerSec: bytes / span },
+      inFlightBytes: this.window?.used ?? 0,
+      inFlightLimitBytes: this.window?.limit ?? 0,
+      startedAt: new Date(this.#startedAt).toISOString(),
+      checkpointAt: this.#state.savedAt,
+      at: new Date(now).toISOString(),
+      lastError: this.lastError,
+      warnings: [...this.#warnings.values()],
+    };
+  }
+
+  #channelStatus(now: number, span: number): RunStatus["channels"] {
+    return this.#channels.map((pchannel) => {
+      // The slowest sink decides.
+      let slowest: { offset: bigint; tick: bigint } | undefined;
+      for (const sink of this.#state.sinks.values()) {
+        const position = sink.positions.get(pchannel);
+        if (position !== undefined && (slowest === undefined || position.tick < slowest.tick)) slowest = position;
+      }
+      const records = (this.#records.get(pchannel) ?? []).filter((item) => item.at >= now - RATE_WINDOW_MS);
+      return {
+        pchannel,
+        offset: slowest?.offset ?? 0n,
+        tick: slowest?.tick ?? 0n,
+        lagMs: slowest === undefined || slowest.tick === 0n ? 0 : Math.max(0, now - msOfHybrid(slowest.tick)),
+        recordsPerSec: records.reduce((sum, item) => sum + item.count, 0) / span,
+      };
+    });
+  }
+
+  #collections(sink: string, state: SinkState): RunStatus["collections"] {
+    return [...state.collections.values()].map((own) => {
+      const counters = this.#of(sink, own.id);
+      const rowsDone = own.rows + counters.rowsImporting;
+      const phase = own.blocked !== undefined ? "blocked" : own.phase === "creating" ? "pending" : own.phase;
+      return {
+        db: own.source.db,
+        name: own.source.name,
+        target: `${own.target.db}.${own.target.name}`,
+        phase,
+        segmentsDone: own.phase === "tail"
+          ? counters.segmentsTotal
+          : Math.max(counters.segmentsDone, own.segmentsDone.length),
+        segmentsTotal: counters.segmentsTotal,
+        rowsDone,
+        rowsTotal: counters.rowsTotal > rowsDone ? counters.rowsTotal : rowsDone,
+        inserted: counters.inserted,
+        deleted: counters.deleted,
+        blockedReason: own.blocked,
+        imports: counters.imports,
+      };
+    });
+  }
+
+  #of(sink: string, id: bigint): Counters {
+    const key = `${sink}/${id}`;
+    let counters = this.#counters.get(key);
+    if (counters === undefined) {
+      counters = {
+        segmentsTotal: 0,
+        segmentsDone: 0,
+        rowsTotal: 0n,
+        inserted: 0n,
+        deleted: 0n,
+        imports: undefined,
+        rowsImporting: 0n,
+      };
+      this.#counters.set(key, counters);
+    }
+    return counters;
+  }
+}
+
+function sinkOf(component: string): string {
+  return component.startsWith("sinks.") ? component.slice("sinks.".length) : component;
+}

@@ -1,0 +1,263 @@
+/**
+ * What a run must remember to go on after a crash, as one JSON document: source coordinates only. The target is never
+ * asked where the run was; what was written after the last checkpoint is written again, as upserts.
+ */
+import { TidemarkError } from "../../errors.ts";
+import { formatJson, type Json, parseJson } from "../../json.ts";
+import type { Collection, HybridTs, ResumePoint, TargetName } from "../../model/mod.ts";
+
+export const STATE_VERSION = 1;
+
+/**
+ * `creating`: the target object is about to be made by this run (it did not exist when this was written);
+ * `base`: rows are being copied; `tail`: the base is complete; `dropped`: it was dropped on the target, or given up there.
+ */
+export type CollectionPhase = "creating" | "base" | "tail" | "dropped";
+
+/**
+ * Segments that the target takes by one bulk import. `asked`: the import may have been asked for, its number is not known yet;
+ * `started`: it is under way by the number `task`; `completed`: its rows are there.
+ */
+export interface ImportUnit {
+  readonly partition: string;
+  readonly segments: readonly bigint[];
+  /** Paths as the target sees them. */
+  readonly inserts: string;
+  readonly deletes: string;
+  /** Unix ms of the last moment that counts; 0: all does. */
+  readonly endMs: bigint;
+  /** Rows that the target must take. */
+  readonly rows: bigint;
+  readonly bytes: bigint;
+  phase: "planned" | "asked" | "started" | "completed";
+  task: bigint;
+}
+
+/** One source collection on one sink. Identity is the source's collection id. */
+export interface CollectionState {
+  id: bigint;
+  /** Source name at the last reconcile, for people. */
+  source: TargetName;
+  target: TargetName;
+  /** Which collection of the target it is, by the target's own reckoning; empty: not known. */
+  identity: string;
+  /** Names of the partitions that are there. */
+  partitions: string[];
+  /** Set while the target is asked for a rename: it has the collection under this name or under `target`. */
+  renaming: TargetName | undefined;
+  /** The source collection's vchannels: who takes part in its barriers, also after it is gone from the metadata. */
+  vchannels: readonly string[];
+  phase: CollectionPhase;
+  /** Segments whose base rows are on the target. Emptied when the base is complete. */
+  segmentsDone: bigint[];
+  /** Segments whose rows were begun; after a crash they are written as upserts. */
+  segmentsBegun: bigint[];
+  rows: bigint;
+  duplicates: bigint;
+  /** Source partitions that were dropped on the target by a barrier. */
+  partitionsDropped: bigint[];
+  /** Imports whose rows are on the target. */
+  importsDone: bigint[];
+  /** Bulk imports of this base, in the order in which they are asked for. Emptied when the base is complete. */
+  importUnits: ImportUnit[];
+  /** Folder of the target's storage that holds what only these imports need; empty: there is none. */
+  importFolder: string;
+  /** Why the rows are written one by one though the sink could import; empty: nothing is against an import. */
+  byRows: string;
+  /** Why the collection is held; its vchannels keep their own resume points until the next run tries again. */
+  blocked: string | undefined;
+}
+
+/** Where one vchannel starts: events with ts <= `ts` are on the target already. */
+export interface VchannelState {
+  vchannel: string;
+  pchannel: string;
+  collectionId: bigint;
+  offset: bigint;
+  ts: HybridTs;
+  /** True while it is behind its pchannel's position: new, or blocked. */
+  held: boolean;
+}
+
+export interface SinkState {
+  collections: Map<bigint, CollectionState>;
+  /** Databases that the run carries: the source's id -> name on the target. */
+  databases: Map<bigint, string>;
+  /** pchannel -> where to go on. */
+  positions: Map<string, ResumePoint>;
+  vchannels: Map<string, VchannelState>;
+  /** Sink's own facts (an archive's ledger key, …), opaque to the flow. */
+  extra: Json;
+}
+
+export interface RunState {
+  version: number;
+  pipeline: string;
+  clusterId: string;
+  /** Revision of the snapshot of the last start. */
+  revision: bigint;
+  startedAt: string;
+  savedAt: string;
+  topicIds: Map<string, string>;
+  sinks: Map<string, SinkState>;
+  /** Of a restore: how its end was asked for, and the moment that this meant when it began; 0 for the base alone. */
+  restore: { asked: string; ts: HybridTs } | undefined;
+  /** The last status, for `tidemark status` in another process. */
+  status: Json;
+}
+
+export function newRunState(pipeline: string, clusterId: string, now: Date): RunState {
+  return {
+    version: STATE_VERSION,
+    pipeline,
+    clusterId,
+    revision: 0n,
+    startedAt: now.toISOString(),
+    savedAt: "",
+    topicIds: new Map(),
+    sinks: new Map(),
+    restore: undefined,
+    status: null,
+  };
+}
+
+export function newSinkState(): SinkState {
+  return { collections: new Map(), databases: new Map(), positions: new Map(), vchannels: new Map(), extra: null };
+}
+
+/** Of a collection that is kept under its own name. */
+export function ownCollectionState(
+  { id, dbName, name, vchannels }: Collection,
+  phase: CollectionPhase,
+): CollectionState {
+  const own = { db: dbName, name };
+  return newCollectionState(id, own, own, vchannels, phase);
+}
+
+export function newCollectionState(
+  id: bigint,
+  source: TargetName,
+  target: TargetName,
+  vchannels: readonly string[],
+  phase: CollectionPhase,
+): CollectionState {
+  return {
+    id,
+    source,
+    target,
+    identity: "",
+    partitions: [],
+    renaming: undefined,
+    vchannels,
+    phase,
+    segmentsDone: [],
+    segmentsBegun: [],
+    rows: 0n,
+    duplicates: 0n,
+    partitionsDropped: [],
+    importsDone: [],
+    importUnits: [],
+    importFolder: "",
+    byRows: "",
+    blocked: undefined,
+  };
+}
+
+/** Whether the run reached its end with every collection. */
+export function isFinished(state: RunState): boolean {
+  const status = state.status as { phase?: string } | null;
+  const all = [...state.sinks.values()].flatMap(({ collections }) => [...collections.values()]);
+  return status?.phase === "done" && all.every(({ blocked, phase }) => blocked === undefined && phase !== "base");
+}
+
+/** The document's text. Integers stay exact. */
+export function formatRunState(state: RunState): string {
+  return formatJson({
+    ...state,
+    restore: state.restore ?? null,
+    topicIds: Object.fromEntries(state.topicIds),
+    sinks: Object.fromEntries([...state.sinks].map(([name, sink]) => [name, {
+      collections: [...sink.collections.values()],
+      databases: [...sink.databases].map(([id, name]) => ({ id, name })),
+      positions: Object.fromEntries(sink.positions),
+      vchannels: [...sink.vchannels.values()],
+      extra: sink.extra,
+    }])),
+  }, 1);
+}
+
+/** Throws `damaged` for a document that is not one of ours, `unsupported` for one of a newer version. */
+export function parseRunState(text: string, location: string): RunState {
+  let raw: Json;
+  try {
+    raw = parseJson(text, { bigint: "all" });
+  } catch (cause) {
+    throw damaged(location, "it is not JSON", cause);
+  }
+  if (raw === null || typeof raw !== "object" || Array.isArray(raw)) throw damaged(location, "it is not a JSON object");
+  const version = raw.version;
+  if (typeof version !== "bigint") throw damaged(location, "it has no version");
+  if (version > BigInt(STATE_VERSION)) {
+    throw new TidemarkError(
+      "unsupported",
+      `The state ${location} was written by a newer Tidemark (version ${version})`,
+      {
+        hint: "Run the newer Tidemark, or point `state` to another place to start over.",
+      },
+    );
+  }
+  try {
+    const sinks = new Map<string, SinkState>();
+    for (const [name, sink] of Object.entries(raw.sinks as Record<string, Record<string, Json>>)) {
+      sinks.set(name, parseSink(sink));
+    }
+    return {
+      version: STATE_VERSION,
+      pipeline: raw.pipeline as string,
+      clusterId: raw.clusterId as string,
+      revision: raw.revision as bigint,
+      startedAt: raw.startedAt as string,
+      savedAt: raw.savedAt as string,
+      topicIds: new Map(Object.entries(raw.topicIds as Record<string, string>)),
+      sinks,
+      restore: (raw.restore ?? undefined) as RunState["restore"],
+      status: raw.status ?? null,
+    };
+  } catch (cause) {
+    throw damaged(location, "a part of it is missing", cause);
+  }
+}
+
+/** What states of earlier versions lack: nothing was imported, no rename was under way. */
+type Later = Pick<CollectionState, "importUnits" | "importFolder" | "byRows" | "renaming" | "identity" | "partitions">;
+
+function parseSink(raw: Record<string, Json>): SinkState {
+  const collections = (raw.collections as unknown as (Omit<CollectionState, keyof Later> & Partial<Later>)[])
+    .map((item): [bigint, CollectionState] => [item.id, {
+      ...item,
+      identity: item.identity ?? "",
+      partitions: item.partitions ?? [],
+      renaming: item.renaming ?? undefined,
+      importUnits: item.importUnits ?? [],
+      importFolder: item.importFolder ?? "",
+      byRows: item.byRows ?? "",
+      blocked: item.blocked ?? undefined,
+    }]);
+  const vchannels = (raw.vchannels as unknown as VchannelState[]).map((item) => [item.vchannel, item] as const);
+  const databases = (raw.databases ?? []) as unknown as { id: bigint; name: string }[];
+  return {
+    collections: new Map(collections),
+    databases: new Map(databases.map(({ id, name }) => [id, name])),
+    positions: new Map(Object.entries(raw.positions as unknown as Record<string, ResumePoint>)),
+    vchannels: new Map(vchannels),
+    extra: raw.extra ?? null,
+  };
+}
+
+function damaged(location: string, why: string, cause?: unknown): TidemarkError {
+  return new TidemarkError("damaged", `The state ${location} cannot be read: ${why}`, {
+    hint:
+      "Restore it from a copy, or remove it to start over with a full copy (set on_existing of the sink to replace or merge).",
+    cause,
+  });
+}

@@ -1,0 +1,10 @@
+/** The log as all sinks read it: one stream, one window, one watch, and where it ends. */
+export { CatalogWatch } from "./catalog_watch.ts";
+export { addDrop } from "./drop_records.ts";
+export { endAfter, endAt, endAtBase, endEach, endless, type RunEnd } from "./end.ts";
+export type { TailMember } from "./member.ts";
+export { collectionOf, lostPositions, pchannelOf, prunePositions, startPoints } from "./pchannels.ts";
+export { SharedGate } from "./shared_gate.ts";
+export { dropsBehind, lastTickBehind, lastTicks } from "./silent_channels.ts";
+export { selectedPchannels, type TailConsumer, TailStream } from "./stream.ts";
+export { Window } from "./window.ts";

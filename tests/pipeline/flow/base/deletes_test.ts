@@ -1,0 +1,171 @@
+import assert from "node:assert/strict";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { TidemarkError } from "../../../../pipeline/errors.ts";
+import { readLogDeletes } from "../../../../pipeline/flow/base/deletes.ts";
+import { MsgType } from "../../../../pipeline/proto/gen/common_pb.ts";
+import { DeleteRequestSchema, InsertRequestSchema, TimeTickMsgSchema } from "../../../../pipeline/proto/gen/msg_pb.ts";
+import { followPchannel } from "../../../../sources/log/mod.ts";
+import { FakeLog } from "../../../fakes/log.ts";
+
+const never = new AbortController().signal;
+const pchannel = (i: number) => `by-dev-rootcoord-dml_${i}`;
+const vchannel = (i: number, collection = 7n) => `${pchannel(i)}_${collection}v0`;
+
+function tick(ts: bigint): { value: Uint8Array } {
+  const base = { msgType: MsgType.TimeTick, timestamp: ts };
+  return { value: toBinary(TimeTickMsgSchema, create(TimeTickMsgSchema, { base })) };
+}
+
+function remove(shardName: string, key: bigint, ts: bigint): { value: Uint8Array } {
+  const message = create(DeleteRequestSchema, {
+    base: { msgType: MsgType.Delete, timestamp: ts },
+    shardName,
+    collectionID: 7n,
+    partitionID: -1n,
+    numRows: 1n,
+    primaryKeys: { idField: { case: "intId", value: { data: [key] } } },
+    timestamps: [ts],
+  });
+  return { value: toBinary(DeleteRequestSchema, message) };
+}
+
+function insert(shardName: string, ts: bigint): { value: Uint8Array } {
+  const message = create(InsertRequestSchema, {
+    base: { msgType: MsgType.Insert, timestamp: ts },
+    shardName,
+    collectionID: 7n,
+    rowIDs: [1n],
+    timestamps: [ts],
+    numRows: 1n,
+  });
+  return { value: toBinary(InsertRequestSchema, message) };
+}
+
+function dependencies(log: FakeLog, followed: string[] = []) {
+  return {
+    log,
+    baseDeletes: "log_and_files" as const,
+    follow: (request: Parameters<typeof followPchannel>[1], signal: AbortSignal) => {
+      followed.push(request.pchannel);
+      return followPchannel(log, request, signal);
+    },
+  };
+}
+
+const demand = (i: number, ts: bigint, horizon: bigint | undefined = 0n) => ({
+  cut: { vchannel: vchannel(i), pchannel: pchannel(i), collectionId: 7n, offset: 0n, ts },
+  horizon,
+});
+
+function keysOf(marks: ReadonlyMap<string, readonly { keys: { values: ArrayLike<unknown> } }[]>, channel: string) {
+  return (marks.get(channel) ?? []).flatMap(({ keys }) => Array.from(keys.values));
+}
+
+Deno.test("readLogDeletes finds the deletes of every pchannel, up to each one's cut and of the demanded vchannels only", async () => {
+  const log = new FakeLog({ maxRecords: 3 });
+  for (let i = 0; i < 9; i++) {
+    log.createTopic(pchannel(i));
+    log.append(pchannel(i), [
+      insert(vchannel(i), 10n),
+      remove(vchannel(i), BigInt(i), 20n),
+      tick(25n),
+      remove(vchannel(i, 8n), 99n, 27n),
+      insert(vchannel(i), 30n),
+      remove(vchannel(i), BigInt(i) + 100n, 40n),
+      remove(vchannel(i), BigInt(i) + 200n, 60n),
+      tick(70n),
+    ]);
+  }
+  const demands = Array.from({ length: 9 }, (_, i) => demand(i, 40n));
+  const { marks, beyondLog } = await readLogDeletes(dependencies(log), demands, never);
+  assert.deepEqual(beyondLog, []);
+  assert.deepEqual([...marks.keys()].sort(), demands.map(({ cut }) => cut.vchannel).sort());
+  for (let i = 0; i < 9; i++) assert.deepEqual(keysOf(marks, vchannel(i)), [BigInt(i), BigInt(i) + 100n]);
+});
+
+Deno.test("readLogDeletes begins at the horizon, and names the vchannels whose horizon the log has lost", async () => {
+  const log = new FakeLog();
+  for (const i of [0, 1, 2]) {
+    log.createTopic(pchannel(i));
+    log.append(pchannel(i), [remove(vchannel(i), 1n, 10n), tick(15n), remove(vchannel(i), 2n, 20n), tick(30n)]);
+  }
+  log.deleteRecords(pchannel(1), 2n);
+  const followed: string[] = [];
+  const demands = [demand(0, 20n, 2n), demand(1, 20n, 0n), demand(2, 20n), { ...demand(2, 20n), horizon: undefined }];
+  const { marks, beyondLog } = await readLogDeletes(dependencies(log, followed), demands, never);
+  assert.deepEqual(keysOf(marks, vchannel(0)), [2n]);
+  assert.deepEqual(keysOf(marks, vchannel(1)), [2n]);
+  assert.deepEqual(keysOf(marks, vchannel(2)), [1n, 2n]);
+  assert.deepEqual(beyondLog, [vchannel(1)]);
+  assert.deepEqual(followed.sort(), [pchannel(0), pchannel(1), pchannel(2)]);
+});
+
+Deno.test("readLogDeletes goes on behind what retention removes while it reads, and names whose horizon that passed", async () => {
+  // A fetch of one record, so that the next comes after the removal.
+  const log = new FakeLog({ maxRecords: 1 });
+  log.createTopic(pchannel(0));
+  const records = Array.from({ length: 6 }, (_, i) => {
+    const ts = BigInt(i) * 10n;
+    return [remove(vchannel(0), BigInt(i), ts + 1n), remove(vchannel(0, 8n), BigInt(i), ts + 2n), tick(ts + 5n)];
+  });
+  log.append(pchannel(0), records.flat());
+  const deps = dependencies(log);
+  const follow: typeof deps.follow = async function* (request, signal) {
+    for await (const group of deps.follow(request, signal)) {
+      yield group;
+      // Once, while the second group is read.
+      if (group.tick === 5n) log.deleteRecords(pchannel(0), 12n);
+    }
+  };
+  const other = { ...demand(0, 45n), horizon: 12n };
+  const demands = [demand(0, 45n), { ...other, cut: { ...other.cut, vchannel: vchannel(0, 8n), collectionId: 8n } }];
+  const { marks, beyondLog } = await readLogDeletes({ ...deps, follow }, demands, never);
+  assert.deepEqual(keysOf(marks, vchannel(0)), [0n, 4n]);
+  assert.deepEqual(keysOf(marks, vchannel(0, 8n)), [0n, 4n]);
+  assert.deepEqual(beyondLog, [vchannel(0)]);
+});
+
+Deno.test("readLogDeletes throws where the topic is made anew while it reads", async () => {
+  const log = new FakeLog({ maxRecords: 1 });
+  log.createTopic(pchannel(0));
+  log.append(pchannel(0), [tick(5n), tick(15n), tick(25n)]);
+  const deps = dependencies(log);
+  const follow: typeof deps.follow = async function* (request, signal) {
+    for await (const group of deps.follow(request, signal)) {
+      yield group;
+      log.deleteTopic(pchannel(0));
+      log.createTopic(pchannel(0), 10n);
+      log.append(pchannel(0), [tick(35n)]);
+    }
+  };
+  await assert.rejects(readLogDeletes({ ...deps, follow }, [demand(0, 20n)], never), { code: "position_lost" });
+});
+
+Deno.test("readLogDeletes throws for a record that it cannot read of a demanded vchannel, and stops the other channels", async () => {
+  const log = new FakeLog();
+  // Without its last tick, this channel would be waited for for ever.
+  log.createTopic(pchannel(0));
+  log.append(pchannel(0), [insert(vchannel(0), 10n), tick(15n)]);
+  log.createTopic(pchannel(1));
+  const cut = remove(vchannel(1), 1n, 20n).value;
+  log.append(pchannel(1), [insert(vchannel(1), 10n), { value: cut.subarray(0, cut.length - 3) }, tick(30n)]);
+  const unknown = { base: { msgType: MsgType.Delete, timestamp: 20n }, shardName: vchannel(1), collectionID: 7n };
+  const predicate = toBinary(
+    DeleteRequestSchema,
+    create(DeleteRequestSchema, { ...unknown, serializedExprPlan: new Uint8Array([1]) }),
+  );
+  log.append(pchannel(1), [{ value: predicate }, tick(40n)]);
+  await assert.rejects(
+    readLogDeletes(dependencies(log), [demand(0, 40n), demand(1, 40n)], never),
+    (thrown: unknown) =>
+      thrown instanceof TidemarkError && thrown.code === "unsupported" && /predicate/.test(thrown.message),
+  );
+});
+
+Deno.test("readLogDeletes of a backup reads no log", async () => {
+  const log = new FakeLog();
+  const followed: string[] = [];
+  const deps = { ...dependencies(log, followed), baseDeletes: "files" as const };
+  assert.equal((await readLogDeletes(deps, [demand(0, 40n)], never)).marks.size, 0);
+  assert.deepEqual(followed, []);
+});

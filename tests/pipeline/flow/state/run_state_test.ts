@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import {
+  formatRunState,
+  newCollectionState,
+  newRunState,
+  newSinkState,
+  parseRunState,
+} from "../../../../pipeline/flow/state/run_state.ts";
+import { TidemarkError } from "../../../../pipeline/errors.ts";
+
+Deno.test("parseRunState reads what formatRunState wrote, 64-bit values exact", () => {
+  const state = newRunState("p", "14841639068965178418", new Date(0));
+  const sink = newSinkState();
+  const own = newCollectionState(
+    470597784452279572n,
+    { db: "a", name: "b" },
+    { db: "c", name: "d" },
+    ["v_1v0"],
+    "base",
+  );
+  own.segmentsDone.push(470597784452279573n);
+  own.rows = 3n;
+  own.importFolder = "files/tidemark_import/x/";
+  own.importUnits.push({
+    partition: "_default",
+    segments: [470597784452279573n],
+    inserts: "b/insert_log/",
+    deletes: "",
+    endMs: 0n,
+    rows: 9007199254740993n,
+    bytes: 1n,
+    phase: "started",
+    task: 470771752197949219n,
+  });
+  sink.collections.set(own.id, own);
+  sink.positions.set("ch", { offset: 9007199254740993n, tick: 470598793474605057n });
+  sink.vchannels.set("v_1v0", {
+    vchannel: "v_1v0",
+    pchannel: "ch",
+    collectionId: own.id,
+    offset: 1n,
+    ts: 2n,
+    held: true,
+  });
+  sink.databases.set(470597784452279574n, "c");
+  state.sinks.set("replica", sink);
+  state.topicIds.set("ch", "uuid");
+  const read = parseRunState(formatRunState(state), "here");
+  assert.deepEqual(read.sinks.get("replica"), sink);
+  assert.deepEqual(read.topicIds, state.topicIds);
+  assert.equal(read.clusterId, "14841639068965178418");
+});
+
+Deno.test("parseRunState takes a state of a version that knew no imports as one without", () => {
+  const state = newRunState("p", "1", new Date(0));
+  const sink = newSinkState();
+  sink.collections.set(1n, newCollectionState(1n, { db: "a", name: "b" }, { db: "a", name: "b" }, [], "tail"));
+  state.sinks.set("replica", sink);
+  const old = formatRunState(state).replace(/,\s*"(importUnits|importFolder|byRows)": (\[\]|"")/g, "");
+  assert.doesNotMatch(old, /importUnits/);
+  assert.deepEqual(parseRunState(old, "here").sinks.get("replica"), sink);
+});
+
+Deno.test("parseRunState names the place and the mend for a document that is not one of ours", () => {
+  for (const text of ["", "[]", "{}", '{"version":1}']) {
+    assert.throws(() => parseRunState(text, "./state/x.json"), (error) => {
+      assert(error instanceof TidemarkError);
+      assert.equal(error.code, "damaged");
+      assert.match(error.message, /\.\/state\/x\.json/);
+      return true;
+    });
+  }
+  assert.throws(() => parseRunState('{"version":99}', "x"), /newer Tidemark/);
+});
