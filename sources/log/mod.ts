@@ -14,7 +14,7 @@ export {
   type Line,
   parseRecords,
 } from "./inspect.ts";
-export type { KafkaLogOptions } from "./kafka.ts";
+export type { KafkaLogOptions } from "./kafka/source.ts";
 export { openKafkaLog } from "./open.ts";
 export { type OrderCounts, TickOrderer, type TickOrdererOptions } from "./order.ts";
 export { lostByBounds, lostByIdentity, lostByRemoval } from "./position.ts";

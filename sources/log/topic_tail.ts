@@ -5,7 +5,7 @@
 import { TidemarkError } from "../../pipeline/errors.ts";
 import type { LogBounds, LogFetch } from "../../pipeline/model/mod.ts";
 import { backoffDelay, sleep } from "./backoff.ts";
-import { hasProtocolError, innermostMessage, isUndecodable, isUnknownTopic, kafkaError } from "./kafka_errors.ts";
+import { hasProtocolError, innermostMessage, isUndecodable, isUnknownTopic, kafkaError } from "./kafka/errors.ts";
 import { lostByBounds, lostByIdentity, lostByRemoval } from "./position.ts";
 
 /** A response, and where to go on. */

@@ -1,5 +1,4 @@
 /** Segments and the keys that name their files, gathered key by key. */
-import type { FieldFiles } from "../../pipeline/model/mod.ts";
 import { type SegmentInfo, SegmentInfoSchema } from "../../pipeline/proto/gen/data_coord_pb.ts";
 import { decodeValue, mustMatch } from "./decode.ts";
 import { decodeFieldBinlog } from "./field_binlog.ts";

@@ -6,13 +6,10 @@
  */
 import { TidemarkError } from "../../errors.ts";
 import {
-  type BulkImport,
   type Collection,
   type ColumnBatch,
   type Cut,
   type DeleteMark,
-  type ImportStatus,
-  type LogFile,
   partitionKey,
   primaryKey,
   qualifiedName,
@@ -20,8 +17,7 @@ import {
 } from "../../model/mod.ts";
 import { encodeColumn, keysOfColumn } from "../../columns/mod.ts";
 import { completeColumns, DeadRows, type DeadSegment, partsFor } from "../../transforms/mod.ts";
-import type { FlowDependencies, RowSinkSetup } from "../dependencies.ts";
-import type { CollectionState } from "../state/mod.ts";
+import type { FlowDependencies } from "../dependencies.ts";
 import type { BaseJob, BaseProgress, BaseRows } from "./job.ts";
 import type { Slots } from "./slots.ts";
 import { type FoundSegment, importSegments } from "../imports/mod.ts";

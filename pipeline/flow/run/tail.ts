@@ -2,7 +2,7 @@
  * The tail of a run: one stream of the log and one watch of the metadata for all sinks that take part. Who takes part may
  * change: the stream then ends, everything of it is acknowledged, and the next begins where the sinks are.
  */
-import type { CatalogChange, Collection, Snapshot, TickGroup } from "../../model/mod.ts";
+import type { Collection, Snapshot } from "../../model/mod.ts";
 import {
   CatalogWatch,
   lastTickBehind,

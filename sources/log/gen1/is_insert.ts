@@ -2,7 +2,7 @@
 import type { LogRecord } from "../../../pipeline/model/mod.ts";
 import { MsgType } from "../../../pipeline/proto/gen/common_pb.ts";
 import { isGeneration2 } from "../generation.ts";
-import { headersLength, type RecordFront } from "../record_batch.ts";
+import { headersLength, type RecordFront } from "../kafka/record_batch.ts";
 import { WireError, WireReader } from "../wire.ts";
 import { readBase } from "./base.ts";
 

@@ -8,7 +8,7 @@ import {
   Writer,
 } from "@platformatic/kafka";
 import type { Pieces } from "../../../sources/log/byte_cursor.ts";
-import type { OtherCodec } from "../../../sources/log/record_batch.ts";
+import type { OtherCodec } from "../../../sources/log/kafka/record_batch.ts";
 
 export type Compression = "none" | "gzip" | "snappy" | "lz4" | "zstd";
 

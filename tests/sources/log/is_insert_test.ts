@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { LogRecord } from "../../../pipeline/model/mod.ts";
 import { beginsAsInsert, isInsert } from "../../../sources/log/gen1/is_insert.ts";
 import { decodeRecord, isGeneration2, parseRecords, VchannelBook } from "../../../sources/log/mod.ts";
-import { frontOfOnly, readBatches } from "../../../sources/log/record_batch.ts";
+import { frontOfOnly, readBatches } from "../../../sources/log/kafka/record_batch.ts";
 import { batchOf } from "./batches.ts";
 
 const VECTORS = ["wal-gen1", "wal-gen1-v25", "wal-gen2", "wal-case-upgrade", "wal-case-unknown-type"];

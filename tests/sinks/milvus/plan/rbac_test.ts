@@ -1,8 +1,8 @@
-import { privilegeName } from "../../../sinks/milvus/reconcile_rbac.ts";
+import { privilegeName } from "../../../../sinks/milvus/reconcile/rbac.ts";
 import assert from "node:assert/strict";
-import type { Grant, Rbac } from "../../../pipeline/model/mod.ts";
-import { type ActualRbac, planRbac } from "../../../sinks/milvus/plan_rbac.ts";
-import { planDatabases } from "../../../sinks/milvus/reconcile_databases.ts";
+import type { Grant, Rbac } from "../../../../pipeline/model/mod.ts";
+import { type ActualRbac, planRbac } from "../../../../sinks/milvus/plan/rbac.ts";
+import { planDatabases } from "../../../../sinks/milvus/reconcile/databases.ts";
 
 const EMPTY: Rbac = { users: [], roles: [], grants: [], privilegeGroups: [] };
 const BARE: ActualRbac = {

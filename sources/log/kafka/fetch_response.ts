@@ -2,7 +2,7 @@
  * The answer to a fetch, versions 4 to 17, with the record batches left as the bytes they are: the client's own reader would
  * decompress and take apart every record before anybody could say that it is not wanted.
  */
-import { ByteCursor, type Pieces } from "./byte_cursor.ts";
+import { ByteCursor, type Pieces } from "../byte_cursor.ts";
 
 export interface FetchedPartition {
   readonly partitionIndex: number;

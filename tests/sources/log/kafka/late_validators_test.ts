@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Ajv2020 } from "ajv/dist/2020.js";
-import { withLateValidators } from "../../../sources/log/late_validators.ts";
+import { withLateValidators } from "../../../../sources/log/kafka/late_validators.ts";
 
 const core = Object.getPrototypeOf(Ajv2020.prototype) as { compile: unknown };
 

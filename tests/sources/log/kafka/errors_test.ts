@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
-import { TidemarkError } from "../../../pipeline/errors.ts";
+import { TidemarkError } from "../../../../pipeline/errors.ts";
 import {
   hasProtocolError,
   innermostMessage,
   isUndecodable,
   isUnknownTopic,
   kafkaError,
-} from "../../../sources/log/kafka_errors.ts";
+} from "../../../../sources/log/kafka/errors.ts";
 
 /** An error as the client nests them. */
 function nested(inner: Record<string, unknown> & { message: string }): Error {

@@ -1,5 +1,5 @@
 /** Users, roles, grants and privilege groups: from what is wanted and what the target has to the steps between. Pure. */
-import type { DdlStep, Grant, Rbac } from "../../pipeline/model/mod.ts";
+import type { DdlStep, Grant, Rbac } from "../../../pipeline/model/mod.ts";
 
 export interface ActualRbac {
   readonly users: ReadonlyMap<string, readonly string[]>;

@@ -2,7 +2,7 @@
  * The checksum of Kafka's record batches, CRC-32C. Native code does 7 GB/s; where a platform has none, WebAssembly does 1.8.
  * The Kafka client brings both along.
  */
-import type { Pieces } from "./byte_cursor.ts";
+import type { Pieces } from "../byte_cursor.ts";
 
 /** Of `bytes`, behind those whose checksum is `before`. */
 export type Crc32c = (bytes: Uint8Array, before?: number) => number;

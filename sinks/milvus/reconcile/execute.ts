@@ -1,12 +1,12 @@
 /** Carries out planned steps one after the other, asking the gate before each. */
 import { create, toBinary } from "@bufbuild/protobuf";
-import { assertNever, TidemarkError, toTidemarkError } from "../../pipeline/errors.ts";
-import type { DdlGate, DdlOutcome, DdlStep, Properties, TargetName } from "../../pipeline/model/mod.ts";
-import { KeyValuePairSchema } from "../../pipeline/proto/gen/common_pb.ts";
-import { CollectionSchemaSchema, FieldSchemaSchema } from "../../pipeline/proto/gen/schema_pb.ts";
-import { METHOD, type MilvusClient, type Request } from "./client.ts";
-import { serverWords } from "./fault.ts";
-import type { Action, PlannedStep } from "./plan_collection.ts";
+import { assertNever, TidemarkError, toTidemarkError } from "../../../pipeline/errors.ts";
+import type { DdlGate, DdlOutcome, DdlStep, Properties, TargetName } from "../../../pipeline/model/mod.ts";
+import { KeyValuePairSchema } from "../../../pipeline/proto/gen/common_pb.ts";
+import { CollectionSchemaSchema, FieldSchemaSchema } from "../../../pipeline/proto/gen/schema_pb.ts";
+import { METHOD, type MilvusClient, type Request } from "../client.ts";
+import { serverWords } from "../fault.ts";
+import type { Action, PlannedStep } from "../plan/collection.ts";
 
 export function pairs(properties: Properties) {
   return Object.entries(properties).map(([key, value]) => create(KeyValuePairSchema, { key, value }));

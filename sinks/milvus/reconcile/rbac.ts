@@ -1,16 +1,16 @@
 /** Brings users, roles, grants and privilege groups of the target to what the source has. */
 import { Buffer } from "node:buffer";
-import { assertNever, TidemarkError } from "../../pipeline/errors.ts";
-import type { DdlGate, DdlOutcome, Grant, Rbac } from "../../pipeline/model/mod.ts";
+import { assertNever, TidemarkError } from "../../../pipeline/errors.ts";
+import type { DdlGate, DdlOutcome, Grant, Rbac } from "../../../pipeline/model/mod.ts";
 import {
   OperatePrivilegeGroupType,
   OperatePrivilegeType,
   OperateUserRoleType,
-} from "../../pipeline/proto/gen/milvus_pb.ts";
-import { unless } from "./actual.ts";
-import { METHOD, type MilvusClient, type Request } from "./client.ts";
+} from "../../../pipeline/proto/gen/milvus_pb.ts";
+import { unless } from "../actual.ts";
+import { METHOD, type MilvusClient, type Request } from "../client.ts";
 import { plainStep, type RunnableStep, runSteps } from "./execute.ts";
-import { type ActualRbac, planRbac, type RbacPlanOptions, type RbacStep } from "./plan_rbac.ts";
+import { type ActualRbac, planRbac, type RbacPlanOptions, type RbacStep } from "../plan/rbac.ts";
 
 export async function readRbac(client: MilvusClient, signal: AbortSignal): Promise<ActualRbac> {
   const request = (what: string): Request => ({ what, db: "", signal });

@@ -1,13 +1,13 @@
 /** Brings one collection of the target to what is wanted. */
-import type { DdlGate, DdlOutcome, TargetName, WantedCollection } from "../../pipeline/model/mod.ts";
-import { TidemarkError, toTidemarkError } from "../../pipeline/errors.ts";
-import { readActual, unless } from "./actual.ts";
-import { METHOD, type MilvusClient } from "./client.ts";
-import { targetText } from "./described.ts";
+import type { DdlGate, DdlOutcome, TargetName, WantedCollection } from "../../../pipeline/model/mod.ts";
+import { TidemarkError, toTidemarkError } from "../../../pipeline/errors.ts";
+import { readActual, unless } from "../actual.ts";
+import { METHOD, type MilvusClient } from "../client.ts";
+import { targetText } from "../described.ts";
 import { execute, isEssential, plainStep, type RunnableStep, runSteps } from "./execute.ts";
-import type { Features } from "./features.ts";
-import { type ActualState, planCollection, type PlannedStep } from "./plan_collection.ts";
-import type { AutoIdPolicy } from "./plan_schema.ts";
+import type { Features } from "../features.ts";
+import { type ActualState, planCollection, type PlannedStep } from "../plan/collection.ts";
+import type { AutoIdPolicy } from "../plan/schema.ts";
 
 export interface ReconcileOptions {
   readonly client: MilvusClient;

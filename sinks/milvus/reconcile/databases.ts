@@ -1,7 +1,7 @@
 /** Databases: create, alter properties, drop. */
-import type { DdlGate, DdlKind, DdlOutcome, DdlStep, Properties } from "../../pipeline/model/mod.ts";
-import { propertiesOf, unless } from "./actual.ts";
-import { METHOD, type MilvusClient, type Request } from "./client.ts";
+import type { DdlGate, DdlKind, DdlOutcome, DdlStep, Properties } from "../../../pipeline/model/mod.ts";
+import { propertiesOf, unless } from "../actual.ts";
+import { METHOD, type MilvusClient, type Request } from "../client.ts";
 import { pairs, plainStep, type RunnableStep, runSteps } from "./execute.ts";
 
 export interface WantedDatabase {

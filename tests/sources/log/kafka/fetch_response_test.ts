@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import * as kafka from "@platformatic/kafka";
-import { parseFetchResponse } from "../../../sources/log/fetch_response.ts";
-import { readBatches } from "../../../sources/log/record_batch.ts";
-import { answerOf, at, batchOf, inPieces, joined } from "./batches.ts";
+import { parseFetchResponse } from "../../../../sources/log/kafka/fetch_response.ts";
+import { readBatches } from "../../../../sources/log/kafka/record_batch.ts";
+import { answerOf, at, batchOf, inPieces, joined } from "../batches.ts";
 
 const TOPIC = { name: "by-dev-rootcoord-dml_0", id: "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9" };
 const VERSIONS = Array.from({ length: 14 }, (_, i) => i + 4);

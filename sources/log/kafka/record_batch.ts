@@ -3,8 +3,8 @@
  * and records behind it, compressed together. Decompressed is only what is read.
  */
 import { constants, gunzipSync, zstdDecompressSync } from "node:zlib";
-import type { LogRecord } from "../../pipeline/model/mod.ts";
-import { ByteCursor, type Pieces } from "./byte_cursor.ts";
+import type { LogRecord } from "../../../pipeline/model/mod.ts";
+import { ByteCursor, type Pieces } from "../byte_cursor.ts";
 import { crc32cOf } from "./crc32c.ts";
 
 export interface RecordBatch {

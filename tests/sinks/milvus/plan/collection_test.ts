@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { create } from "@bufbuild/protobuf";
-import { ConsistencyLevel } from "../../../pipeline/proto/gen/common_pb.ts";
-import { DataType, FunctionSchemaSchema } from "../../../pipeline/proto/gen/schema_pb.ts";
-import type { Collection } from "../../../pipeline/model/mod.ts";
-import type { Actual, ActualCollection } from "../../../sinks/milvus/actual.ts";
-import { featuresOf } from "../../../sinks/milvus/features.ts";
-import { type ActualState, planCollection, type PlanOptions } from "../../../sinks/milvus/plan_collection.ts";
-import { schemaToCreate } from "../../../sinks/milvus/plan_schema.ts";
-import { collection, field, FLAT, index, LOADED, storedSchema, wanted } from "./sample.ts";
+import { ConsistencyLevel } from "../../../../pipeline/proto/gen/common_pb.ts";
+import { DataType, FunctionSchemaSchema } from "../../../../pipeline/proto/gen/schema_pb.ts";
+import type { Collection } from "../../../../pipeline/model/mod.ts";
+import type { Actual, ActualCollection } from "../../../../sinks/milvus/actual.ts";
+import { featuresOf } from "../../../../sinks/milvus/features.ts";
+import { type ActualState, planCollection, type PlanOptions } from "../../../../sinks/milvus/plan/collection.ts";
+import { schemaToCreate } from "../../../../sinks/milvus/plan/schema.ts";
+import { collection, field, FLAT, index, LOADED, storedSchema, wanted } from "../sample.ts";
 
 const P = (...names: string[]) => names.map((name, i) => ({ id: BigInt(i + 1), name, createTs: 0n }));
 

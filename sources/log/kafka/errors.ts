@@ -2,7 +2,7 @@
  * What the Kafka client's nested errors mean. The client wraps a refused login three levels deep in "Cannot connect to any
  * broker" and a lost position in a response error, so every reason is looked for in the whole tree.
  */
-import { TidemarkError } from "../../pipeline/errors.ts";
+import { TidemarkError } from "../../../pipeline/errors.ts";
 
 /** Every error below `thrown`: itself, its `cause`, its `errors`, and theirs. */
 export function* errorTree(thrown: unknown, depth = 0): Generator<Record<string, unknown>> {

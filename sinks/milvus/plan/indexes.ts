@@ -1,8 +1,8 @@
 /** Which indexes to make, replace, alter and drop. */
-import type { Index, Properties } from "../../pipeline/model/mod.ts";
-import { type Json, parseJson } from "../../pipeline/json.ts";
-import type { ActualIndex } from "./actual.ts";
-import type { Features } from "./features.ts";
+import type { Index, Properties } from "../../../pipeline/model/mod.ts";
+import { type Json, parseJson } from "../../../pipeline/json.ts";
+import type { ActualIndex } from "../actual.ts";
+import type { Features } from "../features.ts";
 
 export type IndexChange =
   | { readonly kind: "create"; readonly index: Index }

@@ -5,16 +5,16 @@
  */
 import { Admin, compressionsAlgorithmsByBitmask, Consumer, kGetApi, ResponseError } from "@platformatic/kafka";
 import type { API, Callback, Connection, Reader } from "@platformatic/kafka";
-import { TidemarkError } from "../../pipeline/errors.ts";
-import type { CheckLine, LogBounds, LogFetch, LogRecord, LogSource, TailOptions } from "../../pipeline/model/mod.ts";
-import type { Pieces } from "./byte_cursor.ts";
+import { TidemarkError } from "../../../pipeline/errors.ts";
+import type { CheckLine, LogBounds, LogFetch, LogRecord, LogSource, TailOptions } from "../../../pipeline/model/mod.ts";
+import type { Pieces } from "../byte_cursor.ts";
 import { type FetchAnswer, parseFetchResponse } from "./fetch_response.ts";
-import { beginsAsInsert, isInsert } from "./gen1/is_insert.ts";
-import { kafkaError } from "./kafka_errors.ts";
+import { beginsAsInsert, isInsert } from "../gen1/is_insert.ts";
+import { kafkaError } from "./errors.ts";
 import { assertWhole, frontOfOnly, isControl, type OtherCodec, readBatches, recordsOf } from "./record_batch.ts";
-import type { KafkaClientOptions } from "./kafka_options.ts";
-import type { KafkaLogConfig } from "./spec.ts";
-import { type Page, type TopicPort, TopicTail, type TopicTailOptions } from "./topic_tail.ts";
+import type { KafkaClientOptions } from "./options.ts";
+import type { KafkaLogConfig } from "../spec.ts";
+import { type Page, type TopicPort, TopicTail, type TopicTailOptions } from "../topic_tail.ts";
 
 export interface KafkaLogOptions extends TopicTailOptions {
   /** Offsets that the log does not hold between two records: legal in Kafka, unexpected on Milvus' topics. */

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { Reader, readRecordsBatches } from "@platformatic/kafka";
 import { crc32c as wasm } from "@platformatic/wasm-utils";
 import fc from "fast-check";
-import type { Pieces } from "../../../sources/log/byte_cursor.ts";
+import type { Pieces } from "../../../../sources/log/byte_cursor.ts";
 import {
   assertWhole,
   frontOfOnly,
@@ -11,10 +11,10 @@ import {
   isControl,
   readBatches,
   recordsOf,
-} from "../../../sources/log/record_batch.ts";
-import { crc32cInWindows, crc32cOf, crc32cOfAll, native } from "../../../sources/log/crc32c.ts";
-import { isUndecodable } from "../../../sources/log/kafka_errors.ts";
-import { at, batchOf, type Compression, inPieces, joined, otherCodec, type Written } from "./batches.ts";
+} from "../../../../sources/log/kafka/record_batch.ts";
+import { crc32cInWindows, crc32cOf, crc32cOfAll, native } from "../../../../sources/log/kafka/crc32c.ts";
+import { isUndecodable } from "../../../../sources/log/kafka/errors.ts";
+import { at, batchOf, type Compression, inPieces, joined, otherCodec, type Written } from "../batches.ts";
 
 const COMPRESSIONS: readonly Compression[] = ["none", "gzip", "snappy", "lz4", "zstd"];
 

@@ -1,6 +1,6 @@
 /** The schema to create a target collection with, what the target could not keep of it, and how an existing one differs. */
 import { clone, create } from "@bufbuild/protobuf";
-import type { Collection } from "../../pipeline/model/mod.ts";
+import type { Collection } from "../../../pipeline/model/mod.ts";
 import {
   type CollectionSchema,
   CollectionSchemaSchema,
@@ -9,9 +9,9 @@ import {
   FieldSchemaSchema,
   FunctionSchemaSchema,
   StructArrayFieldSchemaSchema,
-} from "../../pipeline/proto/gen/schema_pb.ts";
-import { propertiesOf } from "./actual.ts";
-import type { Features } from "./features.ts";
+} from "../../../pipeline/proto/gen/schema_pb.ts";
+import { propertiesOf } from "../actual.ts";
+import type { Features } from "../features.ts";
 
 export type AutoIdPolicy = "preserve" | "regenerate";
 

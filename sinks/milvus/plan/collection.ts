@@ -1,13 +1,13 @@
 /** From what is wanted and what the target has to the steps between: pure, no server is asked here. */
-import type { DdlKind, DdlStep, Index, Properties, TargetName, WantedCollection } from "../../pipeline/model/mod.ts";
-import { partitionKey } from "../../pipeline/model/mod.ts";
-import { ConsistencyLevel } from "../../pipeline/proto/gen/common_pb.ts";
-import type { CollectionSchema, FieldSchema } from "../../pipeline/proto/gen/schema_pb.ts";
-import type { Actual, ActualCollection } from "./actual.ts";
-import { isVectorType, targetText } from "./described.ts";
-import type { Features } from "./features.ts";
-import { indexChanges, indexText } from "./plan_indexes.ts";
-import { type AutoIdPolicy, schemaDifferences, schemaToCreate, unknownToTarget } from "./plan_schema.ts";
+import type { DdlKind, DdlStep, Index, Properties, TargetName, WantedCollection } from "../../../pipeline/model/mod.ts";
+import { partitionKey } from "../../../pipeline/model/mod.ts";
+import { ConsistencyLevel } from "../../../pipeline/proto/gen/common_pb.ts";
+import type { CollectionSchema, FieldSchema } from "../../../pipeline/proto/gen/schema_pb.ts";
+import type { Actual, ActualCollection } from "../actual.ts";
+import { isVectorType, targetText } from "../described.ts";
+import type { Features } from "../features.ts";
+import { indexChanges, indexText } from "./indexes.ts";
+import { type AutoIdPolicy, schemaDifferences, schemaToCreate, unknownToTarget } from "./schema.ts";
 
 /** What a step does. Names of fields are the target's. */
 export type Action =
