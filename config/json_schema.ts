@@ -24,6 +24,8 @@ export function pipelineJsonSchema(): Part {
         delete part.secret;
         part.writeOnly = true;
       }
+      // What sizes and durations say for the reference page.
+      for (const key of ["unit", "least", "most"]) delete part[key];
       addSecretFiles(zodSchema, part);
       acceptVariables(part);
     },

@@ -166,7 +166,14 @@ function addPipelineCommands(program: Command, { terminal, done, shared }: Progr
 function addSchema(program: Command, { terminal, done, shared }: ProgramParts): void {
   shared(program.command("schema"), { json: false, config: false })
     .description("print the JSON Schema of the configuration")
-    .option("--check", "compare it with the committed config/pipeline.schema.json instead")
+    .addOption(
+      new Option(
+        "--check",
+        "compare the committed config/pipeline.schema.json and docs/configuration.md with it instead",
+      )
+        .conflicts("write"),
+    )
+    .option("--write", "write these two files anew instead")
     .addHelpText(
       "after",
       examples([[
@@ -174,13 +181,14 @@ function addSchema(program: Command, { terminal, done, shared }: ProgramParts): 
         "for editors: # yaml-language-server: $schema=./pipeline.schema.json",
       ]]),
     )
-    .action(async (options: SharedOptions & { check?: boolean }) => {
+    .action(async (options: SharedOptions & { check?: boolean; write?: boolean }) => {
       const { schemaCommand } = await import("./commands/schema.ts");
       done(
         await runSession(
           terminal,
           options,
-          (context) => schemaCommand(context.terminal, { check: options.check === true }),
+          (context) =>
+            schemaCommand(context.terminal, { check: options.check === true, write: options.write === true }),
         ),
       );
     });

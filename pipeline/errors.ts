@@ -1,6 +1,6 @@
 /**
  * The one error tree of Tidemark. Every failure that a user can meet has a code of the closed list below; the code decides
- * the process' exit status and the heading in the README's page "When things go wrong".
+ * the process' exit status, and with it where docs/troubleshooting.md says what to do.
  */
 
 /** Exit status of the process. One table, used by `control` and by the documentation. */

@@ -1,28 +1,57 @@
-/** `schema`: the JSON Schema of the configuration. */
-import { COMMITTED_SCHEMA, pipelineJsonSchemaText } from "../../config/mod.ts";
+/** `schema`: the JSON Schema of the configuration, and the reference page made from the same specs. */
+import { COMMITTED_SCHEMA, pipelineJsonSchemaText, REFERENCE_PAGE, withReference } from "../../config/mod.ts";
 import { EXIT, TidemarkError } from "../../pipeline/errors.ts";
 import type { Terminal } from "../terminal.ts";
 
-export interface SchemaOptions {
-  /** Compare with the committed file instead of printing. */
-  readonly check: boolean;
-  /** Default: reads the committed file. */
-  readonly readCommitted?: () => string;
+/** Files of the source tree, by their URL. */
+export interface SourceTree {
+  read(file: URL): string;
+  write(file: URL, text: string): void;
 }
 
-/** Prints the schema; with `check`, throws `config` if the committed file differs. */
-export function schemaCommand(terminal: Terminal, options: SchemaOptions): number {
-  const text = pipelineJsonSchemaText();
-  if (!options.check) {
-    terminal.out(text);
+export interface SchemaOptions {
+  /** Compare with the committed files instead of printing. */
+  readonly check: boolean;
+  /** Write the committed files instead of printing. */
+  readonly write: boolean;
+  /** Default: the disk. */
+  readonly tree?: SourceTree;
+}
+
+const DISK: SourceTree = { read: (file) => Deno.readTextFileSync(file), write: Deno.writeTextFileSync };
+
+/** Prints the schema; with `check`, throws `config` if a committed file differs from what the specs say. */
+export function schemaCommand(terminal: Terminal, { check, write, tree = DISK }: SchemaOptions): number {
+  if (!check && !write) {
+    terminal.out(pipelineJsonSchemaText());
     return EXIT.ok;
   }
-  const committed = (options.readCommitted ?? (() => Deno.readTextFileSync(COMMITTED_SCHEMA)))();
-  if (committed === text) {
-    terminal.err("config/pipeline.schema.json is up to date\n");
-    return EXIT.ok;
+  const made: readonly (readonly [path: string, file: URL, make: (committed: string) => string | undefined])[] = [
+    ["config/pipeline.schema.json", COMMITTED_SCHEMA, pipelineJsonSchemaText],
+    ["docs/configuration.md", REFERENCE_PAGE, withReference],
+  ];
+  const stale: string[] = [];
+  for (const [path, file, make] of made) {
+    const committed = tree.read(file);
+    const text = make(committed);
+    if (text === undefined) {
+      throw new TidemarkError("config", `${path} has lost the line after which the keys are listed`, {
+        hint: "Take it back from the history of the file.",
+      });
+    }
+    if (text === committed) continue;
+    stale.push(path);
+    if (write) tree.write(file, text);
   }
-  throw new TidemarkError("config", "config/pipeline.schema.json is not what the specs say", {
-    hint: "Write it again: deno run -A main.ts schema > config/pipeline.schema.json",
-  });
+  if (check && stale.length > 0) {
+    throw new TidemarkError("config", `${stale.join(" and ")}: not what the specs say`, {
+      hint: "Write it again: deno task schema",
+    });
+  }
+  terminal.err(
+    stale.length > 0
+      ? `Written: ${stale.join(", ")}\n`
+      : `${made.map(([path]) => path).join(" and ")} are up to date\n`,
+  );
+  return EXIT.ok;
 }

@@ -75,5 +75,9 @@ export function duration(options: DurationOptions = {}): z.ZodType<number, strin
     if (ms < minMs) context.addIssue({ code: "custom", message: `expected at least ${formatDuration(minMs)}` });
     if (ms > maxMs) context.addIssue({ code: "custom", message: `expected at most ${formatDuration(maxMs)}` });
     return ms;
+  }).meta({
+    unit: "duration",
+    ...(minMs === 0 ? {} : { least: formatDuration(minMs) }),
+    ...(maxMs >= Number.MAX_SAFE_INTEGER ? {} : { most: formatDuration(maxMs) }),
   });
 }

@@ -65,5 +65,9 @@ export function size(options: SizeOptions = {}): z.ZodType<number, string | numb
     if (bytes < min) context.addIssue({ code: "custom", message: `expected at least ${formatSize(min)}` });
     if (bytes > max) context.addIssue({ code: "custom", message: `expected at most ${formatSize(max)}` });
     return bytes;
+  }).meta({
+    unit: "size",
+    ...(min === 0 ? {} : { least: formatSize(min) }),
+    ...(max >= Number.MAX_SAFE_INTEGER ? {} : { most: formatSize(max) }),
   });
 }

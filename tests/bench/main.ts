@@ -1,5 +1,5 @@
 /**
- * The figures of the README, as Markdown on standard output:
+ * The figures of docs/figures.md, as Markdown on standard output:
  *
  *     [MILVUS_CDC=<binary>] deno task bench [figure...] [--small] [arguments of a figure]
  *

@@ -15,7 +15,7 @@ Deno.test("pipelineJsonSchemaText is what config/pipeline.schema.json holds", ()
   assert.equal(
     Deno.readTextFileSync(COMMITTED_SCHEMA),
     pipelineJsonSchemaText(),
-    "run: deno run -A main.ts schema > config/pipeline.schema.json",
+    "run: deno task schema",
   );
 });
 
