@@ -31,7 +31,8 @@ export async function tidemark(args: readonly string[], terminal: Terminal): Pro
   }
 }
 
-function buildProgram(terminal: Terminal, done: (status: number) => void): Command {
+/** The whole command line, for {@link tidemark} and for whoever checks what is written about it. */
+export function buildProgram(terminal: Terminal, done: (status: number) => void): Command {
   const program = new Command("tidemark")
     .description("Copies a running Milvus and keeps the copy current: full backup and incremental sync in one run.")
     .version(VERSION)
