@@ -5,10 +5,10 @@ import { sourceFiles, unitTests } from "./suites.ts";
 /** The steps of `deno task ok` before the unit tests. Example configs are linted by a unit test. */
 export function gateSteps(): Step[] {
   return [
-    { name: "format", command: ["deno", "fmt", "--check", "--quiet"], limitSecs: 120 },
-    { name: "lint", command: ["deno", "lint", "--quiet"], limitSecs: 120 },
-    { name: "types", command: ["deno", "check", "--quiet", ...sourceFiles()], limitSecs: 300 },
-    { name: "schema", command: ["deno", "run", "-A", "main.ts", "schema", "--check"], limitSecs: 60 },
+    { name: "format", command: ["deno", "fmt", "--check", "--quiet"], limitSecs: 900 },
+    { name: "lint", command: ["deno", "lint", "--quiet"], limitSecs: 900 },
+    { name: "types", command: ["deno", "check", "--quiet", ...sourceFiles()], limitSecs: 900 },
+    { name: "schema", command: ["deno", "run", "-A", "main.ts", "schema", "--check"], limitSecs: 300 },
   ];
 }
 
@@ -21,7 +21,7 @@ export function unitStep(filter?: string): Step {
       ...(filter === undefined ? [] : ["--filter", filter]),
       ...unitTests(),
     ],
-    limitSecs: 600,
+    limitSecs: 1200,
   };
 }
 
