@@ -101,17 +101,50 @@ export interface Catalog {
   readonly notLive: readonly NotLive[];
 }
 
-/** The primary key field of a collection. */
+/**
+ * The primary key field of a collection.
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { create } from "@bufbuild/protobuf";
+ * import { CollectionSchemaSchema } from "../proto/gen/schema_pb.ts";
+ * import { primaryKey } from "./catalog.ts";
+ *
+ * const schema = create(CollectionSchemaSchema, { fields: [{ name: "id", isPrimaryKey: true }, { name: "title" }] });
+ * assert.equal(primaryKey(schema)?.name, "id");
+ * ```
+ */
 export function primaryKey(schema: CollectionSchema): CollectionSchema["fields"][number] | undefined {
   return schema.fields.find((field) => field.isPrimaryKey);
 }
 
-/** The partition-key field, if the collection has one: its partitions are then chosen by hash, never by name. */
+/**
+ * The partition-key field, if the collection has one: its partitions are then chosen by hash, never by name.
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { create } from "@bufbuild/protobuf";
+ * import { CollectionSchemaSchema } from "../proto/gen/schema_pb.ts";
+ * import { partitionKey } from "./catalog.ts";
+ *
+ * const schema = create(CollectionSchemaSchema, { fields: [{ name: "id" }, { name: "tenant", isPartitionKey: true }] });
+ * assert.equal(partitionKey(schema)?.name, "tenant");
+ * ```
+ */
 export function partitionKey(schema: CollectionSchema): CollectionSchema["fields"][number] | undefined {
   return schema.fields.find((field) => field.isPartitionKey);
 }
 
-/** `database.collection`, the form that select and route patterns match. */
+/**
+ * `database.collection`, the form that select and route patterns match.
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { qualifiedName } from "./catalog.ts";
+ *
+ * assert.equal(qualifiedName({ dbName: "default", name: "books" }), "default.books");
+ * ```
+ */
 export function qualifiedName(collection: Pick<Collection, "dbName" | "name">): string {
   return `${collection.dbName}.${collection.name}`;
 }

@@ -45,7 +45,27 @@ export interface CatalogChange {
   readonly importsCompleted: readonly ImportTask[];
 }
 
-/** Two changes in a row as one: the newer catalog, and what either of them changed. */
+/**
+ * Two changes in a row as one: the newer catalog, and what either of them changed.
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { type CatalogChange, mergeChanges } from "./snapshot.ts";
+ *
+ * const change: CatalogChange = {
+ *   revision: 4n,
+ *   catalog: { databases: [], collections: [], rbac: { users: [], roles: [], grants: [], privilegeGroups: [] }, notLive: [] },
+ *   changed: [100n, 101n],
+ *   gone: [],
+ *   databasesChanged: false,
+ *   rbacChanged: false,
+ *   importsCompleted: [],
+ * };
+ * const merged = mergeChanges(change, { ...change, revision: 5n, changed: [102n], gone: [101n], rbacChanged: true });
+ * assert.deepEqual([merged.revision, merged.changed, merged.gone], [5n, [100n, 102n], [101n]]);
+ * assert.ok(merged.rbacChanged);
+ * ```
+ */
 export function mergeChanges(older: CatalogChange, newer: CatalogChange): CatalogChange {
   const gone = new Set([...older.gone, ...newer.gone]);
   const changed = new Set(

@@ -3,7 +3,25 @@ import { TidemarkError } from "../errors.ts";
 import type { Column, ColumnBatch, Segment } from "../model/mod.ts";
 import { type CollectionSchema, DataType, type FieldSchema } from "../proto/gen/schema_pb.ts";
 
-/** User columns of a batch in schema order, absent ones filled, function outputs and system fields left out. */
+/**
+ * User columns of a batch in schema order, absent ones filled, function outputs and system fields left out.
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { create } from "@bufbuild/protobuf";
+ * import type { Segment } from "../model/mod.ts";
+ * import { CollectionSchemaSchema, DataType } from "../proto/gen/schema_pb.ts";
+ * import { completeColumns } from "./complete_columns.ts";
+ *
+ * const schema = create(CollectionSchemaSchema, {
+ *   fields: [{ fieldID: 101n, name: "note", dataType: DataType.VarChar, nullable: true }],
+ * });
+ * const segment = { id: 7n, storageVersion: 0n, binlogs: [] } as unknown as Segment;
+ * const batch = { firstRow: 0, rows: 2, columns: [], timestamps: undefined };
+ * const [note] = completeColumns(schema, batch, segment);
+ * assert.deepEqual([...note!.valid!], [0, 0], "two nulls");
+ * ```
+ */
 export function completeColumns(schema: CollectionSchema, batch: ColumnBatch, segment: Segment): Column[] {
   const columns: Column[] = [];
   for (const field of schema.fields) {

@@ -12,6 +12,19 @@ import { type Collection, type Cut, type HybridTs, qualifiedName, type Segment, 
  * at its CreateCollection record: the server's own first checkpoint is exactly that.
  * Throws `unsupported` for positions that are not Kafka's, `torn` for a live collection whose channel is marked dropped,
  * `damaged` where there is neither checkpoint nor start position.
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { FakeSource } from "../../tests/fakes/source.ts";
+ * import { makeCuts } from "./cut.ts";
+ *
+ * const source = new FakeSource(["dml_0"]);
+ * const books = source.create("books", "dml_0");
+ * const taken = await source.meta.snapshot(AbortSignal.timeout(1000));
+ * const [cut] = makeCuts(taken, [books]);
+ * assert.equal(cut!.vchannel, books.vchannels[0]);
+ * assert.equal(cut!.ts, books.createTs);
+ * ```
  */
 export function makeCuts(snapshot: Snapshot, collections: readonly Collection[]): Cut[] {
   const dropped = new Set(snapshot.droppedChannels);
@@ -74,6 +87,29 @@ function positionOf(
  * Segments whose files are base: rows by their own state and lineage, of a live partition and of a channel of the
  * collection, with at least one insert file (a Growing segment appears before its first row). Segments of an import that
  * is not complete are left out: its completion brings them.
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { FakeSource } from "../../tests/fakes/source.ts";
+ * import type { Segment } from "../model/mod.ts";
+ * import { liveSegments } from "./cut.ts";
+ *
+ * const source = new FakeSource(["dml_0"]);
+ * const books = source.create("books", "dml_0");
+ * const taken = await source.meta.snapshot(AbortSignal.timeout(1000));
+ * // What counts of a segment here.
+ * const segment = {
+ *   id: 7n,
+ *   collectionId: books.id,
+ *   partitionId: books.partitions[0]!.id,
+ *   vchannel: books.vchannels[0]!,
+ *   class: "rows",
+ *   binlogs: [{ fieldId: 100n, childFields: [], files: [{ tsTo: books.createTs + 9n }] }],
+ *   deltalogs: [],
+ * } as unknown as Segment;
+ * const dropped = { ...segment, id: 8n, class: "none" } as Segment;
+ * assert.deepEqual(liveSegments({ ...taken, segments: [segment, dropped] }, books).map(({ id }) => id), [7n]);
+ * ```
  */
 export function liveSegments(snapshot: Snapshot, collection: Collection): Segment[] {
   const partitions = new Set(collection.partitions.map((partition) => partition.id));
@@ -95,6 +131,17 @@ export function liveSegments(snapshot: Snapshot, collection: Collection): Segmen
  * because metadata names fewer delta logs than exist. Compaction keeps the smallest start position, so no row of a segment
  * is older. A segment that does not say where it starts counts from the collection's creation. A vchannel without
  * live segments is not in the map.
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { FakeSource } from "../../tests/fakes/source.ts";
+ * import { deleteHorizon } from "./cut.ts";
+ *
+ * const source = new FakeSource(["dml_0"]);
+ * const books = source.create("books", "dml_0");
+ * const taken = await source.meta.snapshot(AbortSignal.timeout(1000));
+ * assert.equal(deleteHorizon(taken, books).size, 0, "without a row there is nothing to delete");
+ * ```
  */
 export function deleteHorizon(snapshot: Snapshot, collection: Collection): Map<string, bigint> {
   const horizon = new Map<string, bigint>();
@@ -111,6 +158,29 @@ export function deleteHorizon(snapshot: Snapshot, collection: Collection): Map<s
  * The first moment that base and tail together give exactly, over all channels: the largest of all cuts and of all
  * timestamps in live and dropped segments' logs. Before it, a compaction may have applied deletes that are later than a
  * cut, so a base at that earlier moment lacks rows.
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { FakeSource } from "../../tests/fakes/source.ts";
+ * import type { Segment } from "../model/mod.ts";
+ * import { firstExactTs } from "./cut.ts";
+ *
+ * const source = new FakeSource(["dml_0"]);
+ * const books = source.create("books", "dml_0");
+ * const taken = await source.meta.snapshot(AbortSignal.timeout(1000));
+ * // What counts of a segment here.
+ * const segment = {
+ *   id: 7n,
+ *   collectionId: books.id,
+ *   partitionId: books.partitions[0]!.id,
+ *   vchannel: books.vchannels[0]!,
+ *   class: "rows",
+ *   binlogs: [{ fieldId: 100n, childFields: [], files: [{ tsTo: books.createTs + 9n }] }],
+ *   deltalogs: [],
+ * } as unknown as Segment;
+ * assert.equal(firstExactTs(taken), books.createTs);
+ * assert.equal(firstExactTs({ ...taken, segments: [segment] }), books.createTs + 9n);
+ * ```
  */
 export function firstExactTs(
   snapshot: Snapshot,

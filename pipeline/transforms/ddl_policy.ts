@@ -33,6 +33,16 @@ const DESTROYS: ReadonlySet<DdlKind> = new Set([
  * `try_evolve` reports the refusal and goes on; `lenient` is that without what destroys; `ignore` applies none.
  * A kind that `exclude` names, or that a given `include` does not, is skipped under every policy. Dropping a database
  * must be included by name.
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { makeDdlRules } from "./ddl_policy.ts";
+ *
+ * const rules = makeDdlRules({ policy: "lenient", include: undefined, exclude: ["create_alias"] });
+ * assert.ok(rules.allows("create_partition"));
+ * assert.ok(!rules.allows("drop_partition"));
+ * assert.ok(!rules.allows("create_alias"));
+ * ```
  */
 export function makeDdlRules(options: DdlPolicyOptions): DdlPolicyRules {
   const { policy, exclude } = options;

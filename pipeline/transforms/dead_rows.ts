@@ -37,7 +37,17 @@ export interface DeadSegment {
 const ROW_BYTES = { int64: 56, varchar: 72 } as const;
 const DELETE_BYTES = { int64: 48, varchar: 60 } as const;
 
-/** In how many parts the keys must be split to stay below `budgetBytes`. */
+/**
+ * In how many parts the keys must be split to stay below `budgetBytes`.
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { partsFor } from "./dead_rows.ts";
+ *
+ * assert.equal(partsFor(1_000_000, 0, 128 * 1024 * 1024, "int64"), 1);
+ * assert.equal(partsFor(10_000_000, 0, 128 * 1024 * 1024, "int64"), 5);
+ * ```
+ */
 export function partsFor(
   rows: number,
   deletes: number,
@@ -61,6 +71,23 @@ interface SegmentRows {
   duplicates: number;
 }
 
+/**
+ * Finds the rows of a vchannel that are no base.
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { DeadRows } from "./dead_rows.ts";
+ *
+ * const finder = new DeadRows({ cutTs: 100n, partitions: "scoped" });
+ * finder.addDeletes({ partitionId: -1n, keys: { kind: "int64", values: [1n] }, timestamps: [50n] });
+ * // Key 1 is deleted, key 2 is there twice, key 3 is later than the cut.
+ * const keys = { kind: "int64", values: [1n, 2n, 2n, 3n] } as const;
+ * finder.addRows(7n, 5n, 0, keys, BigUint64Array.of(40n, 40n, 60n, 101n));
+ * const { dead, counts } = finder.finish().get(7n)!;
+ * assert.deepEqual([...dead], [0, 1, 3]);
+ * assert.deepEqual(counts, { later: 1, deleted: 1, duplicates: 1 });
+ * ```
+ */
 export class DeadRows {
   readonly #cutLow: number;
   readonly #cutHigh: number;

@@ -50,6 +50,35 @@ const MAX_WRITE_BYTES = 16 * 1024 * 1024;
 /**
  * `events` in the order in which they must be applied: by (ts, delete before insert, offset), of one vchannel.
  * Throws `damaged` for columns that cannot be read.
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { encodeColumn } from "../columns/mod.ts";
+ * import type { DeleteEvent, InsertEvent } from "../model/mod.ts";
+ * import { DataType } from "../proto/gen/schema_pb.ts";
+ * import { foldEvents } from "./fold.ts";
+ *
+ * const id = (values: bigint[]) =>
+ *   encodeColumn({
+ *     fieldId: 100n,
+ *     name: "id",
+ *     type: DataType.Int64,
+ *     elementType: DataType.None,
+ *     dim: 0,
+ *     isDynamic: false,
+ *     valid: undefined,
+ *     data: { kind: "int64", values: BigInt64Array.from(values) },
+ *   });
+ * const place = { partitionId: 5n, partitionName: "_default" };
+ * const insert = (...values: bigint[]) =>
+ *   ({ kind: "insert", ...place, rows: values.length, fieldsData: [id(values)] }) as unknown as InsertEvent;
+ * const target = { primaryKey: { fieldID: 100n, name: "id", dataType: DataType.Int64 }, hasPartitionKey: false };
+ * const remove = { kind: "delete", ...place, keys: { kind: "int64", values: [1n, 9n] } } as unknown as DeleteEvent;
+ * const batch = foldEvents([insert(1n, 2n), remove, insert(2n)], target);
+ * assert.equal(batch.writes.reduce((rows, write) => rows + write.rows, 0), 1, "key 1 was deleted, key 2 is there twice");
+ * assert.equal(batch.duplicates, 1);
+ * assert.equal(batch.removes[0]?.keys.values.length, 2);
+ * ```
  */
 export function foldEvents(events: readonly (InsertEvent | DeleteEvent)[], target: FoldTarget): FoldedBatch {
   const keysOfEvents = events.map((event) =>
@@ -73,7 +102,35 @@ export function foldEvents(events: readonly (InsertEvent | DeleteEvent)[], targe
   };
 }
 
-/** True if two batches touch a common key, so that the second must wait for the first. */
+/**
+ * True if two batches touch a common key, so that the second must wait for the first.
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { encodeColumn } from "../columns/mod.ts";
+ * import type { InsertEvent } from "../model/mod.ts";
+ * import { DataType } from "../proto/gen/schema_pb.ts";
+ * import { foldEvents, keyConflict } from "./fold.ts";
+ *
+ * const id = (values: bigint[]) =>
+ *   encodeColumn({
+ *     fieldId: 100n,
+ *     name: "id",
+ *     type: DataType.Int64,
+ *     elementType: DataType.None,
+ *     dim: 0,
+ *     isDynamic: false,
+ *     valid: undefined,
+ *     data: { kind: "int64", values: BigInt64Array.from(values) },
+ *   });
+ * const place = { partitionId: 5n, partitionName: "_default" };
+ * const insert = (...values: bigint[]) =>
+ *   ({ kind: "insert", ...place, rows: values.length, fieldsData: [id(values)] }) as unknown as InsertEvent;
+ * const target = { primaryKey: { fieldID: 100n, name: "id", dataType: DataType.Int64 }, hasPartitionKey: false };
+ * assert.ok(keyConflict(foldEvents([insert(1n, 2n)], target), foldEvents([insert(2n)], target)));
+ * assert.ok(!keyConflict(foldEvents([insert(1n)], target), foldEvents([insert(2n)], target)));
+ * ```
+ */
 export function keyConflict(a: FoldedBatch, b: FoldedBatch): boolean {
   return a.keys.intersects(b.keys);
 }

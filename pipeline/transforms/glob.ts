@@ -10,7 +10,17 @@ export interface Glob {
   readonly stars: { readonly db: number; readonly name: number };
 }
 
-/** Why a text is no pattern, as a sentence; undefined if it is one. */
+/**
+ * Why a text is no pattern, as a sentence; undefined if it is one.
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { globProblem } from "./glob.ts";
+ *
+ * assert.equal(globProblem("sales.*"), undefined);
+ * assert.match(globProblem("sales")!, /expected database.collection/);
+ * ```
+ */
 export function globProblem(text: string): string | undefined {
   const parts = text.split(".");
   if (parts.length !== 2 || parts.some((part) => part === "")) {
@@ -21,7 +31,18 @@ export function globProblem(text: string): string | undefined {
   return undefined;
 }
 
-/** Throws RangeError for a text in which {@link globProblem} finds a problem. */
+/**
+ * Throws RangeError for a text in which {@link globProblem} finds a problem.
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { compileGlob } from "./glob.ts";
+ *
+ * const glob = compileGlob("sales_*.orders");
+ * assert.deepEqual(glob.match("sales_eu", "orders"), ["eu"]);
+ * assert.equal(glob.match("sales_eu", "returns"), undefined);
+ * ```
+ */
 export function compileGlob(text: string): Glob {
   const problem = globProblem(text);
   if (problem !== undefined) throw new RangeError(problem);
@@ -41,6 +62,16 @@ export function compileGlob(text: string): Glob {
   };
 }
 
+/**
+ * How many `*` a part of a pattern has.
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { starsOf } from "./glob.ts";
+ *
+ * assert.equal(starsOf("*_orders_*"), 2);
+ * ```
+ */
 export function starsOf(part: string): number {
   return part.split("*").length - 1;
 }

@@ -43,7 +43,33 @@ export interface Division {
 
 const LOGICAL_BITS = 18n;
 
-/** The division, or why the segment is better written row by row (the rest of a sentence). */
+/**
+ * The division, or why the segment is better written row by row (the rest of a sentence).
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { DeadRows } from "./dead_rows.ts";
+ * import { divideSegment } from "./import_division.ts";
+ *
+ * const rows = { keys: { kind: "int64", values: [1n, 2n] } as const, timestamps: BigUint64Array.of(40n, 41n) };
+ * const finder = new DeadRows({ cutTs: 100n, partitions: "scoped" });
+ * finder.addDeletes({ partitionId: 5n, keys: { kind: "int64", values: [1n] }, timestamps: [50n] });
+ * finder.addRows(7n, 5n, 0, rows.keys, rows.timestamps);
+ * const division = await divideSegment({
+ *   cutTs: 100n,
+ *   partitionId: 5n,
+ *   rows: 2,
+ *   dead: finder.finish().get(7n)!,
+ *   read: async function* () {
+ *     yield { firstRow: 0, ...rows };
+ *   },
+ *   maxDeletes: 1000,
+ * });
+ * assert.ok(typeof division !== "string");
+ * assert.equal(division.imported, 1);
+ * assert.deepEqual(division.deletes, { partitionId: 5n, keys: { kind: "int64", values: [1n] }, timestamps: [41n] });
+ * ```
+ */
 export async function divideSegment(options: DivisionOptions): Promise<Division | string> {
   const { cutTs, rows, dead: { dead, counts } } = options;
   const alive = rows - dead.length;

@@ -16,7 +16,22 @@ export interface ImportBlock {
   readonly detail: string;
 }
 
-/** What of `collections`' imports keeps this snapshot from being used; empty = nothing. */
+/**
+ * What of `collections`' imports keeps this snapshot from being used; empty = nothing.
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { FakeSource } from "../../tests/fakes/source.ts";
+ * import { importGate } from "./import_gate.ts";
+ *
+ * const source = new FakeSource(["dml_0"]);
+ * const books = source.create("books", "dml_0");
+ * const taken = await source.meta.snapshot(AbortSignal.timeout(1000));
+ * const task = { id: 9n, collectionId: books.id, state: "persisted", segmentIds: [], rows: 1n } as const;
+ * assert.equal(importGate({ ...taken, imports: [task] }, [books])[0]?.reason, "running");
+ * assert.deepEqual(importGate({ ...taken, imports: [{ ...task, state: "completed" }] }, [books]), []);
+ * ```
+ */
 export function importGate(snapshot: Snapshot, collections: readonly Collection[]): ImportBlock[] {
   const byId = new Map(collections.map((collection) => [collection.id, collection]));
   const segments = new Map(snapshot.segments.map((segment) => [segment.id, segment]));

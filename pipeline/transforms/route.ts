@@ -27,7 +27,17 @@ export interface Router {
   readonly sourcesOf: (target: TargetName, sources: readonly TargetName[]) => TargetName[];
 }
 
-/** Why a rule cannot be used, as a sentence; undefined if it can. */
+/**
+ * Why a rule cannot be used, as a sentence; undefined if it can.
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { routeProblem } from "./route.ts";
+ *
+ * assert.equal(routeProblem({ from: "sales.*", to: "sales_dr.*" }), undefined);
+ * assert.match(routeProblem({ from: "sales.orders", to: "sales_dr.*" })!, /there is nothing to put there/);
+ * ```
+ */
 export function routeProblem(rule: RouteRule): string | undefined {
   const problem = globProblem(rule.from) ?? globProblem(rule.to);
   if (problem !== undefined) return problem;
@@ -37,7 +47,20 @@ export function routeProblem(rule: RouteRule): string | undefined {
   return undefined;
 }
 
-/** Throws RangeError for a rule in which {@link routeProblem} finds a problem. */
+/**
+ * Throws RangeError for a rule in which {@link routeProblem} finds a problem.
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { makeRouter } from "./route.ts";
+ *
+ * const router = makeRouter([{ from: "sales.*", to: "dr.sales_*" }, { from: "*.*", to: "dr.*" }]);
+ * assert.deepEqual(router.route("sales", "orders"), { db: "dr", name: "sales_orders" });
+ * const both = [{ db: "a", name: "books" }, { db: "b", name: "books" }];
+ * assert.throws(() => makeRouter([{ from: "a", to: "b" }]), RangeError);
+ * assert.equal(makeRouter([]).collisions(both).length, 0);
+ * ```
+ */
 export function makeRouter(rules: readonly RouteRule[]): Router {
   const compiled = rules.map((rule) => {
     const problem = routeProblem(rule);

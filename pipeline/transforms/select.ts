@@ -11,7 +11,19 @@ export interface Selector {
   readonly selectsDatabase: (db: string) => boolean;
 }
 
-/** Throws RangeError for a text that is no pattern; check with globProblem where positions are known. */
+/**
+ * Throws RangeError for a text that is no pattern; check with globProblem where positions are known.
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { makeSelector } from "./select.ts";
+ *
+ * const selector = makeSelector({ include: ["sales.*"], exclude: ["sales.scratch_?"] });
+ * assert.ok(selector.selects("sales", "orders"));
+ * assert.ok(!selector.selects("sales", "scratch_1"));
+ * assert.ok(selector.selectsDatabase("sales"));
+ * ```
+ */
 export function makeSelector(options: { include: readonly string[]; exclude: readonly string[] }): Selector {
   const include = options.include.map(compileGlob);
   const exclude = options.exclude.map(compileGlob);

@@ -7,7 +7,7 @@ export function gateSteps(): Step[] {
   return [
     { name: "format", command: ["deno", "fmt", "--check", "--quiet"], limitSecs: 900 },
     { name: "lint", command: ["deno", "lint", "--quiet"], limitSecs: 900 },
-    { name: "types", command: ["deno", "check", "--quiet", ...sourceFiles()], limitSecs: 900 },
+    { name: "types", command: ["deno", "check", "--doc", "--quiet", ...sourceFiles()], limitSecs: 900 },
     { name: "schema", command: ["deno", "run", "-A", "main.ts", "schema", "--check"], limitSecs: 300 },
   ];
 }
