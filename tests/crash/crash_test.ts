@@ -4,10 +4,11 @@
  */
 import assert from "node:assert/strict";
 import { CRASH_POINTS, type CrashPoint } from "../../pipeline/flow/mod.ts";
-import { assertSame, eventually } from "../integration/pipeline/comparison.ts";
+import { assertSame } from "../integration/pipeline/comparison.ts";
 import { withServers } from "../integration/pipeline/servers.ts";
 import { type Running, TidemarkSetup } from "../integration/pipeline/tidemark_process.ts";
 import type { PyMilvus } from "../stack/pymilvus.ts";
+import { eventually } from "../stack/eventually.ts";
 
 const PREFIX = "cr_";
 const [A, B, C] = [`${PREFIX}a`, `${PREFIX}b`, `${PREFIX}c`];
@@ -116,16 +117,14 @@ for (const [phases, points] of Object.entries(GROUPS)) {
         cases.map(({ setup, run }) =>
           eventually(
             "it follows the log, or is dead",
-            60,
             async () => run.ended || (await setup.status())?.phase === "tail",
+            run.waiting,
           )
         ),
       );
       await meanwhile(source);
       await Promise.all(cases.map(async ({ point, run }) => {
-        const timer = setTimeout(() => run.kill(), 180_000);
-        const { code, stderr } = await run.exit;
-        clearTimeout(timer);
+        const { code, stderr } = await run.ends();
         const [name] = point.split(":");
         assert.match(stderr, new RegExp(`killed at ${name}`), `it ended with ${code}, not at ${point}:\n${stderr}`);
       }));

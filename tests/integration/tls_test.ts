@@ -18,15 +18,6 @@ interface Parts {
   readonly sink: Record<string, unknown>;
 }
 
-/** `run --once`, killed when it takes minutes: a server that cannot be reached is waited for. */
-async function bounded(setup: TidemarkSetup): Promise<void> {
-  const run = setup.start(["run", "--once"]);
-  const timer = setTimeout(() => run.kill(), 120_000);
-  const { code, stderr } = await run.exit;
-  clearTimeout(timer);
-  assert.equal(code, 0, stderr);
-}
-
 Deno.test("run and check with TLS to Kafka, S3 and Milvus", async (t) => {
   const env = stackEnv();
   await using open = new AsyncDisposableStack();
@@ -78,10 +69,10 @@ Deno.test("run and check with TLS to Kafka, S3 and Milvus", async (t) => {
 
   await t.step("run --once copies base and tail, every row", async () => {
     const setup = await setupOf(good);
-    await bounded(setup);
+    await setup.once();
     await source.call("insert_generated", { name: NAME, start: 400, count: 300, seed: 2, upsert: true });
     await source.call("delete", { name: NAME, start: 0, count: 50 });
-    await bounded(setup);
+    await setup.once();
     const options = { python: env.PYTHON!, caFile: `${certs}/ca.pem` };
     await using copy = await PyMilvus.start(address(target), options);
     await assertSame({ server: source, name: NAME }, { server: copy, name: NAME });

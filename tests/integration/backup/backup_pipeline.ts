@@ -1,13 +1,13 @@
 /** A pipeline with a backup sink, and the proof of what it wrote: verify --deep, an archive without holes, every row restored. */
 import assert from "node:assert/strict";
 import { parseJson } from "../../../pipeline/json.ts";
-import type { ObjectStore } from "../../../pipeline/model/mod.ts";
-import { checkArchive, listBackups, verifyBackup } from "../../../sources/backup/mod.ts";
+import type { HybridTs, ObjectStore } from "../../../pipeline/model/mod.ts";
+import { checkArchive, listBackups, openBackupSource, verifyBackup } from "../../../sources/backup/mod.ts";
 import { type BackupManifest, createFileStore, decodeManifest, manifestKey, metaKey } from "../../../stores/mod.ts";
 import { createS3Store } from "../../../stores/objects/s3.ts";
 import type { PyMilvus } from "../../stack/pymilvus.ts";
 import { assertSameRows } from "../pipeline/comparison.ts";
-import { type ExitReport, TidemarkSetup } from "../pipeline/tidemark_process.ts";
+import { type ExitReport, type Running, TidemarkSetup } from "../pipeline/tidemark_process.ts";
 
 /** Where a test's backups lie. */
 export interface Vault extends AsyncDisposable {
@@ -99,6 +99,22 @@ export async function listComplete({ store }: Vault): Promise<string[]> {
     if (await store.head(metaKey(name, "backup_meta"))) complete.push(name);
   }
   return complete.sort();
+}
+
+/** Waits until the base of the backup is complete in each of `vaults`. */
+export async function untilBased(run: Running, vaults: readonly Vault[], name: string): Promise<void> {
+  await run.until("the base is complete", async () => {
+    const metas = await Promise.all(vaults.map(({ store }) => store.head(metaKey(name, "backup_meta"))));
+    return metas.every((meta) => meta !== undefined);
+  });
+}
+
+/** Waits until the backup can be restored to the moment: its archive is past it. */
+export async function untilRestorable(run: Running, { store }: Vault, name: string, ts: HybridTs): Promise<void> {
+  await run.until("the archive is past the moment", async () => {
+    const { restorable } = await openBackupSource(store, name);
+    return restorable !== undefined && restorable.to.ts > ts;
+  });
 }
 
 /** `backup verify --deep` says ok, and every pchannel's archive is one chain from the cut on. */

@@ -8,11 +8,11 @@ import { noCrashPoints, parseRunState, startRun } from "../../../pipeline/flow/m
 import { kafkaLogSpec, openKafkaLog } from "../../../sources/log/mod.ts";
 import { stackEnv } from "../../stack/env.ts";
 import { PyMilvus } from "../../stack/pymilvus.ts";
-import { assertSame, assertSameRows, eventually } from "../pipeline/comparison.ts";
+import { assertSame, assertSameRows } from "../pipeline/comparison.ts";
 import { untilTail } from "../pipeline/following.ts";
 import { RandomWorkload, seeded } from "../pipeline/random_workload.ts";
 import { TidemarkSetup } from "../pipeline/tidemark_process.ts";
-import { assertGood, folderVault, listComplete, vaultSink } from "./backup_pipeline.ts";
+import { assertGood, folderVault, untilBased, vaultSink } from "./backup_pipeline.ts";
 import { RestoreSetup } from "./restore_setup.ts";
 
 const PREFIX = "be_";
@@ -101,7 +101,7 @@ for (const seed of SEEDS) {
     });
     let run = setup.start(["run"]);
     await untilTail(setup, run);
-    await eventually("the backup's base is complete", 60, async () => (await listComplete(vault)).length > 0);
+    await untilBased(run, [vault], "b");
     for (let kill = 0; kill < 2; kill++) {
       const at = Math.floor(random() * STEPS / 4);
       for (let i = 0; i < STEPS / 2; i++) {

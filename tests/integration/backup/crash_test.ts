@@ -54,10 +54,7 @@ async function withCases(
 }
 
 async function assertKilled({ point, setup }: Case, args: readonly string[]): Promise<void> {
-  const run = setup.start(args, { TIDEMARK_CRASH_AT: point });
-  const timer = setTimeout(() => run.kill(), 180_000);
-  const { code, stderr } = await run.exit;
-  clearTimeout(timer);
+  const { code, stderr } = await setup.start(args, { TIDEMARK_CRASH_AT: point }).ends();
   assert.match(stderr, /killed at/, `it ended with ${code}, not at ${point}:\n${stderr}`);
 }
 

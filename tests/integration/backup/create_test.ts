@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { parseJson } from "../../../pipeline/json.ts";
 import type { PyMilvus } from "../../stack/pymilvus.ts";
 import { stackEnv } from "../../stack/env.ts";
-import { assertSame, eventually } from "../pipeline/comparison.ts";
+import { assertSame } from "../pipeline/comparison.ts";
 import { small, withServers } from "../pipeline/servers.ts";
 import { TidemarkSetup } from "../pipeline/tidemark_process.ts";
 import {
@@ -112,7 +112,7 @@ Deno.test("run killed in the middle of a base goes on without copying twice, and
       include: [`default.${name}`],
       sinks: { vault: vaultSink(vault, { parallel: 1 }) },
     });
-    const killed = await setup.start(["run", "--once"], { TIDEMARK_CRASH_AT: "between_segments:3" }).exit;
+    const killed = await setup.start(["run", "--once"], { TIDEMARK_CRASH_AT: "between_segments:3" }).ends();
     assert.match(killed.stderr, /killed at between_segments/);
     await source.call("insert_generated", { name, start: 5000, count: 100, seed: 2, partition: "p1" });
     const { copied, present } = copiedFiles(await setup.once());
@@ -138,17 +138,16 @@ Deno.test("run follows with a backup: collections made, renamed and dropped whil
       sinks: { vault: vaultSink(vault, { name: "b_{date}_{time}", rebase_after: { age: "8s" } }) },
     });
     const run = setup.start(["run"]);
-    await eventually("the first base is there", 90, async () => (await backupNames(vault)).length > 0);
+    await run.until("the first base is there", async () => (await backupNames(vault)).length > 0);
     await source.call("create_collection", small(c, { shards: 2 }));
     await source.call("insert_generated", { name: c, start: 0, count: 40, seed: 1 });
     await change(source, a);
     await source.call("rename_collection", { name: c, new_name: `${PREFIX}renamed` });
     await source.call("drop_collection", { name: b });
     let rows = 40;
-    await eventually("three bases are there", 120, async () => {
+    await run.until("three bases are there", async () => {
       await source.call("insert_generated", { name: `${PREFIX}renamed`, start: rows, count: 5, seed: 1 });
       rows += 5;
-      await new Promise((resolve) => setTimeout(resolve, 300));
       return (await listComplete(vault)).length >= 3;
     });
     const { code, stderr } = await run.stop();

@@ -5,7 +5,7 @@ import type { HybridTs } from "../../../pipeline/model/mod.ts";
 import { showBackup } from "../../../sources/backup/mod.ts";
 import { kafkaLogSpec, openKafkaLog, recordFacts } from "../../../sources/log/mod.ts";
 import type { PyMilvus } from "../../stack/pymilvus.ts";
-import { eventually } from "../pipeline/comparison.ts";
+import { eventually } from "../../stack/eventually.ts";
 import { small, withServers } from "../pipeline/servers.ts";
 import { TidemarkSetup } from "../pipeline/tidemark_process.ts";
 import { assertGood, folderVault, vaultSink } from "./backup_pipeline.ts";
@@ -55,12 +55,11 @@ Deno.test("backup restore goes to moments before and behind the drop of a topic'
     const { latest } = await log.bounds(pchannel, never);
     await eventually(
       "two ticks are behind it",
-      20,
       async () => (await log.bounds(pchannel, never)).latest >= latest + 2n,
     );
     await source.call("drop_collection", { name: goes });
     let dropped: HybridTs | undefined;
-    await eventually("the log has the drop", 30, async () => {
+    await eventually("the log has the drop", async () => {
       [dropped] = (await dropsBehind({ log, describeRecord: recordFacts }, behind, never)).values();
       return dropped !== undefined;
     });

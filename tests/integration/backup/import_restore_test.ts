@@ -1,12 +1,12 @@
 /** Backups restored by the target's own bulk import: the same rows as by rows, and as on the source. */
 import assert from "node:assert/strict";
-import { assertSame, eventually } from "../pipeline/comparison.ts";
+import { assertSame } from "../pipeline/comparison.ts";
 import { FLAT_INDEX, withServers } from "../pipeline/servers.ts";
 import { TidemarkSetup } from "../pipeline/tidemark_process.ts";
-import { folderVault, s3Vault, type Vault, vaultSink } from "./backup_pipeline.ts";
+import { folderVault, s3Vault, untilBased, untilRestorable, type Vault, vaultSink } from "./backup_pipeline.ts";
 import { setting } from "../long.ts";
 import { fill, more, moveCuts } from "./import_content.ts";
-import { assertSameBothWays, importedRows, leftOver, restoreByImport } from "./import_setup.ts";
+import { assertImported, assertSameBothWays, importedRows, leftOver, restoreByImport } from "./import_setup.ts";
 import { settled } from "./restore_setup.ts";
 
 const PREFIX = "rim_";
@@ -43,14 +43,13 @@ Deno.test("backup restore by import of a run's backups, wherever they lie: base,
     });
     await settled(source, [name, twins]);
     const running = setup.start(["run"]);
-    await eventually("the bases are complete", 120, async () => {
-      const metas = await Promise.all(places.map(([, , { store }]) => store.head("b/meta/backup_meta.json")));
-      return metas.every((meta) => meta !== undefined);
-    });
+    const vaults = places.map(([, , vault]) => vault);
+    await untilBased(running, vaults, "b");
     const then = await source.call("digest", { name });
     const before = String(await source.call("alloc_timestamp"));
     await more(source, name);
-    await new Promise((resolve) => setTimeout(resolve, 1500));
+    const written = BigInt(await source.call("alloc_timestamp") as bigint);
+    for (const vault of vaults) await untilRestorable(running, vault, "b", written);
     await running.stop();
 
     const results = await Promise.allSettled(places.map(async ([key, , vault]) => {
@@ -70,8 +69,8 @@ Deno.test("backup restore by import of a run's backups, wherever they lie: base,
       for (const [i, ts] of moments.slice(0, CUTS).entries()) {
         await moveCuts(vault, "b", [ts, ofTwins[i]!]);
         const prefix = `${PREFIX}${key}_cut${i}`;
-        const { stderr } = await assertSameBothWays({ ...at, args: ["--base-only"] }, prefix, [name, twins]);
-        assert.match(stderr, /rows imported in/);
+        const report = await assertSameBothWays({ ...at, args: ["--base-only"] }, prefix, [name, twins]);
+        assertImported(report, [name, twins]);
       }
     }));
     for (const [i, result] of results.entries()) {

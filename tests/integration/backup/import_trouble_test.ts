@@ -71,7 +71,7 @@ Deno.test("backup restore by import that is killed, switched to rows, failed or 
     const killed = async (point: string, i: number) => {
       const db = `${PREFIX}kill${i}`;
       await using restore = await restoreSetup(env, vault, db, { load: "import", storage });
-      const { stderr } = await restore.start([], { TIDEMARK_CRASH_AT: point }).exit;
+      const { stderr } = await restore.start([], { TIDEMARK_CRASH_AT: point }).ends();
       assert.match(stderr, new RegExp(`killed at ${point}`));
       assert.doesNotMatch((await restore.restore()).stderr, /begun anew/, point);
       await assertRestored(source, target, db);
@@ -79,7 +79,7 @@ Deno.test("backup restore by import that is killed, switched to rows, failed or 
     const switched = async (point: string) => {
       const db = `${PREFIX}${point}`;
       await using restore = await restoreSetup(env, vault, db, { load: "import", storage });
-      await restore.start([], { TIDEMARK_CRASH_AT: point }).exit;
+      await restore.start([], { TIDEMARK_CRASH_AT: point }).ends();
       await changeSink(restore, { load: "rows" });
       const { stderr } = await restore.restore();
       // What was only put in place is simply taken away.

@@ -78,7 +78,7 @@ Deno.test("backup restore killed at a phase and begun again by the same command 
       const backup = { name: "b", storage: vault.storage };
       const transforms = { route: [{ from: "default.*", to: `${db}.*` }] };
       await using restore = await RestoreSetup.make({ env, backup, transforms });
-      const killed = await restore.start([], { TIDEMARK_CRASH_AT: point }).exit;
+      const killed = await restore.start([], { TIDEMARK_CRASH_AT: point }).ends();
       assert.match(killed.stderr, /killed at/, `it ended with ${killed.code}, not at ${point}:\n${killed.stderr}`);
       const { stderr } = await restore.restore();
       assert.match(

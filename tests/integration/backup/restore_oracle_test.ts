@@ -3,13 +3,13 @@
  * at Strong consistency and noted together with a timestamp of the source. Each of these is restored and every row compared.
  */
 import assert from "node:assert/strict";
-import { backupSnapshot, listBackups, openBackupSource, readBackup, readHistory } from "../../../sources/backup/mod.ts";
+import { backupSnapshot, readBackup, readHistory } from "../../../sources/backup/mod.ts";
 import { stackEnv } from "../../stack/env.ts";
 import { PyMilvus } from "../../stack/pymilvus.ts";
-import { eventually } from "../pipeline/comparison.ts";
+import { eventually } from "../../stack/eventually.ts";
 import { RandomWorkload, seeded } from "../pipeline/random_workload.ts";
 import { type ExitReport, TidemarkSetup } from "../pipeline/tidemark_process.ts";
-import { folderVault, type Vault, vaultSink } from "./backup_pipeline.ts";
+import { folderVault, untilBased, untilRestorable, type Vault, vaultSink } from "./backup_pipeline.ts";
 import { RestoreSetup } from "./restore_setup.ts";
 import { setting } from "../long.ts";
 
@@ -53,7 +53,7 @@ async function noted({ store }: Vault, source: PyMilvus, names: readonly string[
       ] as const;
     })),
   );
-  await eventually("the backup has noted the catalog", 60, async () => {
+  await eventually("the backup has noted the catalog", async () => {
     const backup = await readBackup(store, "b");
     const { base, notes } = await readHistory(backup, backupSnapshot(backup));
     const { collections } = notes.at(-1)?.catalog ?? base;
@@ -63,14 +63,6 @@ async function noted({ store }: Vault, source: PyMilvus, names: readonly string[
       );
   });
   await new Promise((resolve) => setTimeout(resolve, CLOCKS_MS));
-}
-
-/** Waits until the backup can be restored to the moment. */
-async function restorable({ store }: Vault, ts: bigint): Promise<void> {
-  await eventually("the archive is past the moment", 60, async () => {
-    const { restorable } = await openBackupSource(store, "b");
-    return restorable !== undefined && restorable.to.ts > ts;
-  });
 }
 
 for (const seed of SEEDS) {
@@ -93,9 +85,7 @@ for (const seed of SEEDS) {
       sinks: { vault: vaultSink(vault, { roll: { age: "2s" } }) },
     });
     let run = setup.start(["run"]);
-    await eventually("the base is complete", 120, async () => {
-      return (await listBackups(vault.store))[0]?.state === "complete";
-    });
+    await untilBased(run, [vault], "b");
     const models: Model[] = [];
     let unnoted = false;
     for (let i = 0; i < STEPS; i++) {
@@ -113,7 +103,7 @@ for (const seed of SEEDS) {
       const ts = BigInt(await source.call("alloc_timestamp") as bigint);
       models.push({ ts, collections: await read(source, "", work.names) });
     }
-    await restorable(vault, models.at(-1)!.ts);
+    await untilRestorable(run, vault, "b", models.at(-1)!.ts);
     const { stderr } = await run.stop();
     const backup = { name: "b", storage: vault.storage };
     await Promise.all(models.map(async (model, i) => {
@@ -128,7 +118,7 @@ for (const seed of SEEDS) {
       const kills = i % 2 === 0 ? ["mid_segment", "after_first_batch"] : [];
       let report: ExitReport | undefined;
       for (const at of kills) {
-        const killed = await restore.start(args, { TIDEMARK_CRASH_AT: at }).exit;
+        const killed = await restore.start(args, { TIDEMARK_CRASH_AT: at }).ends();
         if (killed.code === 0) report = killed;
       }
       report ??= await restore.restore(args);

@@ -6,8 +6,9 @@ import { makeCuts } from "../../../pipeline/transforms/mod.ts";
 import { etcdMetaSpec, openEtcdMeta } from "../../../sources/meta/mod.ts";
 import { stackEnv } from "../../stack/env.ts";
 import type { PyMilvus } from "../../stack/pymilvus.ts";
-import { eventually } from "../pipeline/comparison.ts";
-import { type ExitReport, Running } from "../pipeline/tidemark_process.ts";
+import { eventually } from "../../stack/eventually.ts";
+import { progressOf, statusIn } from "../pipeline/progress.ts";
+import { type ExitReport, Running } from "../pipeline/running.ts";
 
 export interface RestoreSetupOptions {
   readonly env: Record<string, string>;
@@ -43,7 +44,11 @@ export class RestoreSetup implements AsyncDisposable {
   }
 
   start(args: readonly string[] = [], env: Record<string, string> = {}): Running {
-    const running = new Running(["--config", this.config, "backup", "restore", ...args], env, this.folder);
+    const running = new Running(["--config", this.config, "backup", "restore", ...args], {
+      env,
+      cwd: this.folder,
+      progress: async () => progressOf(await statusIn(`${this.folder}/state/restore.state.json`)),
+    });
     this.#children.add(running);
     running.exit.finally(() => this.#children.delete(running));
     return running;
@@ -51,7 +56,7 @@ export class RestoreSetup implements AsyncDisposable {
 
   /** How `plan` says that each collection is loaded. */
   async planned(): Promise<LoadChoice[]> {
-    const { code, stdout, stderr } = await new Running(["--config", this.config, "plan", "--json"], {}).exit;
+    const { code, stdout, stderr } = await new Running(["--config", this.config, "plan", "--json"]).ends();
     assert.equal(code, 0, stderr);
     const { collections } = parseJson(stdout) as unknown as { collections: { sinks: { load: LoadChoice }[] }[] };
     return collections.flatMap(({ sinks }) => sinks.map(({ load }) => load));
@@ -59,7 +64,7 @@ export class RestoreSetup implements AsyncDisposable {
 
   /** Fails the test with what was printed if the status is another. */
   async restore(args: readonly string[] = [], expected = 0): Promise<ExitReport> {
-    const report = await this.start(args).exit;
+    const report = await this.start(args).ends();
     assert.equal(report.code, expected, `backup restore ${args.join(" ")}:\n${report.stderr}\n${report.stdout}`);
     return report;
   }
@@ -81,7 +86,7 @@ export async function settled(source: PyMilvus, names: readonly string[]): Promi
   await using meta = await openEtcdMeta(
     etcdMetaSpec.parse({ type: "etcd", endpoints: [env.ETCD_ENDPOINT], root_path: env.SOURCE_ROOT }),
   );
-  await eventually("the checkpoints are behind the flush", 150, async () => {
+  await eventually("the checkpoints are behind the flush", async () => {
     const snapshot = await meta.snapshot(new AbortController().signal);
     const cuts = makeCuts(snapshot, snapshot.catalog.collections.filter(({ name }) => names.includes(name)));
     return cuts.length >= names.length && cuts.every(({ ts }) => ts > now);

@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import { stackEnv } from "../../stack/env.ts";
 import type { PyMilvus } from "../../stack/pymilvus.ts";
-import { assertSame, eventually } from "../pipeline/comparison.ts";
+import { assertSame } from "../pipeline/comparison.ts";
 import { small, withServers } from "../pipeline/servers.ts";
 import { TidemarkSetup } from "../pipeline/tidemark_process.ts";
-import { folderVault, s3Vault, type Vault, vaultSink } from "./backup_pipeline.ts";
+import { folderVault, s3Vault, untilBased, untilRestorable, type Vault, vaultSink } from "./backup_pipeline.ts";
 import { RestoreSetup, settled } from "./restore_setup.ts";
 
 const PREFIX = "rst_";
@@ -49,11 +49,7 @@ for (
       });
       await settled(source, [name]);
       const running = setup.start(["run"]);
-      await eventually(
-        "the base is complete",
-        120,
-        async () => await vault.store.head("b/meta/backup_meta.json") !== undefined,
-      );
+      await untilBased(running, [vault], "b");
       const backup = { name: "b", storage: vault.storage };
       const to = async (db: string, args: readonly string[]) => {
         await using restore = await RestoreSetup.make({
@@ -68,7 +64,7 @@ for (
       const before = BigInt(await source.call("alloc_timestamp") as bigint);
       const then = await source.call("digest", { name });
       await more(source);
-      await new Promise((resolve) => setTimeout(resolve, 1500));
+      await untilRestorable(running, vault, "b", BigInt(await source.call("alloc_timestamp") as bigint));
       await running.stop();
       await to(`${PREFIX}end`, []);
       await using moment = await RestoreSetup.make({

@@ -4,7 +4,6 @@ import { parseRunState } from "../../../pipeline/flow/mod.ts";
 import { kafkaLogSpec, openKafkaLog } from "../../../sources/log/mod.ts";
 import { metaKey } from "../../../stores/mod.ts";
 import { deleteRecordsBefore } from "../../stack/broker.ts";
-import { eventually } from "../pipeline/comparison.ts";
 import { FLAT_INDEX, withServers } from "../pipeline/servers.ts";
 import { TidemarkSetup } from "../pipeline/tidemark_process.ts";
 import { assertGood, folderVault, manifestOf, vaultSink } from "./backup_pipeline.ts";
@@ -45,8 +44,7 @@ Deno.test("run whose log is removed behind its archive while the base is copied 
     const run = setup.start(["run", "--once"]);
     // Where a restart would go on: what lies before is nobody's any more.
     const archived = new Map<string, bigint>();
-    await eventually("the archive has what was written before the run", 30, async () => {
-      assert.equal(run.ended, false);
+    await run.until("the archive has what was written before the run", async () => {
       const state = parseRunState(await Deno.readTextFile(`${setup.folder}/state/test.state.json`), "state");
       for (const [pchannel, { offset, tick }] of state.sinks.get("vault")!.positions) {
         if (tick > written) archived.set(pchannel, offset);
@@ -57,7 +55,7 @@ Deno.test("run whose log is removed behind its archive while the base is copied 
     assert.equal(await vault.store.head(metaKey("b", "backup_meta")), undefined, "the base was done before");
     // The run's end is behind it; it comes with the next run.
     await source.call("insert_generated", { name, start: ROWS + 100, count: 100, seed: 3 });
-    const { code, stderr } = await run.exit;
+    const { code, stderr } = await run.ends();
     assert.equal(code, 0, stderr);
     const { cuts } = await manifestOf(vault, "b");
     assert.equal(cuts.length, 2);

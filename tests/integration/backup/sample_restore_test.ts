@@ -1,6 +1,6 @@
 /** The committed backup of the real milvus-backup, restored into the stack's target: every row by its recipe, and all around it. */
 import assert from "node:assert/strict";
-import { eventually } from "../pipeline/comparison.ts";
+import { eventually } from "../../stack/eventually.ts";
 import { withServers } from "../pipeline/servers.ts";
 import { RestoreSetup } from "./restore_setup.ts";
 
@@ -38,7 +38,7 @@ Deno.test("backup restore brings a genuine backup of milvus-backup back: rows, p
     const at = { name: "peer_sample", db: `${PREFIX}db` };
     const { stdout } = await setup.restore();
     assert.match(stdout, /The base is complete/);
-    await eventually("the collection is loaded", 60, async () => await target.call("load_state", at) === "Loaded");
+    await eventually("the collection is loaded", async () => await target.call("load_state", at) === "Loaded");
     const rows = await target.call("query_all", at) as Row[];
     const ids = Array.from({ length: 1100 }, (_, i) => i).filter((i) => !GONE.has(i));
     const byId = new Map(rows.map((row) => [Number(row.id), row]));
@@ -59,10 +59,10 @@ Deno.test("backup restore brings a genuine backup of milvus-backup back: rows, p
     assert.deepEqual([index_type, metric_type, JSON.parse(params!)], ["HNSW", "COSINE", { M: 8, efConstruction: 64 }]);
 
     // It is finished: the same command begins anew, and finds the name taken.
-    const again = await setup.start().exit;
+    const again = await setup.start().ends();
     assert.notEqual(again.code, 0);
     assert.match(again.stderr, /exists on replica already/);
-    const moment = await setup.start(["--until", "2026-01-01T00:00:00Z"]).exit;
+    const moment = await setup.start(["--until", "2026-01-01T00:00:00Z"]).ends();
     assert.equal(moment.code, 2);
     assert.match(moment.stderr, /no usable log archive/);
   });

@@ -4,7 +4,7 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { SegmentState } from "../../../pipeline/proto/gen/common_pb.ts";
 import { SegmentInfoSchema } from "../../../pipeline/proto/gen/data_coord_pb.ts";
 import { connectEtcd, type EtcdClient } from "../../../stores/etcd.ts";
-import { eventually } from "./comparison.ts";
+import { eventually } from "../../stack/eventually.ts";
 import type { ExitReport, Running } from "./tidemark_process.ts";
 
 /** A segment that took the place of others. */
@@ -71,10 +71,12 @@ export class CompactionWatch implements AsyncDisposable {
     for await (const { kvs } of this.#etcd.range(this.#prefix, { keysOnly: true })) {
       for (const { modRevision } of kvs) if (modRevision > newest) newest = modRevision;
     }
-    await eventually("the watch of the segments has caught up", 10, () => {
-      if (this.#broken !== undefined) throw this.#broken;
-      return Promise.resolve(this.#seen >= newest);
-    });
+    await eventually(
+      "the watch of the segments has caught up",
+      () => this.#broken !== undefined || this.#seen >= newest,
+      { progress: () => `seen up to revision ${this.#seen} of ${newest}` },
+    );
+    if (this.#broken !== undefined) throw this.#broken;
     return [...this.#found.values()].filter(({ revision }) => revision > after);
   }
 
@@ -99,13 +101,11 @@ export class CompactionWatch implements AsyncDisposable {
 
 /** Resolves when a run that was started with `TIDEMARK_CRASH_AT=…:pause` stands still there. */
 export async function paused(run: Running): Promise<void> {
-  await eventually("the run stands still", 60, async () => {
-    if (run.ended) return true;
+  await run.until("it stands still", async () => {
     const stat = await Deno.readTextFile(`/proc/${run.pid}/stat`);
     // Behind the name, which may hold anything.
     return stat.slice(stat.lastIndexOf(")") + 2).startsWith("T");
   });
-  if (run.ended) assert.fail(`The run ended before it stood still: ${(await run.exit).stderr}`);
 }
 
 /** More than the one that a run may have read before it was paused. */
@@ -122,12 +122,12 @@ export async function replaceSegments(
 ): Promise<FlushedSegment[]> {
   const before = await watch.flushed(revision);
   let gone: FlushedSegment[] = [];
-  await eventually(`the source has compacted some of ${before.length} segments`, 90, async () => {
+  await eventually(`the source has compacted some of ${before.length} segments`, async () => {
     await compact();
     const from = new Set((await watch.since(revision)).flatMap((item) => item.from));
     gone = before.filter(({ id }) => from.has(id));
     return gone.length >= ENOUGH;
-  });
+  }, { progress: () => `${gone.length} are replaced, ${ENOUGH} are wanted` });
   return gone;
 }
 
@@ -146,7 +146,7 @@ export async function collectFiles(folder: string, segments: readonly FlushedSeg
 /** Lets a paused run go on to its end, and asserts that it looked the files up again that had gone meanwhile. */
 export async function goesOn(run: Running): Promise<ExitReport> {
   Deno.kill(run.pid, "SIGCONT");
-  const report = await run.exit;
+  const report = await run.ends();
   assert.equal(report.code, 0, report.stderr);
   assert.match(report.stderr, /reads the metadata again/);
   return report;

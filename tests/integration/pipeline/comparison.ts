@@ -1,5 +1,6 @@
 /** Both sides as their users see them: definitions and every row, read by another client than ours. */
 import assert from "node:assert/strict";
+import { eventually } from "../../stack/eventually.ts";
 import type { PyMilvus } from "../../stack/pymilvus.ts";
 
 export interface Side {
@@ -27,7 +28,7 @@ function comparable(described: Described): unknown {
 export async function assertSame(source: Side, target: Side): Promise<void> {
   const a = await describe(source);
   // Loading goes on behind the request for it.
-  await eventually(`${target.name} is loaded as its source is`, 90, async () => {
+  await eventually(`${target.name} is loaded as its source is`, async () => {
     const { load, partitions } = await describe(target);
     return load !== "Loading" && Object.values(partitions).every((state) => state !== "Loading");
   });
@@ -77,20 +78,4 @@ async function digest({ server, db, name }: Side): Promise<unknown> {
 
 async function describe({ server, db, name }: Side): Promise<Described> {
   return await server.call("describe_collection", { name, db: db ?? "" }) as unknown as Described;
-}
-
-/** Polls until `test` holds; fails with `what` after `seconds`. */
-export async function eventually(what: string, seconds: number, test: () => Promise<boolean>): Promise<void> {
-  const end = Date.now() + seconds * 1000;
-  let last: unknown;
-  while (Date.now() < end) {
-    try {
-      if (await test()) return;
-      last = undefined;
-    } catch (error) {
-      last = error;
-    }
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  throw new Error(`Not within ${seconds} s: ${what}${last === undefined ? "" : ` (${last})`}`);
 }

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { stackEnv } from "../../stack/env.ts";
 import { PyMilvus } from "../../stack/pymilvus.ts";
-import { assertSame, eventually } from "./comparison.ts";
+import { eventually } from "../../stack/eventually.ts";
+import { assertSame } from "./comparison.ts";
 import { TidemarkSetup } from "./tidemark_process.ts";
 
 const PREFIX = "cp_";
@@ -152,7 +153,7 @@ Deno.test("run follows: new collections, partitions, drops, recreation under one
     const run = setup.start(["run"]);
     const has = async (name: string) => await target.call("has_collection", { name }) as boolean;
     const rows = async (name: string) => await target.call("count", { name }) as number;
-    await eventually("the first collection is there", 40, async () => await has(a) && await rows(a) === 100);
+    await eventually("the first collection is there", async () => await has(a) && await rows(a) === 100);
 
     const b = `${PREFIX}b`;
     await source.call("create_collection", { name: b, fields, indexes, load: true, dynamic: true });
@@ -162,7 +163,6 @@ Deno.test("run follows: new collections, partitions, drops, recreation under one
     await source.call("insert_generated", { name: a, start: 500, count: 20, seed: 1, partition: "p9" });
     await eventually(
       "the new collection and partition are there",
-      20,
       async () => await rows(b) === 50 && await rows(a) === 120,
     );
 
@@ -173,7 +173,6 @@ Deno.test("run follows: new collections, partitions, drops, recreation under one
     await source.call("create_alias", { name: a, alias: `${PREFIX}alias` });
     await eventually(
       "the recreated collection is there and the partition is gone",
-      20,
       async () => await rows(b) === 7 && await rows(a) === 100,
     );
     await assertSame({ server: source, name: b }, { server: target, name: b });
@@ -182,11 +181,10 @@ Deno.test("run follows: new collections, partitions, drops, recreation under one
     await source.call("insert_generated", { name: `${PREFIX}c`, start: 2000, count: 3, seed: 2 });
     await eventually(
       "the renamed collection is there",
-      20,
       async () => !(await has(b)) && await rows(`${PREFIX}c`) === 10,
     );
     await source.call("drop_collection", { name: `${PREFIX}c` });
-    await eventually("the dropped collection is gone", 20, async () => !(await has(`${PREFIX}c`)));
+    await eventually("the dropped collection is gone", async () => !(await has(`${PREFIX}c`)));
     const report = await run.stop();
     assert.equal(report.code, 143, report.stderr);
     await assertSame({ server: source, name: a }, { server: target, name: a });

@@ -1,6 +1,6 @@
 /** What each `ddl.policy` does with changes after the base, and what its user reads. */
 import assert from "node:assert/strict";
-import { eventually } from "./comparison.ts";
+import { eventually } from "../../stack/eventually.ts";
 import { type Servers, small, withServers } from "./servers.ts";
 import { type ExitReport, TidemarkSetup } from "./tidemark_process.ts";
 
@@ -109,7 +109,7 @@ Deno.test("ddl.policy exception holds what changed with the reason, the others g
         assert.equal(outcome.rows[1], 17);
         assert.equal((await again({ policy: "evolve" })).code, 0);
         const { target } = servers;
-        await eventually("everything is there", 10, async () => await target.call("count", { name: A }) === 20);
+        await eventually("everything is there", async () => await target.call("count", { name: A }) === 20);
         assert.equal(await target.call("count", { name: C }), 3);
         assert.equal(await target.call("has_collection", { name: D }), false);
       }),

@@ -1,7 +1,8 @@
 /** Changes of structure while the pipeline follows, and while it is stopped: both sides end equal in everything. */
 import assert from "node:assert/strict";
 import type { PyMilvus } from "../../stack/pymilvus.ts";
-import { assertSame, eventually } from "./comparison.ts";
+import { eventually } from "../../stack/eventually.ts";
+import { assertSame } from "./comparison.ts";
 import { FLAT_INDEX, small, SMALL_FIELDS, withServers } from "./servers.ts";
 import { TidemarkSetup } from "./tidemark_process.ts";
 
@@ -30,7 +31,7 @@ async function alike(
 ): Promise<void> {
   let told = "";
   try {
-    await eventually(what, 90, async () => {
+    await eventually(what, async () => {
       const [a, b] = await Promise.all([ask(source, false), ask(target, true)]);
       told = `source ${JSON.stringify(a)}, target ${JSON.stringify(b)}`;
       return JSON.stringify(a) === JSON.stringify(b);
@@ -146,7 +147,7 @@ Deno.test("run carries every change of a collection while it follows", async () 
     // 11: what was not flushed is not in the target's files either, what was is.
     const stored = (server: PyMilvus) => server.call("stored_rows", { name: b });
     await source.call("insert_generated", { name: b, start: 0, count: 70, seed: 2 });
-    await eventually("the rows are there", 90, async () => await target.call("count", { name: b }) === 70);
+    await eventually("the rows are there", async () => await target.call("count", { name: b }) === 70);
     assert.equal(await stored(target), 0);
     await source.call("flush", { name: b });
     await alike(servers, "both are flushed", stored);
@@ -190,7 +191,6 @@ Deno.test("run carries databases, routed and selected, and drops one only where 
     const items = [{ server: source, db: sales, name: "items" }, { server: target, db: dr, name: "items" }] as const;
     await eventually(
       "the rows are there",
-      20,
       async () => await target.call("count", { name: "items", db: dr }) === 40,
     );
     await assertSame(...items);
@@ -205,14 +205,12 @@ Deno.test("run carries databases, routed and selected, and drops one only where 
     await source.call("create_alias", { name: "items", alias: "goods", db: sales });
     await eventually(
       "the rows are there",
-      20,
       async () =>
         await target.call("count", { name: "items", db: other }) === 10 &&
         await target.call("count", { name: "items", db: dr }) === 50,
     );
     await eventually(
       "the alias is there",
-      20,
       async () =>
         (await target.call("describe_collection", { name: "items", db: dr }) as { aliases: string[] }).aliases.length >
           0,
@@ -306,7 +304,7 @@ Deno.test("run goes on when a collection is dropped while its base is copied", a
     }
     await using setup = await TidemarkSetup.make({ env, include: [`default.${PREFIX}*`] });
     // Killed inside the base; dropped before it is taken up again.
-    const killed = await setup.start(["run", "--once"], { TIDEMARK_CRASH_AT: "between_segments:1" }).exit;
+    const killed = await setup.start(["run", "--once"], { TIDEMARK_CRASH_AT: "between_segments:1" }).ends();
     assert.match(killed.stderr, /killed at/);
     await source.call("drop_collection", { name: b });
     await setup.once();
@@ -322,7 +320,7 @@ Deno.test("run goes on when a collection is dropped while its base is copied", a
       include: [`default.${b}`],
       sink: { on_existing: "replace" },
     });
-    const half = await second.start(["run", "--once"], { TIDEMARK_CRASH_AT: "mid_segment:1" }).exit;
+    const half = await second.start(["run", "--once"], { TIDEMARK_CRASH_AT: "mid_segment:1" }).ends();
     assert.match(half.stderr, /killed at/);
     await source.call("drop_collection", { name: b });
     await source.call("create_collection", small(b, { shards: 1, indexes: FLAT_INDEX }));

@@ -1,7 +1,7 @@
 /** A run that follows a source that is written to, for tests that take servers away meanwhile. */
-import assert from "node:assert/strict";
 import type { RunStatus } from "../../../pipeline/model/mod.ts";
-import { assertSame, eventually } from "./comparison.ts";
+import { eventually } from "../../stack/eventually.ts";
+import { assertSame } from "./comparison.ts";
 import type { Servers } from "./servers.ts";
 import type { Running, TidemarkSetup } from "./tidemark_process.ts";
 
@@ -41,24 +41,12 @@ export async function untilStatus(
   run: Running,
   what: string,
   test: (status: RunStatus) => boolean,
-  seconds = 30,
 ): Promise<RunStatus> {
   let last: RunStatus | undefined;
-  let ended = false;
-  run.exit.then(() => ended = true);
-  try {
-    await eventually(what, seconds, async () => {
-      last = await setup.status();
-      return ended || (last !== undefined && test(last));
-    });
-  } catch (error) {
-    const text = JSON.stringify(last, (_key, value) => typeof value === "bigint" ? `${value}` : value, 1);
-    throw new Error(`${error}; the last status is ${text}`);
-  }
-  if (ended) {
-    const { code, stderr } = await run.exit;
-    assert.fail(`the run ended with ${code} before ${what}: ${stderr}`);
-  }
+  await run.until(what, async () => {
+    last = await setup.status();
+    return last !== undefined && test(last);
+  });
   return last!;
 }
 
@@ -68,9 +56,10 @@ export function waitsFor(status: RunStatus, name: string): string | undefined {
 }
 
 /** Resolves when the target has what the source has; then compares everything. */
-export async function untilSame(servers: Servers, name: string, seconds = 60): Promise<void> {
+export async function untilSame(servers: Servers, name: string): Promise<void> {
   const { source, target } = servers;
-  await eventually(`${name} has caught up`, seconds, async () => {
+  // The comparison says which rows differ.
+  await eventually(`${name} has caught up`, async () => {
     const [a, b] = await Promise.all([source, target].map((server) => server.call("digest", { name })));
     return JSON.stringify(a) === JSON.stringify(b);
   }).catch(() => {});

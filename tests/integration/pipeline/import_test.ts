@@ -1,7 +1,8 @@
 /** Bulk imports of the source: their rows never pass through the log. */
 import assert from "node:assert/strict";
 import type { PyMilvus } from "../../stack/pymilvus.ts";
-import { assertSame, assertSameRows, eventually } from "./comparison.ts";
+import { eventually } from "../../stack/eventually.ts";
+import { assertSame, assertSameRows } from "./comparison.ts";
 import { type Servers, small, withServers } from "./servers.ts";
 import { TidemarkSetup } from "./tidemark_process.ts";
 
@@ -34,7 +35,7 @@ async function count(server: PyMilvus, name: string): Promise<number> {
 
 /** The source answers with an import's rows once it has loaded them. */
 async function settled({ source }: Servers, name: string, expected: number): Promise<void> {
-  await eventually(`the source answers with ${expected} rows`, 60, async () => await count(source, name) === expected);
+  await eventually(`the source answers with ${expected} rows`, async () => await count(source, name) === expected);
 }
 
 Deno.test("run --once copies what was imported before it, with deletes and upserts of the same keys before and after", async () => {
@@ -71,14 +72,14 @@ Deno.test("run brings imports that complete while it follows and while it is sto
     await source.call("insert", { name, rows: rows(0, 40, 1) });
     await using setup = await TidemarkSetup.make({ env, include: [`default.${name}`] });
     const run = setup.start(["run"]);
-    await eventually("the first rows are there", 90, async () => await count(target, name) === 40);
+    await eventually("the first rows are there", async () => await count(target, name) === 40);
     // Deletes of keys that the import brings, older than it: they do not count.
     await source.call("delete", { name, pks: [1, 2, 150] });
     await importRows(servers, name, rows(100, 100, 2));
     await source.call("delete", { name, pks: [160, 161] });
     await source.call("upsert", { name, rows: rows(170, 5, 3) });
     await settled(servers, name, 40 - 2 + 100 - 2);
-    await eventually("the import's rows are there", 90, async () => await count(target, name) === 136);
+    await eventually("the import's rows are there", async () => await count(target, name) === 136);
     await assertSameRows({ server: source, name }, { server: target, name });
 
     // The tail runs on while an import is under way: what it did to the keys must not be undone.
@@ -97,7 +98,7 @@ Deno.test("run brings imports that complete while it follows and while it is sto
     await settled(servers, name, await stable(source, name));
     // Keys that were in use when the import brought them are on the source twice, so only queries by key compare.
     const digest = async (server: PyMilvus) => JSON.stringify(await server.call("digest", { name }));
-    await eventually("both are equal", 90, async () => await digest(target) === await digest(source))
+    await eventually("both are equal", async () => await digest(target) === await digest(source))
       .catch(() => assertSameRows({ server: source, name }, { server: target, name }));
     assert.equal((await run.stop()).code, 143);
 
@@ -105,11 +106,11 @@ Deno.test("run brings imports that complete while it follows and while it is sto
     await importRows(servers, name, rows(2000, 60, 7));
     await source.call("delete", { name, pks: [2000, 2001] });
     await settled(servers, name, await stable(source, name));
-    const killed = await setup.start(["run", "--once"], { TIDEMARK_CRASH_AT: "inside_import" }).exit;
+    const killed = await setup.start(["run", "--once"], { TIDEMARK_CRASH_AT: "inside_import" }).ends();
     assert.match(killed.stderr, /killed at inside_import/);
     await setup.once();
     // A completed import is queryable on the source only some time later.
-    await eventually("the source shows its import", 90, async () => await digest(target) === await digest(source));
+    await eventually("the source shows its import", async () => await digest(target) === await digest(source));
     await assertSame({ server: source, name }, { server: target, name });
   });
 });

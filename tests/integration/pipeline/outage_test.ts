@@ -32,7 +32,7 @@ async function survives(
         );
         return waitsFor(status, component)!;
       }, servers);
-      await untilStatus(setup, run, "it follows the log again", (status) => status.phase === "tail", 60);
+      await untilStatus(setup, run, "it follows the log again", (status) => status.phase === "tail");
     } finally {
       await writer.stop();
     }
@@ -85,7 +85,7 @@ Deno.test("run waits for etcd; what was created meanwhile is carried", async () 
     await without("etcd", "kill", async () => {
       assert.match(await waits("sources.meta"), /etcd at/);
     });
-    await source.call("wait_ready", { timeout: 60 });
+    await source.call("wait_ready", {});
     await source.call("create_collection", small(`${PREFIX}late`));
     await source.call("insert_generated", { name: `${PREFIX}late`, start: 0, count: 100 });
   }, `${PREFIX}late`);
@@ -118,7 +118,7 @@ Deno.test("run waits in the middle of a base copy for the bucket, and copies on"
       );
       assert.match(waitsFor(status, "sources.binlogs")!, new RegExp(new URL(env.S3_ENDPOINT!).host));
     });
-    const { code, stderr } = await run.exit;
+    const { code, stderr } = await run.ends();
     assert.equal(code, 0, stderr);
     await assertSame({ server: source, name }, { server: target, name });
   });

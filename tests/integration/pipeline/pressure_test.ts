@@ -1,8 +1,8 @@
 /** More comes than the target takes: memory stays bounded, nothing is lost. */
 import assert from "node:assert/strict";
 import { attachStack } from "../../stack/mod.ts";
+import { eventually } from "../../stack/eventually.ts";
 import { untilSame, untilStatus, untilTail, waitsFor } from "./following.ts";
-import { eventually } from "./comparison.ts";
 import { type Servers, small, withServers } from "./servers.ts";
 import { stalledFor } from "./stall.ts";
 import { TidemarkSetup } from "./tidemark_process.ts";
@@ -53,7 +53,6 @@ Deno.test("run with a backlog of 100 MB and a frozen target stays within its lim
       run,
       "it has caught up",
       ({ collections }) => Number(collections[0]?.inserted ?? 0) === ROWS,
-      60,
     );
     const [a, b] = await Promise.all([source, target].map((server) => server.call("digest", { name })));
     assert.deepEqual(b, a);
@@ -65,7 +64,7 @@ Deno.test("run with a backlog of 100 MB and a frozen target stays within its lim
 async function untilLimited({ target }: Servers, fields: readonly Record<string, unknown>[]): Promise<void> {
   const name = `${PREFIX}probe`;
   await target.call("create_collection", { ...small(name), fields });
-  await eventually("the target limits its rate", 60, async () => {
+  await eventually("the target limits its rate", async () => {
     const began = performance.now();
     // 0.25 MB at 0.1 MB/s: the client is refused, and tries again for as long as it likes.
     const refused = await target.call("insert_generated", { name, start: 0, count: 500 }).then(() => false, () => true);

@@ -1,7 +1,7 @@
 /** Users, roles and grants: at the start, while following, and where a password is missing. */
 import assert from "node:assert/strict";
 import type { PyMilvus } from "../../stack/pymilvus.ts";
-import { eventually } from "./comparison.ts";
+import { eventually } from "../../stack/eventually.ts";
 import { small, withServers } from "./servers.ts";
 import { TidemarkSetup } from "./tidemark_process.ts";
 
@@ -68,7 +68,7 @@ Deno.test("run with rbac carries users with known passwords, roles, grants and b
       };
       let told = "";
       const alike = async (what: string) => {
-        await eventually(what, 25, async () => {
+        await eventually(what, async () => {
           const [a, b] = [await expected(), await rbacOf(target)];
           told = `${JSON.stringify(a)} ${JSON.stringify(b)}`;
           return JSON.stringify(a) === JSON.stringify(b);

@@ -18,7 +18,7 @@ Deno.test("run drains at the first signal: what it read is applied, its position
     await source.call("insert_generated", { name, start: 0, count: 3000 });
     await untilStatus(setup, run, "rows arrive", (status) => status.collections.some((item) => item.inserted > 0n));
     Deno.kill(run.pid, "SIGINT");
-    const { code, stderr } = await run.exit;
+    const { code, stderr } = await run.ends();
     assert.equal(code, 130, stderr);
     assert.match(stderr, /SIGINT: finishing/);
     const stopped = (await setup.status())!.collections[0]!.inserted;

@@ -1,6 +1,6 @@
 /** Two runs on one state: the second is refused, and a first one that lost its lease stops writing. */
 import assert from "node:assert/strict";
-import { eventually } from "./comparison.ts";
+import { eventually } from "../../stack/eventually.ts";
 import { untilSame, writeUntilStopped } from "./following.ts";
 import { small, withServers } from "./servers.ts";
 import { TidemarkSetup } from "./tidemark_process.ts";
@@ -21,7 +21,6 @@ for (const type of ["file", "etcd"] as const) {
       const first = setup.start(["run"]);
       await eventually(
         "the first run made the collection",
-        30,
         async () => await servers.target.call("has_collection", { name }) === true,
       );
       const { code, stderr } = await setup.command(["run", "--once"]);
@@ -48,7 +47,7 @@ Deno.test("run that was frozen for longer than its lease in etcd stops writing a
       extra: { state: etcdState(env, name) },
     });
     const first = setup.start(["run"]);
-    await eventually("the first run follows", 30, async () => await target.call("count", { name }) === 500);
+    await eventually("the first run follows", async () => await target.call("count", { name }) === 500);
     const writer = writeUntilStopped(servers, name);
     try {
       Deno.kill(first.pid, "SIGSTOP");

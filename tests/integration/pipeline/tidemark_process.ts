@@ -1,8 +1,9 @@
 /** Tidemark as its users run it: a process with a configuration file, a state folder and an exit status. */
-import { parseJson } from "../../../pipeline/json.ts";
 import type { RunStatus } from "../../../pipeline/model/mod.ts";
+import { progressOf, statusIn } from "./progress.ts";
+import { type ExitReport, Running } from "./running.ts";
 
-const MAIN = new URL("../../../main.ts", import.meta.url).pathname;
+export { type ExitReport, Running } from "./running.ts";
 
 export interface SetupOptions {
   readonly env: Record<string, string>;
@@ -13,12 +14,6 @@ export interface SetupOptions {
   readonly transforms?: Record<string, unknown>;
   readonly sink?: Record<string, unknown>;
   readonly sinks?: Record<string, unknown>;
-}
-
-export interface ExitReport {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
 }
 
 /** A pipeline from the stack's source to its target, in a folder of its own. */
@@ -67,7 +62,10 @@ export class TidemarkSetup implements AsyncDisposable {
   }
 
   start(args: readonly string[] = [], env: Record<string, string> = {}): Running {
-    const running = new Running(["--config", this.config, ...args], env);
+    const running = new Running(["--config", this.config, ...args], {
+      env,
+      progress: async () => progressOf(await this.status()),
+    });
     this.#children.add(running);
     running.exit.finally(() => this.#children.delete(running));
     return running;
@@ -75,7 +73,7 @@ export class TidemarkSetup implements AsyncDisposable {
 
   /** `run --once`; fails the test with what was printed if the status is another. */
   async once(expected = 0, env: Record<string, string> = {}, args: readonly string[] = []): Promise<ExitReport> {
-    const report = await this.start(["run", "--once", ...args], env).exit;
+    const report = await this.start(["run", "--once", ...args], env).ends();
     if (report.code !== expected) {
       throw new Error(
         `run --once ended with ${report.code}, expected ${expected}:\n${report.stderr}\n${report.stdout}`,
@@ -85,71 +83,15 @@ export class TidemarkSetup implements AsyncDisposable {
   }
 
   async command(args: readonly string[], env: Record<string, string> = {}): Promise<ExitReport> {
-    return await this.start(args, env).exit;
+    return await this.start(args, env).ends();
   }
 
   async status(): Promise<RunStatus | undefined> {
-    try {
-      const text = await Deno.readTextFile(`${this.folder}/state/test.state.json`);
-      return (parseJson(text) as unknown as { status: RunStatus }).status;
-    } catch {
-      return undefined;
-    }
+    return await statusIn(`${this.folder}/state/test.state.json`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const child of this.#children) await child.kill();
     await Deno.remove(this.folder, { recursive: true });
-  }
-}
-
-/** One process. */
-export class Running {
-  readonly exit: Promise<ExitReport>;
-  readonly #child: Deno.ChildProcess;
-  #ended = false;
-
-  /** `cwd`: where it runs; default: where the test does. */
-  constructor(args: readonly string[], env: Record<string, string>, cwd?: string) {
-    // The command comes first, options behind it, as in the documentation.
-    const command = args.slice(2).find((item) => !item.startsWith("-"));
-    const rest = args.filter((item) => item !== command);
-    const words = args[2] !== undefined && !args[2].startsWith("-") ? [...args.slice(2), ...args.slice(0, 2)] : rest;
-    this.#child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", MAIN, ...words],
-      env,
-      ...(cwd === undefined ? {} : { cwd }),
-      stdin: "null",
-      stdout: "piped",
-      stderr: "piped",
-    }).spawn();
-    this.exit = this.#child.output().then(({ code, stdout, stderr }) => {
-      this.#ended = true;
-      return { code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
-    });
-  }
-
-  get ended(): boolean {
-    return this.#ended;
-  }
-
-  get pid(): number {
-    return this.#child.pid;
-  }
-
-  /** As a crash would. */
-  async kill(): Promise<ExitReport> {
-    try {
-      this.#child.kill("SIGKILL");
-    } catch {
-      // It has ended already.
-    }
-    return await this.exit;
-  }
-
-  /** As an operator would. */
-  async stop(): Promise<ExitReport> {
-    this.#child.kill("SIGTERM");
-    return await this.exit;
   }
 }
