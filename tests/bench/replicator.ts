@@ -70,7 +70,7 @@ export async function withCdcTarget(rig: Rig, work: () => Promise<void>): Promis
     await rig.stack.configure("target", { "common.ttMsgEnabled": enabled });
     await rig.stack.stop("target", { graceMs: 20_000 });
     await rig.stack.start("target");
-    await rig.target.call("wait_ready", { timeout: 120 });
+    await rig.target.call("wait_ready");
   };
   note("restarting the target for milvus-cdc");
   await set(false);

@@ -5,6 +5,7 @@
 import { Buffer } from "node:buffer";
 import { Admin, type MessageToProduce, Producer } from "@platformatic/kafka";
 import { stackEnv } from "./env.ts";
+import { eventually } from "./eventually.ts";
 
 export interface BrokerOptions {
   /** Users of SASL/PLAIN, name -> password; none: no login. */
@@ -146,19 +147,15 @@ export class Broker implements AsyncDisposable {
       stdout: "null",
       stderr: "null",
     }).spawn();
-    const until = Date.now() + 60_000;
-    while (true) {
+    await eventually(`the broker at ${this.address} answers`, async () => {
       const admin = this.admin();
       try {
         await admin.listTopics({ includeInternals: false });
-        return;
-      } catch (error) {
-        if (Date.now() > until) throw error;
-        await new Promise((resolve) => setTimeout(resolve, 200));
+        return true;
       } finally {
         await admin.close();
       }
-    }
+    });
   }
 
   /** `SIGTERM` lets it end in order; `SIGKILL` does not. Resolves when it is gone. */

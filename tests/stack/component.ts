@@ -1,3 +1,4 @@
+import { patience } from "./patience.ts";
 import type { ComponentName } from "./profile.ts";
 
 /** How to know that a component answers. */
@@ -15,8 +16,6 @@ export interface Component {
   cwd: string;
   log: string;
   ready: Ready;
-  /** Longest time to get ready, in seconds. */
-  limitSecs: number;
 }
 
 /** Whether the component answers now. */
@@ -26,7 +25,7 @@ export async function isReady(ready: Ready): Promise<boolean> {
       (await Deno.connect({ hostname: "127.0.0.1", port: ready.port })).close();
       return true;
     }
-    const response = await fetch(ready.url, { signal: AbortSignal.timeout(2000) });
+    const response = await fetch(ready.url, { signal: AbortSignal.timeout(2000 * patience()) });
     const body = await response.text();
     return response.ok && body.startsWith(ready.body);
   } catch {

@@ -2,6 +2,8 @@ import { lastLines } from "./command.ts";
 import { type Component, isReady } from "./component.ts";
 import { type MilvusSettings, setDotted } from "./components/milvus.ts";
 import { parseEnvFile } from "./env.ts";
+import { eventually } from "./eventually.ts";
+import { patience } from "./patience.ts";
 import { endProcess, isAlive, launch, signalProcess } from "./process.ts";
 import type { ComponentName, Profile } from "./profile.ts";
 import { readPid, readRecord, type StackRecord, writePid } from "./run_folder.ts";
@@ -20,7 +22,7 @@ export interface StackControl {
   alive(name: ComponentName): boolean;
   /** Starts a component that does not run and waits until it answers. A Milvus answers before its loaded collections do. */
   start(name: ComponentName, signal?: AbortSignal): Promise<void>;
-  /** SIGTERM, after `graceMs` (default 5000) SIGKILL; returns when the process is gone. Its data stays. */
+  /** SIGTERM, after `graceMs` (default 5000; more on a busy machine) SIGKILL; returns when the process is gone. Its data stays. */
   stop(name: ComponentName, options?: { graceMs?: number }): Promise<void>;
   /** SIGKILL; returns when the process is gone. */
   kill(name: ComponentName): Promise<void>;
@@ -71,7 +73,7 @@ export function stackControl(dir: string, record: StackRecord, env: Record<strin
     alive: (name) => isAlive(readPid(dir, component(name).name)),
     start: (name, signal) => startComponent(dir, component(name), signal),
     async stop(name, options = {}) {
-      if (control.alive(name)) await endProcess(running(name), options.graceMs ?? 5000);
+      if (control.alive(name)) await endProcess(running(name), (options.graceMs ?? 5000) * patience());
     },
     async kill(name) {
       if (control.alive(name)) await endProcess(running(name), 0);
@@ -95,19 +97,22 @@ export function stackControl(dir: string, record: StackRecord, env: Record<strin
 
 /** Launches a component unless it runs, and waits until it answers. Throws at once when the process ends. */
 export async function startComponent(dir: string, component: Component, signal?: AbortSignal): Promise<void> {
-  const { name, limitSecs, log } = component;
-  if (!isAlive(readPid(dir, name))) await writePid(dir, name, await launch(component));
-  const end = performance.now() + limitSecs * 1000;
-  while (!await isReady(component.ready)) {
-    signal?.throwIfAborted();
-    if (!isAlive(readPid(dir, name))) {
-      throw new StackError(`${name} ended while it started. Its log is ${log}, the end:\n${await lastLines(log, 12)}`);
-    }
-    if (performance.now() > end) {
-      throw new StackError(
-        `${name} did not answer within ${limitSecs} s. Its log is ${log}, the end:\n${await lastLines(log, 12)}`,
-      );
-    }
-    await new Promise((resolve) => setTimeout(resolve, 100));
+  const { name, log } = component;
+  const ended = () => !isAlive(readPid(dir, name));
+  if (ended()) await writePid(dir, name, await launch(component));
+  let ready = false;
+  try {
+    await eventually(`${name} answers`, async () => {
+      ready = await isReady(component.ready);
+      return ready || signal?.aborted === true || ended();
+    });
+  } catch (cause) {
+    throw new StackError(
+      `${name} did not answer. Its log is ${log}, the end:\n${await lastLines(log, 12)}`,
+      { cause },
+    );
   }
+  if (ready) return;
+  signal?.throwIfAborted();
+  throw new StackError(`${name} ended while it started. Its log is ${log}, the end:\n${await lastLines(log, 12)}`);
 }

@@ -2,6 +2,7 @@
  * Processes that outlive the one that started them, known by pid and start time: a pid that the system has given to
  * somebody else is never signalled.
  */
+import { eventually } from "./eventually.ts";
 
 /** Identity of a process: pid and its start time in clock ticks since boot (`/proc/<pid>/stat`, field 22). */
 export interface ProcessId {
@@ -61,7 +62,7 @@ export async function endProcess(id: ProcessId, graceMs: number): Promise<void> 
     if (await isGone(id, graceMs)) return;
   }
   signalProcess(id, "SIGKILL");
-  await isGone(id, 10_000);
+  await eventually(`process ${id.pid} is gone`, () => !isAlive(id), { everyMs: 30 });
 }
 
 async function isGone(id: ProcessId, limitMs: number): Promise<boolean> {

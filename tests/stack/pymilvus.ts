@@ -1,4 +1,5 @@
 import { formatJson, type Json, parseJson } from "../../pipeline/json.ts";
+import { patience, PATIENCE_VARIABLE } from "./patience.ts";
 
 /** A call that the driver refused: `kind` is `milvus` (the server's status), `grpc` (the transport) or `python`. */
 export class PyMilvusError extends Error {
@@ -15,8 +16,6 @@ export interface PyMilvusOptions {
   token?: string;
   /** As in {@link parseJson}: with `all`, every integer of an answer is a bigint. Default `unsafe`. */
   bigint?: "unsafe" | "all";
-  /** How long to wait for the server, in seconds. Default 120; 0: do not wait. */
-  readySecs?: number;
   /** PEM file of the certificate authority, for an address with https://. */
   caFile?: string;
 }
@@ -53,6 +52,7 @@ export class PyMilvus implements AsyncDisposable {
       args: [DRIVER, uri, options.token ?? ""],
       env: {
         PYTHONDONTWRITEBYTECODE: "1",
+        [PATIENCE_VARIABLE]: patience().toFixed(2),
         ...(options.caFile === undefined ? {} : { GRPC_DEFAULT_SSL_ROOTS_FILE_PATH: options.caFile }),
       },
       stdin: "piped",
@@ -60,9 +60,8 @@ export class PyMilvus implements AsyncDisposable {
       stderr: "inherit",
     }).spawn();
     const bridge = new PyMilvus(child, options.bigint ?? "unsafe");
-    const timeout = options.readySecs ?? 120;
     try {
-      if (timeout > 0) await bridge.call("wait_ready", { timeout });
+      await bridge.call("wait_ready");
       return bridge;
     } catch (thrown) {
       await bridge[Symbol.asyncDispose]();

@@ -24,6 +24,5 @@ export function etcd(options: EtcdOptions): Component {
     cwd: options.dir,
     log: options.log,
     ready: { kind: "http", url: `${client}/health`, body: '{"health":"true"' },
-    limitSecs: 30,
   };
 }

@@ -36,7 +36,6 @@ export async function kafka(options: KafkaOptions): Promise<Component> {
     cwd: dir,
     log: options.log,
     ready: { kind: "port", port },
-    limitSecs: 90,
   };
 }
 

@@ -17,6 +17,5 @@ export function lite(options: LiteOptions): Component {
     cwd: options.dir,
     log: options.log,
     ready: { kind: "port", port: options.port },
-    limitSecs: 60,
   };
 }

@@ -76,7 +76,6 @@ export async function milvus(options: MilvusOptions): Promise<Component> {
     cwd: dir,
     log: options.log,
     ready: { kind: "http", url: `http://127.0.0.1:${port + 9}/healthz`, body: "OK" },
-    limitSecs: 180,
   };
 }
 

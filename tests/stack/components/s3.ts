@@ -20,6 +20,5 @@ export async function s3(options: S3Options): Promise<Component> {
     cwd: options.dir,
     log: options.log,
     ready: { kind: "port", port: options.port },
-    limitSecs: 30,
   };
 }

@@ -11,6 +11,7 @@ import time
 import types
 
 import grpc
+from patience import call_limit, hung_after, patience
 
 # Importing pymilvus itself takes two seconds, for pandas and the like; only the generated code below it is needed.
 if "pymilvus" not in sys.modules:
@@ -50,26 +51,26 @@ class Connection:
         self.stub = milvus_pb2_grpc.MilvusServiceStub(self.channel)
         self.token = token or "root:Milvus"
 
-    def call(self, method, request, db="", timeout=60.0, check=True):
+    def call(self, method, request, db="", timeout=None, check=True):
         """Calls one method. Raises MilvusError for a status that is not a success, grpc.RpcError for the transport."""
         fields = request.DESCRIPTOR.fields_by_name
         if db and "db_name" in fields and not request.db_name:
             request.db_name = db
         metadata = [("dbname", db)] if db else []
         metadata.append(("authorization", base64.b64encode(self.token.encode()).decode()))
-        response = getattr(self.stub, method)(request, timeout=timeout, metadata=metadata)
+        response = getattr(self.stub, method)(request, timeout=timeout or call_limit(), metadata=metadata)
         if check:
             status = response if isinstance(response, common_pb2.Status) else getattr(response, "status", None)
             if status is not None and (status.error_code != 0 or getattr(status, "code", 0) != 0):
                 raise MilvusError(method, getattr(status, "code", 0) or status.error_code, status.reason)
         return response
 
-    def wait_ready(self, timeout=60.0):
+    def wait_ready(self):
         """Waits until the server answers requests."""
-        end = time.monotonic() + timeout
+        end = time.monotonic() + hung_after()
         while True:
             try:
-                self.call("ShowCollections", milvus_pb2.ShowCollectionsRequest(), timeout=5)
+                self.call("ShowCollections", milvus_pb2.ShowCollectionsRequest(), timeout=5 * patience())
                 return
             except (grpc.RpcError, MilvusError):
                 if time.monotonic() > end:

@@ -159,19 +159,19 @@ def drop_alias(c, alias, db=""):
 
 
 @function
-def create_index(c, name, field, params, index_name="", db="", wait=True, timeout=120):
+def create_index(c, name, field, params, index_name="", db="", wait=True):
     """`params`: {index_type, metric_type, params: {...}}, sent as they are."""
     request = pb.CreateIndexRequest(
         collection_name=name, field_name=field, index_name=index_name, extra_params=pairs(params)
     )
     c.call("CreateIndex", request, db)
     if wait:
-        wait_index(c, name, db, timeout)
+        wait_index(c, name, db)
 
 
 @function
-def wait_index(c, name, db="", timeout=120):
-    poll(f"The index of {name}", timeout, lambda: all(index.state == 3 for index in index_descriptions(c, name, db)))
+def wait_index(c, name, db=""):
+    poll(f"the index of {name} is built", lambda: all(index.state == 3 for index in index_descriptions(c, name, db)))
 
 
 @function
@@ -195,17 +195,17 @@ def index_descriptions(c, name, db=""):
 
 
 @function
-def load_collection(c, name, db="", replicas=1, timeout=120, wait=True):
+def load_collection(c, name, db="", replicas=1, wait=True):
     c.call("LoadCollection", pb.LoadCollectionRequest(collection_name=name, replica_number=replicas), db)
     if wait:
-        poll(f"Loading {name}", timeout, lambda: load_state(c, name, "", db) == "Loaded")
+        poll(f"{name} is loaded", lambda: load_state(c, name, "", db) == "Loaded")
 
 
 @function
-def load_partitions(c, name, partitions, db="", replicas=1, timeout=120):
+def load_partitions(c, name, partitions, db="", replicas=1):
     request = pb.LoadPartitionsRequest(collection_name=name, partition_names=partitions, replica_number=replicas)
     c.call("LoadPartitions", request, db)
-    poll(f"Loading {name}", timeout, lambda: all(load_state(c, name, p, db) == "Loaded" for p in partitions))
+    poll(f"{name} is loaded", lambda: all(load_state(c, name, p, db) == "Loaded" for p in partitions))
 
 
 @function

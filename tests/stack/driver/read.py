@@ -5,6 +5,7 @@ import json
 import grpc
 from connection import MilvusError
 from ddl import describe, list_partitions, load_state
+from patience import hung_after
 from pymilvus.grpc_gen import milvus_pb2 as pb
 from registry import function, poll
 from rows import META, TYPE, decode_columns
@@ -29,7 +30,7 @@ def query(c, name, expr, fields, partitions, db, since=0):
         collection_name=name, expr=expr, output_fields=fields, partition_names=partitions, consistency_level=0,
         use_default_consistency=False, guarantee_timestamp=since,
     )
-    return c.call("Query", request, db, timeout=120)
+    return c.call("Query", request, db, timeout=hung_after())
 
 
 def as_rows(columns):
@@ -92,10 +93,10 @@ def pages(c, name, db, vectors, json_form, by_partition, page):
 
 
 @function
-def wait_queryable(c, name, db="", timeout=120):
+def wait_queryable(c, name, db=""):
     """Waits until a loaded collection answers: after a server was killed that takes until its old session has expired,
     30 s and more, while the server itself says it is healthy long before."""
-    poll(f"Querying {name}", timeout, lambda: answers(c, name, db), 0.3)
+    poll(f"{name} answers a query", lambda: answers(c, name, db), 0.3)
 
 
 def answers(c, name, db):

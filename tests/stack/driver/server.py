@@ -4,8 +4,8 @@ from registry import function
 
 
 @function
-def wait_ready(c, timeout=120):
-    c.wait_ready(timeout)
+def wait_ready(c):
+    c.wait_ready()
 
 
 @function

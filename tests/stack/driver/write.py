@@ -3,6 +3,7 @@ import json
 
 import generate
 from ddl import describe
+from patience import hung_after
 from pymilvus.grpc_gen import milvus_pb2 as pb
 from registry import function, poll
 from rows import rows_to_columns
@@ -84,23 +85,23 @@ def in_list(field, keys):
 
 
 @function
-def flush(c, name, db="", timeout=120):
+def flush(c, name, db=""):
     """Seals and writes every segment, and waits until that is done. Returns the ids of the flushed segments."""
-    answer = c.call("Flush", pb.FlushRequest(collection_names=[name]), db, timeout=timeout)
+    answer = c.call("Flush", pb.FlushRequest(collection_names=[name]), db, timeout=hung_after())
     segments = list(answer.coll_segIDs[name].data)
     request = pb.GetFlushStateRequest(segmentIDs=segments, collection_name=name)
     if name in answer.coll_flush_ts:
         request.flush_ts = answer.coll_flush_ts[name]
-    poll(f"Flushing {name}", timeout, lambda: c.call("GetFlushState", request, db).flushed)
+    poll(f"{name} is flushed", lambda: c.call("GetFlushState", request, db).flushed)
     return segments
 
 
 @function
-def compact(c, name, db="", wait=True, timeout=120):
+def compact(c, name, db="", wait=True):
     """Starts a compaction by hand, and waits for its end."""
     request = pb.ManualCompactionRequest(collectionID=describe(c, name, db).collectionID)
     compaction = c.call("ManualCompaction", request, db).compactionID
     state = pb.GetCompactionStateRequest(compactionID=compaction)
     if wait:
-        poll(f"Compacting {name}", timeout, lambda: c.call("GetCompactionState", state, db).state == 2)
+        poll(f"{name} is compacted", lambda: c.call("GetCompactionState", state, db).state == 2)
     return compaction
