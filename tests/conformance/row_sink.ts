@@ -17,6 +17,7 @@ import {
   vectorOf,
   wanted,
 } from "../sinks/milvus/sample.ts";
+import { eventually } from "../stack/eventually.ts";
 
 /** What a target is known not to do as a real Milvus does; the suite then expects the difference instead. */
 export interface RowSinkTraits {
@@ -388,11 +389,7 @@ export async function made(sink: RowSink, want: WantedCollection): Promise<Wante
 
 /** Waits until the target has loaded a collection. */
 export async function loaded(sink: RowSink, target: TargetName): Promise<void> {
-  for (let i = 0; i < 300; i++) {
-    if ((await sink.state(target, signal)).loaded) return;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  throw new Error(`${target.name} was not loaded in 30 s`);
+  await eventually(`${target.name} is loaded`, async () => (await sink.state(target, signal)).loaded);
 }
 
 /** milvus-lite calls every new collection loaded. */

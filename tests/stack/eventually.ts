@@ -11,7 +11,7 @@ export interface WaitOptions {
 }
 
 /** A long wait says so that often, so that also a file that is ended from outside has said what it waited for. */
-const TELL_MS = 30_000;
+const TELL_MS = 60_000;
 
 /**
  * Polls until `test` holds; what it throws counts as "not yet". There is no time within which it must hold: it fails with

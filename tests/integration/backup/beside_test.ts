@@ -5,12 +5,12 @@ import assert from "node:assert/strict";
 import { createComponents, flowDependencies, loadCheckedConfig } from "../../../config/mod.ts";
 import { neededFrom } from "../../../pipeline/flow/tail/pchannels.ts";
 import { noCrashPoints, parseRunState, startRun } from "../../../pipeline/flow/mod.ts";
-import { kafkaLogSpec, openKafkaLog } from "../../../sources/log/mod.ts";
 import { stackEnv } from "../../stack/env.ts";
 import { PyMilvus } from "../../stack/pymilvus.ts";
 import { assertSame, assertSameRows } from "../pipeline/comparison.ts";
 import { untilTail } from "../pipeline/following.ts";
 import { RandomWorkload, seeded } from "../pipeline/random_workload.ts";
+import { openSourceLog } from "../pipeline/source_log.ts";
 import { TidemarkSetup } from "../pipeline/tidemark_process.ts";
 import { assertGood, folderVault, untilBased, vaultSink } from "./backup_pipeline.ts";
 import { RestoreSetup } from "./restore_setup.ts";
@@ -59,23 +59,22 @@ async function meteredOnce(setup: TidemarkSetup, state: string): Promise<Reading
 }
 
 /** Bytes of the values from each start to the log's end, as another reader counts them. */
-async function bytesFrom(brokers: string, starts: ReadonlyMap<string, bigint>): Promise<Map<string, number>> {
-  const log = await openKafkaLog(kafkaLogSpec.parse({ type: "kafka", brokers: [brokers] }));
+async function bytesFrom(
+  env: Record<string, string>,
+  starts: ReadonlyMap<string, bigint>,
+): Promise<Map<string, number>> {
+  await using log = await openSourceLog(env);
   const found = new Map<string, number>();
-  try {
-    for (const [topic, start] of starts) {
-      const { latest } = await log.bounds(topic, never);
-      let bytes = 0;
-      if (start < latest) {
-        for await (const { records } of log.tail(topic, start, undefined, never)) {
-          for (const { offset, value } of records) if (offset < latest) bytes += value?.length ?? 0;
-          if ((records.at(-1)?.offset ?? 0n) >= latest - 1n) break;
-        }
+  for (const [topic, start] of starts) {
+    const { latest } = await log.bounds(topic, never);
+    let bytes = 0;
+    if (start < latest) {
+      for await (const { records } of log.tail(topic, start, undefined, never)) {
+        for (const { offset, value } of records) if (offset < latest) bytes += value?.length ?? 0;
+        if ((records.at(-1)?.offset ?? 0n) >= latest - 1n) break;
       }
-      found.set(topic, bytes);
     }
-  } finally {
-    await log.close();
+    found.set(topic, bytes);
   }
   return found;
 }
@@ -120,7 +119,7 @@ for (const seed of SEEDS) {
       setup,
       await Deno.readTextFile(`${setup.folder}/state/test.state.json`),
     );
-    const needed = await bytesFrom(env.KAFKA_BROKERS!, starts);
+    const needed = await bytesFrom(env, starts);
 
     const there = (await target.call("list_collections", {}) as string[]).filter((name) => name.startsWith(PREFIX));
     assert.deepEqual(there.sort(), work.names.sort(), `after ${JSON.stringify(work.done)}`);

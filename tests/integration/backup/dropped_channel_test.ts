@@ -3,10 +3,11 @@ import assert from "node:assert/strict";
 import { dropsBehind } from "../../../pipeline/flow/tail/silent_channels.ts";
 import type { HybridTs } from "../../../pipeline/model/mod.ts";
 import { showBackup } from "../../../sources/backup/mod.ts";
-import { kafkaLogSpec, openKafkaLog, recordFacts } from "../../../sources/log/mod.ts";
+import { recordFacts } from "../../../sources/log/mod.ts";
 import type { PyMilvus } from "../../stack/pymilvus.ts";
 import { eventually } from "../../stack/eventually.ts";
 import { small, withServers } from "../pipeline/servers.ts";
+import { openSourceLog, untilGrown } from "../pipeline/source_log.ts";
 import { TidemarkSetup } from "../pipeline/tidemark_process.ts";
 import { assertGood, folderVault, vaultSink } from "./backup_pipeline.ts";
 import { RestoreSetup } from "./restore_setup.ts";
@@ -43,8 +44,7 @@ Deno.test("backup restore goes to moments before and behind the drop of a topic'
     });
     await setup.once();
 
-    const log = await openKafkaLog(kafkaLogSpec.parse({ type: "kafka", brokers: [env.KAFKA_BROKERS] }));
-    await using _log = { [Symbol.asyncDispose]: () => log.close() };
+    await using log = await openSourceLog(env);
     const behind = new Map([[pchannel, { offset: (await log.bounds(pchannel, never)).latest, tick: 0n }]]);
     for (const name of [stays, goes]) {
       await source.call("delete", { name, start: 0, count: 50 });
@@ -52,11 +52,7 @@ Deno.test("backup restore goes to moments before and behind the drop of a topic'
     }
     const before = { ts: await now(source), stays: await digest(source, stays), goes: await digest(source, goes) };
     // Nothing is promised of what no tick has passed.
-    const { latest } = await log.bounds(pchannel, never);
-    await eventually(
-      "two ticks are behind it",
-      async () => (await log.bounds(pchannel, never)).latest >= latest + 2n,
-    );
+    await untilGrown(log, pchannel, 2n);
     await source.call("drop_collection", { name: goes });
     let dropped: HybridTs | undefined;
     await eventually("the log has the drop", async () => {

@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { backupSnapshot, readBackup, readHistory } from "../../../sources/backup/mod.ts";
+import type { HybridTs } from "../../../pipeline/model/mod.ts";
 import { stackEnv } from "../../stack/env.ts";
 import { PyMilvus } from "../../stack/pymilvus.ts";
 import { eventually } from "../../stack/eventually.ts";
@@ -39,9 +40,6 @@ async function read(server: PyMilvus, db: string, names: readonly string[]): Pro
   return Object.fromEntries(found);
 }
 
-/** The source's timestamps can be that much behind the clock by which the backup notes what no log tells. */
-const CLOCKS_MS = 300;
-
 /** Waits until the newest note of the backup says what the source says, and that counts by the source's clock, too. */
 async function noted({ store }: Vault, source: PyMilvus, names: readonly string[]): Promise<void> {
   const wanted = new Map(
@@ -53,16 +51,21 @@ async function noted({ store }: Vault, source: PyMilvus, names: readonly string[
       ] as const;
     })),
   );
+  let ts: HybridTs | undefined;
   await eventually("the backup has noted the catalog", async () => {
     const backup = await readBackup(store, "b");
     const { base, notes } = await readHistory(backup, backupSnapshot(backup));
     const { collections } = notes.at(-1)?.catalog ?? base;
+    ts = notes.at(-1)?.ts;
     return collections.length === wanted.size &&
       collections.every(({ name, partitions, aliases }) =>
         wanted.get(name) === JSON.stringify([partitions.map((item) => item.name).sort(), [...aliases].sort()])
       );
   });
-  await new Promise((resolve) => setTimeout(resolve, CLOCKS_MS));
+  // The source's timestamps can be behind the clock by which the backup notes what no log tells.
+  await eventually("the source's clock is past the note", async () => {
+    return ts === undefined || BigInt(await source.call("alloc_timestamp") as bigint) > ts;
+  });
 }
 
 for (const seed of SEEDS) {

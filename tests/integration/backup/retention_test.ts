@@ -1,10 +1,10 @@
 /** Retention that passes while a base is copied: the archive has begun at the cut, so nothing of it is missed. */
 import assert from "node:assert/strict";
 import { parseRunState } from "../../../pipeline/flow/mod.ts";
-import { kafkaLogSpec, openKafkaLog } from "../../../sources/log/mod.ts";
 import { metaKey } from "../../../stores/mod.ts";
 import { deleteRecordsBefore } from "../../stack/broker.ts";
 import { FLAT_INDEX, withServers } from "../pipeline/servers.ts";
+import { openSourceLog } from "../pipeline/source_log.ts";
 import { TidemarkSetup } from "../pipeline/tidemark_process.ts";
 import { assertGood, folderVault, manifestOf, vaultSink } from "./backup_pipeline.ts";
 import { RestoreSetup, settled } from "./restore_setup.ts";
@@ -37,8 +37,7 @@ Deno.test("run whose log is removed behind its archive while the base is copied 
       sinks: { vault: vaultSink(vault) },
       extra: { limits: { bandwidth: RATE } },
     });
-    const log = await openKafkaLog(kafkaLogSpec.parse({ type: "kafka", brokers: [env.KAFKA_BROKERS] }));
-    await using _log = { [Symbol.asyncDispose]: () => log.close() };
+    await using log = await openSourceLog(env);
     const written = BigInt(await source.call("alloc_timestamp") as bigint);
 
     const run = setup.start(["run", "--once"]);

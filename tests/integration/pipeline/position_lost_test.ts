@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { deleteRecordsBefore } from "../../stack/broker.ts";
 import { untilSame, untilTail } from "./following.ts";
 import { type Servers, small, withServers } from "./servers.ts";
+import { openSourceLog, untilGrown } from "./source_log.ts";
 import { TidemarkSetup } from "./tidemark_process.ts";
 
 const PREFIX = "pl_";
@@ -86,7 +87,8 @@ Deno.test("run that loses its position while it follows copies afresh and follow
     Deno.kill(run.pid, "SIGSTOP");
     try {
       // What the reader has in its hands already is not lost, and the source's own checkpoint must not be: ticks between.
-      await new Promise((resolve) => setTimeout(resolve, 4000));
+      await using log = await openSourceLog(servers.env);
+      await untilGrown(log, pchannel, 20n);
       for (const name of [lost, kept]) {
         await source.call("insert_generated", { name, start: 300, count: 100 });
         await source.call("flush", { name });

@@ -36,10 +36,14 @@ Deno.test("run with a backlog of 100 MB and a frozen target stays within its lim
     let stall;
     try {
       Deno.kill(run.pid, "SIGCONT");
+      const said = untilStatus(
+        setup,
+        run,
+        "the status says that it waits for the target",
+        (status) => status.phase === "waiting" && /no answer/.test(waitsFor(status, "replica") ?? ""),
+      );
       stall = await stalledFor(12, setup, () => residentBytes(run.pid));
-      const status = (await setup.status())!;
-      assert.equal(status.phase, "waiting");
-      assert.match(waitsFor(status, "replica")!, /no answer/);
+      await said;
     } finally {
       stack.resume("target");
     }

@@ -18,7 +18,7 @@ export interface RunningOptions {
 }
 
 /** Lines of what a process printed, in a message. */
-const LAST_LINES = 12;
+const LAST_LINES = 6;
 
 export class Running {
   readonly exit: Promise<ExitReport>;

@@ -1,5 +1,6 @@
 /** Two runs on one state: the second is refused, and a first one that lost its lease stops writing. */
 import assert from "node:assert/strict";
+import { connectEtcd } from "../../../stores/etcd.ts";
 import { eventually } from "../../stack/eventually.ts";
 import { untilSame, writeUntilStopped } from "./following.ts";
 import { small, withServers } from "./servers.ts";
@@ -19,8 +20,8 @@ for (const type of ["file", "etcd"] as const) {
         ...(type === "file" ? {} : { extra: { state: etcdState(env, name) } }),
       });
       const first = setup.start(["run"]);
-      await eventually(
-        "the first run made the collection",
+      await first.until(
+        "it made the collection",
         async () => await servers.target.call("has_collection", { name }) === true,
       );
       const { code, stderr } = await setup.command(["run", "--once"]);
@@ -41,22 +42,21 @@ Deno.test("run that was frozen for longer than its lease in etcd stops writing a
     const { source, target, env } = servers;
     await source.call("create_collection", small(name));
     await source.call("insert_generated", { name, start: 0, count: 500 });
-    await using setup = await TidemarkSetup.make({
-      env,
-      include: [`default.${name}`],
-      extra: { state: etcdState(env, name) },
-    });
+    const state = etcdState(env, name);
+    await using setup = await TidemarkSetup.make({ env, include: [`default.${name}`], extra: { state } });
     const first = setup.start(["run"]);
-    await eventually("the first run follows", async () => await target.call("count", { name }) === 500);
+    await first.until("it follows", async () => await target.call("count", { name }) === 500);
     const writer = writeUntilStopped(servers, name);
     try {
       Deno.kill(first.pid, "SIGSTOP");
-      await new Promise((resolve) => setTimeout(resolve, 7000));
-      // The state is free by now, and another run takes it.
+      await using etcd = connectEtcd({ endpoints: [env.ETCD_ENDPOINT!] });
+      const holder = () => etcd.get(`${state.prefix}/test/lease`);
+      assert.notEqual(await holder(), undefined);
+      await eventually("the lease has run out", async () => await holder() === undefined);
       const second = setup.start(["run"]);
-      await new Promise((resolve) => setTimeout(resolve, 3000));
+      await second.until("it holds the state", async () => await holder() !== undefined);
       Deno.kill(first.pid, "SIGCONT");
-      const { code, stderr } = await first.exit;
+      const { code, stderr } = await first.ends();
       assert.equal(code, 13, stderr);
       assert.match(stderr, /lease on the state .* was lost/);
       await writer.stop();

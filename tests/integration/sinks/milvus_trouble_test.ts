@@ -4,6 +4,7 @@ import type { Catalog, Rbac, RowSink } from "../../../pipeline/model/mod.ts";
 import { createMilvusSink, milvusSinkSpec, type SinkState } from "../../../sinks/milvus/mod.ts";
 import { items, loaded, made, named, range, readAll, removal, write } from "../../conformance/row_sink.ts";
 import { LOADED } from "../../sinks/milvus/sample.ts";
+import { eventually } from "../../stack/eventually.ts";
 import { startStack } from "../../stack/mod.ts";
 
 const signal = new AbortController().signal;
@@ -150,17 +151,14 @@ Deno.test("createMilvusSink on a target with logins, quotas and outages", async 
           await sink.write(write(want, "insert", items(from, from + 50n, "a")), signal);
         }
       })();
-      const until = async (done: () => boolean) => {
-        for (let i = 0; !done() && i < 600; i++) await new Promise((resolve) => setTimeout(resolve, 50));
-      };
-      await until(() => next > 400n);
+      await eventually("rows are written", () => next > 400n);
       if (trouble === "pause") stack.pause("target");
       else await stack.kill("target");
-      await until(() => states.some((one) => one.kind === "waiting"));
+      await eventually("the sink says that it waits", () => states.some((one) => one.kind === "waiting"));
       if (trouble === "pause") stack.resume("target");
       else await stack.start("target");
       const before = next;
-      await until(() => next > before + 200n);
+      await eventually("rows are written again", () => next > before + 200n);
       stop = true;
       await writing;
       assert.ok(states.some((one) => one.kind === "waiting"));

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { attachStack, listStacks, stackEnv, StackError, startStack } from "../../stack/mod.ts";
 import { isReady } from "../../stack/component.ts";
+import { eventually } from "../../stack/eventually.ts";
 
 /** The smallest stack there is. */
 const ONLY_LITE = { without: ["etcd", "kafka", "s3", "source", "target"] as const };
@@ -32,12 +33,15 @@ Deno.test("startStack refuses a port block that is in use, and says which port",
 Deno.test("startStack ends what it started when the caller stops it, and keeps the logs", async () => {
   const stop = new AbortController();
   const starting = startStack("full", { ...ONLY_LITE, name: "stopped", signal: stop.signal });
-  const dir = await waitFor(async () => (await listStacks()).find(({ record }) => record.name === "stopped")?.dir);
-  await waitFor(() => Deno.stat(`${dir}/pids/lite`).catch(() => undefined));
+  let dir: string | undefined;
+  await eventually("a process of the stack is started", async () => {
+    dir = (await listStacks()).find(({ record }) => record.name === "stopped")?.dir;
+    return dir !== undefined && (await Deno.stat(`${dir}/pids/lite`)).isFile;
+  });
   stop.abort(new Error("enough"));
   await assert.rejects(starting, /enough/);
-  assert.deepEqual([...Deno.readDirSync(dir)].map((entry) => entry.name).sort(), ["logs", "stack.json"]);
-  await Deno.remove(dir, { recursive: true });
+  assert.deepEqual([...Deno.readDirSync(dir!)].map((entry) => entry.name).sort(), ["logs", "stack.json"]);
+  await Deno.remove(dir!, { recursive: true });
 });
 
 Deno.test("startStack's processes do not outlive a killed owner", async () => {
@@ -59,15 +63,6 @@ Deno.test("startStack's processes do not outlive a killed owner", async () => {
   child.kill("SIGKILL");
   await child.status;
   await reader.cancel();
-  await waitFor(() => control.alive("lite") ? undefined : true);
-  await waitFor(() => Deno.stat(dir).then(() => undefined, () => true));
+  await eventually("the guard ends the processes", () => !control.alive("lite"));
+  await eventually("the guard removes the folder", () => Deno.stat(dir).then(() => false, () => true));
 });
-
-async function waitFor<T>(value: () => T | undefined | Promise<T | undefined>): Promise<T> {
-  for (let left = 300; left > 0; left--) {
-    const found = await value();
-    if (found !== undefined) return found;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error("It did not happen within 15 s");
-}

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { TidemarkError } from "../../../pipeline/errors.ts";
 import { connectEtcd, type EtcdWatchBatch } from "../../../stores/etcd.ts";
+import { eventually } from "../../stack/eventually.ts";
 import { etcdctl, freePort, makeCertificates, OwnEtcd } from "./etcd_process.ts";
 
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
@@ -42,9 +43,10 @@ Deno.test("EtcdClient.lease holds its keys until it is disposed and fires lost w
   await server.start();
   await using etcd = connectEtcd({ endpoints: [server.address] });
   {
-    await using lease = await etcd.lease(2);
+    await using lease = await etcd.lease(3);
     await etcd.put("held", "x", lease.id);
-    await new Promise((resolve) => setTimeout(resolve, 3_500));
+    // Longer than it lives without being kept.
+    await new Promise((resolve) => setTimeout(resolve, 4_500));
     assert.notEqual(await etcd.get("held"), undefined);
     assert.equal(lease.lost.aborted, false);
   }
@@ -82,7 +84,7 @@ Deno.test("EtcdClient.watch gives one batch per revision and loses nothing over 
   await etcd.put("m/c/2", "unseen");
   await etcd.delete("m/a/1");
   await server.kill();
-  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  await eventually("the watch has noticed it", () => retries.includes("unreachable"));
   await server.start();
   await etcd.put("m/b/end", "3");
   await enough;

@@ -4,7 +4,7 @@ import time
 
 from patience import hung_after
 
-TELL_SECS = 30
+TELL_SECS = 60
 
 FUNCTIONS = {}
 

@@ -12,6 +12,7 @@ import {
   openKafkaLog,
 } from "../../../../sources/log/mod.ts";
 import { stackEnv } from "../../../stack/env.ts";
+import { eventually } from "../../../stack/eventually.ts";
 
 const PREFIX = "log_source";
 
@@ -89,6 +90,19 @@ async function eventsOf(
   return found;
 }
 
+/** Waits until the log has the collection's drop, and its tick, on each of its `shards`. */
+async function untilDropped(log: LogSource, collectionId: bigint, shards: number): Promise<void> {
+  let drops = 0;
+  await eventually("the log has the drop", async () => {
+    drops = 0;
+    for (const pchannel of await pchannels(log)) {
+      const events = await eventsOf(log, pchannel, collectionId, []);
+      drops += events.filter((event) => event.kind === "ddl" && event.operation === "drop_collection").length;
+    }
+    return drops === shards;
+  }, { progress: () => `${drops} of ${shards} channels`, everyMs: 500 });
+}
+
 /** Applies the events as a sink would: rows by partition and key. */
 function apply(events: readonly LogEvent[], state: Map<string, string>): void {
   for (const event of events) {
@@ -122,8 +136,7 @@ Deno.test("followPchannel reads what a real Milvus wrote, so that applying it gi
   const { id } = await onSource(WORKLOAD);
   const log = await open();
   try {
-    // The drop of a collection that is not loaded is in the log milliseconds after the call; its tick within a second.
-    await new Promise((resolve) => setTimeout(resolve, 1500));
+    await untilDropped(log, BigInt(id!), 2);
     const state = new Map<string, string>();
     const oddities: LogOddity[] = [];
     const ddl: string[] = [];
@@ -170,7 +183,7 @@ Deno.test("inspectLog prints a real log in the order of each channel, and ends w
     from.set(topic, { offset: (await log.bounds(topic, never)).latest, tick: 0n });
   }
   try {
-    await onSource(`
+    const { id } = await onSource(`
 name = "${PREFIX}_inspect"
 if utility.has_collection(name): utility.drop_collection(name)
 c = Collection(name, CollectionSchema([FieldSchema("k", DataType.VARCHAR, max_length=20, is_primary=True), FieldSchema("v", DataType.FLOAT_VECTOR, dim=2)]), shards_num=2)
@@ -178,9 +191,10 @@ c.insert([["a", "ö"], [[0.25, 1], [2, 3]]])
 c.upsert([["a"], [[9, 9]]])
 c.delete('k in ["ö"]')
 c.flush()
+d = c.describe()
 utility.drop_collection(name)
-print("{}")`);
-    await new Promise((resolve) => setTimeout(resolve, 1500));
+print(json.dumps({"id": str(d["collection_id"])}))`);
+    await untilDropped(log, BigInt(id!), 2);
     const topics = inspectedTopics(await log.topics(never), stackEnv().SOURCE_ROOT!);
     const lines = [];
     for await (const line of inspectLog(log, { topics, from, follow: false }, never)) lines.push(line);

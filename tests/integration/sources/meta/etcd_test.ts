@@ -6,6 +6,7 @@ import { DataType } from "../../../../pipeline/proto/gen/schema_pb.ts";
 import { ConsistencyLevel } from "../../../../pipeline/proto/gen/common_pb.ts";
 import { openObjectStore, s3Spec } from "../../../../stores/mod.ts";
 import { stackEnv } from "../../../stack/env.ts";
+import { hungAfterMs } from "../../../stack/patience.ts";
 import { freePort } from "../../stores/etcd_process.ts";
 import { Milvus } from "./milvus_client.ts";
 
@@ -124,7 +125,7 @@ Deno.test("EtcdMetaSource.snapshot says of a running Milvus what its own API say
 Deno.test("EtcdMetaSource.watch tells each DDL of a running Milvus, with the catalog after it", async () => {
   await using milvus = await Milvus.start(stackEnv());
   await using meta = await open();
-  const stop = AbortSignal.any([AbortSignal.timeout(60_000)]);
+  const stop = AbortSignal.timeout(hungAfterMs());
   const ended = new AbortController();
   const { revision } = await meta.snapshot(forever());
   const changes = meta.watch(revision, AbortSignal.any([stop, ended.signal]))[Symbol.asyncIterator]();
@@ -262,7 +263,7 @@ Deno.test("EtcdMetaSource sees an import of a running Milvus complete, with its 
     const before = await meta.snapshot(forever());
     const { id } = find(before, "h2_import", "h2_i")!;
     const ended = new AbortController();
-    const changes = meta.watch(before.revision, AbortSignal.any([AbortSignal.timeout(90_000), ended.signal]));
+    const changes = meta.watch(before.revision, AbortSignal.any([AbortSignal.timeout(hungAfterMs()), ended.signal]));
     const task = await milvus.call("bulk_insert", { db: "h2_import", name: "h2_i", file }) as string;
     const taken = await until(changes[Symbol.asyncIterator](), (change) => change.importsCompleted.length > 0);
     ended.abort();
