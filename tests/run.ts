@@ -2,62 +2,17 @@
  * `deno task test`: the gate (`deno task ok`), then the suites against real servers. The last line is
  * `N passed, N failed`; the exit code is 0 only when something passed and nothing failed.
  */
+import { type Options, parseArguments, USAGE } from "./runner/arguments.ts";
 import type { Counts } from "./runner/counts.ts";
-import { runGate } from "./runner/gate.ts";
+import { runGate, runUnitTests } from "./runner/gate.ts";
+import { capacity, laneCount } from "./runner/lane_count.ts";
 import { runLanes } from "./runner/lanes.ts";
-import { STACK_SUITES, suiteTests } from "./runner/suites.ts";
+import { needsStack, suiteTests } from "./runner/suites.ts";
 import { install } from "./stack/mod.ts";
+import { patience } from "./stack/patience.ts";
 
-/** Every part of the run must be over by then. */
+/** Every part of the run must be over by then: CI ends it after 90 minutes. Elsewhere a slow machine may take longer. */
 const WHOLE_RUN_MINUTES = 80;
-/** A stack takes about 1.2 GiB and a tenth of a processor; a test file on it mostly waits. */
-const STACKS = 4;
-
-const USAGE = `Runs every test: the gate, then the suites against real servers.
-
-  deno task test [--unit] [--filter TEXT] [--keep] [--suite integration|crash] [--stacks N]
-
-  --unit           only what needs no servers
-  --filter TEXT    only tests whose name contains TEXT (or matches /regex/)
-  --suite NAME     only this suite, without the gate
-  --stacks N       test files side by side, each on servers of its own (default ${STACKS})
-  --keep           leave the servers running, and print how to use them
-`;
-
-interface Options {
-  unit: boolean;
-  keep: boolean;
-  filter: string | undefined;
-  suites: readonly (typeof STACK_SUITES[number])[];
-  gate: boolean;
-  stacks: number;
-}
-
-function parse(args: readonly string[]): Options {
-  const options: Options = {
-    unit: false,
-    keep: false,
-    filter: undefined,
-    suites: STACK_SUITES,
-    gate: true,
-    stacks: STACKS,
-  };
-  const rest = [...args];
-  for (let arg = rest.shift(); arg !== undefined; arg = rest.shift()) {
-    if (arg === "--unit") options.unit = true;
-    else if (arg === "--keep") options.keep = true;
-    else if (arg === "--filter" && rest.length > 0) options.filter = rest.shift();
-    else if (arg === "--stacks" && /^[1-9]$/.test(rest[0] ?? "")) options.stacks = parseInt(rest.shift()!, 10);
-    else if (arg === "--suite" && STACK_SUITES.some((suite) => suite === rest[0])) {
-      options.suites = [rest.shift() as typeof STACK_SUITES[number]];
-      options.gate = false;
-    } else {
-      console.error(`Unknown argument ${arg}\n\n${USAGE}`);
-      Deno.exit(2);
-    }
-  }
-  return options;
-}
 
 async function run(options: Options, signal: AbortSignal): Promise<Counts> {
   const total: Counts = { passed: 0, failed: 0 };
@@ -66,31 +21,45 @@ async function run(options: Options, signal: AbortSignal): Promise<Counts> {
     total.failed += counts.failed;
   };
   const log = (line: string) => console.log(`       ${line}`);
+  const { filter, keep } = options;
+  const named = options.files !== undefined;
+  const onStack = options.unit ? [] : suiteTests(options.suites, options.files);
+  // Before the run itself is what the machine is busy with.
+  const stacks = options.stacks ?? (named ? 1 : laneCount(capacity()));
+  const lanes = onStack.length > 1 ? `, ${stacks} lanes` : "";
+  log(`limits are ${patience().toFixed(1)} times those of a quiet machine${lanes}`);
   // The servers are fetched and built while the gate runs; only who awaits `installed` sees its failure.
-  const installed = options.unit ? Promise.resolve() : install("full", { signal, log }).then(() => {});
+  const installed = onStack.length === 0 ? Promise.resolve() : install("full", { signal, log }).then(() => {});
   installed.catch(() => {});
-  if (options.gate) add(await runGate(signal, options.filter));
-  if (options.unit || signal.aborted) return total;
+  if (options.gate) add(await runGate(signal, filter));
+  const units = (options.files ?? []).filter((file) => !needsStack(file));
+  if (units.length > 0) add(await runUnitTests(units, signal, filter));
+  if (onStack.length === 0 || signal.aborted) return total;
   try {
     await installed;
   } catch (thrown) {
     console.log(`FAILED the servers cannot be installed: ${thrown instanceof Error ? thrown.message : thrown}`);
     return { ...total, failed: total.failed + 1 };
   }
-  const { stacks, filter, keep } = options;
-  add(await runLanes({ files: suiteTests(options.suites), stacks, filter, keep, signal, log }));
+  add(await runLanes({ files: onStack, stacks, filter, keep, live: named, signal, log }));
+  if (named && !keep) log("On servers that stay: deno task test --keep FILE; that prints how to run it on them again");
   return total;
 }
 
 async function main(): Promise<number> {
-  const options = parse(Deno.args);
+  const options = parseArguments(Deno.args);
+  if (typeof options === "string") {
+    console.error(`${options}\n\n${USAGE}`);
+    return 2;
+  }
   const start = performance.now();
   const stopped = new AbortController();
   const stop = () => stopped.abort(new Error("Interrupted"));
   for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, stop);
+  const minutes = WHOLE_RUN_MINUTES * (Deno.env.has("CI") ? 1 : patience());
   const limit = setTimeout(
-    () => stopped.abort(new Error(`The whole run took longer than ${WHOLE_RUN_MINUTES} minutes`)),
-    WHOLE_RUN_MINUTES * 60_000,
+    () => stopped.abort(new Error(`The whole run took longer than ${minutes.toFixed(0)} minutes`)),
+    minutes * 60_000,
   );
   let counts: Counts = { passed: 0, failed: 0 };
   try {

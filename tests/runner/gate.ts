@@ -12,14 +12,14 @@ export function gateSteps(): Step[] {
   ];
 }
 
-/** The step that runs the unit tests, the layer test among them. They share nothing, so files run in parallel. */
-export function unitStep(filter?: string): Step {
+/** The step that runs tests that need no servers. They share nothing, so files run in parallel. */
+function unitStep(files: readonly string[], filter?: string): Step {
   return {
     name: "unit tests",
     command: [
       ...["deno", "test", "-A", "--no-check", "--parallel", "--reporter=dot"],
       ...(filter === undefined ? [] : ["--filter", filter]),
-      ...unitTests(),
+      ...files,
     ],
     limitSecs: 1200,
   };
@@ -34,11 +34,17 @@ export async function runGate(signal?: AbortSignal, filter?: string): Promise<Co
     if (!outcome.ok) total.failed++;
     if (signal?.aborted) return total;
   }
-  const step = unitStep(filter);
+  const counts = await runUnitTests(unitTests(), signal, filter);
+  return { passed: total.passed + counts.passed, failed: total.failed + counts.failed };
+}
+
+/** Runs test files that need no servers; the layer test is among them. */
+export async function runUnitTests(files: readonly string[], signal?: AbortSignal, filter?: string): Promise<Counts> {
+  const step = unitStep(files, filter);
   const outcome = await runStep(step, signal);
   const counts = readCounts(outcome.output, outcome.ok);
   report(step, outcome, `${counts.passed} passed, ${counts.failed} failed`);
-  return { passed: total.passed + counts.passed, failed: total.failed + counts.failed };
+  return counts;
 }
 
 /** One line for a step, and its output where it failed. */

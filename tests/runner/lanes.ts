@@ -13,9 +13,11 @@ export interface LaneOptions {
   readonly log: (line: string) => void;
   /** Leave the servers running at the end. */
   readonly keep: boolean;
+  /** Show what the files print as it comes. */
+  readonly live: boolean;
 }
 
-/** No file may take longer. */
+/** A file hangs that takes longer on a quiet machine. What it waited for it has said by then. */
 const FILE_LIMIT_SECS = 900;
 
 /**
@@ -25,17 +27,26 @@ const FILE_LIMIT_SECS = 900;
 export async function runLanes(options: LaneOptions): Promise<Counts> {
   const total: Counts = { passed: 0, failed: 0 };
   const queue = [...options.files];
+  let starting = Promise.resolve();
+  /** One after the other: servers that start side by side only take each other's time. */
+  const started = (name: string): Promise<Stack> => {
+    const stack = starting.then(() => start(options, name));
+    starting = stack.then(() => {}, () => {});
+    return stack;
+  };
   const lanes = Array.from({ length: Math.min(options.stacks, queue.length) }, async (_, lane) => {
     let stack: Stack | undefined;
     let starts = 0;
     try {
-      for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
-        if (options.signal.aborted) return;
-        stack ??= await start(options, `${lane + 1}${starts++ === 0 ? "" : `-${starts}`}`);
+      while (queue.length > 0 && !options.signal.aborted) {
+        stack ??= await started(`${lane + 1}${starts++ === 0 ? "" : `-${starts}`}`);
+        // Others may have taken the last one meanwhile.
+        const file = queue.shift();
+        if (file === undefined) return;
         const counts = await runFile(file, stack, options);
         total.passed += counts.passed;
         total.failed += counts.failed;
-        if (counts.failed === 0 || options.signal.aborted) continue;
+        if (counts.failed === 0 || options.keep || options.signal.aborted) continue;
         options.log(`The servers' logs are in ${stack.dir}/logs`);
         const broken: Stack = stack;
         stack = undefined;
@@ -46,7 +57,9 @@ export async function runLanes(options: LaneOptions): Promise<Counts> {
       console.log(`FAILED the servers do not start: ${thrown instanceof Error ? thrown.message : thrown}`);
     } finally {
       if (options.keep && stack !== undefined) {
-        console.log(`The servers still run: export TIDEMARK_STACK_ENV=${stack.envFile}`);
+        console.log(`The servers still run. A file on them again:`);
+        console.log(`  TIDEMARK_STACK_ENV=${stack.envFile} deno test -A --no-check ${options.files[0]}`);
+        console.log(`and their end: deno task stack down --name ${stack.name}`);
       } else await stack?.down();
     }
   });
@@ -61,12 +74,13 @@ async function start({ keep, signal, log }: LaneOptions, name: string): Promise<
   return stack;
 }
 
-async function runFile(file: string, stack: Stack, { filter, signal }: LaneOptions): Promise<Counts> {
+async function runFile(file: string, stack: Stack, { filter, live, signal }: LaneOptions): Promise<Counts> {
   const step: Step = {
     name: file,
     command: ["deno", "test", "-A", "--no-check", ...(filter === undefined ? [] : ["--filter", filter]), file],
     env: { TIDEMARK_STACK_ENV: stack.envFile },
     limitSecs: FILE_LIMIT_SECS,
+    live,
   };
   const outcome = await runStep(step, signal);
   const counts = readCounts(outcome.output, outcome.ok);
@@ -75,6 +89,7 @@ async function runFile(file: string, stack: Stack, { filter, signal }: LaneOptio
   const mark = outcome.ok ? "ok" : "FAILED";
   const text = `${mark.padEnd(7)}${file.replace(/^tests\//, "").padEnd(52)}${outcome.seconds.toFixed(1).padStart(7)} s`;
   console.log(`${text}  ${counts.passed} passed, ${counts.failed} failed`);
-  if (!outcome.ok) console.log(`${file} ${outcome.reason}:\n${outcome.output.trimEnd().replace(/^/gm, "  ")}`);
+  if (outcome.ok) return counts;
+  console.log(`${file} ${outcome.reason}${live ? "" : `:\n${outcome.output.trimEnd().replace(/^/gm, "  ")}`}`);
   return counts;
 }

@@ -1,10 +1,12 @@
+import { patience, PATIENCE_VARIABLE } from "../stack/patience.ts";
+
 /** One step of a gate or of the test run: a program, its limit, its output. */
 export interface Step {
   name: string;
   /** Program and arguments; `deno` is the running Deno. */
   command: readonly string[];
   env?: Record<string, string>;
-  /** The step fails when it takes longer, in seconds. */
+  /** The step hangs when it takes longer on a quiet machine, in seconds. */
   limitSecs: number;
   /** Passes the output on as it comes; otherwise it is shown only when the step fails. */
   live?: boolean;
@@ -22,12 +24,13 @@ export interface StepOutcome {
 /** Runs a step to its end. Never throws for a step that fails. */
 export async function runStep(step: Step, signal?: AbortSignal): Promise<StepOutcome> {
   const start = performance.now();
-  const limit = AbortSignal.timeout(step.limitSecs * 1000);
+  const limitSecs = step.limitSecs * patience();
+  const limit = AbortSignal.timeout(limitSecs * 1000);
   const stop = signal === undefined ? limit : AbortSignal.any([limit, signal]);
   const [program, ...args] = step.command;
   const child = new Deno.Command(program === "deno" ? Deno.execPath() : program!, {
     args,
-    env: { NO_COLOR: "1", ...step.env },
+    env: { NO_COLOR: "1", [PATIENCE_VARIABLE]: patience().toFixed(2), ...step.env },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
@@ -62,7 +65,7 @@ export async function runStep(step: Step, signal?: AbortSignal): Promise<StepOut
   const output = collected.join("");
   if (status.success) return { ok: true, output, seconds };
   const reason = limit.aborted
-    ? `took longer than ${step.limitSecs} s and was stopped`
+    ? `took longer than ${limitSecs.toFixed(0)} s and was stopped`
     : signal?.aborted
     ? "was stopped"
     : status.signal !== null

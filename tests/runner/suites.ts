@@ -26,10 +26,14 @@ const BEGIN_FIRST: readonly string[] = [
   "tests/integration/pipeline/oracle_test.ts",
 ];
 
-/** Test files of suites that need the stack, in the order in which they should begin. */
-export function suiteTests(suites: readonly (typeof STACK_SUITES[number])[]): string[] {
-  const files = suites.flatMap((suite) => testFiles(`tests/${suite}`));
+/** Test files that need the stack, of `named` or all of the suites, in the order in which they should begin. */
+export function suiteTests(suites: readonly (typeof STACK_SUITES[number])[], named?: readonly string[]): string[] {
+  const files = named?.filter(needsStack) ?? suites.flatMap((suite) => testFiles(`tests/${suite}`));
   return files.sort((a, b) => rank(a) - rank(b) || a.localeCompare(b));
+}
+
+export function needsStack(file: string): boolean {
+  return STACK_SUITES.some((suite) => file.startsWith(`tests/${suite}/`));
 }
 
 function rank(file: string): number {
@@ -54,8 +58,10 @@ function exists(path: string): boolean {
   }
 }
 
-function testFiles(folder: string): string[] {
-  return filesBelow(folder, "_test.ts");
+/** Test files below a folder, or the one that `path` is. */
+export function testFiles(path: string): string[] {
+  if (path.endsWith("_test.ts")) return exists(path) ? [path] : [];
+  return filesBelow(path, "_test.ts");
 }
 
 /** Paths below a folder of the project, relative to the project, with this ending. */

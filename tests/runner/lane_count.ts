@@ -1,0 +1,34 @@
+import { loadPerCore } from "../stack/patience.ts";
+
+/** What a machine has to give. */
+export interface Capacity {
+  /** Cores that this process may use. */
+  readonly cores: number;
+  /** Processes that want a core, for each core, before the run adds its own. */
+  readonly load: number;
+  /** Memory that is free, in bytes. */
+  readonly memory: number;
+}
+
+/** More of them wait for each other's disk and for one who looks at their output. */
+const MOST = 4;
+const LANES_PER_CORE = 2;
+/** What a stack and the test on it take, at their largest. */
+const BYTES_PER_LANE = 2 * 1024 ** 3;
+
+/**
+ * How many stacks are of use side by side: two a core, since most of a test's time is waiting; half of them where others are
+ * at work on all cores already; and no more than the memory holds.
+ */
+export function laneCount({ cores, load, memory }: Capacity): number {
+  const byCores = cores * LANES_PER_CORE / (load >= 1 ? 2 : 1);
+  return Math.max(1, Math.min(MOST, Math.floor(byCores), Math.floor(memory / BYTES_PER_LANE)));
+}
+
+export function capacity(): Capacity {
+  return {
+    cores: navigator.hardwareConcurrency,
+    load: loadPerCore(),
+    memory: Deno.systemMemoryInfo().available,
+  };
+}
