@@ -1,7 +1,7 @@
 /** From components to what the flow works with. */
 import type { CrashPoints, FlowDependencies, FlowReport, RowSinkSetup } from "../pipeline/flow/mod.ts";
 import { TidemarkError } from "../pipeline/errors.ts";
-import type { BinlogSource, HybridTs, LogSource, MetaSource } from "../pipeline/model/mod.ts";
+import type { BinlogSource, HybridTs, LogSource, MetaSource, Queue } from "../pipeline/model/mod.ts";
 import type { LogOddity } from "../sources/log/mod.ts";
 import type { Components } from "./wire.ts";
 
@@ -111,20 +111,21 @@ async function openSources(components: Components, restoreTo: HybridTs | undefin
   const [source, { metaAt }] = await Promise.all([components.backup(), import("../sources/backup/mod.ts")]);
   return {
     meta: restoreTo === undefined ? source.meta : metaAt(source, restoreTo),
-    log: source.log ?? noLog(source.backup.name),
+    log: source.log ?? noLog(source.backup.name, source.backup.manifest?.queue ?? "kafka"),
     binlogs: source.binlogs,
     baseDeletes: "files",
   };
 }
 
 /** In the place of the log of a backup that has none: whoever asks for it is told. */
-function noLog(backup: string): LogSource {
+function noLog(backup: string, queue: Queue): LogSource {
   const refuse = (): never => {
     throw new TidemarkError("unsupported", `The backup ${backup} has no log archive`, {
       hint: "Restore its base only.",
     });
   };
   return {
+    queue,
     topics: () => Promise.resolve([]),
     bounds: refuse,
     tail: refuse,

@@ -3,8 +3,17 @@
  * rest: the clients are most of the program's start, and no command needs them all.
  */
 import { TidemarkError } from "../pipeline/errors.ts";
-import type { ArchiveSink, BinlogSource, LogSource, ObjectStore, RowSink, StateStore } from "../pipeline/model/mod.ts";
+import type {
+  ArchiveSink,
+  BinlogSource,
+  LogSource,
+  ObjectStore,
+  Queue,
+  RowSink,
+  StateStore,
+} from "../pipeline/model/mod.ts";
 import type { CrashPoint } from "../pipeline/flow/mod.ts";
+import { positionsOf } from "../pipeline/positions/mod.ts";
 import type { MilvusSinkConfig } from "../sinks/milvus/spec.ts";
 import type { BackupSource } from "../sources/backup/mod.ts";
 import type { EtcdMetaSource } from "../sources/meta/mod.ts";
@@ -56,6 +65,7 @@ const TELL_AFTER_MS = 1000;
 /** Opens nothing yet. */
 export function createComponents(config: PipelineConfig, options: ComponentOptions): Components {
   const waiting = new Map<string, string>();
+  const queue: Queue = config.sources.log?.type ?? "kafka";
   const opened: (() => Promise<void>)[] = [];
   const telling = new Map<string, { timer: ReturnType<typeof setTimeout>; told: boolean }>();
   const wait = (component: string) => (reason: string | undefined) => {
@@ -155,6 +165,7 @@ export function createComponents(config: PipelineConfig, options: ComponentOptio
       store: await openObjectStore(sink.storage, storeRetry(`sinks.${name}`)),
       pipeline: config.pipeline,
       program: options.program,
+      queue,
       ...(options.passed === undefined ? {} : { passed: options.passed }),
       ...(limit === undefined ? {} : { bandwidth: limit }),
     });
@@ -166,6 +177,7 @@ export function createComponents(config: PipelineConfig, options: ComponentOptio
     meta: once(async () => {
       const { openEtcdMeta } = await import("../sources/meta/mod.ts");
       return await openEtcdMeta(required(config.sources.meta, "meta"), {
+        positions: positionsOf(queue),
         onRetry: (error) => options.onRetry?.("sources.meta", error),
         onState: faultOf(wait("sources.meta")),
       });

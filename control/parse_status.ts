@@ -34,7 +34,7 @@ export function parseStatus(json: Json): RunStatus | undefined {
     })),
     channels: list(json.channels).map((item): ChannelStatus => ({
       pchannel: text(item.pchannel),
-      offset: integer(item.offset),
+      position: text(item.position),
       tick: integer(item.tick),
       lagMs: float(item.lagMs),
       recordsPerSec: float(item.recordsPerSec),

@@ -28,7 +28,7 @@ export function renderStatus(status: RunStatus, width: number): string[] {
   const channels = [...status.channels].sort((a, b) => b.lagMs - a.lagMs).slice(0, 4);
   for (const channel of channels) {
     lines.push(
-      `  channel  ${channel.pchannel} at ${channel.offset}, ${lagOf(channel.lagMs)}, ${
+      `  channel  ${channel.pchannel} at ${channel.position}, ${lagOf(channel.lagMs)}, ${
         rate(channel.recordsPerSec)
       } records/s`,
     );

@@ -1,6 +1,7 @@
 /** Whether the log still holds what a run would need, and whether it will until the base is copied. */
 import { toTidemarkError } from "../pipeline/errors.ts";
-import type { CheckLine, LogSource, Snapshot } from "../pipeline/model/mod.ts";
+import type { CheckLine, LogSource, Position, Snapshot } from "../pipeline/model/mod.ts";
+import { positionsOf } from "../pipeline/positions/mod.ts";
 
 /** One line per pchannel of the selected collections: the oldest checkpoint against what the log holds. */
 export async function checkRetention(
@@ -9,7 +10,8 @@ export async function checkRetention(
   selects: (db: string, name: string) => boolean,
   signal: AbortSignal,
 ): Promise<CheckLine[]> {
-  const wanted = new Map<string, bigint | undefined>();
+  const { format, distance } = positionsOf(log.queue);
+  const wanted = new Map<string, Position | undefined>();
   for (const collection of snapshot.catalog.collections) {
     if (!selects(collection.dbName, collection.name)) continue;
     collection.vchannels.forEach((vchannel, index) => {
@@ -32,24 +34,26 @@ export async function checkRetention(
           what,
           ok: "fail",
           code: "position_lost",
-          detail:
-            `the copy needs offset ${offset}, the log begins at ${earliest}: flush the collections on it, and raise the topic's retention.ms or retention.bytes`,
+          detail: `the copy needs ${format(offset)}, the log begins at ${
+            format(earliest)
+          }: flush the collections on it, and raise the topic's retention.ms or retention.bytes`,
         });
       } else if (offset > latest) {
         lines.push({
           what,
           ok: "fail",
           code: "position_lost",
-          detail:
-            `the metadata is at offset ${offset}, the log ends at ${latest}: the topic was replaced, or sources.log is not the log of this Milvus`,
+          detail: `the metadata is at ${format(offset)}, the log ends at ${
+            format(latest)
+          }: the topic was replaced, or sources.log is not the log of this Milvus`,
         });
       } else {
+        const behind = distance(offset, latest);
+        const records = behind === undefined ? "" : ` (${behind} records behind the end)`;
         lines.push({
           what,
           ok: "ok",
-          detail: `holds ${earliest} to ${latest}, the copy needs it from ${offset} (${
-            latest - offset
-          } records behind the end)`,
+          detail: `holds ${format(earliest)} to ${format(latest)}, the copy needs it from ${format(offset)}${records}`,
         });
       }
     } catch (thrown) {

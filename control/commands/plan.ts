@@ -63,8 +63,8 @@ const ACTIONS: Readonly<Record<PlannedCollection["action"], string>> = {
 function details(item: PlannedCollection): string[] {
   const lines = [`${item.source} (${item.id})`];
   for (const channel of item.channels) {
-    const deletes = channel.deletesFrom === undefined ? "" : `, deletes from offset ${channel.deletesFrom}`;
-    lines.push(`  channel ${channel.vchannel}: from offset ${channel.offset} at ${isoOfHybrid(channel.ts)}${deletes}`);
+    const deletes = channel.deletesFrom === undefined ? "" : `, deletes from ${channel.deletesFrom}`;
+    lines.push(`  channel ${channel.vchannel}: from ${channel.position} at ${isoOfHybrid(channel.ts)}${deletes}`);
   }
   const kinds = new Map<string, number>();
   for (const finding of item.findings) kinds.set(finding.kind, (kinds.get(finding.kind) ?? 0) + 1);

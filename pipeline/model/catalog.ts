@@ -2,6 +2,7 @@
 import type { CollectionSchema } from "../proto/gen/schema_pb.ts";
 import type { ConsistencyLevel } from "../proto/gen/common_pb.ts";
 import type { HybridTs } from "./hybrid.ts";
+import type { Position } from "./position.ts";
 
 export type Properties = Readonly<Record<string, string>>;
 
@@ -55,8 +56,8 @@ export interface Collection {
   /** `vchannels[i]` is carried by `pchannels[i]`. */
   readonly vchannels: readonly string[];
   readonly pchannels: readonly string[];
-  /** pchannel -> Kafka offset of the CreateCollection record. */
-  readonly startOffsets: ReadonlyMap<string, bigint>;
+  /** pchannel -> place of the CreateCollection record. */
+  readonly startOffsets: ReadonlyMap<string, Position>;
   readonly createTs: HybridTs;
   readonly consistency: ConsistencyLevel;
   readonly properties: Properties;

@@ -5,6 +5,7 @@ export * from "./catalog.ts";
 export * from "./check.ts";
 export * from "./column.ts";
 export * from "./hybrid.ts";
+export * from "./position.ts";
 export * from "./record.ts";
 export * from "./segment.ts";
 export * from "./sink.ts";

@@ -1,11 +1,12 @@
 /** Records of the queue, and what they say. */
 import type { Keys } from "./column.ts";
 import type { HybridTs } from "./hybrid.ts";
+import type { Position } from "./position.ts";
 
 /** One record of a topic, undecoded. Values are views into a fetch response: copy what is kept for long. */
 export interface LogRecord {
   readonly topic: string;
-  readonly offset: bigint;
+  readonly offset: Position;
   /** Producer's wall clock, unix ms; meaningless for order. */
   readonly timestampMs: bigint;
   readonly headers: readonly (readonly [name: string, value: Uint8Array])[];
@@ -15,22 +16,22 @@ export interface LogRecord {
 /** What one fetch brought. An idle fetch has no records but still says where the log ends. */
 export interface LogFetch {
   readonly records: readonly LogRecord[];
-  /** Offset that the next record will get. */
-  readonly highWatermark: bigint;
+  /** Behind the last record that there is: no later one has a smaller place. */
+  readonly highWatermark: Position;
 }
 
 export interface LogBounds {
-  /** Offset of the oldest record still held. */
-  readonly earliest: bigint;
-  /** Offset that the next record will get. */
-  readonly latest: bigint;
+  /** Of the oldest record still held, or where the next one will be. */
+  readonly earliest: Position;
+  /** Behind the last record: no later one has a smaller place. */
+  readonly latest: Position;
   /** Identity of the topic; a topic deleted and created again has another. */
   readonly topicId: string;
 }
 
 /** From where to read a pchannel: `offset` inclusive, and of what is read only what has an effective ts > `tick`. */
 export interface ResumePoint {
-  readonly offset: bigint;
+  readonly offset: Position;
   readonly tick: HybridTs;
 }
 
@@ -42,7 +43,7 @@ interface EventBase {
   readonly pchannel: string;
   /** Empty for events of the whole pchannel. */
   readonly vchannel: string;
-  readonly offset: bigint;
+  readonly offset: Position;
   /** Size of the record's value in bytes; what the window counts. */
   readonly bytes: number;
   readonly txnId?: bigint;

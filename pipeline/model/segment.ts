@@ -1,5 +1,6 @@
 /** Segments and their files as metadata names them. */
 import type { HybridTs } from "./hybrid.ts";
+import type { Position, Queue } from "./position.ts";
 
 export type SegmentState =
   | "none"
@@ -11,10 +12,13 @@ export type SegmentState =
   | "dropped"
   | "importing";
 
-/** A position of the queue as Milvus stores it. `offset` is undefined where the message id is not Kafka's 8 bytes. */
+/** A position of the queue as Milvus stores it. */
 export interface StoredPosition {
   readonly channel: string;
-  readonly offset: bigint | undefined;
+  /** Undefined where Milvus gave none, or one of another queue than the one that is read. */
+  readonly offset: Position | undefined;
+  /** Whose position it is, where the metadata says it (2.6 and later). */
+  readonly queue?: Queue;
   readonly ts: HybridTs;
 }
 

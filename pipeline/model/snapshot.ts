@@ -1,6 +1,7 @@
 /** Everything a run needs of the source's metadata, read at one etcd revision. */
 import type { Catalog, Collection } from "./catalog.ts";
 import type { HybridTs } from "./hybrid.ts";
+import type { Position } from "./position.ts";
 import type { Segment, StoredPosition } from "./segment.ts";
 
 /** An import (bulk insert) as metadata knows it. Its rows never pass through the log. */
@@ -95,6 +96,6 @@ export interface Cut {
   readonly vchannel: string;
   readonly pchannel: string;
   readonly collectionId: bigint;
-  readonly offset: bigint;
+  readonly offset: Position;
   readonly ts: HybridTs;
 }

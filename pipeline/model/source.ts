@@ -1,6 +1,7 @@
 /** What the pipeline asks of its sources. Implementations read, decode and validate; they decide nothing. */
 import type { CatalogChange, CollectionLookup, Snapshot } from "./snapshot.ts";
 import type { ColumnBatch, DeleteMark } from "./column.ts";
+import type { Position, Queue } from "./position.ts";
 import type { LogBounds, LogFetch } from "./record.ts";
 import type { LogFile, Segment } from "./segment.ts";
 import type { ObjectInfo, ObjectStore } from "./store.ts";
@@ -26,19 +27,21 @@ export interface TailOptions {
 }
 
 export interface LogSource {
+  /** Whose places its records have. */
+  readonly queue: Queue;
   /** Names of the topics that exist. */
   topics(signal: AbortSignal): Promise<string[]>;
   /** Throws `not_found` for a topic that does not exist. */
   bounds(topic: string, signal: AbortSignal): Promise<LogBounds>;
   /**
-   * Records of `topic` from `offset` (inclusive) for ever, in offset order, each exactly once.
+   * Records of `topic` from `offset` (inclusive) for ever, in their order, each exactly once.
    * Nothing is fetched ahead by more than one response: not calling `next()` is the back-pressure.
    * Survives broker restarts. Throws `position_lost` when `offset` is outside the log or the topic's identity is not
    * `topicId` any more (pass undefined to accept any).
    */
   tail(
     topic: string,
-    offset: bigint,
+    offset: Position,
     topicId: string | undefined,
     signal: AbortSignal,
     options?: TailOptions,

@@ -35,8 +35,8 @@ export interface ImportStatus {
 
 export interface ChannelStatus {
   readonly pchannel: string;
-  /** Offset from which a restart would read. */
-  readonly offset: bigint;
+  /** Place from which a restart would read, as its queue writes it: Kafka's is the offset. */
+  readonly position: string;
   /** Everything up to here is on the sinks. */
   readonly tick: HybridTs;
   readonly lagMs: number;

@@ -10,7 +10,7 @@ import { type Collection, type Cut, type HybridTs, qualifiedName, type Segment, 
 /**
  * One cut per vchannel of `collections`. A vchannel without a checkpoint yet (a collection of less than a second) starts
  * at its CreateCollection record: the server's own first checkpoint is exactly that.
- * Throws `unsupported` for positions that are not Kafka's, `torn` for a live collection whose channel is marked dropped,
+ * Throws `unsupported` for positions of another queue, `torn` for a live collection whose channel is marked dropped,
  * `damaged` where there is neither checkpoint nor start position.
  * @example
  * ```ts
@@ -62,10 +62,15 @@ function positionOf(
   const checkpoint = snapshot.checkpoints.get(vchannel);
   if (checkpoint !== undefined) {
     if (checkpoint.offset === undefined) {
-      throw new TidemarkError("unsupported", `The checkpoint of ${vchannel} is no Kafka position`, {
-        hint:
-          "Tidemark reads sources whose message queue is Kafka; mq.type of the source's milvus.yaml says which one it uses.",
-      });
+      const of = checkpoint.queue === undefined ? "of another queue than" : `of ${checkpoint.queue}, not of`;
+      throw new TidemarkError(
+        "unsupported",
+        `The checkpoint of ${vchannel} is a position ${of} the one in sources.log`,
+        {
+          hint:
+            "sources.log must name the queue that the source uses: mq.type of its milvus.yaml, or the key config/mqtype below etcd.rootPath from 2.6 on.",
+        },
+      );
     }
     return { offset: checkpoint.offset, ts: checkpoint.ts };
   }

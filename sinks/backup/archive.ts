@@ -4,7 +4,15 @@
  * leaves a whole archive and nothing to reconcile: what was not closed is read from the queue again.
  */
 import { TidemarkError } from "../../pipeline/errors.ts";
-import type { ArchivedRecord, ArchiveProgress, ObjectStore, ResumePoint } from "../../pipeline/model/mod.ts";
+import {
+  type ArchivedRecord,
+  type ArchiveProgress,
+  before,
+  type ObjectStore,
+  type Position,
+  type Queue,
+  type ResumePoint,
+} from "../../pipeline/model/mod.ts";
 import {
   archiveKey,
   checksumOf,
@@ -19,10 +27,11 @@ export interface ArchiveOptions {
   readonly store: ObjectStore;
   /** The backup's name. */
   readonly name: string;
+  readonly queue: Queue;
   readonly roll: { readonly size: number; readonly age: number; readonly memory: number };
   readonly createdBy: string;
   /** Where the first file of a pchannel begins: the base's cut. Undefined: at the first record. */
-  readonly startOffset: (pchannel: string) => bigint | undefined;
+  readonly startOffset: (pchannel: string) => Position | undefined;
   readonly now: () => number;
   /** For tests: a phase is passed. */
   readonly passed: (phase: "archive_roll" | "archive_rolled") => void;
@@ -51,9 +60,9 @@ interface Chain {
   sequence: bigint;
   lastSum: string;
   /** Of the last record taken over. */
-  lastOffset: bigint;
+  lastOffset: Position;
   durableSequence: bigint;
-  durableOffset: bigint;
+  durableOffset: Position;
   durable: ResumePoint | undefined;
   /** Finished, but its put failed so far: nothing more is taken over until it is there. */
   closing: FinishedLogFile | undefined;
@@ -196,14 +205,15 @@ export function createLogArchive(options: ArchiveOptions): LogArchive {
     },
   };
 
-  function begin(pchannel: string, chain: Chain, offset: bigint): LogFileWriter {
+  function begin(pchannel: string, chain: Chain, offset: Position): LogFileWriter {
     const start = options.startOffset(pchannel);
-    const before = (start === undefined || start > offset ? offset : start) - 1n;
+    const first = start === undefined || start > offset ? offset : start;
     const writer = createLogFileWriter({
+      queue: options.queue,
       pchannel,
       sequence: chain.sequence + 1n,
       // The first file claims everything from the cut on: the queue itself may have no record right there.
-      previousLastOffset: chain.sequence === 0n ? before : chain.lastOffset,
+      previousLastOffset: chain.sequence === 0n ? before(first) : chain.lastOffset,
       previousSum: chain.lastSum,
     }, { createdBy });
     for (const gap of chain.gaps) writer.gap(gap);

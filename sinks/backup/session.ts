@@ -12,7 +12,10 @@ import {
   type HybridTs,
   type ObjectInfo,
   type ObjectStore,
+  type Position,
+  type Queue,
 } from "../../pipeline/model/mod.ts";
+import { positionsOf } from "../../pipeline/positions/mod.ts";
 import { MsgPositionSchema } from "../../pipeline/proto/gen/msg_pb.ts";
 import { CollectionSchemaSchema } from "../../pipeline/proto/gen/schema_pb.ts";
 import {
@@ -52,6 +55,7 @@ export interface SessionOptions {
   /** Name and version of the program, for the files. */
   readonly program: string;
   readonly generation: 1 | 2;
+  readonly queue: Queue;
   readonly base: BackupSession["base"];
   readonly startedMs: number;
   /** Of the base that is there already, or of now. */
@@ -105,7 +109,7 @@ export async function openSession(options: SessionOptions, signal: AbortSignal):
     unrecorded,
     now,
   };
-  const startOffset = (pchannel: string): bigint | undefined => {
+  const startOffset = (pchannel: string): Position | undefined => {
     const offsets = ((facts ?? options.known)?.cuts ?? []).filter((cut) => cut.pchannel === pchannel).map((
       { offset },
     ) => offset);
@@ -114,6 +118,7 @@ export async function openSession(options: SessionOptions, signal: AbortSignal):
   const archive = createLogArchive({
     store,
     name,
+    queue: options.queue,
     roll: config.roll,
     createdBy: options.program,
     startOffset,
@@ -150,7 +155,9 @@ export async function openSession(options: SessionOptions, signal: AbortSignal):
     async finishBase(collections, failed, signal) {
       if (facts === undefined) throw new TidemarkError("unexpected", "finishBase was called before begin");
       await ledger.flush(true, signal);
-      const backed = collections.map((collection) => backedCollection(collection, segments, facts!.cuts));
+      const backed = collections.map((collection) =>
+        backedCollection(collection, segments, facts!.cuts, options.queue)
+      );
       const kept = collections.flatMap(({ segmentIds }) => segmentIds.map((id) => segments.get(id)!));
       const paths = new Set(kept.flatMap((segment) => segment.paths));
       const copied = [...paths].map((path) => ledger.get(path)!).sort((a, b) => a.path < b.path ? -1 : 1);
@@ -241,6 +248,7 @@ export async function openSession(options: SessionOptions, signal: AbortSignal):
       pipeline: options.pipeline,
       writtenBy: options.program,
       generation: options.generation,
+      queue: options.queue,
       source: {
         clusterId: facts.clusterId,
         serverVersion: facts.serverVersion,
@@ -291,6 +299,7 @@ function backedCollection(
   { collection, segmentIds }: BaseCollection,
   segments: ReadonlyMap<bigint, CopiedSegment>,
   cuts: readonly Cut[],
+  queue: Queue,
 ): BackedCollection {
   const own = cuts.filter(({ collectionId }) => collectionId === collection.id);
   const backupTs = own.reduce<HybridTs>((max, { ts }) => ts > max ? ts : max, 0n);
@@ -304,14 +313,13 @@ function backedCollection(
       }
       return copied.backed;
     }).filter(({ binlogs, deltalogs, isL0 }) => binlogs.length > 0 || (isL0 && deltalogs.length > 0)),
-    checkpoints: new Map(own.map((cut) => [cut.vchannel, positionOf(cut)])),
+    checkpoints: new Map(own.map((cut) => [cut.vchannel, positionOf(cut, queue)])),
     backupTs,
   };
 }
 
-function positionOf({ vchannel, offset, ts }: Cut): Uint8Array {
-  const msgID = new Uint8Array(8);
-  new DataView(msgID.buffer).setBigInt64(0, offset, true);
+function positionOf({ vchannel, offset, ts }: Cut, queue: Queue): Uint8Array {
+  const msgID = positionsOf(queue).toMilvus(offset);
   return toBinary(MsgPositionSchema, create(MsgPositionSchema, { channelName: vchannel, msgID, timestamp: ts }));
 }
 

@@ -1,6 +1,6 @@
 /** The sink `type: backup`. */
 import { TidemarkError, toTidemarkError } from "../../pipeline/errors.ts";
-import type { ArchiveSink, BackupSession, CheckLine, ObjectStore } from "../../pipeline/model/mod.ts";
+import type { ArchiveSink, BackupSession, CheckLine, ObjectStore, Queue } from "../../pipeline/model/mod.ts";
 import {
   backupFolder,
   type BackupManifest,
@@ -29,6 +29,8 @@ export interface BackupSinkDependencies {
   readonly program: string;
   /** 1: msgstream (Milvus 2.2 to 2.5), 2: streaming WAL. */
   readonly generation?: 1 | 2;
+  /** Of the source's log. Default: Kafka. */
+  readonly queue?: Queue;
   /** Bytes per second for copying, shared with the source whose files are copied: it counts what it reads. */
   readonly bandwidth?: TokenBucket;
   readonly now?: () => number;
@@ -41,7 +43,7 @@ export function createBackupSink(
   config: Omit<BackupSinkConfig, "type" | "storage">,
   dependencies: BackupSinkDependencies,
 ): ArchiveSink {
-  const { store, pipeline, program, generation = 1, bandwidth } = dependencies;
+  const { store, pipeline, program, generation = 1, queue = "kafka", bandwidth } = dependencies;
   const now = dependencies.now ?? Date.now;
   const passed = dependencies.passed ?? (() => {});
   const uuid = dependencies.uuid ?? (() => crypto.randomUUID());
@@ -68,6 +70,7 @@ export function createBackupSink(
         pipeline,
         program,
         generation,
+        queue,
         base,
         startedMs: nowMs,
         baseTakenAtMs: own?.source.takenAtMs ?? nowMs,

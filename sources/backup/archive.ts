@@ -1,6 +1,15 @@
 /** The log archive as a log: the same records with the same offsets, ending where the archive ends. */
 import { TidemarkError } from "../../pipeline/errors.ts";
-import type { ArchivedRecord, LogSource, ObjectStore } from "../../pipeline/model/mod.ts";
+import {
+  after,
+  type ArchivedRecord,
+  before,
+  type LogSource,
+  type ObjectStore,
+  type Position,
+  type Queue,
+} from "../../pipeline/model/mod.ts";
+import { positionsOf } from "../../pipeline/positions/mod.ts";
 import {
   listLogChannels,
   listLogFiles,
@@ -14,10 +23,13 @@ export interface ArchiveLogOptions {
   readonly store: ObjectStore;
   /** The backup's name. */
   readonly name: string;
+  /** Whose log it is. */
+  readonly queue: Queue;
 }
 
 /** `tail` ends at the archive's end instead of waiting; otherwise the contract of LogSource. */
-export function createArchiveLog({ store, name }: ArchiveLogOptions): LogSource {
+export function createArchiveLog({ store, name, queue }: ArchiveLogOptions): LogSource {
+  const { format } = positionsOf(queue);
   const listings = new Map<string, Promise<LogFileEntry[]>>();
   const footers = new Map<string, Promise<LogFileFacts>>();
   const filesOf = (pchannel: string, signal: AbortSignal): Promise<LogFileEntry[]> => {
@@ -35,6 +47,7 @@ export function createArchiveLog({ store, name }: ArchiveLogOptions): LogSource 
   const topicIdOf = (pchannel: string) => `backup:${name}:${pchannel}`;
 
   const source: LogSource = {
+    queue,
     topics: (signal) => listLogChannels(store, name, signal),
     async bounds(topic, signal) {
       const files = await filesOf(topic, signal);
@@ -43,8 +56,8 @@ export function createArchiveLog({ store, name }: ArchiveLogOptions): LogSource 
       if (first === undefined || last === undefined) throw noArchive(store, name, topic);
       return {
         // What lies between belongs to collections that the archive does not hold.
-        earliest: (await factsOf(first, signal)).previousLastOffset + 1n,
-        latest: (await factsOf(last, signal)).lastOffset + 1n,
+        earliest: after((await factsOf(first, signal)).previousLastOffset),
+        latest: after((await factsOf(last, signal)).lastOffset),
         topicId: topicIdOf(topic),
       };
     },
@@ -58,7 +71,9 @@ export function createArchiveLog({ store, name }: ArchiveLogOptions): LogSource 
       if (offset < earliest || offset > latest) {
         throw new TidemarkError(
           "position_lost",
-          `The archive of ${topic} in backup ${name} holds offsets ${earliest} to ${latest - 1n}, not ${offset}`,
+          `The archive of ${topic} in backup ${name} holds ${format(earliest)} to ${format(before(latest))}, not ${
+            format(offset)
+          }`,
           { hint: "Restore to a time that `tidemark backup show` names as restorable." },
         );
       }
@@ -90,7 +105,7 @@ export async function* archivedRecords(
   store: ObjectStore,
   name: string,
   pchannel: string,
-  fromOffset: bigint,
+  fromOffset: Position,
   signal: AbortSignal,
 ): AsyncIterable<ArchivedRecord[]> {
   const files = await listLogFiles(store, name, pchannel, signal);
@@ -101,7 +116,7 @@ export async function* archivedRecords(
 /** Index of the first file that reaches `offset`: files are in offset order, so a binary search over their footers. */
 async function firstFile(
   files: readonly LogFileEntry[],
-  offset: bigint,
+  offset: Position,
   factsOf: (entry: LogFileEntry) => Promise<LogFileFacts>,
 ): Promise<number> {
   let low = 0;
@@ -114,12 +129,13 @@ async function firstFile(
   return low;
 }
 
-function checkLink(previous: LogFileFacts | undefined, facts: LogFileFacts, key: string, from: bigint): void {
+function checkLink(previous: LogFileFacts | undefined, facts: LogFileFacts, key: string, from: Position): void {
+  const { format } = positionsOf(facts.queue);
   const gap = facts.gaps.find(({ to }) => to > from);
   if (gap !== undefined) {
     throw new TidemarkError(
       "position_lost",
-      `${key} says that offsets ${gap.from} to ${gap.to - 1n} are missing: ${gap.reason}`,
+      `${key} says that the records ${format(gap.from)} to ${format(before(gap.to))} are missing: ${gap.reason}`,
       {
         hint: "Restore to a time before the gap, or from a backup whose base is after it.",
       },
@@ -129,7 +145,9 @@ function checkLink(previous: LogFileFacts | undefined, facts: LogFileFacts, key:
   if (facts.sequence !== previous.sequence + 1n || facts.previousLastOffset !== previous.lastOffset) {
     throw new TidemarkError(
       "damaged",
-      `${key} follows offset ${facts.previousLastOffset}, but the file before it (number ${previous.sequence}) ends at ${previous.lastOffset}`,
+      `${key} follows ${
+        format(facts.previousLastOffset)
+      }, but the file before it (number ${previous.sequence}) ends at ${format(previous.lastOffset)}`,
       { hint: "A file of the archive is missing: `tidemark backup verify` names it." },
     );
   }

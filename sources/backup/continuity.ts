@@ -1,6 +1,7 @@
 /** Whether the log archive of a backup is one chain without holes, and how far it reaches. */
 import { TidemarkError, toTidemarkError } from "../../pipeline/errors.ts";
-import type { Cut, HybridTs, ObjectStore } from "../../pipeline/model/mod.ts";
+import { before, type Cut, type HybridTs, type ObjectStore, type Position } from "../../pipeline/model/mod.ts";
+import { positionsOf } from "../../pipeline/positions/mod.ts";
 import {
   archiveFolder,
   listLogChannels,
@@ -25,8 +26,8 @@ export interface PchannelArchive {
   readonly pchannel: string;
   readonly files: number;
   readonly bytes: bigint;
-  readonly firstOffset: bigint;
-  readonly lastOffset: bigint;
+  readonly firstOffset: Position;
+  readonly lastOffset: Position;
   /** Everything up to this tick is there and connected with the cut; 0 if nothing is. */
   readonly until: HybridTs;
 }
@@ -58,7 +59,7 @@ export async function checkArchive(
   options: ContinuityOptions,
   signal?: AbortSignal,
 ): Promise<ArchiveReport> {
-  const starts = new Map<string, bigint>();
+  const starts = new Map<string, Position>();
   for (const { pchannel, offset } of options.cuts) {
     const known = starts.get(pchannel);
     if (known === undefined || offset < known) starts.set(pchannel, offset);
@@ -103,7 +104,7 @@ async function checkChain(
   store: ObjectStore,
   name: string,
   pchannel: string,
-  start: bigint | undefined,
+  start: Position | undefined,
   { young = false, quick = false }: ContinuityOptions,
   findings: ArchiveFinding[],
   signal: AbortSignal | undefined,
@@ -145,12 +146,12 @@ async function scan(
   store: ObjectStore,
   entries: readonly LogFileEntry[],
   pchannel: string,
-  start: bigint | undefined,
+  start: Position | undefined,
   sparse: boolean,
   signal: AbortSignal | undefined,
 ): Promise<Scan> {
   const findings: ArchiveFinding[] = [];
-  const gaps = new Set<bigint>();
+  const gaps = new Set<Position>();
   let previous: LogFileFacts | undefined;
   let first: LogFileFacts | undefined;
   let connected = true;
@@ -171,6 +172,7 @@ async function scan(
         findings.push({ pchannel, kind: "lost", key: entry.key, detail: complaint });
         connected = false;
       }
+      const { format } = positionsOf(facts.queue);
       for (const gap of facts.gaps) {
         if (gaps.has(gap.from)) continue;
         gaps.add(gap.from);
@@ -178,7 +180,7 @@ async function scan(
           pchannel,
           kind: "gap",
           key: entry.key,
-          detail: `offsets ${gap.from} to ${gap.to - 1n}: ${gap.reason}`,
+          detail: `records ${format(gap.from)} to ${format(before(gap.to))}: ${gap.reason}`,
         });
         if (start === undefined || gap.to > start) connected = false;
       }
@@ -199,22 +201,23 @@ function complaintOf(
   facts: LogFileFacts,
   sequence: bigint,
   pchannel: string,
-  start: bigint | undefined,
+  start: Position | undefined,
 ): string | undefined {
+  const { format } = positionsOf(facts.queue);
   if (facts.sequence !== sequence || facts.pchannel !== pchannel) {
     return `is file ${facts.sequence} of ${facts.pchannel} by its own word: it was renamed or moved`;
   }
   if (previous === "any") return undefined;
   if (previous === undefined) {
     return start !== undefined && facts.previousLastOffset >= start
-      ? `begins after offset ${facts.previousLastOffset}, but the base's cut is at ${start}`
+      ? `begins after ${format(facts.previousLastOffset)}, but the base's cut is at ${format(start)}`
       : undefined;
   }
   if (facts.sequence !== previous.sequence + 1n) {
     return `files ${previous.sequence + 1n} to ${facts.sequence - 1n} are missing`;
   }
   if (facts.previousLastOffset !== previous.lastOffset) {
-    return `follows offset ${facts.previousLastOffset}, but the file before it ends at ${previous.lastOffset}`;
+    return `follows ${format(facts.previousLastOffset)}, but the file before it ends at ${format(previous.lastOffset)}`;
   }
   return undefined;
 }

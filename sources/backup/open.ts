@@ -67,7 +67,7 @@ export async function openBackupSource(
     history,
     meta: snapshotMeta(snapshot, name),
     binlogs: backupBinlogs(backup, options.reading),
-    log: hasLog ? createArchiveLog({ store, name }) : undefined,
+    log: hasLog ? createArchiveLog({ store, name, queue: manifest?.queue ?? "kafka" }) : undefined,
     restorable: restorableRange(manifest?.exactFrom, archive, history),
     close: () => store.close(),
   };

@@ -1,7 +1,8 @@
 /** Whether a backup can be trusted: every object against its checksum, the archive's chain, metadata against files. */
 import { createHash } from "node:crypto";
 import { toTidemarkError } from "../../pipeline/errors.ts";
-import type { ObjectInfo, ObjectStore } from "../../pipeline/model/mod.ts";
+import type { ObjectInfo, ObjectStore, Position } from "../../pipeline/model/mod.ts";
+import { positionsOf } from "../../pipeline/positions/mod.ts";
 import {
   algorithmOf,
   backupFolder,
@@ -11,6 +12,7 @@ import {
   deltaPath,
   insertPath,
   listLogFiles,
+  type LogFileFacts,
   readLogBytes,
   readLogFacts,
 } from "../../stores/mod.ts";
@@ -234,7 +236,7 @@ async function verifyArchive(run: Run, archive: ArchiveReport, deep: boolean): P
           : previousSum !== undefined && facts.previousSum !== "" && facts.previousSum !== previousSum
           ? "follows another file than the one before it: that one was changed"
           : deep
-          ? await rowDamage(bytes, entry.key, facts.firstOffset, facts.lastOffset, signal)
+          ? await rowDamage(bytes, entry.key, facts, signal)
           : undefined;
         if (damage === undefined) run.found++;
         else run.findings.push({ kind: "damaged", key: entry.key, detail: damage });
@@ -251,22 +253,24 @@ async function verifyArchive(run: Run, archive: ArchiveReport, deep: boolean): P
 async function rowDamage(
   bytes: Uint8Array,
   key: string,
-  firstOffset: bigint,
-  lastOffset: bigint,
+  { queue, firstOffset, lastOffset }: Pick<LogFileFacts, "queue" | "firstOffset" | "lastOffset">,
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  let first: bigint | undefined;
+  const { format } = positionsOf(queue);
+  let first: Position | undefined;
   let last = -1n;
   for await (const records of readLogBytes(bytes, key, 0n, signal)) {
     for (const { record: { offset } } of records) {
-      if (offset <= last) return `has offset ${offset} after ${last}`;
+      if (offset <= last) return `has ${format(offset)} after ${format(last)}`;
       first ??= offset;
       last = offset;
     }
   }
   return first === firstOffset && last === lastOffset
     ? undefined
-    : `holds offsets ${first} to ${last}, expected ${firstOffset} to ${lastOffset}`;
+    : `holds ${first === undefined ? "nothing" : `${format(first)} to ${format(last)}`}, expected ${
+      format(firstOffset)
+    } to ${format(lastOffset)}`;
 }
 
 async function decodeAll(run: Run, backup: OpenedBackup): Promise<bigint> {

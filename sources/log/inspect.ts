@@ -1,5 +1,5 @@
 /** `inspect log`: decoded, ordered events as JSON objects, from Kafka or from records of a file. */
-import type { LogFetch, LogRecord, LogSource, ResumePoint } from "../../pipeline/model/mod.ts";
+import { after, type LogFetch, type LogRecord, type LogSource, type ResumePoint } from "../../pipeline/model/mod.ts";
 import { type InspectorOptions, LogInspector } from "./inspect/inspector.ts";
 import type { Line } from "./inspect/line.ts";
 import { REPLICATE_SUFFIX } from "./replicate.ts";
@@ -51,7 +51,7 @@ export async function* inspectLog(
       yield* inspector.lines();
       const last = fetch.records.at(-1);
       const ended = !options.follow &&
-        (last === undefined ? fetch.highWatermark >= reader.end : last.offset + 1n >= reader.end);
+        (last === undefined ? fetch.highWatermark >= reader.end : after(last.offset) >= reader.end);
       if (ended) {
         readers.delete(topic);
         await reader.close();

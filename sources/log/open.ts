@@ -15,6 +15,7 @@ export async function openKafkaLog(config: KafkaLogConfig, options: KafkaLogOpti
   };
   const log = () => opened ??= load();
   return {
+    queue: "kafka",
     topics: async (signal) => (await log()).topics(signal),
     bounds: async (topic, signal) => (await log()).bounds(topic, signal),
     async *tail(...request) {

@@ -1,17 +1,24 @@
 /** The errors of a position that the log does not hold any more. One wording for every log source. */
 import { TidemarkError } from "../../pipeline/errors.ts";
-import type { LogBounds } from "../../pipeline/model/mod.ts";
+import type { LogBounds, Position, PositionForms } from "../../pipeline/model/mod.ts";
 
 const AFRESH = "Set on_position_lost: resnapshot to copy afresh, or delete the run's state.";
 
 /** `wanted` lies outside of what the topic holds. */
-export function lostByBounds(topic: string, wanted: bigint, bounds: LogBounds): TidemarkError {
+export function lostByBounds(
+  topic: string,
+  wanted: Position,
+  bounds: LogBounds,
+  { format }: PositionForms,
+): TidemarkError {
   const why = wanted < bounds.earliest
     ? "the records in between were removed by the topic's retention"
     : "the log was truncated or replaced";
   return new TidemarkError(
     "position_lost",
-    `Topic ${topic} holds offsets ${bounds.earliest} to ${bounds.latest}, but offset ${wanted} is wanted: ${why}`,
+    `Topic ${topic} holds ${format(bounds.earliest)} to ${format(bounds.latest)}, but ${
+      format(wanted)
+    } is wanted: ${why}`,
     {
       hint: `${AFRESH} To keep it from happening again, give the topic a longer retention.ms than any pause of a run.`,
     },

@@ -6,7 +6,7 @@
 import { type DescMessage, fromBinary, type Message } from "@bufbuild/protobuf";
 import { type MsgBase, MsgType } from "../../pipeline/proto/gen/common_pb.ts";
 import * as milvus from "../../pipeline/proto/gen/milvus_pb.ts";
-import type { HybridTs, LogRecord, LogSource } from "../../pipeline/model/mod.ts";
+import { after, type HybridTs, type LogRecord, type LogSource } from "../../pipeline/model/mod.ts";
 import { TidemarkError } from "../../pipeline/errors.ts";
 import { readBase } from "./gen1/base.ts";
 import { WireReader } from "./wire.ts";
@@ -115,6 +115,6 @@ export async function* followReplicate(
         onOddity?.(thrown);
       }
     }
-    yield { requests, next: records.at(-1)!.offset + 1n };
+    yield { requests, next: after(records.at(-1)!.offset) };
   }
 }

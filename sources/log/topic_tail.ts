@@ -4,6 +4,7 @@
  */
 import { TidemarkError } from "../../pipeline/errors.ts";
 import type { LogBounds, LogFetch } from "../../pipeline/model/mod.ts";
+import { kafkaPositions } from "../../pipeline/positions/mod.ts";
 import { backoffDelay, sleep } from "./backoff.ts";
 import { hasProtocolError, innermostMessage, isUndecodable, isUnknownTopic, kafkaError } from "./kafka/errors.ts";
 import { lostByBounds, lostByIdentity, lostByRemoval } from "./position.ts";
@@ -169,7 +170,9 @@ export class TopicTail {
   async #verify(offset: bigint): Promise<void> {
     const bounds = await this.#port.bounds();
     this.#identify(bounds.topicId, offset);
-    if (offset < bounds.earliest || offset > bounds.latest) throw lostByBounds(this.#port.topic, offset, bounds);
+    if (offset < bounds.earliest || offset > bounds.latest) {
+      throw lostByBounds(this.#port.topic, offset, bounds, kafkaPositions);
+    }
   }
 
   #identify(id: string, offset: bigint): void {

@@ -8,6 +8,7 @@ import type {
   Index,
   LoadState,
   Partition,
+  PositionForms,
   Properties,
 } from "../../pipeline/model/mod.ts";
 import {
@@ -20,7 +21,7 @@ import { LoadStatus, LoadType } from "../../pipeline/proto/gen/query_coord_pb.ts
 import { type CollectionSchema, CollectionSchemaSchema } from "../../pipeline/proto/gen/schema_pb.ts";
 import { type AliasReading, readAliases } from "./aliases.ts";
 import { type CatalogKeys, DEFAULT_DB } from "./catalog_keys.ts";
-import { offsetOf, propertiesOf } from "./decode.ts";
+import { propertiesOf } from "./decode.ts";
 import { damagedKey, DELETED, type Stored } from "./keys.ts";
 import type { NotLiveReading } from "./readings.ts";
 
@@ -128,7 +129,7 @@ export function readCollection(
       dbName: database.name,
       name,
       schema: children.schema,
-      ...channelsOf(info),
+      ...channelsOf(info, keys.positions),
       createTs: info.createTime,
       consistency: info.consistencyLevel,
       properties: propertiesOf(info.properties),
@@ -240,7 +241,10 @@ function childrenOf(keys: CatalogKeys, info: CollectionInfo): {
   return { schema, partitions, notLive };
 }
 
-function channelsOf(info: CollectionInfo): Pick<Collection, "shards" | "vchannels" | "pchannels" | "startOffsets"> {
+function channelsOf(
+  info: CollectionInfo,
+  forms: PositionForms,
+): Pick<Collection, "shards" | "vchannels" | "pchannels" | "startOffsets"> {
   const { virtualChannelNames: vchannels, physicalChannelNames: pchannels } = info;
   if (vchannels.length === 0 || vchannels.length !== pchannels.length) {
     throw damagedKey(
@@ -249,7 +253,7 @@ function channelsOf(info: CollectionInfo): Pick<Collection, "shards" | "vchannel
     );
   }
   const startOffsets = info.startPositions.flatMap(({ key, data }) => {
-    const offset = offsetOf(data);
+    const offset = forms.fromMilvus(data);
     return offset === undefined ? [] : [[key, offset] as const];
   });
   const shards = info.shardsNum === 0 ? vchannels.length : info.shardsNum;

@@ -15,6 +15,8 @@ import {
   StructArrayFieldSchemaSchema,
 } from "../../pipeline/proto/gen/schema_pb.ts";
 import type { FieldSchema, FunctionSchema, StructArrayFieldSchema } from "../../pipeline/proto/gen/schema_pb.ts";
+import type { PositionForms } from "../../pipeline/model/mod.ts";
+import { kafkaPositions } from "../../pipeline/positions/mod.ts";
 import { decodeStored, decodeValue, mustMatch } from "./decode.ts";
 import { ImportKeys } from "./imports.ts";
 import { damagedKey, DELETED, idOf, partsOf, type Stored } from "./keys.ts";
@@ -64,6 +66,8 @@ export interface Touched {
 }
 
 export class CatalogKeys {
+  /** Of the queue in which collections begin. */
+  readonly positions: PositionForms;
   readonly databases = new Map<bigint, Stored<DatabaseInfo>>();
   /** Layout from before databases. */
   readonly collectionsV1 = new Map<bigint, Stored<CollectionInfo>>();
@@ -83,6 +87,10 @@ export class CatalogKeys {
   /** Root-coord keys seen, the deleted ones too: none means a wrong root. */
   rootCoordKeys = 0;
   #touched: Touched = newTouched();
+
+  constructor(positions: PositionForms = kafkaPositions) {
+    this.positions = positions;
+  }
 
   /** What changed since the last call. */
   takeTouched(): Touched {

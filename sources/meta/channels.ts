@@ -1,5 +1,5 @@
 /** Checkpoints of vchannels, and which vchannels are gone. */
-import type { StoredPosition } from "../../pipeline/model/mod.ts";
+import type { PositionForms, StoredPosition } from "../../pipeline/model/mod.ts";
 import { MAX_HYBRID_TS } from "../../pipeline/model/mod.ts";
 import { MsgPositionSchema } from "../../pipeline/proto/gen/msg_pb.ts";
 import type { CollectionReading } from "./catalog.ts";
@@ -19,12 +19,17 @@ export interface ChannelsReading {
 export class ChannelKeys {
   readonly #checkpoints = new Map<string, StoredPosition>();
   readonly #removals = new Map<string, string>();
+  readonly #forms: PositionForms;
+
+  constructor(forms: PositionForms) {
+    this.#forms = forms;
+  }
 
   /** Takes one key of `datacoord-meta/`; others are left alone. Throws `damaged`. */
   apply(key: string, value: Uint8Array): void {
     if (key.startsWith(REMOVAL)) this.#removals.set(key.slice(REMOVAL.length), decodeText(value));
     if (!key.startsWith(CHECKPOINT) || isTombstone(value)) return;
-    const position = positionOf(decodeValue(MsgPositionSchema, value, key));
+    const position = positionOf(decodeValue(MsgPositionSchema, value, key), this.#forms);
     if (position.ts === 0n) throw damagedKey(key, "the position has no timestamp");
     this.#checkpoints.set(key.slice(CHECKPOINT.length), position);
   }

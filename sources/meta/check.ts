@@ -55,7 +55,7 @@ export async function checkEtcd(
   if (!reached) return lines;
   const cluster = new ClusterKeys();
   await attempt("metadata", async () => {
-    const keys = new CatalogKeys();
+    const keys = new CatalogKeys(roots.positions);
     for (const prefix of ["root-coord/", "field-index/"]) {
       for await (const page of etcd.range(`${roots.metaRoot}/${prefix}`, {}, signal)) {
         for (const { key, value } of page.kvs) keys.apply(key.slice(roots.metaRoot.length + 1), value);

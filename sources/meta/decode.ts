@@ -1,8 +1,9 @@
 /** Values of etcd keys: protobuf, positions, texts. */
 import { type DescMessage, fromBinary, type MessageShape } from "@bufbuild/protobuf";
 import type { KeyValuePair } from "../../pipeline/proto/gen/common_pb.ts";
+import { WALName } from "../../pipeline/proto/gen/common_pb.ts";
 import type { MsgPosition } from "../../pipeline/proto/gen/msg_pb.ts";
-import type { Properties, StoredPosition } from "../../pipeline/model/mod.ts";
+import type { PositionForms, Properties, Queue, StoredPosition } from "../../pipeline/model/mod.ts";
 import { damagedKey, DELETED, isTombstone, type Stored } from "./keys.ts";
 
 /** Throws `damaged` naming the key. */
@@ -41,12 +42,18 @@ export function propertiesOf(pairs: readonly KeyValuePair[]): Properties {
   return Object.fromEntries(pairs.map(({ key, value }) => [key, value]));
 }
 
-/** Kafka and RocksMQ: 8 bytes little endian. Pulsar and Woodpecker write something else: undefined. */
-export function offsetOf(msgId: Uint8Array): bigint | undefined {
-  if (msgId.length !== 8) return undefined;
-  return new DataView(msgId.buffer, msgId.byteOffset, 8).getBigInt64(0, true);
+/** Releases before 2.6 do not say the queue; later ones leave out the id of a position that only says a time. */
+export function positionOf(position: MsgPosition, forms: PositionForms): StoredPosition {
+  const { channelName: channel, timestamp: ts, msgID } = position;
+  const queue = QUEUES[position.WALName];
+  const readable = queue === undefined ? msgID.length > 0 : queue === forms.queue;
+  const offset = readable ? forms.fromMilvus(msgID) : undefined;
+  return { channel, offset, ts, ...(queue === undefined ? {} : { queue }) };
 }
 
-export function positionOf(position: MsgPosition): StoredPosition {
-  return { channel: position.channelName, offset: offsetOf(position.msgID), ts: position.timestamp };
-}
+const QUEUES: Readonly<Partial<Record<WALName, Queue>>> = {
+  [WALName.RocksMQ]: "rocksmq",
+  [WALName.Pulsar]: "pulsar",
+  [WALName.Kafka]: "kafka",
+  [WALName.WoodPecker]: "woodpecker",
+};

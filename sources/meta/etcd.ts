@@ -1,6 +1,12 @@
 /** The metadata source that reads the source's etcd. */
 import { TidemarkError } from "../../pipeline/errors.ts";
-import type { CatalogChange, CheckLine, CollectionLookup, MetaSource } from "../../pipeline/model/mod.ts";
+import type {
+  CatalogChange,
+  CheckLine,
+  CollectionLookup,
+  MetaSource,
+  PositionForms,
+} from "../../pipeline/model/mod.ts";
 import { connectEtcd, type EtcdClient, etcdOptions } from "../../stores/mod.ts";
 import { checkEtcd } from "./check.ts";
 import { CATALOG_PREFIXES, CLOCK_KEYS, INDEX_FILE_PREFIXES, type MetaRoots, SEGMENT_PREFIXES } from "./keys.ts";
@@ -12,6 +18,8 @@ import type { TornSign } from "./torn.ts";
 import { watchCatalog } from "./watch.ts";
 
 export interface EtcdMetaDependencies {
+  /** Of the queue that carries the source's log. Default: Kafka's. */
+  readonly positions?: PositionForms;
   /** Unix ms. */
   readonly now?: () => number;
   readonly random?: () => number;
@@ -38,7 +46,7 @@ export async function openEtcdMeta(
   config: EtcdMetaConfig,
   dependencies: EtcdMetaDependencies = {},
 ): Promise<EtcdMetaSource> {
-  const { now = Date.now, random = Math.random, sleep = pause, onRetry = () => {}, onState } = dependencies;
+  const { now = Date.now, random = Math.random, sleep = pause, onRetry = () => {}, onState, positions } = dependencies;
   const etcd = connectEtcd({
     ...await etcdOptions(config),
     pageSize: config.page_size,
@@ -51,6 +59,7 @@ export async function openEtcdMeta(
   const roots: MetaRoots = {
     metaRoot: `${config.root_path}/${config.meta_sub_path}`,
     kvRoot: `${config.root_path}/${config.kv_sub_path}`,
+    ...(positions === undefined ? {} : { positions }),
   };
   return {
     async snapshot(signal: AbortSignal): Promise<MetaReading> {

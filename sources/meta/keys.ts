@@ -1,5 +1,6 @@
 /** Where Milvus keeps what in etcd. Keys below are relative to the meta root, without a slash in front. */
 import { TidemarkError } from "../../pipeline/errors.ts";
+import type { PositionForms } from "../../pipeline/model/mod.ts";
 
 /** One key of etcd with its value. */
 export interface MetaRecord {
@@ -12,6 +13,8 @@ export interface MetaRoots {
   readonly metaRoot: string;
   /** `etcd.rootPath` + `/` + `etcd.kvSubPath`, for example `by-dev/kv`: the allocators of ids and timestamps. */
   readonly kvRoot: string;
+  /** Of the queue whose places the metadata names. Default: Kafka's. */
+  readonly positions?: PositionForms;
 }
 
 /** What the catalog is made of, and the imports; what a watch follows. */

@@ -9,11 +9,11 @@ import type { MetaRoots } from "./keys.ts";
 /** Everything that hangs on `collectionId`, at one revision. Throws as the client does, and `damaged`. */
 export async function lookupCollection(
   etcd: EtcdClient,
-  { metaRoot }: MetaRoots,
+  { metaRoot, positions }: MetaRoots,
   collectionId: bigint,
   signal: AbortSignal,
 ): Promise<CollectionLookup> {
-  const keys = new CatalogKeys();
+  const keys = new CatalogKeys(positions);
   let revision: bigint | undefined;
   const take = async (prefix: string): Promise<void> => {
     const options = revision === undefined ? {} : { revision };

@@ -1,5 +1,5 @@
 /** All segments that the metadata knows, with their files and classes. */
-import type { FieldFiles, Segment, SegmentState as StateName } from "../../pipeline/model/mod.ts";
+import type { FieldFiles, PositionForms, Segment, SegmentState as StateName } from "../../pipeline/model/mod.ts";
 import { SegmentState } from "../../pipeline/proto/gen/common_pb.ts";
 import type { SegmentInfo } from "../../pipeline/proto/gen/data_coord_pb.ts";
 import type { CollectionReading } from "./catalog.ts";
@@ -27,7 +27,11 @@ const STATE_NAMES: Readonly<Record<SegmentState, StateName>> = {
 };
 
 /** By id. Throws `damaged`. */
-export function readSegments(keys: SegmentKeys, collections: readonly CollectionReading[]): SegmentReading[] {
+export function readSegments(
+  keys: SegmentKeys,
+  collections: readonly CollectionReading[],
+  forms: PositionForms,
+): SegmentReading[] {
   const stored = [...keys.segments()];
   const around = surroundingsOf(stored.map(({ info }) => info), collections);
   return stored.map((parts) => {
@@ -43,8 +47,8 @@ export function readSegments(keys: SegmentKeys, collections: readonly Collection
       state: STATE_NAMES[info.state] ?? "none",
       level: info.level,
       rows: info.numOfRows,
-      startPosition: info.startPosition && positionOf(info.startPosition),
-      dmlPosition: info.dmlPosition && positionOf(info.dmlPosition),
+      startPosition: info.startPosition && positionOf(info.startPosition, forms),
+      dmlPosition: info.dmlPosition && positionOf(info.dmlPosition, forms),
       storageVersion: info.storageVersion,
       manifestPath: info.manifestPath,
       isImporting: info.isImporting,

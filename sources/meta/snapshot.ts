@@ -42,15 +42,17 @@ export interface SnapshotOptions extends MetaRoots {
 const CLOCK_TRUST_MS = 5 * 60_000;
 
 export class SnapshotReader {
-  readonly catalog = new CatalogKeys();
+  readonly catalog: CatalogKeys;
   readonly #segments = new SegmentKeys();
-  readonly #channels = new ChannelKeys();
+  readonly #channels: ChannelKeys;
   readonly #cluster = new ClusterKeys();
   readonly #indexFiles = new IndexFileKeys();
   readonly #metaRoot: string;
   readonly #kvRoot: string;
 
   constructor(readonly options: SnapshotOptions) {
+    this.catalog = new CatalogKeys(options.positions);
+    this.#channels = new ChannelKeys(this.catalog.positions);
     this.#metaRoot = `${options.metaRoot}/`;
     this.#kvRoot = `${options.kvRoot}/`;
   }
@@ -75,7 +77,7 @@ export class SnapshotReader {
   /** Throws `damaged`. */
   finish(): MetaReading {
     const { databases, aliases, collections, catalog } = readCatalog(this.catalog);
-    const allSegments = readSegments(this.#segments, collections);
+    const allSegments = readSegments(this.#segments, collections, this.catalog.positions);
     const live = new Map<bigint, Collection>(catalog.collections.map((collection) => [collection.id, collection]));
     const channels = this.#channels.read(collections);
     const clockMs = this.#cluster.clockMs;

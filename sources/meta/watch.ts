@@ -12,11 +12,11 @@ import { CatalogMirror } from "./mirror.ts";
  */
 export async function* watchCatalog(
   etcd: EtcdClient,
-  { metaRoot }: MetaRoots,
+  { metaRoot, positions }: MetaRoots,
   revision: bigint,
   signal: AbortSignal,
 ): AsyncGenerator<CatalogChange> {
-  const mirror = new CatalogMirror(await readCatalogKeys(etcd, metaRoot, revision, signal));
+  const mirror = new CatalogMirror(await readCatalogKeys(etcd, new CatalogKeys(positions), metaRoot, revision, signal));
   const stop = new AbortController();
   const pump = new Pump();
   const pumping = pump.run(
@@ -84,11 +84,11 @@ class Pump {
 /** The catalog's keys at `revision`. Throws `position_lost` where etcd no longer has it. */
 async function readCatalogKeys(
   etcd: EtcdClient,
+  keys: CatalogKeys,
   metaRoot: string,
   revision: bigint,
   signal: AbortSignal,
 ): Promise<CatalogKeys> {
-  const keys = new CatalogKeys();
   for (const prefix of CATALOG_PREFIXES) {
     for await (const page of etcd.range(`${metaRoot}/${prefix}`, { revision }, signal)) {
       for (const { key, value } of page.kvs) keys.apply(key.slice(metaRoot.length + 1), value);

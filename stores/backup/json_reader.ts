@@ -18,6 +18,8 @@ export interface JsonObject {
   /** `[{key, value}, …]` as a record. */
   pairs(key: string): Record<string, string>;
   has(key: string): boolean;
+  /** As it is; undefined if absent. */
+  value(key: string): Json | undefined;
   /** Names of the keys of the object at `key`. */
   keysOf(key: string): string[];
 }
@@ -65,6 +67,10 @@ class RawReader implements JsonObject {
 
   has(key: string): boolean {
     return this.#raw[key] !== undefined && this.#raw[key] !== null;
+  }
+
+  value(key: string): Json | undefined {
+    return this.#raw[key];
   }
 
   text(key: string): string {

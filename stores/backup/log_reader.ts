@@ -1,11 +1,12 @@
 /** Reading the log archive: which files there are, what their footers say, their records. */
 import { TidemarkError } from "../../pipeline/errors.ts";
-import type { ArchivedRecord, ObjectStore } from "../../pipeline/model/mod.ts";
+import type { ArchivedRecord, ObjectStore, Position, Queue } from "../../pipeline/model/mod.ts";
+import { restorePosition } from "../../pipeline/positions/mod.ts";
 import { type ByteSource, objectSource } from "../byte_source.ts";
 import { joinPages, openParquet, type ParquetPage } from "../parquet.ts";
 import { type Checksum, checksumOf } from "./checksum.ts";
 import { archiveFolder, archiveSequence, logFolder } from "./layout.ts";
-import { decodeFacts, decodeRow, LOG_COLUMNS, type LogFileFacts } from "./log_format.ts";
+import { decodeFacts, decodeRow, logColumns, type LogFileFacts } from "./log_format.ts";
 
 export interface LogFileEntry {
   readonly key: string;
@@ -63,7 +64,7 @@ async function factsOf(input: ByteSource | Uint8Array, key: string): Promise<Log
 export async function* readLogFile(
   store: ObjectStore,
   entry: LogFileEntry,
-  fromOffset: bigint,
+  fromOffset: Position,
   signal?: AbortSignal,
 ): AsyncIterable<ArchivedRecord[]> {
   const bytes = await store.get(entry.key, undefined, signal);
@@ -74,36 +75,46 @@ export async function* readLogFile(
 export async function* readLogBytes(
   bytes: Uint8Array,
   key: string,
-  fromOffset: bigint,
+  fromOffset: Position,
   signal?: AbortSignal,
 ): AsyncIterable<ArchivedRecord[]> {
   const file = await openParquet(bytes, key);
-  const { pchannel } = decodeFacts(Object.fromEntries(file.keyValues), key);
+  const { pchannel, queue } = decodeFacts(Object.fromEntries(file.keyValues), key);
   const columns = new Map(file.columns.map((column) => [column.name, column]));
-  const missing = LOG_COLUMNS.find(({ name }) => !columns.has(name));
+  const wanted = logColumns(queue);
+  const missing = wanted.find(({ name }) => !columns.has(name));
   if (missing !== undefined) throw new TidemarkError("damaged", `${key} has no column ${missing.name}`);
-  const offsets = columns.get("offset")!;
+  const places = columns.get(wanted[0]!.name)!;
   for (let group = 0; group < file.groups.length; group++) {
     signal?.throwIfAborted();
-    const last = offsets.statistics(group)?.max;
+    const last = places.statistics(group)?.max;
     if (typeof last === "bigint" && last < fromOffset) continue;
     const page = async (name: string): Promise<ParquetPage> => {
       const column = columns.get(name)!;
       return joinPages(column, await Array.fromAsync(column.pages([group])));
     };
-    const pages = await Promise.all(LOG_COLUMNS.map(({ name }) => page(name)));
-    const records = recordsOf(pages, file.groups[group]!.rows, pchannel, key);
+    const pages = await Promise.all(wanted.map(({ name }) => page(name)));
+    const records = recordsOf(pages, file.groups[group]!.rows, { pchannel, queue, key });
     yield records.filter(({ record }) => record.offset >= fromOffset);
   }
 }
 
-function recordsOf(pages: readonly ParquetPage[], rows: number, pchannel: string, key: string): ArchivedRecord[] {
-  const [offset, ts, time, vchannel, type, headers, value] = pages.map(({ values, valid }) => {
+function recordsOf(
+  pages: readonly ParquetPage[],
+  rows: number,
+  { pchannel, queue, key }: { readonly pchannel: string; readonly queue: Queue; readonly key: string },
+): ArchivedRecord[] {
+  const [place, ts, time, vchannel, type, headers, value] = pages.map(({ values, valid }) => {
     if (values.kind !== "int64" && values.kind !== "bytes") {
       throw new TidemarkError("damaged", `${key} has a column of kind ${values.kind}`);
     }
     return { values: values.values, valid };
-  }) as [ColumnOf<BigInt64Array>, ColumnOf<BigInt64Array>, ColumnOf<BigInt64Array>, ...ColumnOf<Uint8Array[]>[]];
+  }) as [
+    ColumnOf<BigInt64Array | Uint8Array[]>,
+    ColumnOf<BigInt64Array>,
+    ColumnOf<BigInt64Array>,
+    ...ColumnOf<Uint8Array[]>[],
+  ];
   const decoder = new TextDecoder();
   const texts = new Map<string, string>();
   const text = (bytes: Uint8Array): string => {
@@ -117,10 +128,12 @@ function recordsOf(pages: readonly ParquetPage[], rows: number, pchannel: string
     if (column === undefined || column.valid?.[row] === 0) return null;
     return column.values[row]!;
   };
+  const placeOf = (stored: bigint | Uint8Array): Position =>
+    typeof stored === "bigint" ? stored : restorePosition(decoder.decode(stored), queue, key);
   return Array.from({ length: rows }, (_, row) => {
     const header = present(headers, row);
     return decodeRow({
-      offset: offset.values[row]!,
+      offset: placeOf(place.values[row]!),
       ts: ts.values[row]!,
       time_ms: time.values[row]!,
       vchannel: text(vchannel!.values[row]!),

@@ -1,13 +1,14 @@
 /** Builds one file of the log archive in memory. */
-import type { ArchivedRecord, HybridTs, ResumePoint } from "../../pipeline/model/mod.ts";
+import type { ArchivedRecord, HybridTs, Position, Queue, ResumePoint } from "../../pipeline/model/mod.ts";
 import { createParquetFile } from "../parquet_writer.ts";
 import { type Checksum, checksumOf } from "./checksum.ts";
-import { encodeFacts, encodeRows, LOG_COLUMNS, type LogFileFacts, type LogGap } from "./log_format.ts";
+import { encodeFacts, encodeRows, logColumns, type LogFileFacts, type LogGap } from "./log_format.ts";
 
 export interface LogFileLink {
+  readonly queue: Queue;
   readonly pchannel: string;
   readonly sequence: bigint;
-  readonly previousLastOffset: bigint;
+  readonly previousLastOffset: Position;
   readonly previousSum: string;
 }
 
@@ -39,18 +40,18 @@ export interface LogFileWriterOptions {
 
 export function createLogFileWriter(link: LogFileLink, options: LogFileWriterOptions): LogFileWriter {
   const { createdBy, rowGroupBytes = 4 << 20, rowGroupRows = 16384 } = options;
-  const file = createParquetFile(LOG_COLUMNS, { createdBy, level: 1 });
+  const file = createParquetFile(logColumns(link.queue), { createdBy, level: 1 });
   const gaps: LogGap[] = [];
   let pending: ArchivedRecord[] = [];
   let pendingBytes = 0;
   let rows = 0;
-  let first: bigint | undefined;
+  let first: Position | undefined;
   let last = -1n;
   let tsMin: HybridTs | undefined;
   let tsMax: HybridTs = 0n;
 
   const encode = () => {
-    file.writeRowGroup(encodeRows(pending));
+    file.writeRowGroup(encodeRows(pending, link.queue));
     pending = [];
     pendingBytes = 0;
   };

@@ -1,7 +1,8 @@
 /** `<name>/tidemark.json`: what milvus-backup's metadata has no place for. One line per object, so that it can be read and grepped. */
 import { formatJson } from "../../pipeline/json.ts";
 import { TidemarkError } from "../../pipeline/errors.ts";
-import type { Cut, FileFinding, HybridTs, KnownDeletes } from "../../pipeline/model/mod.ts";
+import type { Cut, FileFinding, HybridTs, KnownDeletes, Position, Queue } from "../../pipeline/model/mod.ts";
+import { isQueue, restorePosition, storePosition } from "../../pipeline/positions/mod.ts";
 import { type JsonObject, readJsonObject } from "./json_reader.ts";
 
 /** Raised when a reader of the former number would misread. */
@@ -22,6 +23,8 @@ export interface BackupManifest {
   readonly writtenBy: string;
   /** 1: msgstream (Milvus 2.2 to 2.5), 2: streaming WAL. */
   readonly generation: 1 | 2;
+  /** Whose places the cuts are. */
+  readonly queue: Queue;
   readonly source: {
     readonly clusterId: string;
     readonly serverVersion: string;
@@ -41,7 +44,7 @@ export interface BackupManifest {
     readonly name: string;
     /** Serialised schema.CollectionSchema, complete. */
     readonly schema: Uint8Array;
-    readonly startOffsets: ReadonlyMap<string, bigint>;
+    readonly startOffsets: ReadonlyMap<string, Position>;
   }[];
   /** Collections that should be in the backup and are not. */
   readonly failed: readonly { readonly id: bigint; readonly name: string; readonly reason: string }[];
@@ -55,17 +58,19 @@ export interface BackupManifest {
 }
 
 export function encodeManifest(manifest: BackupManifest): string {
-  const { objects, collections, cuts, generation, findings, ...head } = manifest;
+  const { objects, collections, cuts, generation, queue, findings, ...head } = manifest;
   const lines = (items: readonly unknown[]) => items.map((item) => formatJson(item)).join(",\n");
-  const top = formatJson({ tidemark: MANIFEST_FORMAT, generation, ...head }, 1).slice(0, -2);
+  const top = formatJson({ tidemark: MANIFEST_FORMAT, generation, queue, ...head }, 1).slice(0, -2);
   const schemas = collections.map(({ schema, startOffsets, ...rest }) => ({
     ...rest,
-    startOffsets: Object.fromEntries(startOffsets),
+    startOffsets: Object.fromEntries([...startOffsets].map(([name, place]) => [name, storePosition(place, queue)])),
     schema: schema.toBase64(),
   }));
-  return `${top},\n "cuts": [\n${lines(cuts)}\n ],\n "collections": [\n${lines(schemas)}\n ],\n "findings": [\n${
-    lines(findings)
-  }\n ],\n "objects": [\n${lines(objects.map(({ path, size, sum }) => ({ path, size, sum })))}\n ]\n}\n`;
+  return `${top},\n "cuts": [\n${
+    lines(cuts.map((cut) => ({ ...cut, offset: storePosition(cut.offset, queue) })))
+  }\n ],\n "collections": [\n${lines(schemas)}\n ],\n "findings": [\n${lines(findings)}\n ],\n "objects": [\n${
+    lines(objects.map(({ path, size, sum }) => ({ path, size, sum })))
+  }\n ]\n}\n`;
 }
 
 const OBJECTS = '\n "objects": [\n';
@@ -86,6 +91,12 @@ export function decodeManifest(text: string, what: string): BackupManifest {
   }
   const source = required(json, "source", what);
   let objects: readonly ManifestObject[] | undefined;
+  const queue = json.text("queue") || "kafka";
+  if (!isQueue(queue)) {
+    throw new TidemarkError("unsupported", `${what} is of the queue ${queue}, which this version does not know`, {
+      hint: "Use the version of Tidemark that made the backup, or a newer one.",
+    });
+  }
   return {
     get objects() {
       return objects ??= at < 0 ? decodeObjects(json) : decodeLines(text.slice(at + OBJECTS.length), what);
@@ -94,6 +105,7 @@ export function decodeManifest(text: string, what: string): BackupManifest {
     pipeline: json.text("pipeline"),
     writtenBy: json.text("writtenBy"),
     generation: json.small("generation") === 2 ? 2 : 1,
+    queue,
     source: {
       clusterId: source.text("clusterId"),
       serverVersion: source.text("serverVersion"),
@@ -109,14 +121,14 @@ export function decodeManifest(text: string, what: string): BackupManifest {
       vchannel: cut.text("vchannel"),
       pchannel: cut.text("pchannel"),
       collectionId: cut.int("collectionId"),
-      offset: cut.int("offset"),
+      offset: restorePosition(cut.value("offset"), queue, what),
       ts: cut.int("ts"),
     })),
     collections: json.list("collections").map((collection) => ({
       id: collection.int("id"),
       name: collection.text("name"),
       schema: Uint8Array.fromBase64(collection.text("schema")),
-      startOffsets: offsets(collection.object("startOffsets"), collection),
+      startOffsets: offsets(collection.object("startOffsets"), collection, queue, what),
     })),
     failed: json.list("failed").map((item) => ({
       id: item.int("id"),
@@ -173,9 +185,15 @@ function decodeLines(lines: string, what: string): ManifestObject[] {
   return objects;
 }
 
-function offsets(object: JsonObject | undefined, collection: JsonObject): Map<string, bigint> {
+function offsets(
+  object: JsonObject | undefined,
+  collection: JsonObject,
+  queue: Queue,
+  what: string,
+): Map<string, Position> {
   if (object === undefined) return new Map();
-  return new Map(collection.keysOf("startOffsets").map((name) => [name, object.int(name)]));
+  const place = (name: string) => restorePosition(object.value(name), queue, what);
+  return new Map(collection.keysOf("startOffsets").map((name) => [name, place(name)]));
 }
 
 function required(json: JsonObject, key: string, what: string): JsonObject {

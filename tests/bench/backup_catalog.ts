@@ -67,6 +67,7 @@ async function write(
     pipeline: "p",
     writtenBy: "tidemark bench",
     generation: 1,
+    queue: "kafka",
     source: { clusterId: "1", serverVersion: "2.3.5", revision: 1n, takenAtMs: 0 },
     startedMs: 0,
     finishedMs: 0,

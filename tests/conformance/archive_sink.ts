@@ -185,7 +185,9 @@ const open = (sink: ArchiveSink, resume?: string, previous?: string): Promise<Ba
 
 export async function readLog(store: ObjectStore, name: string, from: bigint) {
   const offsets: bigint[] = [];
-  for await (const { records } of createArchiveLog({ store, name }).tail(PCHANNEL, from, undefined, signal)) {
+  for await (
+    const { records } of createArchiveLog({ store, name, queue: "kafka" }).tail(PCHANNEL, from, undefined, signal)
+  ) {
     offsets.push(...records.map(({ offset }) => offset));
   }
   return offsets;

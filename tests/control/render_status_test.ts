@@ -67,7 +67,7 @@ Deno.test("renderStatus shows the tail with lag, channels, what waits and what i
       ],
       channels: [{
         pchannel: "by-dev-rootcoord-dml_0",
-        offset: 470597784452279572n,
+        position: "470597784452279572",
         tick: 1n,
         lagMs: 250,
         recordsPerSec: 12.34,
@@ -136,7 +136,7 @@ Deno.test("etaMs is unknown where nothing moves and outside the base copy", () =
 Deno.test("renderStatusFoot says what is safe on all channels", () => {
   const channels = [5, 3, 9].map((second) => ({
     pchannel: `p${second}`,
-    offset: 1n,
+    position: "1",
     tick: hybridFromMs(Date.UTC(2026, 10, 21, 11, 59, second)),
     lagMs: 0,
     recordsPerSec: 0,
@@ -152,7 +152,7 @@ Deno.test("parseStatus gives back what formatJson wrote, 64-bit values exact, ho
   const given = status({
     channels: [{
       pchannel: "p",
-      offset: 470597784452279572n,
+      position: "470597784452279572",
       tick: 470597784452279573n,
       lagMs: 1.5,
       recordsPerSec: 0.25,

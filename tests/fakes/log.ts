@@ -1,6 +1,7 @@
 /** A log in memory, for tests of what reads one. Passes the conformance suite of LogSource like the real one. */
 import { TidemarkError } from "../../pipeline/errors.ts";
 import type { CheckLine, LogBounds, LogFetch, LogRecord, LogSource, TailOptions } from "../../pipeline/model/mod.ts";
+import { kafkaPositions } from "../../pipeline/positions/mod.ts";
 import { isInsert } from "../../sources/log/gen1/is_insert.ts";
 import { lostByBounds, lostByIdentity, lostByRemoval } from "../../sources/log/position.ts";
 
@@ -19,6 +20,7 @@ interface FakeTopic {
 }
 
 export class FakeLog implements LogSource {
+  readonly queue = "kafka";
   readonly #topics = new Map<string, FakeTopic>();
   readonly #maxRecords: number;
   #changed = Promise.withResolvers<void>();
@@ -113,7 +115,12 @@ export class FakeLog implements LogSource {
       id ??= held.id;
       if (held.id !== id) throw lostByIdentity(topic, offset, id, held.id);
       if (offset < held.earliest || offset > held.next) {
-        throw lostByBounds(topic, offset, { earliest: held.earliest, latest: held.next, topicId: held.id });
+        throw lostByBounds(
+          topic,
+          offset,
+          { earliest: held.earliest, latest: held.next, topicId: held.id },
+          kafkaPositions,
+        );
       }
       const records = held.records.filter((record) => record.offset >= offset).slice(0, this.#maxRecords);
       if (records.length === 0) {

@@ -4,6 +4,7 @@
  */
 import { TidemarkError } from "../../errors.ts";
 import {
+  after,
   type ArchiveSink,
   type BackupSession,
   type Catalog,
@@ -175,7 +176,7 @@ export class ArchiveLeg {
     const gaps = await Promise.all(pchannels.map(async (pchannel) => {
       const { earliest } = await deps.log.bounds(pchannel, signal);
       const { lastOffset } = await this.session.progress(pchannel, signal);
-      return { pchannel, from: lastOffset + 1n, to: earliest };
+      return { pchannel, from: after(lastOffset), to: earliest };
     }));
     if (gaps.some(({ from, to }) => to <= from)) return false;
     for (const { pchannel, from, to } of gaps) {

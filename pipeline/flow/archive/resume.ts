@@ -3,7 +3,7 @@
  * and it has every record from there to its last. Where the log's retention passed no more than those, nothing is lost: it
  * goes on behind them.
  */
-import type { BackupSession, LogSource, ResumePoint } from "../../model/mod.ts";
+import { after, type BackupSession, type LogSource, type ResumePoint } from "../../model/mod.ts";
 
 export class ArchiveResume {
   readonly #log: Pick<LogSource, "bounds">;
@@ -36,7 +36,7 @@ export class ArchiveResume {
       // Behind a stated gap it goes on elsewhere, and what is archived ends before.
       if (resume === undefined || own === undefined || !isSame(own, resume)) continue;
       const { earliest, latest, topicId } = await this.#log.bounds(pchannel, signal);
-      const offset = lastOffset + 1n;
+      const offset = after(lastOffset);
       // A topic that was made anew holds other records under these offsets.
       if (topicId !== topics.get(pchannel) || resume.offset >= earliest || offset < earliest || offset > latest) {
         continue;

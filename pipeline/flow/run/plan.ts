@@ -4,10 +4,12 @@ import {
   type DdlStep,
   type FileFinding,
   type HybridTs,
+  type Position,
   qualifiedName,
   type Snapshot,
   type TargetName,
 } from "../../model/mod.ts";
+import { positionsOf } from "../../positions/mod.ts";
 import { deleteHorizon, firstExactTs, liveSegments, makeCuts } from "../../transforms/mod.ts";
 import type { FlowDependencies } from "../dependencies.ts";
 import { isGone } from "../rows/mod.ts";
@@ -17,10 +19,11 @@ import { isFinished, parseRunState, type RunState } from "../state/mod.ts";
 export interface PlannedChannel {
   readonly vchannel: string;
   readonly pchannel: string;
-  readonly offset: bigint;
+  /** Where the tail begins, as the queue writes it: Kafka's is the offset. */
+  readonly position: string;
   readonly ts: HybridTs;
-  /** Offset back to which the log is read for deletes of the base; undefined: no live segments. */
-  readonly deletesFrom: bigint | undefined;
+  /** Back to where the log is read for deletes of the base; undefined: no live segments. */
+  readonly deletesFrom: string | undefined;
 }
 
 export interface PlannedCollection {
@@ -90,6 +93,8 @@ async function planOne(
   const live = liveSegments(snapshot, collection);
   const report = await deps.binlogs.verify(id, all, signal);
   const horizons = deleteHorizon(snapshot, collection);
+  const { format } = positionsOf(deps.log.queue);
+  const textOf = (position: Position | undefined) => position === undefined ? undefined : format(position);
   const target = deps.route(collection.dbName, collection.name);
   const sinks = [];
   let action: PlannedCollection["action"] = "tail";
@@ -145,9 +150,9 @@ async function planOne(
     channels: makeCuts(snapshot, [collection]).map((cut) => ({
       vchannel: cut.vchannel,
       pchannel: cut.pchannel,
-      offset: cut.offset,
+      position: format(cut.offset),
       ts: cut.ts,
-      deletesFrom: horizons.get(cut.vchannel),
+      deletesFrom: textOf(horizons.get(cut.vchannel)),
     })),
     findings: report.findings,
     sinks,

@@ -115,13 +115,26 @@ class Run {
     deps.crash("before_snapshot");
     this.#progress.phase = "snapshot";
     let snapshot = await this.#snapshot(reading);
-    if (this.#state.clusterId === "") this.#state.clusterId = snapshot.clusterId;
+    if (this.#state.clusterId === "") {
+      this.#state.clusterId = snapshot.clusterId;
+      this.#state.queue = deps.log.queue;
+    }
     if (this.#state.clusterId !== snapshot.clusterId) {
       throw new TidemarkError(
         "config",
         `The state ${deps.state.location} belongs to another source (etcd cluster ${this.#state.clusterId}, this one is ${snapshot.clusterId})`,
         {
           hint: "Give each pipeline a name or a state of its own.",
+        },
+      );
+    }
+    if (this.#state.queue !== deps.log.queue) {
+      throw new TidemarkError(
+        "config",
+        `The state ${deps.state.location} holds positions of ${this.#state.queue}, and sources.log reads ${deps.log.queue}`,
+        {
+          hint:
+            "A position of one queue means nothing in another. Name the queue that the run began with, or begin a new copy under another name.",
         },
       );
     }

@@ -3,10 +3,12 @@ import {
   type Collection,
   type ImportStatus,
   msOfHybrid,
+  type ResumePoint,
   type RunPhase,
   type RunStatus,
   type TickGroup,
 } from "../../model/mod.ts";
+import { positionsOf } from "../../positions/mod.ts";
 import type { RunState, SinkState } from "./run_state.ts";
 
 interface Counters {
@@ -138,7 +140,7 @@ export class RunProgress {
   #channelStatus(now: number, span: number): RunStatus["channels"] {
     return this.#channels.map((pchannel) => {
       // The slowest sink decides.
-      let slowest: { offset: bigint; tick: bigint } | undefined;
+      let slowest: ResumePoint | undefined;
       for (const sink of this.#state.sinks.values()) {
         const position = sink.positions.get(pchannel);
         if (position !== undefined && (slowest === undefined || position.tick < slowest.tick)) slowest = position;
@@ -146,7 +148,7 @@ export class RunProgress {
       const records = (this.#records.get(pchannel) ?? []).filter((item) => item.at >= now - RATE_WINDOW_MS);
       return {
         pchannel,
-        offset: slowest?.offset ?? 0n,
+        position: positionsOf(this.#state.queue).format(slowest?.offset ?? 0n),
         tick: slowest?.tick ?? 0n,
         lagMs: slowest === undefined || slowest.tick === 0n ? 0 : Math.max(0, now - msOfHybrid(slowest.tick)),
         recordsPerSec: records.reduce((sum, item) => sum + item.count, 0) / span,

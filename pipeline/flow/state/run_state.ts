@@ -4,7 +4,8 @@
  */
 import { TidemarkError } from "../../errors.ts";
 import { formatJson, type Json, parseJson } from "../../json.ts";
-import type { Collection, HybridTs, ResumePoint, TargetName } from "../../model/mod.ts";
+import type { Collection, HybridTs, Position, Queue, ResumePoint, TargetName } from "../../model/mod.ts";
+import { isQueue, restorePosition, storePosition } from "../../positions/mod.ts";
 
 export const STATE_VERSION = 1;
 
@@ -73,7 +74,7 @@ export interface VchannelState {
   vchannel: string;
   pchannel: string;
   collectionId: bigint;
-  offset: bigint;
+  offset: Position;
   ts: HybridTs;
   /** True while it is behind its pchannel's position: new, or blocked. */
   held: boolean;
@@ -94,6 +95,8 @@ export interface RunState {
   version: number;
   pipeline: string;
   clusterId: string;
+  /** Whose places the positions are. */
+  queue: Queue;
   /** Revision of the snapshot of the last start. */
   revision: bigint;
   startedAt: string;
@@ -111,6 +114,7 @@ export function newRunState(pipeline: string, clusterId: string, now: Date): Run
     version: STATE_VERSION,
     pipeline,
     clusterId,
+    queue: "kafka",
     revision: 0n,
     startedAt: now.toISOString(),
     savedAt: "",
@@ -179,11 +183,17 @@ export function formatRunState(state: RunState): string {
     sinks: Object.fromEntries([...state.sinks].map(([name, sink]) => [name, {
       collections: [...sink.collections.values()],
       databases: [...sink.databases].map(([id, name]) => ({ id, name })),
-      positions: Object.fromEntries(sink.positions),
-      vchannels: [...sink.vchannels.values()],
+      positions: Object.fromEntries(
+        [...sink.positions].map(([pchannel, point]) => [pchannel, stored(point, state.queue)]),
+      ),
+      vchannels: [...sink.vchannels.values()].map((own) => stored(own, state.queue)),
       extra: sink.extra,
     }])),
   }, 1);
+}
+
+function stored<T extends { readonly offset: Position }>(place: T, queue: Queue) {
+  return { ...place, offset: storePosition(place.offset, queue) };
 }
 
 /** Throws `damaged` for a document that is not one of ours, `unsupported` for one of a newer version. */
@@ -207,14 +217,16 @@ export function parseRunState(text: string, location: string): RunState {
     );
   }
   try {
+    const queue = queueOf(raw.queue, location);
     const sinks = new Map<string, SinkState>();
     for (const [name, sink] of Object.entries(raw.sinks as Record<string, Record<string, Json>>)) {
-      sinks.set(name, parseSink(sink));
+      sinks.set(name, parseSink(sink, queue, location));
     }
     return {
       version: STATE_VERSION,
       pipeline: raw.pipeline as string,
       clusterId: raw.clusterId as string,
+      queue,
       revision: raw.revision as bigint,
       startedAt: raw.startedAt as string,
       savedAt: raw.savedAt as string,
@@ -224,6 +236,7 @@ export function parseRunState(text: string, location: string): RunState {
       status: raw.status ?? null,
     };
   } catch (cause) {
+    if (cause instanceof TidemarkError) throw cause;
     throw damaged(location, "a part of it is missing", cause);
   }
 }
@@ -231,7 +244,18 @@ export function parseRunState(text: string, location: string): RunState {
 /** What states of earlier versions lack: nothing was imported, no rename was under way. */
 type Later = Pick<CollectionState, "importUnits" | "importFolder" | "byRows" | "renaming" | "identity" | "partitions">;
 
-function parseSink(raw: Record<string, Json>): SinkState {
+/** States from before there was more than one queue do not say it. */
+function queueOf(name: Json | undefined, location: string): Queue {
+  if (name === undefined) return "kafka";
+  if (typeof name === "string" && isQueue(name)) return name;
+  throw damaged(location, `its queue is ${formatJson(name)}`);
+}
+
+function parseSink(raw: Record<string, Json>, queue: Queue, location: string): SinkState {
+  const place = <T extends { offset: unknown }>(item: T) => ({
+    ...item,
+    offset: restorePosition(item.offset, queue, `The state ${location}`),
+  });
   const collections = (raw.collections as unknown as (Omit<CollectionState, keyof Later> & Partial<Later>)[])
     .map((item): [bigint, CollectionState] => [item.id, {
       ...item,
@@ -243,12 +267,16 @@ function parseSink(raw: Record<string, Json>): SinkState {
       byRows: item.byRows ?? "",
       blocked: item.blocked ?? undefined,
     }]);
-  const vchannels = (raw.vchannels as unknown as VchannelState[]).map((item) => [item.vchannel, item] as const);
+  const vchannels = (raw.vchannels as unknown as VchannelState[]).map((item) => [item.vchannel, place(item)] as const);
   const databases = (raw.databases ?? []) as unknown as { id: bigint; name: string }[];
   return {
     collections: new Map(collections),
     databases: new Map(databases.map(({ id, name }) => [id, name])),
-    positions: new Map(Object.entries(raw.positions as unknown as Record<string, ResumePoint>)),
+    positions: new Map(
+      Object.entries(raw.positions as unknown as Record<string, ResumePoint>).map((
+        [name, point],
+      ) => [name, place(point)]),
+    ),
     vchannels: new Map(vchannels),
     extra: raw.extra ?? null,
   };

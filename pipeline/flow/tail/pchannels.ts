@@ -1,6 +1,7 @@
 /** Which pchannels a run follows, from where, and whether the log still has what is needed. */
 import { TidemarkError } from "../../errors.ts";
 import type { Collection, LogSource, ResumePoint } from "../../model/mod.ts";
+import { positionsOf } from "../../positions/mod.ts";
 import { isoOfHybrid } from "../../model/mod.ts";
 import type { SinkState } from "../state/mod.ts";
 
@@ -84,6 +85,7 @@ export async function lostPositions(
   signal: AbortSignal,
 ): Promise<LostPosition[]> {
   const lost: LostPosition[] = [];
+  const { format } = positionsOf(log.queue);
   for (const [pchannel, point] of points) {
     const bounds = await log.bounds(pchannel, signal);
     const known = topicIds.get(pchannel);
@@ -94,7 +96,9 @@ export async function lostPositions(
         pchannel,
         error: new TidemarkError(
           "position_lost",
-          `The topic ${pchannel} was deleted and made again since the last run: its log is another one (wanted offset ${point.offset} of topic id ${known}, there is topic id ${bounds.topicId})`,
+          `The topic ${pchannel} was deleted and made again since the last run: its log is another one (wanted ${
+            format(point.offset)
+          } of topic id ${known}, there is topic id ${bounds.topicId})`,
           { hint },
         ),
       });
@@ -105,9 +109,9 @@ export async function lostPositions(
         pchannel,
         error: new TidemarkError(
           "position_lost",
-          `The log of ${pchannel} no longer holds the position of this pipeline: wanted offset ${point.offset}${
+          `The log of ${pchannel} no longer holds the position of this pipeline: wanted ${format(point.offset)}${
             point.tick > 0n ? ` (${isoOfHybrid(point.tick)})` : ""
-          }, it holds ${bounds.earliest} to ${bounds.latest}`,
+          }, it holds ${format(bounds.earliest)} to ${format(bounds.latest)}`,
           { hint },
         ),
       });

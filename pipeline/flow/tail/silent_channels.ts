@@ -3,7 +3,7 @@
  * moment at which it ends; what an archive lacks of them reaches up to the last tick that there is. Behind it stands the record
  * of the drop, which says from when on nobody needs that channel any more.
  */
-import type { HybridTs, ResumePoint } from "../../model/mod.ts";
+import { after, type HybridTs, type ResumePoint } from "../../model/mod.ts";
 import type { DescribeRecord, FlowDependencies } from "../dependencies.ts";
 import { addDrop } from "./drop_records.ts";
 
@@ -81,6 +81,6 @@ async function* factsBehind(
   for await (const { records } of log.tail(pchannel, offset, topicId, signal)) {
     for (const record of records) yield describeRecord(record);
     const end = records.at(-1)?.offset;
-    if (end === undefined || end + 1n >= latest) return;
+    if (end === undefined || after(end) >= latest) return;
   }
 }

@@ -43,6 +43,7 @@ export function createKafkaLog(
 }
 
 class KafkaLog implements LogSource {
+  readonly queue = "kafka";
   readonly #config: KafkaLogConfig;
   readonly #client: KafkaClientOptions;
   readonly #options: KafkaLogOptions;

@@ -23,8 +23,8 @@ async function apart({ source }: Servers): Promise<{ lost: string; kept: string;
 
 /** Removes the record at the run's position: the shortest loss there is, so that the source has all that it needs itself. */
 async function cutOff({ env }: Servers, setup: TidemarkSetup, pchannel: string): Promise<void> {
-  const { offset } = (await setup.status())!.channels.find((channel) => channel.pchannel === pchannel)!;
-  await deleteRecordsBefore(env.KAFKA_BROKERS!, pchannel, BigInt(offset) + 1n);
+  const { position } = (await setup.status())!.channels.find((channel) => channel.pchannel === pchannel)!;
+  await deleteRecordsBefore(env.KAFKA_BROKERS!, pchannel, BigInt(position) + 1n);
 }
 
 const idOf = async ({ target }: Servers, name: string) =>
@@ -51,7 +51,7 @@ Deno.test("run whose position the log has lost ends with 14 and says what to do;
 
     const { code, stderr } = await setup.command(["run", "--once"]);
     assert.equal(code, 14, stderr);
-    assert.match(stderr, new RegExp(`${pchannel}.*wanted offset \\d+ .*it holds \\d+ to \\d+`));
+    assert.match(stderr, new RegExp(`${pchannel}.*wanted \\d+ .*it holds \\d+ to \\d+`));
     assert.match(stderr, /on_position_lost: resnapshot/);
     assert.equal(await idOf(servers, lost), before.lost, "nothing is touched by a run that only says what is wrong");
 
@@ -93,8 +93,8 @@ Deno.test("run that loses its position while it follows copies afresh and follow
         await source.call("insert_generated", { name, start: 300, count: 100 });
         await source.call("flush", { name });
       }
-      const { offset } = (await setup.status())!.channels.find((channel) => channel.pchannel === pchannel)!;
-      await deleteRecordsBefore(servers.env.KAFKA_BROKERS!, pchannel, BigInt(offset) + 10n);
+      const { position } = (await setup.status())!.channels.find((channel) => channel.pchannel === pchannel)!;
+      await deleteRecordsBefore(servers.env.KAFKA_BROKERS!, pchannel, BigInt(position) + 10n);
     } finally {
       Deno.kill(run.pid, "SIGCONT");
     }

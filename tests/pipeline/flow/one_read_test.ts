@@ -22,7 +22,7 @@ function setup(options: Omit<FakePipelineOptions, "rows" | "vaults"> = {}) {
 
 /** Offsets that a backup's archive holds of a pchannel. */
 async function archived(store: ObjectStore, pchannel: string, name = "b"): Promise<bigint[]> {
-  const log = createArchiveLog({ store, name });
+  const log = createArchiveLog({ store, name, queue: "kafka" });
   const offsets: bigint[] = [];
   const { earliest } = await log.bounds(pchannel, never);
   for await (const { records } of log.tail(pchannel, earliest, undefined, never)) {

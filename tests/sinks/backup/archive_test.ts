@@ -35,6 +35,7 @@ function open(store: ObjectStore, rollSize = 2000): LogArchive {
     passed: () => {},
     store,
     name: "b",
+    queue: "kafka",
     roll: { size: rollSize, age: 1000, memory: 1 << 30 },
     createdBy: "test",
     startOffset: () => 41n,
@@ -58,7 +59,7 @@ function faulty(store: MemoryStore, fails: () => "no" | "before" | "after"): Obj
 
 async function archived(store: ObjectStore): Promise<bigint[]> {
   const offsets: bigint[] = [];
-  const log = createArchiveLog({ store, name: "b" });
+  const log = createArchiveLog({ store, name: "b", queue: "kafka" });
   const { earliest } = await log.bounds(P, signal);
   for await (const { records } of log.tail(P, earliest, undefined, signal)) {
     for (const { offset, value } of records) {
@@ -153,7 +154,7 @@ Deno.test("createArchiveLog refuses positions outside the archive and another ar
   const archive = open(memory);
   await archive.append(P, queue([1, 1]), { offset: 43n, tick: T0 }, signal);
   await archive.flush(signal);
-  const log = createArchiveLog({ store: memory, name: "b" });
+  const log = createArchiveLog({ store: memory, name: "b", queue: "kafka" });
   deepStrictEqual(await log.bounds(P, signal), { earliest: 41n, latest: 43n, topicId: `backup:b:${P}` });
   const first = async (offset: bigint, id?: string) => await Array.fromAsync(log.tail(P, offset, id, signal));
   deepStrictEqual(await first(43n), []);
@@ -171,7 +172,7 @@ Deno.test("createArchiveLog stops where a file of the chain is missing", async (
     await archive.flush(signal);
   }
   await memory.delete([archiveKey("b", P, 2n)]);
-  await rejects(archived(memory), { code: "damaged", message: /0000000003\.parquet follows offset 42/ });
+  await rejects(archived(memory), { code: "damaged", message: /0000000003\.parquet follows 42/ });
 });
 
 Deno.test("checkArchive reads two footers where the numbers have no hole, all of them where they have", async () => {

@@ -110,7 +110,7 @@ Deno.test("TopicTail compares an offset out of range with the bounds, and goes o
   }, protocolError("OFFSET_OUT_OF_RANGE")]);
   const { error } = await read(passed);
   assert.equal(error.code, "position_lost");
-  assert.match(error.message, /holds offsets 50 to 100, but offset 2 is wanted/);
+  assert.match(error.message, /holds 50 to 100, but 2 is wanted/);
 });
 
 Deno.test("TopicTail takes a topic of another id for a lost position", async () => {

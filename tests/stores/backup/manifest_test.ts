@@ -6,6 +6,7 @@ const MANIFEST: BackupManifest = {
   pipeline: "p",
   writtenBy: "tidemark 0.1.0",
   generation: 1,
+  queue: "kafka",
   source: { clusterId: "14841639068965178418", serverVersion: "2.3.5", revision: 470n, takenAtMs: 1_795_188_355_000 },
   startedMs: 1_795_188_355_000,
   finishedMs: 1_795_188_356_000,

@@ -7,6 +7,7 @@ import {
   parseRunState,
 } from "../../../../pipeline/flow/state/run_state.ts";
 import { TidemarkError } from "../../../../pipeline/errors.ts";
+import { woodpeckerPosition } from "../../../../pipeline/positions/mod.ts";
 
 Deno.test("parseRunState reads what formatRunState wrote, 64-bit values exact", () => {
   const state = newRunState("p", "14841639068965178418", new Date(0));
@@ -71,4 +72,28 @@ Deno.test("parseRunState names the place and the mend for a document that is not
     });
   }
   assert.throws(() => parseRunState('{"version":99}', "x"), /newer Tidemark/);
+});
+
+Deno.test("formatRunState writes the places of other queues as text, and parseRunState reads them back exactly", () => {
+  const state = newRunState("p", "c", new Date(0));
+  state.queue = "woodpecker";
+  const sink = newSinkState();
+  sink.positions.set("p", { offset: woodpeckerPosition(3n, 17n), tick: 5n });
+  sink.vchannels.set("v", {
+    vchannel: "v",
+    pchannel: "p",
+    collectionId: 1n,
+    offset: woodpeckerPosition(2n, 0n),
+    ts: 4n,
+    held: true,
+  });
+  state.sinks.set("s", sink);
+  const text = formatRunState(state);
+  assert.match(text, /"offset": "3\/17"/);
+  assert.deepEqual(parseRunState(text, "s").sinks.get("s"), sink);
+  assert.throws(
+    () => parseRunState(text.replace("3/17", "3:17:0"), "s"),
+    /The state s: "3:17:0" is no position of woodpecker/,
+  );
+  assert.throws(() => parseRunState(text.replace('"woodpecker"', '"nats"'), "s"), /its queue is "nats"/);
 });
