@@ -52,6 +52,12 @@ export async function flowDependencies(components: Components, hooks: FlowHooks)
     describeRecord: recordFacts,
     state,
     selects: selector.selects,
+    selection: {
+      include: transforms.select.include,
+      exclude: transforms.select.exclude,
+      allowEmpty: transforms.select.allow_empty,
+      source: config.sources.backup === undefined ? "the source" : `the backup ${config.sources.backup.name}`,
+    },
     selectsDatabase: selector.selectsDatabase,
     route: router.route,
     routeDatabase: router.routeDatabase,

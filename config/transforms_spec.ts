@@ -37,6 +37,9 @@ const select = z.strictObject({
     "Patterns database.collection of what is copied; * stands for any characters, ? for one",
   ),
   exclude: z.array(pattern).default([]).describe("Patterns of what is left out although it is included"),
+  allow_empty: z.boolean().default(false).describe(
+    "Begin though nothing is selected, and take what comes; otherwise that is an error, since a mistyped pattern would be a complete copy of nothing",
+  ),
 });
 
 const route = z.strictObject({

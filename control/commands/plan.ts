@@ -1,4 +1,4 @@
-/** `plan`: what a run would do; changes nothing. */
+/** `plan`: what a run would do; changes nothing. 11 where a run would stop. */
 import { flowDependencies } from "../../config/mod.ts";
 import { EXIT } from "../../pipeline/errors.ts";
 import { type LoadChoice, noCrashPoints, type Plan, type PlannedCollection, planRun } from "../../pipeline/flow/mod.ts";
@@ -19,7 +19,7 @@ export async function planCommand(context: CommandContext): Promise<number> {
   });
   const plan = await planRun(deps, context.stop);
   printResult(context, plan, () => renderPlan(plan));
-  return EXIT.ok;
+  return plan.problems.length > 0 ? EXIT.connection : EXIT.ok;
 }
 
 /** The plan for people. Pure. */
@@ -29,8 +29,9 @@ export function renderPlan(plan: Plan): string[] {
       plan.serverVersion || "of unknown version"
     } at revision ${plan.revision}; exact over all channels from ${isoOfHybrid(plan.exactFrom)}`,
   ];
-  if (plan.collections.length === 0) lines.push("Nothing is selected: see transforms.select");
-  else {
+  if (plan.collections.length === 0) {
+    lines.push("Nothing is selected, and transforms.select.allow_empty lets a run begin");
+  } else {
     lines.push(...table([
       ["collection", "does", "segments", "rows", "size", "channels"],
       ...plan.collections.map((
@@ -47,9 +48,10 @@ export function renderPlan(plan: Plan): string[] {
   }
   for (const item of plan.collections) lines.push(...details(item));
   if (plan.notSelected.length > 0) lines.push(`Not selected: ${plan.notSelected.join(", ")}`);
-  const problems = plan.collections.flatMap((item) => item.sinks).filter((sink) => sink.problem !== undefined).length;
-  if (problems > 0) {
-    lines.push(`A run would stop at ${problems} ${problems === 1 ? "problem" : "problems"}, marked with ! above`);
+  const { length } = plan.problems;
+  if (length > 0) {
+    lines.push(`A run would stop at ${length} ${length === 1 ? "problem" : "problems"}:`);
+    lines.push(...plan.problems.map((problem) => `  ! ${problem}`));
   }
   return lines;
 }
@@ -69,15 +71,11 @@ function details(item: PlannedCollection): string[] {
   const kinds = new Map<string, number>();
   for (const finding of item.findings) kinds.set(finding.kind, (kinds.get(finding.kind) ?? 0) + 1);
   for (const [kind, number] of kinds) lines.push(`  ${number} ${FINDINGS[kind] ?? kind}`);
-  for (const finding of item.findings.filter(({ kind }) => kind === "missing" || kind === "wrong_size")) {
-    lines.push(`  ! ${finding.path}: ${finding.detail}`);
-  }
   for (const sink of item.sinks) {
     const there = sink.exists ? `exists with ${count(sink.rowsThere)} rows` : "does not exist yet";
     lines.push(`  ${sink.sink}: ${sink.target.db}.${sink.target.name} ${there}`);
     for (const step of sink.steps) lines.push(`    ${step.sentence}`);
     if (sink.load?.asked) lines.push(...loading(sink.load));
-    if (sink.problem !== undefined) lines.push(`    ! ${sink.problem}`);
   }
   return lines;
 }

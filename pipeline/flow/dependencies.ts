@@ -103,6 +103,15 @@ export interface FlowReport {
   blocked(collection: string, error: TidemarkError): void;
 }
 
+export interface Selection {
+  readonly include: readonly string[];
+  readonly exclude: readonly string[];
+  /** A run may begin though nothing is selected. */
+  readonly allowEmpty: boolean;
+  /** `the source`, `the backup nightly`. */
+  readonly source: string;
+}
+
 export interface FlowDependencies {
   readonly pipeline: string;
   readonly meta: MetaSource;
@@ -122,6 +131,8 @@ export interface FlowDependencies {
   readonly state: StateStore;
   /** True if `database.collection` is selected. */
   readonly selects: (db: string, name: string) => boolean;
+  /** The selection in words, for messages. */
+  readonly selection: Selection;
   /** True if an empty database of this name is to be carried. */
   readonly selectsDatabase: (db: string) => boolean;
   readonly route: (db: string, name: string) => TargetName;

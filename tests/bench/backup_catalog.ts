@@ -120,6 +120,7 @@ async function plan(path: string): Promise<void> {
       archives: [],
       state: { read: () => Promise.resolve(undefined) },
       selects: () => true,
+      selection: { include: ["*.*"], exclude: [], allowEmpty: true, source: "the backup" },
       route: (db: string, name: string) => ({ db, name }),
       crash: noCrashPoints,
     } as unknown as Parameters<typeof planRun>[0],

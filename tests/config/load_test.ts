@@ -39,7 +39,7 @@ Deno.test("loadConfig gives a checked configuration with defaults", () => {
   assert.equal(config?.limits.checkpoint_interval, 1000);
   assert.deepEqual(config?.state, { type: "file", path: "./state" });
   assert.equal(config?.on_position_lost, "fail");
-  assert.deepEqual(config?.transforms.select, { include: ["*.*"], exclude: [] });
+  assert.deepEqual(config?.transforms.select, { include: ["*.*"], exclude: [], allow_empty: false });
   assert.equal(config?.sources.binlogs?.type === "s3" && config.sources.binlogs.secret_access_key, "s3cr3t-value");
 });
 

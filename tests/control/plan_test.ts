@@ -9,6 +9,7 @@ function planned(load: LoadChoice | undefined): Plan {
     revision: 1n,
     serverVersion: "2.3.5",
     notSelected: [],
+    problems: [],
     exactFrom: 0n,
     collections: [{
       id: 1n,
@@ -19,6 +20,7 @@ function planned(load: LoadChoice | undefined): Plan {
       bytes: 1n,
       channels: [],
       findings: [],
+      unreadable: [],
       sinks: [sink],
     }],
   };

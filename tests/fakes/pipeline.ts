@@ -77,6 +77,7 @@ export class FakePipeline {
       state: this.#store(dead),
       selects: () => true,
       selectsDatabase: () => true,
+      selection: { include: ["*.*"], exclude: [], allowEmpty: true, source: "the source" },
       route: (db, name) => ({ db, name }),
       routeDatabase: (db) => db,
       ddl: makeDdlRules({ policy: "evolve", include: undefined, exclude: [] }),

@@ -17,7 +17,7 @@ Deno.test("parseArguments without a file runs all of it, and leaves the number o
     unit: false,
     keep: false,
     filter: undefined,
-    suites: ["integration", "crash"],
+    suites: ["integration", "crash", "field"],
     files: undefined,
     gate: true,
     stacks: undefined,

@@ -1,7 +1,7 @@
 /** Which test files belong to which stage. */
 
 /** Folders below `tests/` whose tests need the real servers. */
-export const STACK_SUITES = ["integration", "crash"] as const;
+export const STACK_SUITES = ["integration", "crash", "field"] as const;
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 

@@ -14,6 +14,7 @@ import { deleteHorizon, firstExactTs, liveSegments, makeCuts } from "../../trans
 import type { FlowDependencies } from "../dependencies.ts";
 import { isGone } from "../rows/mod.ts";
 import { foreseeLoad, type LoadChoice } from "../imports/mod.ts";
+import { nameClashes, requireSelection } from "../selection.ts";
 import { isFinished, parseRunState, type RunState } from "../state/mod.ts";
 
 export interface PlannedChannel {
@@ -37,6 +38,8 @@ export interface PlannedCollection {
   readonly bytes: bigint;
   readonly channels: readonly PlannedChannel[];
   readonly findings: readonly FileFinding[];
+  /** Those of the findings for which its base could not be copied. */
+  readonly unreadable: readonly FileFinding[];
   readonly sinks: readonly {
     readonly sink: string;
     readonly target: TargetName;
@@ -55,16 +58,31 @@ export interface Plan {
   readonly serverVersion: string;
   readonly collections: readonly PlannedCollection[];
   readonly notSelected: readonly string[];
+  /** Why a run would stop or hold a collection, one sentence each. */
+  readonly problems: readonly string[];
   /** The first moment at which a copy is exact over all channels. */
   readonly exactFrom: HybridTs;
 }
 
+/** Files that are missing because the source compacts meanwhile are there in the next reading of its metadata. */
+const ATTEMPTS = 3;
+
+/** Throws `config` where nothing is selected. */
 export async function planRun(deps: FlowDependencies, signal: AbortSignal): Promise<Plan> {
+  for (let attempt = 1;; attempt++) {
+    const plan = await planOnce(deps, signal);
+    if (attempt === ATTEMPTS || plan.collections.every(({ unreadable }) => unreadable.length === 0)) return plan;
+  }
+}
+
+async function planOnce(deps: FlowDependencies, signal: AbortSignal): Promise<Plan> {
   const snapshot = await deps.meta.snapshot(signal);
   const text = await deps.state.read(signal);
   const before = text === undefined ? undefined : parseRunState(text, deps.state.location);
   // As for a run: a restore that is done is no beginning for another.
   const state = before?.restore !== undefined && isFinished(before) ? undefined : before;
+  requireSelection(deps, snapshot.catalog, state);
+  const clashes = deps.sinks.length === 0 ? [] : nameClashes(deps, snapshot.catalog);
   const collections: PlannedCollection[] = [];
   const notSelected: string[] = [];
   for (const collection of snapshot.catalog.collections) {
@@ -77,8 +95,14 @@ export async function planRun(deps: FlowDependencies, signal: AbortSignal): Prom
     serverVersion: snapshot.serverVersion,
     collections,
     notSelected,
+    problems: [...clashes, ...collections.flatMap(problemsOf)],
     exactFrom: firstExactTs(snapshot),
   };
+}
+
+function problemsOf({ source, sinks, unreadable }: PlannedCollection): string[] {
+  const files = unreadable.map(({ path, detail }) => `${source}: ${path}: ${detail}`);
+  return [...files, ...sinks.flatMap(({ problem }) => problem === undefined ? [] : [`${source}: ${problem}`])];
 }
 
 async function planOne(
@@ -155,6 +179,11 @@ async function planOne(
       deletesFrom: textOf(horizons.get(cut.vchannel)),
     })),
     findings: report.findings,
+    unreadable: action === "tail" && deps.archives.length === 0
+      ? []
+      : report.findings.filter(({ kind, segmentId }) =>
+        (kind === "missing" || kind === "wrong_size") && live.some((segment) => segment.id === segmentId)
+      ),
     sinks,
   };
 }

@@ -18,6 +18,7 @@ import {
 import type { FlowDependencies, RunOptions, RunResult } from "../dependencies.ts";
 import { pause } from "../pause.ts";
 import { RowSinks } from "../rows/mod.ts";
+import { refuseClashes, requireSelection, selectedOf } from "../selection.ts";
 import { endAfter, endAt, endAtBase, endless, type RunEnd, Window } from "../tail/mod.ts";
 import { RunSinks, tickingPchannels } from "./sinks.ts";
 
@@ -115,6 +116,9 @@ class Run {
     deps.crash("before_snapshot");
     this.#progress.phase = "snapshot";
     let snapshot = await this.#snapshot(reading);
+    // Before the state is written for the first time: what is refused leaves nothing behind.
+    requireSelection(deps, snapshot.catalog, this.#state);
+    if (deps.sinks.length > 0) refuseClashes(deps, snapshot.catalog);
     if (this.#state.clusterId === "") {
       this.#state.clusterId = snapshot.clusterId;
       this.#state.queue = deps.log.queue;
@@ -228,7 +232,7 @@ class Run {
     const deps = this.#deps;
     for (;;) {
       const snapshot = await deps.meta.snapshot(signal);
-      const selected = snapshot.catalog.collections.filter((item) => deps.selects(item.dbName, item.name));
+      const selected = selectedOf(deps, snapshot.catalog);
       const waitFor = importGate(snapshot, selected);
       if (waitFor.length === 0) return snapshot;
       deps.report.warn(
@@ -289,7 +293,7 @@ class Run {
             { hint: "Choose a later time, or begin anew with a state of its own." },
           );
         }
-        const selected = snapshot.catalog.collections.filter((item) => this.#deps.selects(item.dbName, item.name));
+        const selected = selectedOf(this.#deps, snapshot.catalog);
         const exact = firstExactTs(snapshot, selected);
         if (end.ts < exact && reached === 0n && rows.size > 0) {
           throw new TidemarkError(

@@ -18,6 +18,7 @@ import { keysOf, rowDigests } from "../../columns/mod.ts";
 import { liveSegments } from "../../transforms/mod.ts";
 import type { FlowDependencies } from "../dependencies.ts";
 import { pause } from "../pause.ts";
+import { requireSelection, selectedOf } from "../selection.ts";
 import { parseRunState, type SinkState } from "../state/mod.ts";
 import { expectedRows, nameOf, partOf, readTail, type Tail, touchedSince } from "./log.ts";
 
@@ -81,7 +82,9 @@ export async function verifyRun(
     });
   }
   const snapshot = await deps.meta.snapshot(signal);
-  const selected = snapshot.catalog.collections.filter((item) => deps.selects(item.dbName, item.name));
+  // A state says nothing here: a comparison of nothing would be called equal.
+  requireSelection(deps, snapshot.catalog, undefined);
+  const selected = selectedOf(deps, snapshot.catalog);
   const pchannels = [...new Set(selected.flatMap((collection) => collection.pchannels))];
   const tails = new Map<string, Tail>();
   let ts = 0n;

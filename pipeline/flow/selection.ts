@@ -1,0 +1,72 @@
+/** What is looked at of the configuration against the catalog, before anything is made: is there anything, has each its name. */
+import { TidemarkError } from "../errors.ts";
+import { type Catalog, type Collection, qualifiedName } from "../model/mod.ts";
+import type { FlowDependencies } from "./dependencies.ts";
+import type { RunState } from "./state/mod.ts";
+
+type Needed = Pick<FlowDependencies, "selects" | "selectsDatabase" | "selection">;
+
+/** Names of collections that a message lists; of more it says how many each database has. */
+const NAMES = 12;
+
+/** Collections of the catalog that are carried. */
+export function selectedOf({ selects }: Pick<FlowDependencies, "selects">, { collections }: Catalog): Collection[] {
+  return collections.filter(({ dbName, name }) => selects(dbName, name));
+}
+
+/**
+ * Throws `config` where the selection takes nothing of the source: more likely than an intention is a mistake in a pattern,
+ * and a copy of nothing would be called complete. A database without collections is something. `state`: what it names was
+ * selected once and may have been dropped since; the run has that to carry.
+ */
+export function requireSelection(deps: Needed, catalog: Catalog, state: RunState | undefined): void {
+  const { selects, selectsDatabase, selection: { allowEmpty, include, exclude, source } } = deps;
+  if (allowEmpty || selectedOf(deps, catalog).length > 0) return;
+  if (catalog.databases.some(({ name }) => name !== "default" && selectsDatabase(name))) return;
+  const known = [...state?.sinks.values() ?? []].flatMap(({ collections }) => [...collections.values()]);
+  if (known.some((own) => selects(own.source.db, own.source.name))) return;
+  const meanwhile = "transforms.select.allow_empty: true begins with nothing and takes what comes.";
+  if (catalog.collections.length === 0) {
+    throw new TidemarkError("config", `Nothing to copy: ${source} is empty, it has no collection`, {
+      hint: `If it should have some, this is another one than you mean: look at sources. ${meanwhile}`,
+    });
+  }
+  const excluded = exclude.length === 0 ? "" : ` without ${exclude.join(", ")}`;
+  throw new TidemarkError(
+    "config",
+    `Nothing is selected: transforms.select (${include.join(", ")}${excluded}) takes none of what ${source} has: ${
+      namesOf(catalog.collections)
+    }`,
+    { hint: `Patterns are database.collection; * stands for any characters, ? for one. ${meanwhile}` },
+  );
+}
+
+function namesOf(collections: readonly Collection[]): string {
+  const names = collections.map(qualifiedName).sort();
+  if (names.length <= NAMES) return names.join(", ");
+  const databases = [...Map.groupBy(collections, ({ dbName }) => dbName)].map(([db, { length }]) =>
+    `${length} in ${db}`
+  );
+  const most = databases.slice(0, NAMES).sort().join(", ") + (databases.length > NAMES ? ", …" : "");
+  return `${names.slice(0, NAMES).join(", ")} and ${names.length - NAMES} more (${most})`;
+}
+
+/** One sentence for each name of the target that several selected collections would have. */
+export function nameClashes(deps: Pick<FlowDependencies, "selects" | "route">, catalog: Catalog): string[] {
+  const byTarget = Map.groupBy(selectedOf(deps, catalog), ({ dbName, name }) => {
+    const target = deps.route(dbName, name);
+    return `${target.db}.${target.name}`;
+  });
+  return [...byTarget].filter(([, { length }]) => length > 1).map(([target, those]) =>
+    `${those.map(qualifiedName).join(" and ")} ${those.length === 2 ? "both" : "all"} go to ${target}`
+  );
+}
+
+/** Throws `config` where {@link nameClashes} finds some. */
+export function refuseClashes(deps: Pick<FlowDependencies, "selects" | "route">, catalog: Catalog): void {
+  const clashes = nameClashes(deps, catalog);
+  if (clashes.length === 0) return;
+  throw new TidemarkError("config", `${clashes.join("; ")}: two collections cannot become one`, {
+    hint: "Change transforms.route so that every collection has a name of its own, or leave one out. Nothing was made.",
+  });
+}
