@@ -142,6 +142,7 @@ export function createComponents(config: PipelineConfig, options: ComponentOptio
     return createMilvusSink({ ...sink, rbac: sink.rbac || config.transforms.rbac }, {
       name,
       ...(storage === undefined ? {} : { storage }),
+      ...(options.passed === undefined ? {} : { passed: options.passed }),
       onState: (now) => state(now.kind === "waiting" ? now.reason : undefined),
     });
   };

@@ -11,6 +11,8 @@ export interface DescribedCollection {
   /** The server makes the keys: the key column is not sent. */
   readonly autoId: boolean;
   readonly hasPartitionKey: boolean;
+  /** The field by whose value a query looks into one hash partition. */
+  readonly partitionKey: string | undefined;
   readonly hasDynamicField: boolean;
   /** Names of the columns that the server computes. */
   readonly functionOutputs: ReadonlySet<string>;
@@ -71,6 +73,7 @@ export function createDescriber(client: MilvusClient): Describer {
       primaryKeyType: key.dataType,
       autoId: key.autoID || schema.autoID,
       hasPartitionKey: schema.fields.some((field) => field.isPartitionKey),
+      partitionKey: schema.fields.find((field) => field.isPartitionKey)?.name,
       hasDynamicField: schema.enableDynamicField || schema.fields.some((field) => field.isDynamic),
       functionOutputs: outputs,
       columns: new Set([...sendable, ...schema.structArrayFields].map((field) => field.name)),

@@ -31,6 +31,8 @@ export interface MilvusSinkDeps extends Partial<PatienceDeps> {
   readonly readFile?: ReadFile;
   /** Of `storage`, the whole bucket or folder; without it nothing is imported. Closed with the sink. */
   readonly storage?: ObjectStore;
+  /** For tests: called where a process may be killed between two requests that belong together. */
+  readonly passed?: (phase: "between_delete_and_insert") => void;
 }
 
 /**
@@ -68,8 +70,15 @@ export function createMilvusSink(config: MilvusSinkConfig, deps: MilvusSinkDeps 
     return version;
   }
 
-  const writer = createWriter({ client, describer, features, maxBatchBytes: config.max_batch_bytes });
   const remover = createRemover(client, describer);
+  const writer = createWriter({
+    client,
+    describer,
+    features,
+    remover,
+    maxBatchBytes: config.max_batch_bytes,
+    passed: deps.passed ?? (() => {}),
+  });
   const reconciler = createCollectionReconciler({
     client,
     features,

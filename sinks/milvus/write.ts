@@ -1,34 +1,55 @@
-/** Insert and upsert. */
+/**
+ * Insert and upsert. Where the target's own upsert puts rows of a partition-key collection into wrong partitions, a row is
+ * replaced by two requests instead: a delete of its key in all partitions and, once that is acknowledged, an insert. The
+ * server stamps each request when it takes it, so the insert is later than the delete and the delete later than whatever
+ * the key had before; both are sent again together, never the insert alone. In between the row is not there to be read.
+ */
 import { TidemarkError } from "../../pipeline/errors.ts";
-import { selectRows } from "../../pipeline/columns/mod.ts";
+import { keysOf, selectRows } from "../../pipeline/columns/mod.ts";
 import type { WriteRequest } from "../../pipeline/model/mod.ts";
 import type { MutationResult } from "../../pipeline/proto/gen/milvus_pb.ts";
 import { METHOD, type MilvusClient } from "./client.ts";
 import { type DescribedCollection, type Describer, targetText } from "./described.ts";
 import { isTooLargeFault } from "./fault.ts";
 import type { Features } from "./features.ts";
+import type { Remover } from "./remove.ts";
 import { columnHead, type Mutation, mutationSize, spliceMutation } from "./splice.ts";
 
 export interface WriterOptions {
-  readonly client: MilvusClient;
+  readonly client: Pick<MilvusClient, "call" | "send" | "patience">;
   readonly describer: Describer;
   readonly features: (signal: AbortSignal) => Promise<Features>;
+  readonly remover: Remover;
   /** A request beyond it is split by rows. */
   readonly maxBatchBytes: number;
+  /** For tests: the process may be killed here. */
+  readonly passed: (phase: "between_delete_and_insert") => void;
 }
 
 export type Writer = (request: WriteRequest, signal: AbortSignal) => Promise<void>;
 
-export function createWriter({ client, describer, features, maxBatchBytes }: WriterOptions): Writer {
+/** How the rows of one request go. */
+interface Way {
+  readonly collectionId: bigint;
+  readonly collection: DescribedCollection;
+  /** `replace`: by a delete and an insert. */
+  readonly mode: "insert" | "upsert" | "replace";
+  /** What to do once an insert may have arrived though its answer did not. */
+  readonly again: "insert" | "upsert" | "replace";
+}
+
+export function createWriter(
+  { client, describer, features, remover, maxBatchBytes, passed }: WriterOptions,
+): Writer {
   async function write(request: WriteRequest, signal: AbortSignal): Promise<void> {
     if (request.rows === 0) return;
     const collection = await describer.describe(request.target, signal);
-    const columns = columnsFor(request, collection, (await features(signal)).fillsDefaults);
+    const known = await features(signal);
+    const columns = columnsFor(request, collection, known.fillsDefaults);
     const partition = collection.hasPartitionKey || request.partition === "" ? undefined : request.partition;
-    // Keys that the target makes itself cannot be upserted.
-    const mode = collection.autoId ? "insert" : request.mode;
+    const mutation = { target: request.target, partition, rows: request.rows, columns };
     try {
-      await send({ target: request.target, partition, rows: request.rows, columns }, mode, collection.autoId, signal);
+      await send(mutation, wayOf(request, collection, known), signal);
     } catch (error) {
       // Whatever was refused, the definition may have changed since it was described.
       describer.forget(request.target);
@@ -36,65 +57,66 @@ export function createWriter({ client, describer, features, maxBatchBytes }: Wri
     }
   }
 
-  async function send(
-    mutation: Mutation,
-    mode: "insert" | "upsert",
-    autoId: boolean,
-    signal: AbortSignal,
-  ): Promise<void> {
+  async function send(mutation: Mutation, way: Way, signal: AbortSignal): Promise<void> {
     const pieces = Math.ceil(mutationSize(mutation) / maxBatchBytes);
     if (pieces > 1 && mutation.rows > 1) {
-      await sendPieces(mutation, Math.min(pieces, mutation.rows), mode, autoId, signal);
+      await sendPieces(mutation, Math.min(pieces, mutation.rows), way, signal);
       return;
     }
     try {
-      await sendOne(mutation, mode, autoId, signal);
+      await sendOne(mutation, way, signal);
     } catch (error) {
       if (!isTooLargeFault(error) || mutation.rows === 1) throw error;
-      await sendPieces(mutation, 2, mode, autoId, signal);
+      await sendPieces(mutation, 2, way, signal);
     }
   }
 
-  async function sendPieces(
-    mutation: Mutation,
-    pieces: number,
-    mode: "insert" | "upsert",
-    autoId: boolean,
-    signal: AbortSignal,
-  ): Promise<void> {
+  async function sendPieces(mutation: Mutation, pieces: number, way: Way, signal: AbortSignal): Promise<void> {
     for (let piece = 0; piece < pieces; piece++) {
       const start = Math.floor(mutation.rows * piece / pieces);
       const end = Math.floor(mutation.rows * (piece + 1) / pieces);
       if (start === end) continue;
       const columns = selectRows(mutation.columns, mutation.rows, { start, end });
-      await send({ ...mutation, rows: end - start, columns }, mode, autoId, signal);
+      await send({ ...mutation, rows: end - start, columns }, way, signal);
     }
   }
 
-  async function sendOne(
-    mutation: Mutation,
-    mode: "insert" | "upsert",
-    autoId: boolean,
-    signal: AbortSignal,
-  ): Promise<void> {
+  async function sendOne(mutation: Mutation, way: Way, signal: AbortSignal): Promise<void> {
     const body = spliceMutation(mutation);
     const { target, rows } = mutation;
-    const request = { what: `${mode} ${rows} rows into ${targetText(target)}`, db: target.db, signal };
-    let uncertain = false;
+    const verb = way.mode === "replace" ? "upsert" : way.mode;
+    const request = { what: `${verb} ${rows} rows into ${targetText(target)}`, db: target.db, signal };
+    let { mode } = way;
     const result = await client.patience.persist(async (_tried, last) => {
       if (last?.code === "unreachable") {
         // The rows may have arrived although the answer did not. Once the server answers again, what it took of the
         // lost request has its timestamps, and an upsert replaces it: an insert would leave every row twice.
-        uncertain = true;
+        mode = way.again;
         await client.call(METHOD.getVersion, {}, { ...request, patient: false });
       }
-      if (mode === "insert" && !(uncertain && !autoId)) return await client.send(METHOD.insert, body, request);
-      return await client.send(METHOD.upsert, body, request);
+      if (mode === "upsert") return await client.send(METHOD.upsert, body, request);
+      if (mode === "replace") await removeOld(mutation, way, signal);
+      return await client.send(METHOD.insert, body, request);
     }, signal);
     checkResult(result, request.what, rows);
   }
 
+  async function removeOld({ target, rows, columns }: Mutation, way: Way, signal: AbortSignal): Promise<void> {
+    const { collectionId, collection: { primaryKey, primaryKeyType } } = way;
+    // By its name: the target numbers its fields by itself.
+    const keys = keysOf(columns, { fieldID: -1n, name: primaryKey, dataType: primaryKeyType }, rows);
+    await remover({ collectionId, target, partition: undefined, keys }, signal);
+    passed("between_delete_and_insert");
+  }
+
   return write;
+}
+
+function wayOf({ collectionId, mode }: WriteRequest, collection: DescribedCollection, features: Features): Way {
+  // Keys that the target makes itself cannot be upserted.
+  if (collection.autoId) return { collectionId, collection, mode: "insert", again: "insert" };
+  const again = collection.hasPartitionKey && !features.upsertsByPartitionKey ? "replace" : "upsert";
+  return { collectionId, collection, mode: mode === "insert" ? "insert" : again, again };
 }
 
 /** The columns to send: without what the target computes, and refused here where the server's refusal would be worse. */

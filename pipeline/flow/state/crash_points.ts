@@ -36,7 +36,13 @@ export const BACKUP_CRASH_POINTS = [
   "prune_removing",
 ] as const;
 
-export type CrashPoint = typeof CRASH_POINTS[number] | typeof BACKUP_CRASH_POINTS[number];
+/** Those of row sinks. */
+export const ROW_SINK_CRASH_POINTS = ["between_delete_and_insert"] as const;
+
+export type CrashPoint =
+  | typeof CRASH_POINTS[number]
+  | typeof BACKUP_CRASH_POINTS[number]
+  | typeof ROW_SINK_CRASH_POINTS[number];
 
 /** Called when the flow passes a named phase. */
 export type CrashPoints = (point: CrashPoint) => void;

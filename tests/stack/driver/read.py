@@ -24,6 +24,19 @@ def query_rows(c, name, expr, fields=("*",), partitions=(), db="", vectors="list
     return as_rows(decode_columns(answer.fields_data, vectors, json_form))
 
 
+@function
+def found_by(c, name, field, values, db=""):
+    """What a user finds who asks for one value of a field after the other: the sorted primary keys of `field == value`, a
+    list a value, in the order of the values."""
+    key = primary_field(describe(c, name, db).schema).name
+    since = c.call("AllocTimestamp", pb.AllocTimestampRequest()).timestamp
+    found = []
+    for value in values:
+        answer = query(c, name, f"{field} == {json.dumps(value)}", [key], [], db, since)
+        found.append(sorted(decode_columns(answer.fields_data).get(key, [])))
+    return found
+
+
 def query(c, name, expr, fields, partitions, db, since=0):
     """At Strong consistency; `since`, a timestamp of the server, asks for all that was written before it instead."""
     request = pb.QueryRequest(
