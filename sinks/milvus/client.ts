@@ -24,7 +24,7 @@ export interface Request {
   /** Database that the call is about. */
   readonly db: string;
   readonly signal: AbortSignal;
-  /** Overrides the sink's timeout_ms. */
+  /** Overrides the sink's timeout. */
   readonly timeoutMs?: number;
   /** False: fail at once with `unreachable` or `throttled`. Default true: wait and try again. */
   readonly patient?: boolean;

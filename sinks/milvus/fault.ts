@@ -74,7 +74,7 @@ export function rpcFault(code: number, said: string, address: string, timeoutMs:
       return fault(
         "unreachable",
         `Milvus at ${address} did not answer within ${timeoutMs} ms`,
-        "The server may be overloaded; timeout_ms of the sink sets the limit.",
+        "The server may be overloaded; timeout of the sink sets the limit.",
       );
     case RPC.unauthenticated:
     case RPC.permissionDenied:

@@ -7,6 +7,11 @@ import { PyMilvus, type Stack, startStack } from "../stack/mod.ts";
 import { Story } from "./story.ts";
 import { writeWhileRunning } from "./workload.ts";
 
+const USAGE = `deno task demo
+
+Takes no arguments. Starts a source and a target on this machine, copies, kills the copy in the middle, starts it again,
+compares both sides, and stops what it started.`;
+
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 
 const BOOKS = {
@@ -154,6 +159,10 @@ async function rows(server: PyMilvus, name: string): Promise<number> {
   }
 }
 
+if (Deno.args.length > 0) {
+  console.log(USAGE);
+  Deno.exit(["--help", "-h"].includes(Deno.args[0]!) ? 0 : 2);
+}
 const story = new Story();
 story.say("Tidemark's demo: a full copy and everything after it, in one run, with a kill in the middle\n");
 const stop = new AbortController();
