@@ -255,9 +255,9 @@ class Window {
   advance(count: number): void {
     this.#at += count;
   }
-  /** The next `count` bytes; undefined if the chunk ends before. */
-  async take(count: number): Promise<Uint8Array | undefined> {
-    if (!(count >= 0)) return undefined;
+  /** The next `count` bytes, a number as the file says it; undefined if the chunk ends before. */
+  async take(count: unknown): Promise<Uint8Array | undefined> {
+    if (typeof count !== "number" || !(count >= 0)) return undefined;
     const bytes = await this.peek(count);
     if (bytes.length < count) return undefined;
     this.advance(count);

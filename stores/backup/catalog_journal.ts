@@ -3,9 +3,10 @@
  * metadata, whole each time. The log does not tell of new partitions, indexes, aliases or properties; these do.
  */
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import { TidemarkError } from "../../pipeline/errors.ts";
 import { formatJson } from "../../pipeline/json.ts";
 import type { Catalog, HybridTs, ObjectStore } from "../../pipeline/model/mod.ts";
-import { CollectionSchemaSchema } from "../../pipeline/proto/gen/schema_pb.ts";
+import { type CollectionSchema, CollectionSchemaSchema } from "../../pipeline/proto/gen/schema_pb.ts";
 import { readJsonObject } from "./json_reader.ts";
 import { decodeFullMeta } from "./meta_decode.ts";
 import { encodeMeta } from "./meta_encode.ts";
@@ -61,7 +62,7 @@ export function decodeCatalogEntry(text: string, what: string): CatalogEntry {
     json.list("schemas").map((item) => {
       const offsets = item.object("startOffsets");
       const startOffsets = new Map(item.keysOf("startOffsets").map((key) => [key, offsets!.int(key)]));
-      const schema = fromBinary(CollectionSchemaSchema, Uint8Array.fromBase64(item.text("schema")));
+      const schema = schemaOf(item.bytes("schema"), what);
       return [item.int("id"), { schema, startOffsets, partitionTs: item.object("partitionTs") }] as const;
     }),
   );
@@ -96,4 +97,12 @@ export async function readCatalogJournal(
     entries.push(decodeCatalogEntry(new TextDecoder().decode(await store.get(key, undefined, signal)), key));
   }
   return entries;
+}
+
+function schemaOf(bytes: Uint8Array, what: string): CollectionSchema {
+  try {
+    return fromBinary(CollectionSchemaSchema, bytes);
+  } catch (cause) {
+    throw new TidemarkError("damaged", `${what} has a schema that is no CollectionSchema`, { cause });
+  }
 }

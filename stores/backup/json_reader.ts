@@ -5,6 +5,8 @@ import { type Json, parseJson } from "../../pipeline/json.ts";
 export interface JsonObject {
   text(key: string): string;
   int(key: string): bigint;
+  /** Of base64. */
+  bytes(key: string): Uint8Array;
   /** For small numbers only: enums, counts below 2^31. */
   small(key: string): number;
   flag(key: string): boolean;
@@ -15,6 +17,8 @@ export interface JsonObject {
   object(key: string): JsonObject | undefined;
   /** A map of strings. */
   map(key: string): Record<string, string>;
+  /** A map of base64. */
+  bytesMap(key: string): Map<string, Uint8Array>;
   /** `[{key, value}, …]` as a record. */
   pairs(key: string): Record<string, string>;
   has(key: string): boolean;
@@ -78,6 +82,10 @@ class RawReader implements JsonObject {
     return typeof value === "string" ? value : this.#fail(key, "a text");
   }
 
+  bytes(key: string): Uint8Array {
+    return this.#decoded(key, this.text(key));
+  }
+
   int(key: string): bigint {
     const value = this.#raw[key] ?? 0n;
     return typeof value === "bigint" ? value : this.#fail(key, "an integer");
@@ -121,6 +129,18 @@ class RawReader implements JsonObject {
       [name, typeof item === "string" ? item : this.#fail(key, "a map of texts")] as const
     );
     return Object.fromEntries(texts);
+  }
+
+  bytesMap(key: string): Map<string, Uint8Array> {
+    return new Map(Object.entries(this.map(key)).map(([name, text]) => [name, this.#decoded(key, text)]));
+  }
+
+  #decoded(key: string, base64: string): Uint8Array {
+    try {
+      return Uint8Array.fromBase64(base64);
+    } catch {
+      return this.#fail(key, "base64");
+    }
   }
 
   pairs(key: string): Record<string, string> {

@@ -171,18 +171,24 @@ export interface LogRow {
   readonly value: Uint8Array | null;
 }
 
-export function decodeRow(row: LogRow, pchannel: string): ArchivedRecord {
-  const headers = row.headers === null
-    ? []
-    : (JSON.parse(row.headers) as [string, string][]).map(([name, value]) =>
-      [name, Uint8Array.fromBase64(value)] as const
-    );
+/** Throws `damaged`; `key` names the file. */
+export function decodeRow(row: LogRow, pchannel: string, key: string): ArchivedRecord {
   const record: LogRecord = {
     topic: pchannel,
     offset: row.offset,
     timestampMs: row.time_ms,
-    headers,
+    headers: row.headers === null ? [] : decodeHeaders(row.headers, key),
     value: row.value,
   };
   return { record, ts: BigInt.asUintN(64, row.ts), vchannel: row.vchannel, type: row.type };
+}
+
+function decodeHeaders(text: string, key: string): LogRecord["headers"] {
+  try {
+    return (JSON.parse(text) as [string, string][]).map(([name, value]) =>
+      [name, Uint8Array.fromBase64(value)] as const
+    );
+  } catch (cause) {
+    throw new TidemarkError("damaged", `${key} has a record whose headers are no JSON of names and base64`, { cause });
+  }
 }

@@ -132,15 +132,19 @@ function recordsOf(
     typeof stored === "bigint" ? stored : restorePosition(decoder.decode(stored), queue, key);
   return Array.from({ length: rows }, (_, row) => {
     const header = present(headers, row);
-    return decodeRow({
-      offset: placeOf(place.values[row]!),
-      ts: ts.values[row]!,
-      time_ms: time.values[row]!,
-      vchannel: text(vchannel!.values[row]!),
-      type: text(type!.values[row]!),
-      headers: header === null ? null : decoder.decode(header),
-      value: present(value, row),
-    }, pchannel);
+    return decodeRow(
+      {
+        offset: placeOf(place.values[row]!),
+        ts: ts.values[row]!,
+        time_ms: time.values[row]!,
+        vchannel: text(vchannel!.values[row]!),
+        type: text(type!.values[row]!),
+        headers: header === null ? null : decoder.decode(header),
+        value: present(value, row),
+      },
+      pchannel,
+      key,
+    );
   });
 }
 

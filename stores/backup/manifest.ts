@@ -127,7 +127,7 @@ export function decodeManifest(text: string, what: string): BackupManifest {
     collections: json.list("collections").map((collection) => ({
       id: collection.int("id"),
       name: collection.text("name"),
-      schema: Uint8Array.fromBase64(collection.text("schema")),
+      schema: collection.bytes("schema"),
       startOffsets: offsets(collection.object("startOffsets"), collection, queue, what),
     })),
     failed: json.list("failed").map((item) => ({

@@ -145,9 +145,7 @@ function collectionOf(json: JsonObject, joined: Joined): BackedCollection {
   return {
     collection,
     segments,
-    checkpoints: new Map(
-      Object.entries(json.map("channel_checkpoints")).map(([name, text]) => [name, Uint8Array.fromBase64(text)]),
-    ),
+    checkpoints: json.bytesMap("channel_checkpoints"),
     backupTs: json.int("backup_timestamp"),
   };
 }

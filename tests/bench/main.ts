@@ -11,6 +11,9 @@ import { note } from "./rig.ts";
 
 const FIGURES = ["catch_up", "lag", "base", "follow_memory", "many_collections", "stalled_target", "backup", "restore"];
 
+/** Not among all of them, and without servers. */
+const WITHOUT_SERVERS = ["fuzz"];
+
 async function exists(name: string): Promise<boolean> {
   return await Deno.stat(fileOf(name)).then(() => true, () => false);
 }
@@ -33,7 +36,9 @@ async function make(name: string, args: readonly string[], env: Record<string, s
 
 const USAGE = `deno task bench [figure...] [--small] [arguments of a figure]
 
-Figures, all of them by default, which takes most of an hour: ${FIGURES.join(", ")}.`;
+Figures, all of them by default, which takes most of an hour: ${
+  FIGURES.join(", ")
+}.\nBy name only: fuzz, ten minutes for each decoder of foreign bytes.`;
 
 async function main(args: readonly string[]): Promise<number> {
   if (args.some((arg) => arg === "--help" || arg === "-h")) {
@@ -55,7 +60,7 @@ async function main(args: readonly string[]): Promise<number> {
   const all = async (envFile: string) => {
     for (const name of wanted) if (!await make(name, rest, { TIDEMARK_STACK_ENV: envFile })) failed++;
   };
-  const given = Deno.env.get("TIDEMARK_STACK_ENV");
+  const given = wanted.every((name) => WITHOUT_SERVERS.includes(name)) ? "none" : Deno.env.get("TIDEMARK_STACK_ENV");
   if (given) {
     await all(given);
   } else {

@@ -31,6 +31,8 @@ const BATCH_BYTES = 61;
 const COVERED_AT = 21;
 const FORMAT = 2;
 const CODEC = 7;
+/** Decompressed. Milvus writes messages of at most 10 MiB; a broken length must not take all memory. */
+const MAX_BATCH_BYTES = 256 << 20;
 const GZIP = 1;
 const ZSTD = 4;
 /** Transaction markers, no records of anybody. */
@@ -103,7 +105,7 @@ export function isControl(batch: RecordBatch): boolean {
 
 /**
  * All records of a batch; values are views of what it was decompressed to. Throws RangeError where lengths do not fit
- * together, and what node:zlib throws.
+ * together, and where it cannot be decompressed.
  */
 export function recordsOf(batch: RecordBatch, topic: string, other: OtherCodec): LogRecord[] {
   const cursor = new ByteCursor(decompressed(batch, other));
@@ -200,10 +202,19 @@ function decompressed(batch: RecordBatch, other: OtherCodec): Uint8Array {
   const codec = batch.attributes & CODEC;
   const payload = batch.payload.slice(0, batch.payload.length);
   if (codec === 0) return payload;
-  if (codec !== GZIP && codec !== ZSTD) return other(codec, payload);
   // In few pieces: with the 16 KiB that are usual, putting them together costs more than decompressing.
   const chunkSize = Math.min(8 * MIB, Math.max(16 << 10, 2 * payload.length));
-  const bytes = codec === GZIP ? gunzipSync(payload, { chunkSize }) : zstdDecompressSync(payload, { chunkSize });
+  const options = { chunkSize, maxOutputLength: MAX_BATCH_BYTES };
+  let bytes: Uint8Array;
+  try {
+    if (codec !== GZIP && codec !== ZSTD) return other(codec, payload);
+    bytes = codec === GZIP ? gunzipSync(payload, options) : zstdDecompressSync(payload, options);
+  } catch (cause) {
+    // What the codecs throw is of many kinds: errors without a code, and of WebAssembly only that it stopped.
+    throw new RangeError(`The batch at offset ${batch.firstOffset} cannot be decompressed: ${String(cause)}`, {
+      cause,
+    });
+  }
   // Views of it may live long, and would keep the rest of the piece with them.
   return bytes.length * 1.25 < bytes.buffer.byteLength ? new Uint8Array(bytes) : bytes;
 }

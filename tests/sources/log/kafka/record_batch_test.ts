@@ -178,3 +178,20 @@ Deno.test("frontOfOnly says nothing of several records, of a null, and of codecs
   assert.equal(front([{ value: large }], "lz4"), undefined);
   assert.equal(front([{ value: large }], "snappy"), undefined);
 });
+
+Deno.test("recordsOf says of bytes that no codec takes that they are damaged, whatever the codec throws", () => {
+  for (const codec of ["gzip", "snappy", "lz4", "zstd"] as const) {
+    const whole = batchOf([{ value: new Uint8Array(300).fill(7) }], codec);
+    // Behind the head of the batch: the length that the compressed bytes begin with, and what follows.
+    const spoiled = whole.slice();
+    for (let i = 61; i < spoiled.length; i++) spoiled[i]! ^= 0x5a;
+    const [batch] = readBatches(spoiled);
+    let thrown: unknown;
+    try {
+      recordsOf(batch!, "t", otherCodec);
+    } catch (error) {
+      thrown = error;
+    }
+    assert.ok(isUndecodable(thrown), `${codec}: ${String(thrown)}`);
+  }
+});
