@@ -9,14 +9,19 @@ import {
   startRun,
 } from "../../pipeline/flow/mod.ts";
 import type { FlowDependencies, FlowLimits, Plan, RunHandle, RunResult, SinkState } from "../../pipeline/flow/mod.ts";
-import type { ArchiveSink, ObjectStore, StateStore } from "../../pipeline/model/mod.ts";
+import type { ArchiveSink, ObjectStore, RowSink, StateStore } from "../../pipeline/model/mod.ts";
 import { makeDdlRules } from "../../pipeline/transforms/mod.ts";
 import { backupSinkSpec, createBackupSink } from "../../sinks/backup/mod.ts";
-import { FakeRowSink } from "./row_sink.ts";
-import type { FakeSource } from "./source.ts";
+
+/** What a {@link FakeSource} is to a run. */
+export interface PipelineSource extends Pick<FlowDependencies, "meta" | "log" | "follow" | "binlogs"> {
+  readonly describe: FlowDependencies["describeRecord"];
+  /** Ticks go on until it is disposed, where the source has ticks of its own accord. */
+  ticking?(): Disposable;
+}
 
 export interface FakePipelineOptions {
-  readonly rows?: readonly FakeRowSink[];
+  readonly rows?: readonly RowSink[];
   /** Backup sink -> where it writes. */
   readonly vaults?: Readonly<Record<string, ObjectStore>>;
   readonly backup?: Record<string, unknown>;
@@ -26,7 +31,7 @@ export interface FakePipelineOptions {
 
 /** What outlives a run: its state and the sinks. */
 export class FakePipeline {
-  readonly #source: FakeSource;
+  readonly #source: PipelineSource;
   readonly #options: FakePipelineOptions;
   #state: string | undefined;
   /** Why something waits, as the status would say it. */
@@ -35,7 +40,7 @@ export class FakePipeline {
   /** Components that a test changes for the next run. */
   override: Partial<FlowDependencies> = {};
 
-  constructor(source: FakeSource, options: FakePipelineOptions) {
+  constructor(source: PipelineSource, options: FakePipelineOptions) {
     this.#source = source;
     this.#options = options;
   }
@@ -51,7 +56,7 @@ export class FakePipeline {
   }
 
   async once(): Promise<RunResult> {
-    using _ticking = this.#source.ticking();
+    using _ticking = this.#source.ticking?.();
     return await this.start({ kind: "once" }).result;
   }
 

@@ -1,0 +1,58 @@
+/** Runs over a recording in real servers, into targets in memory that take every type and keep rows exactly. */
+import { openBinlogSource, s3BinlogSpec } from "../../../sources/binlog/mod.ts";
+import { followPchannel, kafkaLogSpec, openKafkaLog, recordFacts } from "../../../sources/log/mod.ts";
+import { etcdMetaSpec, openEtcdMeta } from "../../../sources/meta/mod.ts";
+import { ExactRowSink } from "../../fakes/exact_row_sink.ts";
+import { FakePipeline, type FakePipelineOptions, type PipelineSource } from "../../fakes/pipeline.ts";
+import { differences, type Moment, type RecordedServers } from "../../stack/recorded/mod.ts";
+
+export interface RecordedSource extends PipelineSource, AsyncDisposable {}
+
+/** The three sources of a loaded recording. */
+export async function recordedSource(
+  servers: RecordedServers,
+  env: Readonly<Record<string, string>>,
+): Promise<RecordedSource> {
+  const meta = await openEtcdMeta(
+    etcdMetaSpec.parse({ type: "etcd", endpoints: [env.ETCD_ENDPOINT], root_path: servers.cluster }),
+  );
+  const log = await openKafkaLog(kafkaLogSpec.parse({ type: "kafka", brokers: [env.KAFKA_BROKERS] }));
+  const binlogs = await openBinlogSource(s3BinlogSpec.parse({
+    type: "s3",
+    endpoint: env.S3_ENDPOINT,
+    bucket: servers.bucket,
+    access_key_id: env.S3_ACCESS_KEY,
+    secret_access_key: env.S3_SECRET_KEY,
+  }));
+  return {
+    meta,
+    log,
+    binlogs,
+    follow: (request, signal) => followPchannel(log, request, signal),
+    describe: recordFacts,
+    async [Symbol.asyncDispose]() {
+      await Promise.all([meta.close(), log.close(), binlogs.close()]);
+    },
+  };
+}
+
+/** A pipeline from `source` whose base takes deletes from the log, too, as it does from a living source. */
+export function recordedPipeline(source: PipelineSource, options: FakePipelineOptions): FakePipeline {
+  const pipeline = new FakePipeline(source, options);
+  pipeline.override = { baseDeletes: "log_and_files" };
+  return pipeline;
+}
+
+/** What a sink holds against what was true at `moment`: a sentence a difference. */
+export function differencesAt({ rows }: Moment, sink: ExactRowSink): string[] {
+  const found = rows.flatMap((truth) => {
+    const target = { db: truth.db, name: truth.collection };
+    const there = sink.collections.has(`${truth.db}/${truth.collection}`)
+      ? { schema: sink.schemaOf(target), partitions: sink.rowsOf(target) }
+      : undefined;
+    return differences(truth, there);
+  });
+  const known = new Set(rows.map(({ db, collection }) => `${db}/${collection}`));
+  for (const key of sink.collections.keys()) if (!known.has(key)) found.push(`${key} should not be there`);
+  return found;
+}
