@@ -125,6 +125,8 @@ export interface TickGroup {
   readonly resume: ResumePoint;
   /** Bytes of the values that this group holds in memory: credit to give back when it is acknowledged. */
   readonly bytes: number;
+  /** Set where no tick released it: nothing new is in it but that the log ends, behind the last `tick`. */
+  readonly end?: LogEnd;
 }
 
 /**

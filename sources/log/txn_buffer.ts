@@ -54,10 +54,11 @@ export class TxnBuffer {
     const txn = this.#open.get(txnId);
     this.#open.delete(txnId);
     if (txn === undefined || mark.step === "rollback") return [];
-    // An upsert's delete and insert get one timestamp here: the delete goes first.
+    // An upsert's delete and insert get one timestamp here: the delete goes first. What nobody can read stops them all.
+    const blocks = txn.bodies.filter((event) => event.kind === "block");
     const deletes = txn.bodies.filter((event) => event.kind === "delete");
-    const others = txn.bodies.filter((event) => event.kind !== "delete");
-    return [...deletes, ...others].map((event) => ({ ...event, ts }));
+    const others = txn.bodies.filter((event) => event.kind !== "delete" && event.kind !== "block");
+    return [...blocks, ...deletes, ...others].map((event) => ({ ...event, ts }));
   }
 
   /** Forgets transactions that had no sign of life until `tick`; their commit would be refused. */

@@ -167,6 +167,22 @@ export const BLOCKING_TYPES: ReadonlyMap<number, { readonly header: DescMessage;
   }],
 ]);
 
+/** Types whose body is a request of generation 1, in records of version 1; the others have bodies of their own, in version 2. */
+export const REQUEST_TYPES: ReadonlySet<number> = new Set<number>([
+  MessageType.TimeTick,
+  MessageType.Insert,
+  MessageType.Delete,
+  MessageType.CreateCollection,
+  MessageType.DropCollection,
+  MessageType.CreatePartition,
+  MessageType.DropPartition,
+  MessageType.Import,
+]);
+
+export function isKnownType(type: number): boolean {
+  return MessageType[type] !== undefined;
+}
+
 /** Milvus' own housekeeping: nothing that a copy has to do. */
 export const SYSTEM_TYPES: ReadonlySet<number> = new Set<number>([
   MessageType.Flush,

@@ -18,7 +18,7 @@ import { readDelete } from "../gen1/delete.ts";
 import { readInsert } from "../gen1/insert.ts";
 import { headerText } from "../headers.ts";
 import { WireReader } from "../wire.ts";
-import { BLOCKING_TYPES, DDL_TYPES, type Gen2Message, SYSTEM_TYPES } from "./ddl.ts";
+import { BLOCKING_TYPES, DDL_TYPES, type Gen2Message, isKnownType, REQUEST_TYPES, SYSTEM_TYPES } from "./ddl.ts";
 import { messageType, propertyMessage, timeTick } from "./properties.ts";
 
 const SYSTEM: SkipMark = { kind: "skip", reason: "system" };
@@ -27,39 +27,48 @@ const NOBODY = -1n;
 const NO_BYTES = new Uint8Array(0);
 
 /** What every event of a record has. */
-type Head = Omit<BlockEvent, "kind" | "collectionId" | "type" | "reason">;
+type Head = Omit<BlockEvent, "kind" | "collectionId" | "type" | "reason" | "unreadable">;
 
 /** Never throws for what the record holds. */
 export function decodeGen2(record: LogRecord, context: DecodeContext): Decoded {
-  const vchannel = headerText(record, "_vc") ?? "";
   let type = 0;
   let ts = 0n;
   try {
     type = messageType(record);
     ts = timeTick(record);
+    const strange = strangeVersion(record, type);
+    if (strange !== undefined) return unreadable(block(record, headOf(record, context, ts), type, strange));
     const txn = propertyMessage(record, "_tx", TxnContextSchema);
-    const head: Head = {
-      generation: 2,
-      ts,
-      pchannel: context.pchannel,
-      vchannel,
-      offset: record.offset,
-      bytes: record.value?.length ?? 0,
-      ...(txn === undefined ? {} : { txnId: txn.txnId }),
-    };
+    const head = { ...headOf(record, context, ts), ...(txn === undefined ? {} : { txnId: txn.txnId }) };
     return decodeAs(type, record, head, txn?.keepaliveMilliseconds ?? 0n);
   } catch (thrown) {
     const detail = thrown instanceof Error ? thrown.message : String(thrown);
-    const head: Head = {
-      generation: 2,
-      ts,
-      pchannel: context.pchannel,
-      vchannel,
-      offset: record.offset,
-      bytes: record.value?.length ?? 0,
-    };
-    return block(record, head, type, `A record of type ${typeName(type)} cannot be decoded: ${detail}`);
+    return block(
+      record,
+      headOf(record, context, ts),
+      type,
+      `A record of type ${typeName(type)} cannot be decoded: ${detail}`,
+    );
   }
+}
+
+function headOf(record: LogRecord, { pchannel }: DecodeContext, ts: bigint): Head {
+  return {
+    generation: 2,
+    ts,
+    pchannel,
+    vchannel: headerText(record, "_vc") ?? "",
+    offset: record.offset,
+    bytes: record.value?.length ?? 0,
+  };
+}
+
+/** Why the body cannot be understood: the version of a record says what its body is, and each type has one. */
+function strangeVersion(record: LogRecord, type: number): string | undefined {
+  const version = headerText(record, "_v") ?? "";
+  const known = REQUEST_TYPES.has(type) ? "1" : "2";
+  if (version === known || (version === "1" || version === "2") && !isKnownType(type)) return undefined;
+  return `A record of type ${typeName(type)} is of version ${version}, expected ${known}`;
 }
 
 function decodeAs(type: number, record: LogRecord, head: Head, keepaliveMs: bigint): Decoded {
@@ -94,7 +103,7 @@ function rows(type: MessageType.Insert | MessageType.Delete, record: LogRecord, 
   const header = propertyMessage(record, "_h", schema);
   const collectionId = header?.collectionId ?? NOBODY;
   if (propertyMessage(record, "_ch", CipherHeaderSchema) !== undefined) {
-    return block(record, head, type, "Rows are encrypted, and only Milvus has the key", collectionId);
+    return unreadable(block(record, head, type, "Rows are encrypted, and only Milvus has the key", collectionId));
   }
   if (headerText(record, "_ct") !== undefined) {
     return block(record, head, type, "A message is split over several records, which is not supported", collectionId);
@@ -131,7 +140,7 @@ function change(type: number, record: LogRecord, head: Head): Decoded {
   }
   const known = DDL_TYPES.get(type);
   if (known === undefined) {
-    return block(record, head, type, `A record of type ${typeName(type)} is not known to this version`);
+    return unreadable(block(record, head, type, `A record of type ${typeName(type)} is not known to this version`));
   }
   const header = propertyMessage(record, "_h", known.header) ?? fromBinary(known.header, NO_BYTES);
   const body = fromBinary(known.body, record.value ?? NO_BYTES);
@@ -164,7 +173,11 @@ function change(type: number, record: LogRecord, head: Head): Decoded {
   return event;
 }
 
-function block(record: LogRecord, head: Head, type: number, reason: string, collectionId?: bigint): LogEvent {
+function unreadable(event: BlockEvent): BlockEvent {
+  return { ...event, unreadable: true };
+}
+
+function block(record: LogRecord, head: Head, type: number, reason: string, collectionId?: bigint): BlockEvent {
   return {
     ...head,
     kind: "block",

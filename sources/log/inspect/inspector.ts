@@ -137,8 +137,8 @@ function blockLine(event: BlockEvent, channel: string): Line {
   const names: Record<number, string> = event.generation === 1 ? MsgType : MessageType;
   return {
     channel,
-    ...(event.collectionId === -1n ? {} : { collection_id: String(event.collectionId) }),
-    event: names[event.type] === undefined ? "unknown" : "blocked",
+    ...(event.collectionId === -1n || event.unreadable ? {} : { collection_id: String(event.collectionId) }),
+    event: event.unreadable || names[event.type] === undefined ? "unknown" : "blocked",
     ...(event.generation === 1 ? { generation: 1 } : {}),
     must: `stop this channel here. ${event.reason}`,
     ts: String(event.ts),

@@ -258,3 +258,27 @@ Deno.test("decodeRecord blocks encrypted rows of generation 2 for their collecti
   assert.deepEqual([event.collectionId, event.vchannel, event.ts], [100n, V, 455000614502400000n]);
   assert.match(event.reason, /encrypted/);
 });
+
+Deno.test("decodeRecord blocks the vchannel of a record of generation 2 whose version is not that of its type", () => {
+  const said = (version: string, type: string) =>
+    decode(insert(), [
+      ["_v", text(version)],
+      ["_t", text(type)],
+      ["_tt", text("3gg498oqzuo0")],
+      ["_vc", text(V)],
+      ["_h", text("CGQSCAhlEAMiAggJ")],
+    ]);
+  assert.equal(said("1", "2").kind, "insert");
+  for (
+    const [version, type] of [["3", "2"], ["2", "2"], ["9", "3"], ["0", "2"], ["1", "901"], ["7", "1"], [
+      "4",
+      "950",
+    ]] as const
+  ) {
+    const event = said(version, type);
+    assert.ok(event.kind === "block", `version ${version} of type ${type} is ${event.kind}`);
+    assert.deepEqual([event.vchannel, event.ts, event.type], [V, 455000614502400000n, Number(type)]);
+    assert.equal(event.unreadable, true);
+    assert.match(event.reason, new RegExp(`version ${version}`));
+  }
+});

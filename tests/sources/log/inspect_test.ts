@@ -13,6 +13,11 @@ function expected(name: string): Line[] {
   return text.trim().split("\n").map((line) => JSON.parse(line));
 }
 
+function headerOf(headers: LogRecord["headers"], name: string): string | undefined {
+  const found = headers.find(([key]) => key === name);
+  return found === undefined ? undefined : new TextDecoder().decode(found[1]);
+}
+
 /** `must` is advice in words, `seq` a place in one of many valid orders; one vector leaves out `type`. */
 function comparable({ seq: _seq, must, type: _type, ...rest }: Line): string {
   return JSON.stringify({ ...rest, must: must !== undefined });
@@ -92,6 +97,28 @@ Deno.test("inspectRecords emits from each restart point of wal-gen2 exactly what
     const key = (line: Line) => line.broadcast_id ?? comparable(line);
     assert.deepEqual(lines.map(key).sort(), wanted.map(key).sort(), restart.name);
   }
+});
+
+Deno.test("inspectRecords shows nothing of a channel behind a record of an unknown version or of encrypted rows", () => {
+  const all = records("wal-case-unknown-type");
+  const strange = all.findIndex(({ headers }) => headerOf(headers, "_t") === "950");
+  const [before, after] = [all[strange - 1]!, all[strange + 1]!];
+  const { headers } = all.find((record) => headerOf(record.headers, "_t") === "2")!;
+  const bytes = (value: string) => new TextEncoder().encode(value);
+  for (const change of [["_v", "3"], ["_ch", "CAE="]] as const) {
+    const record: LogRecord = {
+      ...all[strange]!,
+      value: after.value,
+      headers: [
+        ...headers.filter(([name]) => name !== change[0] && name !== "_tt"),
+        ["_tt", bytes(headerOf(all[strange]!.headers, "_tt")!)],
+        [change[0], bytes(change[1])],
+      ],
+    };
+    const lines = inspectRecords(all.with(strange, record));
+    assertSameEvents(lines, expected("wal-case-unknown-type"));
+  }
+  assert.equal(headerOf(before.headers, "_t"), "1");
 });
 
 Deno.test("inspectRecords replaces passwords in requests where it is asked to", () => {
