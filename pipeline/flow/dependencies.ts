@@ -34,6 +34,8 @@ export interface FollowRequest {
   readonly records?: boolean;
   /** The vchannel of a collection on this pchannel, for records of generation 1 that do not say it. */
   readonly vchannelOf?: (collectionId: bigint) => string | undefined;
+  /** Everything up to this is in the log by now, whatever its last tick says: a checkpoint of the metadata. */
+  readonly promised?: HybridTs;
 }
 
 export type Follow = (request: FollowRequest, signal: AbortSignal) => AsyncIterable<TickGroup>;

@@ -18,6 +18,10 @@ export interface LogFetch {
   readonly records: readonly LogRecord[];
   /** Behind the last record that there is: no later one has a smaller place. */
   readonly highWatermark: Position;
+  /** From where the next fetch reads; at `highWatermark` nothing is left. */
+  readonly next: Position;
+  /** Of a log that is kept and will not grow: everything up to this is in it, whatever its last tick says. */
+  readonly complete?: HybridTs;
 }
 
 export interface LogBounds {
@@ -108,9 +112,26 @@ export interface BlockEvent extends EventBase {
   readonly type: number;
   /** A sentence: what it is and why it cannot be applied. */
   readonly reason: string;
+  /** What it says cannot be read: a type or version that is not known, or encrypted rows. */
+  readonly unreadable?: true;
 }
 
 export type LogEvent = InsertEvent | DeleteEvent | DdlEvent | BlockEvent;
+
+/**
+ * A reader stands where the log ends. From generation 2 on no tick comes without a message, so that this is all that is heard
+ * of a pchannel on which nothing is written, for hours.
+ */
+export interface LogEnd {
+  /** Behind the last record that there is. */
+  readonly offset: Position;
+  /** For how long the log has ended here, as the reader sees it, ms. */
+  readonly sinceMs: number;
+  /** Timestamp of the oldest event that was read and waits for its tick; undefined: none does. */
+  readonly waiting: HybridTs | undefined;
+  /** As {@link LogFetch.complete}. */
+  readonly complete: HybridTs | undefined;
+}
 
 /** What a time tick released on one pchannel, in the order in which it must be applied. */
 export interface TickGroup {

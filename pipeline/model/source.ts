@@ -17,6 +17,8 @@ export interface MetaSource {
   watch(revision: bigint, signal: AbortSignal): AsyncIterable<CatalogChange>;
   /** What is known of a collection right now, read from etcd at once. */
   lookup(collectionId: bigint, signal: AbortSignal): Promise<CollectionLookup>;
+  /** The source's own clock as its metadata says it, unix ms, never later than it is; undefined: it does not say. */
+  clockMs?(signal: AbortSignal): Promise<number | undefined>;
   check(signal: AbortSignal): Promise<CheckLine[]>;
   close(): Promise<void>;
 }

@@ -85,7 +85,9 @@ export function createArchiveLog({ store, name, queue }: ArchiveLogOptions): Log
         const facts = await factsOf(entry, signal);
         checkLink(previous, facts, entry.key, offset);
         for await (const records of readLogFile(store, entry, offset, signal)) {
-          if (records.length > 0) yield { records: records.map(({ record }) => record), highWatermark: latest };
+          const last = records.at(-1)?.record.offset;
+          if (last === undefined) continue;
+          yield { records: records.map(({ record }) => record), highWatermark: latest, next: after(last) };
         }
         previous = facts;
       }

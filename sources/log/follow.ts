@@ -30,6 +30,13 @@ export interface FollowOptions {
   /** Told whenever something was counted that should not be in a healthy log. */
   readonly onOddity?: (oddity: LogOddity) => void;
   readonly decode?: RecordDecoder;
+  /**
+   * Everything up to this is in the log by now, as somebody knows who has seen ticks that were never written. It counts as a
+   * tick where the log ends.
+   */
+  readonly promised?: HybridTs;
+  /** Monotonic ms. */
+  readonly now?: () => number;
 }
 
 /** `skipped`: a record without value or header, which Milvus skips as well. The others are of {@link OrderCounts}. */
@@ -43,7 +50,8 @@ export interface LogOddity {
 }
 
 /**
- * Groups of `options.pchannel` from the resume point on, for ever. Throws what {@link LogSource.tail} throws. Whoever ends
+ * Groups of `options.pchannel` from the resume point on, for ever; one that only says that the log ends (`end`) for each fetch
+ * that brings nothing. Throws what {@link LogSource.tail} throws. Whoever ends
  * the iteration gets no credit back to give: what is buffered and not handed out is given back here.
  */
 export async function* followPchannel(
@@ -57,9 +65,12 @@ export async function* followPchannel(
   const read = reader(options, context);
   const seen = { ...orderer.counts };
   let taken = 0;
+  /** Since when the log ends where it does. */
+  let stands: number | undefined;
   try {
-    const { topicId, withoutInserts = false } = options;
-    for await (const { records } of log.tail(pchannel, from.offset, topicId, signal, { withoutInserts })) {
+    const { topicId, withoutInserts = false, promised, now = () => performance.now() } = options;
+    for await (const page of log.tail(pchannel, from.offset, topicId, signal, { withoutInserts })) {
+      const { records, highWatermark, next, complete } = page;
       const bytes = records.reduce((sum, record) => sum + (record.value?.length ?? 0), 0);
       if (gate !== undefined && bytes > 0) await gate.take(bytes, signal);
       taken += bytes;
@@ -80,6 +91,18 @@ export async function* followPchannel(
       const idle = taken - orderer.heldBytes;
       if (idle > 0) gate?.give(idle);
       taken -= idle;
+      if (next < highWatermark) continue;
+      const group = promised !== undefined && promised > orderer.tick ? orderer.promise(promised, next) : undefined;
+      if (group !== undefined) {
+        taken -= group.bytes;
+        yield group;
+      }
+      if (records.length > 0) {
+        stands = undefined;
+        continue;
+      }
+      stands ??= now();
+      yield orderer.atEnd({ offset: next, sinceMs: now() - stands, complete });
     }
   } finally {
     if (taken > 0) gate?.give(taken);

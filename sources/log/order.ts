@@ -6,7 +6,15 @@
  * The place to start again is the oldest event still buffered, or the tick's own record. The tick is read again on purpose:
  * what comes before it with ts <= tick was released, what comes after it with such a ts is late and was not.
  */
-import type { HybridTs, LogEvent, LogRecord, ResumePoint, TickGroup } from "../../pipeline/model/mod.ts";
+import type {
+  HybridTs,
+  LogEnd,
+  LogEvent,
+  LogRecord,
+  Position,
+  ResumePoint,
+  TickGroup,
+} from "../../pipeline/model/mod.ts";
 import type { Decoded, TxnMark } from "./decoded.ts";
 import { Duplicates } from "./duplicates.ts";
 import { TxnBuffer } from "./txn_buffer.ts";
@@ -44,6 +52,8 @@ export class TickOrderer {
   readonly #txns = new TxnBuffer();
   /** The last tick read; 0 before the first. */
   #tick: HybridTs = 0n;
+  /** Its record; before the first, where reading began. */
+  #last: { readonly offset: Position; readonly generation: 1 | 2 };
   /** True behind the first tick at or above the resume point's. */
   #caughtUp = false;
   /** In the order of the log. */
@@ -54,6 +64,7 @@ export class TickOrderer {
   constructor(pchannel: string, from: ResumePoint, options: TickOrdererOptions = {}) {
     this.pchannel = pchannel;
     this.#from = from;
+    this.#last = { offset: from.offset, generation: 1 };
     this.#keepRecords = options.records ?? false;
   }
 
@@ -86,7 +97,8 @@ export class TickOrderer {
       case "skip":
         return undefined;
       case "tick":
-        return this.#release(record, decoded.ts);
+        if (decoded.ts >= this.#tick) this.#last = { offset: record.offset, generation: decoded.generation };
+        return this.#release(record.offset, decoded.ts);
       case "events":
         for (const event of decoded.events) this.#add(event);
         return undefined;
@@ -97,6 +109,29 @@ export class TickOrderer {
         this.#add(decoded);
         return undefined;
     }
+  }
+
+  /**
+   * Takes it that everything up to `tick` is in the log before `offset`, which is where the log ends: somebody else promises it
+   * who has seen ticks that were never written. Returns what {@link push} returns for a tick.
+   */
+  promise(tick: HybridTs, offset: Position): TickGroup | undefined {
+    return this.#release(offset, tick);
+  }
+
+  /**
+   * The log ends at `offset`, and that is all that is new. Where nothing waits, the log of generation 2 can be read on from
+   * there: what came later with a timestamp of before the last tick would be discarded.
+   */
+  atEnd({ offset, sinceMs, complete }: Omit<LogEnd, "waiting">): TickGroup {
+    let waiting: HybridTs | undefined;
+    for (const { ts } of this.#open) {
+      if (ts > this.#from.tick && (waiting === undefined || ts < waiting)) waiting = ts;
+    }
+    const last = this.#last;
+    const resume = this.#resume(last.generation === 2 ? offset : last.offset, this.tick);
+    const end = { offset, sinceMs, waiting, complete };
+    return { pchannel: this.pchannel, tick: this.tick, events: [], records: NO_RECORDS, resume, bytes: 0, end };
   }
 
   #add(event: LogEvent): void {
@@ -116,7 +151,7 @@ export class TickOrderer {
     if (!this.#keepRecords) this.#heldBytes += event.bytes;
   }
 
-  #release(record: LogRecord, tick: HybridTs): TickGroup | undefined {
+  #release(offset: Position, tick: HybridTs): TickGroup | undefined {
     if (tick < this.#tick) {
       this.counts.staleTicks++;
       return undefined;
@@ -145,7 +180,7 @@ export class TickOrderer {
     this.#heldBytes = keptBytes;
     const records = this.#keepRecords ? this.#records : NO_RECORDS;
     if (this.#keepRecords) this.#records = [];
-    return { pchannel: this.pchannel, tick, events, records, resume: this.#resume(record, tick), bytes };
+    return { pchannel: this.pchannel, tick, events, records, resume: this.#resume(offset, tick), bytes };
   }
 
   /** Replaces transactions by what their commits release. `due` is in order, and so is the result. */
@@ -160,8 +195,7 @@ export class TickOrderer {
     return events;
   }
 
-  #resume(record: LogRecord, tick: HybridTs): ResumePoint {
-    let { offset } = record;
+  #resume(offset: Position, tick: HybridTs): ResumePoint {
     const waiting = this.#open[0]?.offset;
     const txn = this.#txns.oldest;
     if (waiting !== undefined && waiting < offset) offset = waiting;

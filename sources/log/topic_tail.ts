@@ -9,11 +9,6 @@ import { backoffDelay, sleep } from "./backoff.ts";
 import { hasProtocolError, innermostMessage, isUndecodable, isUnknownTopic, kafkaError } from "./kafka/errors.ts";
 import { lostByBounds, lostByIdentity, lostByRemoval } from "./position.ts";
 
-/** A response, and where to go on. */
-export interface Page extends LogFetch {
-  readonly next: bigint;
-}
-
 /** One topic of a broker, not more than one `fetch` at a time. Errors are the client's own. */
 export interface TopicPort {
   readonly topic: string;
@@ -22,7 +17,7 @@ export interface TopicPort {
   /** Asks the broker, not a cache. */
   bounds(): Promise<LogBounds>;
   /** `identify` is called with the topic's id before anything is fetched under it. */
-  fetch(offset: bigint, identify: (topicId: string) => void): Promise<Page>;
+  fetch(offset: bigint, identify: (topicId: string) => void): Promise<LogFetch>;
   /** Makes a waiting fetch fail at once. */
   close(): Promise<void>;
 }
@@ -76,11 +71,11 @@ export class TopicTail {
     let coming = this.#read(offset);
     try {
       while (true) {
-        const { records, highWatermark, next } = await coming;
+        const page = await coming;
         // One response ahead, no more: whoever does not call next() stops the fetching.
-        coming = this.#read(next);
+        coming = this.#read(page.next);
         coming.catch(() => {});
-        yield { records, highWatermark };
+        yield page;
       }
     } finally {
       await this.close();
@@ -97,7 +92,7 @@ export class TopicTail {
     return this.#closed;
   }
 
-  #read(offset: bigint): Promise<Page> {
+  #read(offset: bigint): Promise<LogFetch> {
     return this.#persist(async () => {
       const page = await this.#port.fetch(offset, (id) => this.#identify(id, offset));
       this.#proven = true;

@@ -4,12 +4,11 @@ import type { CheckLine } from "../../pipeline/model/mod.ts";
 import type { EtcdClient } from "../../stores/mod.ts";
 import { readCatalog } from "./catalog.ts";
 import { CatalogKeys } from "./catalog_keys.ts";
+import { CLOCK_AHEAD_MS } from "./clock.ts";
 import { ClusterKeys } from "./cluster.ts";
 import { CLOCK_KEYS, type MetaRoots } from "./keys.ts";
 import { emptyCatalog } from "./roots.ts";
 
-/** Milvus saves its clock up to 3 s ahead and renews it within that time. */
-const CLOCK_AHEAD_MS = 3_000;
 const SKEW_WARN_MS = 5_000;
 
 /** Releases whose metadata this reader was made for. */

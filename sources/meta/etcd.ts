@@ -9,6 +9,7 @@ import type {
 } from "../../pipeline/model/mod.ts";
 import { connectEtcd, type EtcdClient, etcdOptions } from "../../stores/mod.ts";
 import { checkEtcd } from "./check.ts";
+import { sourceClock } from "./clock.ts";
 import { CATALOG_PREFIXES, CLOCK_KEYS, INDEX_FILE_PREFIXES, type MetaRoots, SEGMENT_PREFIXES } from "./keys.ts";
 import { lookupCollection } from "./lookup.ts";
 import { emptyCatalog } from "./roots.ts";
@@ -85,6 +86,7 @@ export async function openEtcdMeta(
     watch: (revision: bigint, signal: AbortSignal): AsyncIterable<CatalogChange> =>
       watchCatalog(etcd, roots, revision, signal),
     lookup: (id: bigint, signal: AbortSignal): Promise<CollectionLookup> => lookupCollection(etcd, roots, id, signal),
+    clockMs: (signal: AbortSignal): Promise<number | undefined> => sourceClock(etcd, roots, signal),
     check: (signal: AbortSignal): Promise<CheckLine[]> => checkEtcd(etcd, roots, now, signal),
     close: () => etcd.close(),
     [Symbol.asyncDispose]: () => etcd.close(),

@@ -23,6 +23,7 @@ export class FakeLog implements LogSource {
   readonly queue = "kafka";
   readonly #topics = new Map<string, FakeTopic>();
   readonly #maxRecords: number;
+  readonly #waitMs: number | undefined;
   #changed = Promise.withResolvers<void>();
   #created = 0;
   #down = false;
@@ -32,9 +33,10 @@ export class FakeLog implements LogSource {
   /** Offsets handed out, by topic, each as often as it was read. */
   readonly read = new Map<string, bigint[]>();
 
-  /** `maxRecords`: most records of one fetch. */
-  constructor(options: { readonly maxRecords?: number } = {}) {
+  /** `maxRecords`: most records of one fetch; `waitMs`: after this a fetch that finds nothing is answered so. Default: never. */
+  constructor(options: { readonly maxRecords?: number; readonly waitMs?: number } = {}) {
     this.#maxRecords = options.maxRecords ?? 100;
+    this.#waitMs = options.waitMs;
   }
 
   createTopic(topic: string, earliest = 0n): void {
@@ -124,7 +126,8 @@ export class FakeLog implements LogSource {
       }
       const records = held.records.filter((record) => record.offset >= offset).slice(0, this.#maxRecords);
       if (records.length === 0) {
-        await this.#change(signal);
+        if (await this.#change(signal, this.#waitMs)) continue;
+        yield { records, highWatermark: held.next, next: offset };
         continue;
       }
       this.fetches.set(topic, (this.fetches.get(topic) ?? 0) + 1);
@@ -133,6 +136,7 @@ export class FakeLog implements LogSource {
       yield {
         records: withoutInserts ? records.filter((record) => !isInsert(record)) : records,
         highWatermark: held.next,
+        next: offset,
       };
     }
   }
@@ -167,14 +171,17 @@ export class FakeLog implements LogSource {
     this.#changed = Promise.withResolvers();
   }
 
-  /** Until anything changes. */
-  async #change(signal: AbortSignal): Promise<void> {
+  /** Until anything changes; false where nothing did within `ms`. */
+  async #change(signal: AbortSignal, ms?: number): Promise<boolean> {
     const { promise, reject } = Promise.withResolvers<never>();
     const onAbort = () => reject(signal.reason);
     signal.addEventListener("abort", onAbort, { once: true });
+    const waited = Promise.withResolvers<boolean>();
+    const timer = ms === undefined ? undefined : setTimeout(() => waited.resolve(false), ms);
     try {
-      await Promise.race([this.#changed.promise, promise]);
+      return await Promise.race([this.#changed.promise.then(() => true), waited.promise, promise]);
     } finally {
+      clearTimeout(timer);
       signal.removeEventListener("abort", onAbort);
     }
   }

@@ -38,7 +38,7 @@ const KEY = create(FieldSchemaSchema, { fieldID: 100n, name: "id", isPrimaryKey:
 const VALUE = create(FieldSchemaSchema, { fieldID: 101n, name: "value", dataType: DataType.Int64 });
 
 export class FakeSource {
-  readonly log = new FakeLog({ maxRecords: 8 });
+  readonly log: FakeLog;
   /** Rows as a client of the source sees them. */
   readonly rows = new Map<string, Map<bigint, bigint>>();
   readonly #collections = new Map<string, Collection>();
@@ -51,7 +51,18 @@ export class FakeSource {
   #ids = 100n;
   #revision = 1n;
 
-  constructor(readonly pchannels: readonly string[] = ["p_0", "p_1"]) {
+  readonly #silent: boolean;
+  /** pchannels that were written to since their last tick. */
+  readonly #written = new Set<string>();
+
+  /** `silent`: as from generation 2 on, no tick comes where nothing was written. */
+  constructor(
+    readonly pchannels: readonly string[] = ["p_0", "p_1"],
+    { silent = false }: { readonly silent?: boolean } = {},
+  ) {
+    this.#silent = silent;
+    this.log = new FakeLog({ maxRecords: 8, ...silent ? { waitMs: 5 } : {} });
+    this.follow = followOf(this.log, silent ? 2 : 1);
     for (const pchannel of pchannels) this.log.createTopic(pchannel);
   }
 
@@ -125,7 +136,10 @@ export class FakeSource {
   tick(): void {
     const live = new Set(this.collections.flatMap(({ pchannels }) => pchannels));
     this.#ms++;
-    for (const pchannel of live) this.#append(pchannel, { kind: "tick" });
+    for (const pchannel of live) {
+      if (this.#silent && !this.#written.delete(pchannel)) continue;
+      this.#append(pchannel, { kind: "tick" });
+    }
   }
 
   /** Ticks until it is disposed. */
@@ -162,7 +176,7 @@ export class FakeSource {
     close: () => Promise.resolve(),
   };
 
-  readonly follow: Follow = followOf(this.log);
+  readonly follow: Follow;
 
   readonly describe: DescribeRecord = (record) => {
     const { kind, ts, collection } = parse(record);
@@ -173,7 +187,10 @@ export class FakeSource {
 
   #append(pchannel: string, record: Omit<FakeRecord, "ts">): bigint {
     const ts = `${hybridFromMs(this.#ms) + (record.kind === "tick" ? 0n : 1n)}`;
-    if (record.kind !== "tick") this.#ms++;
+    if (record.kind !== "tick") {
+      this.#ms++;
+      this.#written.add(pchannel);
+    }
     const value = new TextEncoder().encode(JSON.stringify({ ...record, ts }));
     return this.log.append(pchannel, [{ value }]);
   }
@@ -231,8 +248,12 @@ export class FakeSource {
 }
 
 /** Follows a log that holds records of a {@link FakeSource}. */
-export function followOf(log: LogSource): Follow {
-  return (request, signal) => followPchannel(log, { ...request, decode }, signal);
+export function followOf(log: LogSource, generation: 1 | 2 = 1): Follow {
+  const said: RecordDecoder = (record, context) => {
+    const decoded = decode(record, context);
+    return decoded.kind === "tick" ? { ...decoded, generation } : decoded;
+  };
+  return (request, signal) => followPchannel(log, { ...request, decode: said }, signal);
 }
 
 async function* nothing(): AsyncGenerator<never> {}

@@ -111,6 +111,15 @@ export class RowTail implements TailConsumer {
     return tick > (this.#done.get(pchannel) ?? 0n);
   }
 
+  /** Where all is done, the place to go on from moves with the log's end, so that retention does not pass it. */
+  stands(group: TickGroup): void {
+    const { pchannel, tick, resume, end } = group;
+    if ((this.#ledgers.get(pchannel)?.pending ?? 0) > 0 || end?.waiting !== undefined || tick === 0n) return;
+    const position = this.#o.state.positions.get(pchannel);
+    if (position !== undefined && (position.tick !== tick || position.offset >= resume.offset)) return;
+    this.#advance(group);
+  }
+
   /** Groups in, nothing out: everything it does is acknowledged through the options. Errors end the run. */
   run(groups: Observable<TickGroup>): Observable<never> {
     const items = groups.pipe(map((group) => from(this.#enter(group))), concatAll());

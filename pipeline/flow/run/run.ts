@@ -19,7 +19,7 @@ import type { FlowDependencies, RunOptions, RunResult } from "../dependencies.ts
 import { pause } from "../pause.ts";
 import { RowSinks } from "../rows/mod.ts";
 import { refuseClashes, requireSelection, selectedOf } from "../selection.ts";
-import { endAfter, endAt, endAtBase, endless, type RunEnd, Window } from "../tail/mod.ts";
+import { endAfter, endAt, endAtBase, endless, type RunEnd, SourceClock, Window } from "../tail/mod.ts";
 import { RunSinks, tickingPchannels } from "./sinks.ts";
 
 /** How long a stopped run waits for its sinks to acknowledge what was read. */
@@ -148,7 +148,8 @@ class Run {
 
     const rows = this.#rows(snapshot, work);
     await rows.reach(reading);
-    const end = await this.#end(rows, snapshot, reading);
+    const clock = new SourceClock({ meta: deps.meta, now: deps.now });
+    const end = await this.#end(rows, snapshot, clock, reading);
     rows.begin(snapshot);
     snapshot = await rows.cuts(
       snapshot,
@@ -172,6 +173,7 @@ class Run {
       archives,
       slots,
       window,
+      clock,
       topicIds: this.#state.topicIds,
       progress: this.#progress,
       save: () => this.#checkpointer!.save(),
@@ -277,7 +279,7 @@ class Run {
     return new ArchiveRun({ deps, sink, leg, phase, checkpoint, changed: () => this.#checkpointer!.touch(), work });
   }
 
-  async #end(rows: RowSinks, snapshot: Snapshot, signal: AbortSignal): Promise<RunEnd> {
+  async #end(rows: RowSinks, snapshot: Snapshot, clock: SourceClock, signal: AbortSignal): Promise<RunEnd> {
     const { end } = this.#options;
     switch (end.kind) {
       case "follow":
@@ -306,7 +308,7 @@ class Run {
             },
           );
         }
-        return endAt(end.ts);
+        return endAt(end.ts, () => clock.passed(end.ts, signal));
       }
       case "once": {
         // Backups without a log end with their bases.

@@ -4,7 +4,16 @@ import type { ArchiveRun } from "../archive/mod.ts";
 import type { Slots } from "../base/mod.ts";
 import type { FlowDependencies, RunOptions } from "../dependencies.ts";
 import type { RowSinks } from "../rows/mod.ts";
-import { endAt, endEach, lastTicks, type RunEnd, selectedPchannels, startPoints, type Window } from "../tail/mod.ts";
+import {
+  endAt,
+  endEach,
+  lastTicks,
+  type RunEnd,
+  selectedPchannels,
+  type SourceClock,
+  startPoints,
+  type Window,
+} from "../tail/mod.ts";
 import type { RunProgress } from "../state/mod.ts";
 import { RunTail } from "./tail.ts";
 
@@ -18,6 +27,7 @@ export interface RunSinksOptions {
   readonly slots: Slots;
   /** One for all that is read of the log. */
   readonly window: Window;
+  readonly clock: SourceClock;
   readonly topicIds: ReadonlyMap<string, string>;
   readonly progress: RunProgress;
   readonly save: () => Promise<void>;
@@ -116,7 +126,7 @@ export class RunSinks {
 
   /** A run that ends makes the bases that are due, and takes the log up to where those that it made are exact. */
   async #exact(): Promise<void> {
-    const { deps, kind, end, archives, snapshot: begun, reading } = this.#o;
+    const { deps, kind, end, archives, snapshot: begun, clock, reading } = this.#o;
     if (kind === "follow" || reading.aborted) return;
     await this.#silent();
     const { ts: ended } = end;
@@ -131,7 +141,7 @@ export class RunSinks {
     const ts = short.reduce((max, { exactFrom }) => exactFrom > max ? exactFrom : max, 0n);
     const snapshot = await deps.meta.snapshot(reading);
     const { collections } = snapshot.catalog;
-    await using tail = this.#tail(snapshot, endAt(ts), false);
+    await using tail = this.#tail(snapshot, endAt(ts, () => clock.passed(ts, reading)), false);
     await tail.read(short, selectedPchannels(deps, collections), collections);
   }
 
@@ -155,8 +165,8 @@ export class RunSinks {
   }
 
   #tail(snapshot: Snapshot, end: RunEnd, endless: boolean): RunTail {
-    const { deps, topicIds, progress, window, failed, reading, work } = this.#o;
-    return new RunTail({ deps, snapshot, end, endless, topicIds, progress, window, failed, reading, work });
+    const { deps, topicIds, progress, window, clock, failed, reading, work } = this.#o;
+    return new RunTail({ deps, snapshot, end, endless, topicIds, progress, window, clock, failed, reading, work });
   }
 
   #followed(collections: readonly Collection[]): ReadonlySet<string> {

@@ -7,6 +7,7 @@ import {
   CatalogWatch,
   lastTickBehind,
   type RunEnd,
+  type SourceClock,
   type TailConsumer,
   type TailMember,
   TailStream,
@@ -24,6 +25,7 @@ export interface RunTailOptions {
   readonly topicIds: ReadonlyMap<string, string>;
   readonly progress: RunProgress;
   readonly window: Window;
+  readonly clock: SourceClock;
   /** Something failed: nothing of the run may go on. */
   readonly failed: (error: unknown) => void;
   readonly reading: AbortSignal;
@@ -72,7 +74,7 @@ export class RunTail implements AsyncDisposable {
     collections: readonly Collection[],
     until?: Promise<unknown>,
   ): Promise<void> {
-    const { deps, end, endless, topicIds, progress, window, reading, failed, work } = this.#o;
+    const { deps, end, endless, topicIds, progress, window, clock, reading, failed, work } = this.#o;
     const stream = new TailStream({
       deps,
       end,
@@ -81,6 +83,7 @@ export class RunTail implements AsyncDisposable {
       topicIds,
       progress,
       window,
+      clock,
       vchannelsOf: (id) => members.map((member) => member.vchannelsOf(id)).find((found) => found !== undefined) ?? [],
       signal: reading,
     });

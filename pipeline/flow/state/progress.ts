@@ -1,6 +1,7 @@
 /** Counts what the run does and says it as a {@link RunStatus}. */
 import {
   type Collection,
+  type HybridTs,
   type ImportStatus,
   msOfHybrid,
   type ResumePoint,
@@ -34,6 +35,8 @@ export class RunProgress {
   readonly #warnings = new Map<string, string>();
   readonly #waiting: () => ReadonlyMap<string, string>;
   readonly #records = new Map<string, { at: number; count: number }[]>();
+  /** pchannels that were found at their ends, when, and the last tick before it. */
+  readonly #ends = new Map<string, { readonly at: number; readonly tick: HybridTs }>();
   readonly #done: { at: number; rows: number; bytes: number }[] = [];
   readonly #startedAt: number;
   /** Set by the engine once there is a window. */
@@ -83,6 +86,9 @@ export class RunProgress {
   }
 
   read(group: TickGroup): void {
+    if (group.end === undefined) this.#ends.delete(group.pchannel);
+    else if (group.end.waiting === undefined) this.#ends.set(group.pchannel, { at: this.#now(), tick: group.tick });
+    if (group.end !== undefined) return;
     let list = this.#records.get(group.pchannel);
     if (list === undefined) this.#records.set(group.pchannel, list = []);
     list.push({ at: this.#now(), count: group.events.length });
@@ -150,10 +156,17 @@ export class RunProgress {
         pchannel,
         position: positionsOf(this.#state.queue).format(slowest?.offset ?? 0n),
         tick: slowest?.tick ?? 0n,
-        lagMs: slowest === undefined || slowest.tick === 0n ? 0 : Math.max(0, now - msOfHybrid(slowest.tick)),
+        lagMs: this.#lagMs(pchannel, slowest?.tick ?? 0n, now),
         recordsPerSec: records.reduce((sum, item) => sum + item.count, 0) / span,
       };
     });
+  }
+
+  /** Since the last moment of which everything is applied: where the log ends there is nothing to be behind of. */
+  #lagMs(pchannel: string, tick: HybridTs, now: number): number {
+    const end = this.#ends.get(pchannel);
+    const reached = end !== undefined && end.tick <= tick ? end.at : msOfHybrid(tick);
+    return tick === 0n && end === undefined ? 0 : Math.max(0, now - reached);
   }
 
   #collections(sink: string, state: SinkState): RunStatus["collections"] {

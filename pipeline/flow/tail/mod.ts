@@ -6,5 +6,6 @@ export type { TailMember } from "./member.ts";
 export { collectionOf, lostPositions, pchannelOf, prunePositions, startPoints } from "./pchannels.ts";
 export { SharedGate } from "./shared_gate.ts";
 export { dropsBehind, lastTickBehind, lastTicks } from "./silent_channels.ts";
+export { SourceClock } from "./source_clock.ts";
 export { selectedPchannels, type TailConsumer, TailStream } from "./stream.ts";
 export { Window } from "./window.ts";

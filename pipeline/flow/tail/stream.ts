@@ -29,7 +29,8 @@ import { abortable } from "../abortable.ts";
 import type { FlowDependencies } from "../dependencies.ts";
 import { pause } from "../pause.ts";
 import { neededFrom, pchannelOf } from "./pchannels.ts";
-import type { RunEnd } from "./end.ts";
+import type { Admitted, RunEnd } from "./end.ts";
+import type { SourceClock } from "./source_clock.ts";
 import type { RunProgress, SinkState } from "../state/mod.ts";
 import type { ReaderWindow, Window } from "./window.ts";
 
@@ -47,6 +48,8 @@ export interface TailConsumer {
   startsAt(pchannel: string, from: ResumePoint): void;
   /** False for a group that it has already: it does not get it. */
   needs(group: TickGroup): boolean;
+  /** The log ends behind what it got last, and may do so for long. */
+  stands?(group: TickGroup): void;
   /** False for events that need not even be kept. */
   cares(collectionId: bigint): boolean;
   run(groups: Observable<TickGroup>): Observable<never>;
@@ -55,7 +58,7 @@ export interface TailConsumer {
 }
 
 export interface TailStreamOptions {
-  readonly deps: Pick<FlowDependencies, "follow" | "selects">;
+  readonly deps: Pick<FlowDependencies, "follow" | "selects" | "report">;
   readonly end: RunEnd;
   /** False: the run ends with the pchannels it began with. */
   readonly endless: boolean;
@@ -66,6 +69,7 @@ export interface TailStreamOptions {
   /** The vchannels of a collection, as far as the run knows it. */
   readonly vchannelsOf: (collectionId: bigint) => readonly string[];
   readonly window: Window;
+  readonly clock: Pick<SourceClock, "saw">;
   readonly signal: AbortSignal;
 }
 
@@ -218,11 +222,15 @@ export class TailStream {
   }
 
   async *#groups(pchannel: string): AsyncGenerator<TickGroup> {
-    const { deps, topicIds, progress } = this.#o;
+    const { deps, topicIds, progress, clock } = this.#o;
     const reader = this.#o.window.reader();
     const own = this.#following.get(pchannel)!;
     const { points } = own;
     const { offset } = own.at;
+    const begun = points.reduce<HybridTs | undefined>(
+      (min, point) => point === undefined || (min !== undefined && min <= point.tick) ? min : point.tick,
+      undefined,
+    ) ?? 0n;
     const reading = AbortSignal.any([this.reading, own.stop.signal]);
     this.#consumers.forEach((consumer, i) => consumer.startsAt(pchannel, points[i] ?? { offset, tick: 0n }));
     const select = (event: LogEvent) =>
@@ -239,10 +247,19 @@ export class TailStream {
         records: this.#consumers.some(({ records }) => records),
         vchannelOf,
       };
-      for await (const group of deps.follow(request, reading)) {
+      for await (const read of deps.follow(request, reading)) {
+        // Each of those that read this has all up to where it began.
+        const group = read.end === undefined || read.tick >= begun ? read : withTick(read, begun);
         progress.read(group);
+        clock.saw(group.tick);
         own.at = group.resume;
         const admitted = await this.#admit(group, reader);
+        if (group.end !== undefined) {
+          for (const consumer of this.#consumers) consumer.stands?.(group);
+          if (admitted.last && group.end.waiting !== undefined) this.#warnUnconfirmed(pchannel, group.end.waiting);
+          if (admitted.last || (own.last !== undefined && group.tick >= own.last)) return;
+          continue;
+        }
         const waiting = new Set(this.#consumers.filter((consumer) => consumer.needs(admitted.group)));
         reader.release(group.bytes);
         if (waiting.size === 0) reader.acknowledge(group.bytes);
@@ -261,8 +278,16 @@ export class TailStream {
     if (!this.reading.aborted && own.fault !== undefined) throw own.fault;
   }
 
+  #warnUnconfirmed(pchannel: string, waiting: HybridTs): void {
+    this.#o.deps.report.warn(
+      `unconfirmed ${pchannel}`,
+      `The log of ${pchannel} ends with records that no time tick confirms, the oldest of ${isoOfHybrid(waiting)}: ` +
+        "the source does not run. They are not applied; a run after the source's next start brings them",
+    );
+  }
+
   /** A stream may wait here for the others; what ends the reading ends that, too. */
-  async #admit(group: TickGroup, reader: ReaderWindow): Promise<{ group: TickGroup; last: boolean }> {
+  async #admit(group: TickGroup, reader: ReaderWindow): Promise<Admitted> {
     try {
       return await abortable(this.#o.end.admit(group), this.reading);
     } catch (error) {
@@ -270,6 +295,10 @@ export class TailStream {
       throw error;
     }
   }
+}
+
+function withTick(group: TickGroup, tick: HybridTs): TickGroup {
+  return { ...group, tick, resume: { ...group.resume, tick } };
 }
 
 /** The smallest of them; there is one. */

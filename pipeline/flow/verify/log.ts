@@ -6,14 +6,19 @@ import {
   type HybridTs,
   type Keys,
   partitionKey,
+  type Position,
   primaryKey,
   type Segment,
   type Snapshot,
+  type TickGroup,
 } from "../../model/mod.ts";
 import { completeColumns, DeadRows, deleteHorizon, makeCuts } from "../../transforms/mod.ts";
 import { readLogDeletes } from "../base/mod.ts";
 import type { FlowDependencies } from "../dependencies.ts";
 import type { SinkState } from "../state/mod.ts";
+
+/** A log that has ended for so long before what was written was confirmed has no writer any more. */
+const ABANDONED_MS = 10_000;
 
 export interface TailOp {
   readonly partition: bigint;
@@ -65,9 +70,15 @@ export async function readTail(
         );
       }
     }
-    if (group.resume.offset >= bounds.latest) return { tick: group.tick, offset: group.resume.offset, channels };
+    if (isBehind(group, bounds.latest)) return { tick: group.tick, offset: group.resume.offset, channels };
   }
   throw new TidemarkError("unexpected", `The log of ${pchannel} ended while it was read`);
+}
+
+/** A tick behind `latest`, or the log ends there and nothing waits for one: no tick comes where nothing is written. */
+function isBehind({ resume, end }: TickGroup, latest: Position): boolean {
+  if (resume.offset >= latest) return true;
+  return end !== undefined && end.offset >= latest && (end.waiting === undefined || end.sinceMs >= ABANDONED_MS);
 }
 
 /** Rows of the log's state at the compared moment: `partition/key` -> digest, keys of this part. */
@@ -180,7 +191,7 @@ export async function touchedSince(
           }
         }
       }
-      if (group.resume.offset >= bounds.latest) break;
+      if (isBehind(group, bounds.latest)) break;
     }
   }
   return touched;

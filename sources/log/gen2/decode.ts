@@ -1,6 +1,6 @@
 /** One record of generation 2 (streaming WAL, Milvus 2.6 and 3.0): what it is stands in its properties. */
 import { fromBinary } from "@bufbuild/protobuf";
-import type { BlockEvent, DdlEvent, LogEvent, LogRecord } from "../../../pipeline/model/mod.ts";
+import type { BlockEvent, DdlEvent, LogRecord } from "../../../pipeline/model/mod.ts";
 import {
   BeginTxnMessageHeaderSchema,
   BroadcastHeaderSchema,

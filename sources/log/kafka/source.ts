@@ -14,7 +14,7 @@ import { kafkaError } from "./errors.ts";
 import { assertWhole, frontOfOnly, isControl, type OtherCodec, readBatches, recordsOf } from "./record_batch.ts";
 import type { KafkaClientOptions } from "./options.ts";
 import type { KafkaLogConfig } from "../spec.ts";
-import { type Page, type TopicPort, TopicTail, type TopicTailOptions } from "../topic_tail.ts";
+import { type TopicPort, TopicTail, type TopicTailOptions } from "../topic_tail.ts";
 
 export interface KafkaLogOptions extends TopicTailOptions {
   /** Offsets that the log does not hold between two records: legal in Kafka, unexpected on Milvus' topics. */
@@ -255,7 +255,7 @@ class KafkaTopic implements TopicPort {
     return topicBounds(this.#consumer, this.topic);
   }
 
-  async fetch(offset: bigint, identify: (topicId: string) => void): Promise<Page> {
+  async fetch(offset: bigint, identify: (topicId: string) => void): Promise<LogFetch> {
     const metadata = await this.#consumer.metadata({ topics: [this.topic] });
     const topic = metadata.topics.get(this.topic);
     const partition = topic?.partitions[PARTITION];
@@ -289,7 +289,7 @@ class KafkaTopic implements TopicPort {
     return this.#consumer.close();
   }
 
-  #page(bytes: Pieces, offset: bigint, highWatermark: bigint): Page {
+  #page(bytes: Pieces, offset: bigint, highWatermark: bigint): LogFetch {
     const records: LogRecord[] = [];
     let next = offset;
     for (const batch of readBatches(bytes)) {

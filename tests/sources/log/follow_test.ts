@@ -191,3 +191,45 @@ Deno.test("followPchannel names the vchannel of drops from what it read, or asks
   });
   assert.deepEqual(vchannels(asked), [known, known, known]);
 });
+
+Deno.test("followPchannel says that the log ends for each fetch that brings nothing, and for how long", async () => {
+  const log = new FakeLog({ waitMs: 1 });
+  log.load(vector("wal-gen2").filter(({ topic }) => topic === P0));
+  const { earliest, latest } = await log.bounds(P0, new AbortController().signal);
+  let now = 0;
+  const ends: TickGroup[] = [];
+  const follow = followPchannel(
+    log,
+    { pchannel: P0, from: { offset: earliest, tick: 0n }, topicId: undefined, now: () => now += 100 },
+    new AbortController().signal,
+  );
+  for await (const group of follow) {
+    if (group.end !== undefined && ends.push(group) === 3) break;
+  }
+  assert.deepEqual(ends.map(({ end }) => end!.offset), [latest, latest, latest]);
+  assert.ok(ends[0]!.end!.sinceMs < ends[1]!.end!.sinceMs && ends[1]!.end!.sinceMs < ends[2]!.end!.sinceMs);
+  assert.equal(ends[0]!.resume.offset, latest);
+});
+
+Deno.test("followPchannel takes a promise for a tick where the log ends, and not before", async () => {
+  const log = new FakeLog({ maxRecords: 3, waitMs: 1 });
+  log.load(vector("wal-case-unconfirmed-tail").filter(({ topic }) => topic === P0));
+  const { earliest, latest } = await log.bounds(P0, new AbortController().signal);
+  const promised = 460000000000000000n;
+  const ticks: bigint[] = [];
+  let events = 0;
+  const follow = followPchannel(
+    log,
+    { pchannel: P0, from: { offset: earliest, tick: 0n }, topicId: undefined, promised },
+    new AbortController().signal,
+  );
+  for await (const group of follow) {
+    if (group.end !== undefined) break;
+    ticks.push(group.tick);
+    events += group.events.length;
+    if (group.tick === promised) assert.deepEqual(group.resume, { offset: latest, tick: promised });
+  }
+  assert.equal(ticks.at(-1), promised);
+  // The copies of a creation, an insert, and another one that has no tick behind it.
+  assert.equal(events, 4);
+});

@@ -354,3 +354,38 @@ Deno.test("TickOrderer restarted at any resume point gives exactly the remaining
     { numRuns: 500 },
   );
 });
+
+Deno.test("TickOrderer.atEnd says what waits, and goes on behind the end where generation 2 leaves nothing open", () => {
+  const end = (orderer: TickOrderer, offset: bigint) => orderer.atEnd({ offset, sinceMs: 0, complete: undefined });
+  const orderer = from(100n, 0n);
+  run(orderer, entries([insert(5n, 0n, 2), tick(7n, 2)]));
+  assert.deepEqual(end(orderer, 102n), {
+    pchannel: P,
+    tick: 7n,
+    events: [],
+    records: [],
+    resume: { offset: 102n, tick: 7n },
+    bytes: 0,
+    end: { offset: 102n, sinceMs: 0, waiting: undefined, complete: undefined },
+  });
+  run(orderer, entries([insert(9n, 0n, 2), insert(8n, 0n, 2)], 102n));
+  const waiting = end(orderer, 104n);
+  assert.deepEqual([waiting.tick, waiting.resume, waiting.end?.waiting], [7n, { offset: 102n, tick: 7n }, 8n]);
+  run(orderer, entries([tick(9n, 2), step("begin", 10n, 1n), insert(11n, 0n, 2, 1n), tick(12n, 2)], 104n));
+  const open = end(orderer, 108n);
+  assert.deepEqual([open.resume, open.end?.waiting], [{ offset: 105n, tick: 12n }, undefined]);
+});
+
+Deno.test("TickOrderer.atEnd reads the last tick of generation 1 again, since late records come behind it", () => {
+  const orderer = from(100n, 0n);
+  run(orderer, entries([insert(5n), tick(7n)]));
+  assert.deepEqual(orderer.atEnd({ offset: 102n, sinceMs: 0, complete: undefined }).resume, { offset: 101n, tick: 7n });
+});
+
+Deno.test("TickOrderer.promise releases as a tick would, whoever knows it", () => {
+  const orderer = from(100n, 0n);
+  run(orderer, entries([insert(5n, 0n, 2), insert(9n, 0n, 2)]));
+  const group = orderer.promise(8n, 102n)!;
+  assert.deepEqual([group.tick, shown(group.events), group.resume], [8n, ["insert@5#100"], { offset: 101n, tick: 8n }]);
+  assert.deepEqual(shown(run(orderer, entries([tick(9n, 2)], 102n))[0]!.events), ["insert@9#101"]);
+});

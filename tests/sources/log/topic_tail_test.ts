@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { TidemarkError } from "../../../pipeline/errors.ts";
 import type { LogBounds, LogFetch, LogRecord } from "../../../pipeline/model/mod.ts";
-import { type LogState, type Page, type TopicPort, TopicTail } from "../../../sources/log/topic_tail.ts";
+import { type LogState, type TopicPort, TopicTail } from "../../../sources/log/topic_tail.ts";
 
 const never = new AbortController().signal;
 
@@ -11,7 +11,7 @@ function protocolError(apiId: string): Error {
   });
 }
 
-function page(offset: bigint, count: number): Page {
+function page(offset: bigint, count: number): LogFetch {
   const records: LogRecord[] = Array.from({ length: count }, (_, i) => {
     return { topic: "t", offset: offset + BigInt(i), timestampMs: 0n, headers: [], value: null };
   });
@@ -23,12 +23,12 @@ class Port implements TopicPort {
   readonly topic = "t";
   readonly what = "Kafka at k:9092";
   readonly asked: bigint[] = [];
-  readonly #steps: (Error | ((offset: bigint) => Page))[];
+  readonly #steps: (Error | ((offset: bigint) => LogFetch))[];
   held: LogBounds = { earliest: 0n, latest: 100n, topicId: "a" };
   boundsError: Error | undefined;
   closed = 0;
 
-  constructor(steps: (Error | ((offset: bigint) => Page))[]) {
+  constructor(steps: (Error | ((offset: bigint) => LogFetch))[]) {
     this.#steps = steps;
   }
 
@@ -37,7 +37,7 @@ class Port implements TopicPort {
     return error === undefined ? Promise.resolve(this.held) : Promise.reject(error);
   }
 
-  async fetch(offset: bigint, identify: (id: string) => void): Promise<Page> {
+  async fetch(offset: bigint, identify: (id: string) => void): Promise<LogFetch> {
     this.asked.push(offset);
     identify(this.held.topicId);
     const step = this.#steps.shift() ?? new TidemarkError("aborted", "end of the script");

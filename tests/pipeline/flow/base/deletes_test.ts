@@ -169,3 +169,11 @@ Deno.test("readLogDeletes of a backup reads no log", async () => {
   assert.equal((await readLogDeletes(deps, [demand(0, 40n)], never)).marks.size, 0);
   assert.deepEqual(followed, []);
 });
+
+Deno.test("readLogDeletes ends where the log does, though the checkpoint has moved on with ticks that were never written", async () => {
+  const log = new FakeLog();
+  log.createTopic(pchannel(0));
+  log.append(pchannel(0), [remove(vchannel(0), 1n, 10n), tick(12n), remove(vchannel(0), 2n, 15n), tick(16n)]);
+  const { marks } = await readLogDeletes(dependencies(log), [demand(0, 1_000_000n)], never);
+  assert.deepEqual(keysOf(marks, vchannel(0)), [1n, 2n]);
+});

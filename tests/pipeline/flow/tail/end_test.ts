@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { LogEvent, TickGroup } from "../../../../pipeline/model/mod.ts";
+import type { LogEnd, LogEvent, TickGroup } from "../../../../pipeline/model/mod.ts";
 import { endAfter, endAt } from "../../../../pipeline/flow/tail/end.ts";
 
 function group(pchannel: string, tick: bigint, offset: bigint, events: [ts: bigint, offset: bigint][] = []): TickGroup {
@@ -10,6 +10,14 @@ function group(pchannel: string, tick: bigint, offset: bigint, events: [ts: bigi
     records: [],
     resume: { offset, tick },
     bytes: 0,
+  };
+}
+
+/** The log ends behind `tick`. */
+function standing(pchannel: string, tick: bigint, end: Partial<LogEnd> = {}): TickGroup {
+  return {
+    ...group(pchannel, tick, 4n),
+    end: { offset: 5n, sinceMs: 0, waiting: undefined, complete: undefined, ...end },
   };
 }
 
@@ -72,4 +80,59 @@ Deno.test("endAfter ends no earlier than the last tick of a channel that is left
   assert.equal((await end.admit(group("q", 25n, 4n))).last, true);
   end.leave("p", 99n);
   assert.equal(end.ts, 25n, "what it has come to stays");
+});
+
+Deno.test("endAt ends a channel without a tick behind the moment once the source's clock has passed it and a write has had its time", async () => {
+  let passed = false;
+  let now = 0;
+  const end = endAt(15n, () => Promise.resolve(passed), () => now);
+  const last = async () => (await end.admit(standing("p", 10n))).last;
+  assert.equal(await last(), false);
+  now = 5000;
+  passed = true;
+  assert.equal(await last(), false, "what was stamped just before may still be on its way");
+  now += 999;
+  assert.equal(await last(), false);
+  now += 1;
+  assert.equal(await last(), true);
+});
+
+Deno.test("endAt waits for the tick of what was written before the moment, unless nobody writes any more", async () => {
+  const end = endAt(15n, () => Promise.resolve(true), () => performance.now());
+  const admit = async (more: Partial<LogEnd>) => (await end.admit(standing("p", 10n, more))).last;
+  assert.equal(await admit({ waiting: 14n }), false);
+  assert.equal(await admit({ waiting: 14n, complete: 20n }), false);
+  assert.equal(await admit({ waiting: 16n, complete: 20n }), true, "what waits is later");
+  assert.equal(await admit({ complete: 14n }), false);
+});
+
+Deno.test("endAfter ends where the logs end if none has a tick behind them", async () => {
+  let now = 0;
+  const end = endAfter(new Map([["p", 5n], ["q", 5n]]), () => now);
+  assert.equal((await end.admit(standing("p", 10n))).last, false);
+  assert.equal((await end.admit(standing("q", 20n))).last, true, "it is at the moment itself");
+  assert.equal(end.ts, 20n);
+  assert.equal((await end.admit(standing("p", 10n))).last, false, "q may be ahead of what p was told");
+  now = 1000;
+  assert.equal((await end.admit(standing("p", 10n))).last, true);
+});
+
+Deno.test("endAfter takes a silent channel along with those that go on", async () => {
+  let now = 0;
+  const end = endAfter(new Map([["p", 5n], ["q", 5n]]), () => now);
+  assert.equal((await end.admit(standing("q", 8n))).last, false);
+  assert.equal((await end.admit(group("p", 30n, 6n))).last, true);
+  assert.equal(end.ts, 30n);
+  assert.equal((await end.admit(group("q", 25n, 7n, [[24n, 6n]]))).last, false, "q was written to meanwhile");
+  assert.equal((await end.admit(standing("q", 25n, { offset: 9n }))).last, false);
+  now = 1000;
+  assert.equal((await end.admit(standing("q", 25n, { offset: 9n }))).last, true);
+});
+
+Deno.test("endAfter waits for the tick of what the log holds, and gives it up where the log was abandoned", async () => {
+  const end = endAfter(new Map([["p", 5n]]));
+  assert.equal((await end.admit(standing("p", 10n, { waiting: 12n, sinceMs: 9999 }))).last, false);
+  assert.equal(end.ts, undefined);
+  assert.equal((await end.admit(standing("p", 10n, { waiting: 12n, sinceMs: 10_000 }))).last, true);
+  assert.equal(end.ts, 10n);
 });

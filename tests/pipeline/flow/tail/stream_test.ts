@@ -66,7 +66,9 @@ function stream(
   const window = new Window(options.limit ?? 1000);
   const left: string[] = [];
   const it = new TailStream({
+    clock: { saw: () => {} },
     deps: {
+      report: { warn: () => {}, info: () => {}, ddl: () => {}, blocked: () => {} },
       selects: () => true,
       follow: (request, signal) => {
         requests.push(request);

@@ -1,0 +1,114 @@
+/** Runs over a source whose pchannels say nothing while nothing is written: no tick comes without a message. */
+import assert from "node:assert/strict";
+import { hybridFromMs, type ResumePoint } from "../../../../pipeline/model/mod.ts";
+import { createMemoryStore } from "../../../../stores/mod.ts";
+import { FakePipeline, until } from "../../../fakes/pipeline.ts";
+import { FakeRowSink } from "../../../fakes/row_sink.ts";
+import { FakeSource } from "../../../fakes/source.ts";
+
+function setup() {
+  const source = new FakeSource(["p_0", "p_1"], { silent: true });
+  const replica = new FakeRowSink("replica");
+  const pipeline = new FakePipeline(source, { rows: [replica] });
+  source.create("busy", "p_0");
+  source.create("quiet", "p_1");
+  source.insert("quiet", [1n, 1n]);
+  source.tick();
+  source.insert("busy", [1n, 1n]);
+  source.tick();
+  return { source, replica, pipeline };
+}
+
+Deno.test("run --once ends where the logs end, and the next one brings what came since", async () => {
+  const { source, replica, pipeline } = setup();
+  const first = await pipeline.start({ kind: "once" }).result;
+  assert.deepEqual(replica.rows, source.rows);
+  assert.ok(first.upTo > 0n);
+  source.insert("quiet", [2n, 2n]);
+  source.tick();
+  source.log.read.clear();
+  await pipeline.start({ kind: "once" }).result;
+  assert.deepEqual(replica.rows, source.rows);
+  assert.equal(source.log.read.get("p_0"), undefined, "nothing of the silent pchannel is read again");
+});
+
+Deno.test("run --once leaves to the next run what no tick confirms in a log that nobody writes any more, and says so", async () => {
+  const { source, replica, pipeline } = setup();
+  source.insert("busy", [2n, 2n]);
+  const { follow } = source;
+  // Time in the log's reader goes a hundred times as fast.
+  pipeline.override = {
+    follow: async function* (request, signal) {
+      for await (const group of follow(request, signal)) {
+        yield group.end === undefined ? group : { ...group, end: { ...group.end, sinceMs: group.end.sinceMs * 100 } };
+      }
+    },
+  };
+  await pipeline.start({ kind: "once" }).result;
+  assert.deepEqual([...replica.rows.get("busy")!], [[1n, 1n]]);
+  assert.match(pipeline.warnings.join("\n"), /p_0 ends with records that no time tick confirms/);
+  source.tick();
+  await pipeline.start({ kind: "once" }).result;
+  assert.deepEqual(replica.rows, source.rows);
+});
+
+Deno.test("run --until ends on a pchannel that is silent at that moment once the source's clock has passed it", async () => {
+  const { source, replica, pipeline } = setup();
+  let clockMs = 0;
+  const moment = source.now + hybridFromMs(1000);
+  pipeline.override = {
+    meta: { ...source.meta, clockMs: () => Promise.resolve(clockMs) },
+    now: () => performance.now(),
+  };
+  const run = pipeline.start({ kind: "until", ts: moment });
+  let ended = false;
+  run.result.then(() => ended = true);
+  await until(
+    "both pchannels are applied",
+    () => replica.rows.get("quiet")?.size === 1 && replica.rows.get("busy")?.size === 1,
+  );
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.equal(ended, false, "rows of before the moment may still be written");
+  clockMs = Number(moment >> 18n) + 1;
+  pipeline.override = {};
+  await run.result;
+  assert.deepEqual(replica.rows, source.rows);
+});
+
+Deno.test("run has no lag while nothing is written, and goes on from the end of a silent log", async () => {
+  const { source, replica, pipeline } = setup();
+  let now = 1_795_000_000_000;
+  pipeline.override = { now: () => now };
+  const run = pipeline.start();
+  const position = () => pipeline.saved("replica")?.positions.get("p_1");
+  const { latest } = await source.log.bounds("p_1", new AbortController().signal);
+  const atEnd = (point: ResumePoint | undefined) => point?.offset === latest;
+  await until("the position is at the log's end", () => atEnd(position()));
+  now += 3_600_000;
+  await until("the lag is gone", () => run.status().lagMs === 0);
+  await run.stop();
+  assert.deepEqual(replica.rows, source.rows);
+  // Retention takes what nobody needs.
+  source.log.deleteRecords("p_1", latest);
+  source.insert("quiet", [3n, 3n]);
+  source.tick();
+  await pipeline.start({ kind: "once" }).result;
+  assert.deepEqual(replica.rows, source.rows);
+});
+
+Deno.test("run --once of a backup with a log archive ends where the logs end", async () => {
+  const source = new FakeSource(["p_0", "p_1"], { silent: true });
+  const vault = createMemoryStore();
+  const pipeline = new FakePipeline(source, { vaults: { vault } });
+  source.create("busy", "p_0");
+  source.create("quiet", "p_1");
+  source.insert("quiet", [1n, 1n]);
+  source.tick();
+  source.insert("busy", [1n, 1n]);
+  source.tick();
+  await pipeline.start({ kind: "once" }).result;
+  source.insert("busy", [2n, 2n]);
+  source.tick();
+  const { upTo } = await pipeline.start({ kind: "once" }).result;
+  assert.equal(upTo, source.now);
+});
