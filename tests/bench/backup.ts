@@ -4,13 +4,14 @@
  *     [MILVUS_BACKUP=<binary>] deno run -A tests/bench/backup.ts [--rows 200000] [--runs 3] [--small]
  */
 import { archiveFolder, createFileStore, listLogChannels } from "../../stores/mod.ts";
-import { createS3Store } from "../../stores/objects/s3.ts";
 import type { ObjectInfo, ObjectStore } from "../../pipeline/model/mod.ts";
 import { TidemarkSetup } from "../integration/pipeline/tidemark_process.ts";
+import { openBucket } from "../stack/bucket.ts";
 import { stackEnv } from "../stack/env.ts";
 import { PyMilvus } from "../stack/pymilvus.ts";
 import { numberArgument } from "./arguments.ts";
 import { insert, makeCollection, note, type Rig, VECTOR_BYTES, watchUsage, withRig } from "./rig.ts";
+import { timedCommand } from "./timed_command.ts";
 import { countRequests } from "./request_counter.ts";
 import { fixed, printFigure } from "./table.ts";
 
@@ -36,20 +37,6 @@ function median(runs: readonly Used[]): Used {
   return sorted[(sorted.length - 1) >> 1]!;
 }
 
-function bucket(env: Record<string, string>, prefix: string): ObjectStore {
-  return createS3Store({
-    endpoint: env.S3_ENDPOINT,
-    bucket: env.SOURCE_BUCKET!,
-    prefix,
-    region: "us-east-1",
-    credentials: { accessKeyId: env.S3_ACCESS_KEY!, secretAccessKey: env.S3_SECRET_KEY! },
-    pathStyle: true,
-    sse: { mode: "none" },
-    tls: { ca: undefined, insecure: false },
-    maxConcurrency: PARALLEL,
-  });
-}
-
 async function listed(store: ObjectStore, prefix: string): Promise<ObjectInfo[]> {
   return await Array.fromAsync(store.list(prefix));
 }
@@ -58,26 +45,6 @@ const sizeOf = (objects: readonly ObjectInfo[]) => objects.reduce((sum, { size }
 
 async function remove(store: ObjectStore): Promise<void> {
   await store.delete((await listed(store, "")).map(({ key }) => key));
-}
-
-async function timed(command: string, args: readonly string[], cwd: string): Promise<{ seconds: number; cpu: number }> {
-  const began = performance.now();
-  const child = new Deno.Command(command, {
-    args: [...args],
-    cwd,
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  const watch = watchUsage(child.pid, 5);
-  const { code, stdout, stderr } = await child.output();
-  const seconds = (performance.now() - began) / 1000;
-  const { cpu } = watch.stop();
-  if (code !== 0) {
-    const said = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
-    throw new Error(`${command} ${args.join(" ")} ended with ${code}: ${said.slice(-2000)}`);
-  }
-  return { seconds, cpu };
 }
 
 /** `run --once` with one backup sink; twice if `again` does something between: then the second is measured. */
@@ -148,8 +115,8 @@ async function figures(rig: BackupRig, rows: number, runs: number): Promise<void
   const { env, source } = rig;
   const name = `${PREFIX}_${crypto.randomUUID().slice(0, 8)}`;
   const folder = await Deno.makeTempDir({ prefix: "tidemark_bench_" });
-  const root = bucket(env, "");
-  const scratch = (part: string) => bucket(env, `${PREFIX}/${part}`);
+  const root = openBucket(env, env.SOURCE_BUCKET!);
+  const scratch = (part: string) => openBucket(env, env.SOURCE_BUCKET!, `${PREFIX}/${part}`);
   const s3 = (part: string, endpoint = env.S3_ENDPOINT) => ({
     type: "s3",
     endpoint,
@@ -186,7 +153,7 @@ async function figures(rig: BackupRig, rows: number, runs: number): Promise<void
     const peer = async (place: "s3" | "local", turn: number) => {
       await Deno.writeTextFile(`${folder}/backup.yaml`, peerConfig(env, folder, place));
       const args = ["--config", `${folder}/backup.yaml`, "create", "-n", `peer${turn}`, "--filter", name];
-      return await timed(binary!, args, folder);
+      return await timedCommand(binary!, args, folder);
     };
     const copy = async (to: ObjectStore) => ({ seconds: await plainCopy(first, objects, to), cpu: NaN });
     const file = (part: string) => ({ type: "file", path: `${folder}/${part}` });
@@ -237,7 +204,11 @@ async function figures(rig: BackupRig, rows: number, runs: number): Promise<void
       const main = new URL("../../main.ts", import.meta.url).pathname;
       for (const deep of [[], ["--deep"]]) {
         const args = ["run", "-A", main, "backup", "verify", "b", "--storage", place, ...deep];
-        add(`verify${deep.length > 0 ? " --deep" : ""}, ${what}`, bytes, await timed(Deno.execPath(), args, folder));
+        add(
+          `verify${deep.length > 0 ? " --deep" : ""}, ${what}`,
+          bytes,
+          await timedCommand(Deno.execPath(), args, folder),
+        );
       }
     }
 

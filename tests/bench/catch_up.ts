@@ -6,8 +6,8 @@
  */
 import { numberArgument } from "./arguments.ts";
 import { countRows } from "./probe.ts";
-import { CDC_SETTINGS, cdcBinary, milvusCdc, type Replicator, tidemark, withCdcTarget } from "./replicator.ts";
-import { clean, insert, makeCollection, note, type Rig, untilLoaded, usageOf, VECTOR_BYTES, withRig } from "./rig.ts";
+import { eachReplicator, type Replicator } from "./replicator.ts";
+import { insert, makeCollection, note, type Rig, untilLoaded, usageOf, VECTOR_BYTES } from "./rig.ts";
 import { fixed, printFigure, thousands } from "./table.ts";
 
 const PREFIX = "bench_catch_up";
@@ -52,22 +52,8 @@ async function catchUp(rig: Rig, replicator: Replicator, rows: number): Promise<
 if (import.meta.main) {
   const rows = numberArgument("rows", 200_000, 20_000);
   const results: string[][] = [];
-  await withRig(async (rig) => {
-    await clean(rig, PREFIX);
-    {
-      await using replicator = await tidemark(rig, [`default.${PREFIX}*`]);
-      results.push(await catchUp(rig, replicator, rows));
-    }
-    await clean(rig, PREFIX);
-    const binary = cdcBinary();
-    if (binary === undefined) return;
-    await withCdcTarget(rig, async () => {
-      for (const settings of CDC_SETTINGS) {
-        await using replicator = await milvusCdc(rig, binary, settings);
-        results.push(await catchUp(rig, replicator, rows));
-        await clean(rig, PREFIX);
-      }
-    });
+  await eachReplicator(PREFIX, async (rig, replicator) => {
+    results.push(await catchUp(rig, replicator, rows));
   });
   printFigure({
     title: `Catch-up of ${rows} rows`,

@@ -6,8 +6,8 @@
  */
 import { numberArgument } from "./arguments.ts";
 import { measureLag, untilCounted } from "./probe.ts";
-import { CDC_SETTINGS, cdcBinary, milvusCdc, type Replicator, tidemark, withCdcTarget } from "./replicator.ts";
-import { clean, insert, makeCollection, note, type Rig, untilLoaded, withRig } from "./rig.ts";
+import { eachReplicator, type Replicator } from "./replicator.ts";
+import { insert, makeCollection, note, type Rig, untilLoaded } from "./rig.ts";
 import { fixed, printFigure, quantile } from "./table.ts";
 
 const PREFIX = "bench_lag";
@@ -35,22 +35,8 @@ async function lag(rig: Rig, replicator: Replicator, count: number): Promise<str
 if (import.meta.main) {
   const count = numberArgument("count", 60, 10);
   const results: string[][] = [];
-  await withRig(async (rig) => {
-    await clean(rig, PREFIX);
-    {
-      await using replicator = await tidemark(rig, [`default.${PREFIX}*`]);
-      results.push(...await lag(rig, replicator, count));
-    }
-    await clean(rig, PREFIX);
-    const binary = cdcBinary();
-    if (binary === undefined) return;
-    await withCdcTarget(rig, async () => {
-      for (const settings of CDC_SETTINGS) {
-        await using replicator = await milvusCdc(rig, binary, settings);
-        results.push(...await lag(rig, replicator, count));
-        await clean(rig, PREFIX);
-      }
-    });
+  await eachReplicator(PREFIX, async (rig, replicator) => {
+    results.push(...await lag(rig, replicator, count));
   });
   printFigure({
     title: `Lag of one row, ${count} rows`,

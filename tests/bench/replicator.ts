@@ -1,6 +1,6 @@
 /** Tidemark and milvus-cdc as processes that can be started, stopped and started again where they were. */
 import { TidemarkSetup } from "../integration/pipeline/tidemark_process.ts";
-import { note, type Rig, until } from "./rig.ts";
+import { clean, note, type Rig, until, withRig } from "./rig.ts";
 
 export interface Replicator extends AsyncDisposable {
   readonly label: string;
@@ -145,4 +145,28 @@ export async function milvusCdc(rig: Rig, binary: string, settings: CdcSettings)
 function freePort(): number {
   using listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
   return listener.addr.port;
+}
+
+/** Calls `measure` with Tidemark and, where the other program is there, with each of its settings, on an empty `prefix`. */
+export async function eachReplicator(
+  prefix: string,
+  measure: (rig: Rig, replicator: Replicator) => Promise<void>,
+): Promise<void> {
+  await withRig(async (rig) => {
+    await clean(rig, prefix);
+    {
+      await using replicator = await tidemark(rig, [`default.${prefix}*`]);
+      await measure(rig, replicator);
+    }
+    await clean(rig, prefix);
+    const binary = cdcBinary();
+    if (binary === undefined) return;
+    await withCdcTarget(rig, async () => {
+      for (const settings of CDC_SETTINGS) {
+        await using replicator = await milvusCdc(rig, binary, settings);
+        await measure(rig, replicator);
+        await clean(rig, prefix);
+      }
+    });
+  });
 }

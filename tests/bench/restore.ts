@@ -5,14 +5,14 @@
  *
  * `--rows` are of all collections together.
  */
-import type { ObjectStore } from "../../pipeline/model/mod.ts";
-import { createS3Store } from "../../stores/objects/s3.ts";
 import { RestoreSetup } from "../integration/backup/restore_setup.ts";
 import { targetStorage } from "../integration/backup/import_setup.ts";
 import { TidemarkSetup } from "../integration/pipeline/tidemark_process.ts";
+import { openBucket } from "../stack/bucket.ts";
 import { numberArgument } from "./arguments.ts";
 import { insert, makeCollection, note, type Rig, until, VECTOR_BYTES, watchUsage, withRig } from "./rig.ts";
 import { fixed, printFigure, thousands } from "./table.ts";
+import { timedCommand } from "./timed_command.ts";
 
 const PREFIX = "bench_restore";
 
@@ -23,20 +23,6 @@ interface Measured {
   /** Until the target counts all rows. */
   readonly queryable: number;
   readonly cpu: number;
-}
-
-function bucket(env: Record<string, string>, name: string, prefix: string): ObjectStore {
-  return createS3Store({
-    endpoint: env.S3_ENDPOINT,
-    bucket: name,
-    prefix,
-    region: "us-east-1",
-    credentials: { accessKeyId: env.S3_ACCESS_KEY!, secretAccessKey: env.S3_SECRET_KEY! },
-    pathStyle: true,
-    sse: { mode: "none" },
-    tls: { ca: undefined, insecure: false },
-    maxConcurrency: 32,
-  });
 }
 
 function place(env: Record<string, string>, name: string): Record<string, unknown> {
@@ -99,21 +85,7 @@ backup: { parallelism: { restoreCollection: 2, copydata: 128 }, gcPause: { enabl
 }
 
 async function milvusBackup(binary: string, folder: string, args: readonly string[]) {
-  const began = performance.now();
-  const child = new Deno.Command(binary, {
-    args: ["--config", `${folder}/backup.yaml`, ...args],
-    cwd: folder,
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  const watch = watchUsage(child.pid, 5);
-  const { code, stdout, stderr } = await child.output();
-  const seconds = (performance.now() - began) / 1000;
-  const { cpu } = watch.stop();
-  if (code === 0) return { began, seconds, cpu };
-  const said = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
-  throw new Error(`milvus-backup ${args.join(" ")} ended with ${code}: ${said.slice(-2000)}`);
+  return await timedCommand(binary, ["--config", `${folder}/backup.yaml`, ...args], folder);
 }
 
 /** Its restore builds the index and does not load; that is done here, as Tidemark does it. */
@@ -137,7 +109,7 @@ async function figures(rig: Rig, total: number, collections: number): Promise<vo
   const name = `${PREFIX}_${crypto.randomUUID().slice(0, 8)}`;
   const rows = Math.ceil(total / collections);
   const subject: Subject = { names: Array.from({ length: collections }, (_, i) => `${name}_${i}`), rows };
-  const stores = [env.SOURCE_BUCKET!, env.TARGET_BUCKET!].map((one) => bucket(env, one, PREFIX));
+  const stores = [env.SOURCE_BUCKET!, env.TARGET_BUCKET!].map((one) => openBucket(env, one, PREFIX));
   const clear = async () => {
     for (const store of stores) await store.delete((await Array.fromAsync(store.list(""))).map(({ key }) => key));
   };

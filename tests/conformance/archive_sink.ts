@@ -27,6 +27,7 @@ import {
   verifyBackup,
 } from "../../sources/backup/mod.ts";
 import { createMemoryStore, readCatalogJournal, readDrops } from "../../stores/mod.ts";
+import { segmentOf } from "../fakes/segment.ts";
 
 export interface ArchiveSinkHarness {
   /** A fresh, empty place; the same one on each call of `open`. */
@@ -96,35 +97,21 @@ export function facts(cuts: readonly Cut[] = [CUT]): BaseFacts {
 export function segment(id: bigint): Segment {
   const file = (logId: bigint, path: string): LogFile => ({ path, logId, entries: 3n, tsFrom: T0, tsTo: T0, size: 0n });
   const folder = `${CUT.collectionId}/2/${id}`;
-  return {
+  return segmentOf({
     id,
     collectionId: CUT.collectionId,
     partitionId: 2n,
     vchannel: VCHANNEL,
-    state: "flushed",
     level: 2,
     rows: 3n,
-    startPosition: undefined,
-    dmlPosition: undefined,
-    storageVersion: 0n,
-    manifestPath: "",
-    isImporting: false,
-    isFake: false,
-    isInvisible: false,
-    createdByCompaction: false,
-    compactionFrom: [],
-    compacted: false,
-    droppedAt: 0n,
     binlogs: [100n, 1n].map((fieldId) => ({
       fieldId,
       childFields: [],
       files: [file(id * 10n + fieldId, `insert_log/${folder}/${fieldId}/${id * 10n + fieldId}`)],
     })),
     deltalogs: [{ fieldId: 0n, childFields: [], files: [file(id * 10n + 9n, `delta_log/${folder}/${id * 10n + 9n}`)] }],
-    statslogs: [],
-    class: "rows",
     classReason: "",
-  };
+  });
 }
 
 export async function sourceStore(segments: readonly Segment[]) {

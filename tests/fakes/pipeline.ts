@@ -12,6 +12,7 @@ import type { FlowDependencies, FlowLimits, Plan, RunHandle, RunResult, SinkStat
 import type { ArchiveSink, ObjectStore, RowSink, StateStore } from "../../pipeline/model/mod.ts";
 import { makeDdlRules } from "../../pipeline/transforms/mod.ts";
 import { backupSinkSpec, createBackupSink } from "../../sinks/backup/mod.ts";
+import { eventually } from "../stack/eventually.ts";
 
 /** What a {@link FakeSource} is to a run. */
 export interface PipelineSource extends Pick<FlowDependencies, "meta" | "log" | "follow" | "binlogs"> {
@@ -169,9 +170,6 @@ export class FakeRun {
 }
 
 /** Polls until `test` holds. */
-export async function until(what: string, test: () => boolean, ms = 5000): Promise<void> {
-  for (const end = performance.now() + ms; !test();) {
-    if (performance.now() > end) throw new Error(`Not within ${ms} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
+export async function until(what: string, test: () => boolean): Promise<void> {
+  await eventually(what, test, { everyMs: 1 });
 }

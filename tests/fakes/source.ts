@@ -3,7 +3,6 @@
  * simple form. Its binlogs are empty: all rows are in the log, behind the collections' creation.
  */
 import { create } from "@bufbuild/protobuf";
-import { encodeColumn } from "../../pipeline/columns/mod.ts";
 import { TidemarkError } from "../../pipeline/errors.ts";
 import type { DescribeRecord, Follow } from "../../pipeline/flow/mod.ts";
 import {
@@ -24,6 +23,7 @@ import { CollectionSchemaSchema, DataType, FieldSchemaSchema } from "../../pipel
 import type { RecordDecoder } from "../../sources/log/decoded.ts";
 import { followPchannel } from "../../sources/log/mod.ts";
 import { FakeLog } from "./log.ts";
+import { int64Column } from "./int64_column.ts";
 
 export type FakeRow = readonly [key: bigint, value: bigint];
 
@@ -281,7 +281,7 @@ const decode: RecordDecoder = (record) => {
         kind,
         segmentId: 1n,
         rows: rows.length,
-        fieldsData: [column(100n, "id", keys), column(101n, "value", rows.map(([, value]) => BigInt(value)))],
+        fieldsData: [int64Column(100n, "id", keys), int64Column(101n, "value", rows.map(([, value]) => BigInt(value)))],
       };
     case "delete":
       return { ...base, ...partition, kind, keys: { kind: "int64", values: keys } };
@@ -309,17 +309,4 @@ function ddl(
     partitionName: "",
     message: undefined,
   };
-}
-
-function column(fieldId: bigint, name: string, values: readonly bigint[]): Uint8Array {
-  return encodeColumn({
-    fieldId,
-    name,
-    type: DataType.Int64,
-    elementType: DataType.None,
-    dim: 0,
-    isDynamic: false,
-    valid: undefined,
-    data: { kind: "int64", values: BigInt64Array.from(values) },
-  });
 }

@@ -55,67 +55,40 @@ export function readDdl(type: number, value: Uint8Array): DdlBody | undefined {
         message,
       };
     }
-    case MsgType.DropCollection: {
-      const message = fromBinary(DropCollectionRequestSchema, value);
-      return {
-        operation: "drop_collection",
-        collectionId: message.collectionID,
-        collectionName: message.collectionName,
-        partitionIds: [],
-        partitionName: "",
-        ...NOWHERE,
-        message,
-      };
-    }
-    case MsgType.CreatePartition: {
-      const message = fromBinary(CreatePartitionRequestSchema, value);
-      return {
-        operation: "create_partition",
-        collectionId: message.collectionID,
-        collectionName: message.collectionName,
-        partitionIds: [message.partitionID],
-        partitionName: message.partitionName,
-        ...NOWHERE,
-        message,
-      };
-    }
-    case MsgType.DropPartition: {
-      const message = fromBinary(DropPartitionRequestSchema, value);
-      return {
-        operation: "drop_partition",
-        collectionId: message.collectionID,
-        collectionName: message.collectionName,
-        partitionIds: [message.partitionID],
-        partitionName: message.partitionName,
-        ...NOWHERE,
-        message,
-      };
-    }
+    case MsgType.DropCollection:
+      return ofCollection("drop_collection", fromBinary(DropCollectionRequestSchema, value));
+    case MsgType.CreatePartition:
+      return ofPartition("create_partition", fromBinary(CreatePartitionRequestSchema, value));
+    case MsgType.DropPartition:
+      return ofPartition("drop_partition", fromBinary(DropPartitionRequestSchema, value));
     case MsgType.Import: {
       const message = fromBinary(ImportMsgSchema, value);
-      return {
-        operation: "import",
-        collectionId: message.collectionID,
-        collectionName: message.collectionName,
-        partitionIds: message.partitionIDs,
-        partitionName: "",
-        ...NOWHERE,
-        message,
-      };
+      return { ...ofCollection("import", message), partitionIds: message.partitionIDs };
     }
     case MsgType.Replicate: {
       const message = fromBinary(ReplicateMsgSchema, value);
-      return {
-        operation: "replicate",
-        collectionId: -1n,
-        collectionName: message.collection,
-        partitionIds: [],
-        partitionName: "",
-        ...NOWHERE,
-        message,
-      };
+      return { ...ofCollection("replicate", { collectionID: -1n, collectionName: message.collection }), message };
     }
     default:
       return undefined;
   }
+}
+
+interface NamedCollection {
+  readonly collectionID: bigint;
+  readonly collectionName: string;
+}
+
+/** One that names a collection, and nothing of where that is. */
+function ofCollection(operation: DdlOperation, message: NamedCollection): DdlBody {
+  const { collectionID: collectionId, collectionName } = message;
+  return { operation, collectionId, collectionName, partitionIds: [], partitionName: "", ...NOWHERE, message };
+}
+
+function ofPartition(
+  operation: DdlOperation,
+  message: NamedCollection & { readonly partitionID: bigint; readonly partitionName: string },
+): DdlBody {
+  const { partitionID, partitionName } = message;
+  return { ...ofCollection(operation, message), partitionIds: [partitionID], partitionName };
 }

@@ -3,7 +3,8 @@
  * (3.0) has neither but a serialised plan.
  */
 import type { Keys } from "../../../pipeline/model/mod.ts";
-import { joined, packedInt64, packedSame, packedUint64, WireError, type WireReader } from "../wire.ts";
+import { packedInt64, WireError, type WireReader } from "../wire.ts";
+import { noPlace, readPlace, stampsOf } from "./place.ts";
 
 export interface DeleteBody {
   readonly vchannel: string;
@@ -25,39 +26,18 @@ const ALL_PARTITIONS = -1n;
 
 /** `reader` stands behind the base or at the start. Throws WireError. */
 export function readDelete(reader: WireReader): DeleteBody {
-  let vchannel = "";
-  let collectionId = 0n;
-  let partitionId = 0n;
-  let partitionName = "";
+  const place = noPlace();
   let legacy: bigint[] | BigInt64Array = [];
   let keys: Keys | undefined;
-  const stamps: Uint8Array[] = [];
   let predicate = false;
   for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
+    if (readPlace(place, tag, reader)) continue;
     switch (tag) {
-      case 2 << 3 | 2:
-        vchannel = reader.text();
-        break;
-      case 5 << 3 | 2:
-        partitionName = reader.text();
-        break;
-      case 7 << 3:
-        collectionId = reader.int64();
-        break;
-      case 8 << 3:
-        partitionId = reader.int64();
-        break;
       case 9 << 3 | 2:
         legacy = [...legacy, ...packedInt64(reader.view())];
         break;
       case 9 << 3:
         legacy = [...legacy, reader.int64()];
-        break;
-      case 10 << 3 | 2:
-        stamps.push(reader.view());
-        break;
-      case 10 << 3:
-        stamps.push(reader.varintView());
         break;
       case 12 << 3 | 2:
         keys = readIds(reader.message());
@@ -69,12 +49,11 @@ export function readDelete(reader: WireReader): DeleteBody {
         reader.skip(tag);
     }
   }
-  if (partitionId === 0n && partitionName === "") partitionId = ALL_PARTITIONS;
+  const { vchannel, collectionId, partitionName } = place;
+  const partitionId = place.partitionId === 0n && partitionName === "" ? ALL_PARTITIONS : place.partitionId;
   keys ??= { kind: "int64", values: legacy };
-  const packed = joined(stamps);
-  const { count, value: ts, same } = packedSame(packed);
+  const { count, ts, timestamps } = stampsOf(place);
   const length = keys.values.length;
-  const timestamps = same ? undefined : packedUint64(packed);
   const defect = timestamps !== undefined && count !== length
     ? `has ${length} keys but ${count} timestamps`
     : undefined;

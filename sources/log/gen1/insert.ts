@@ -2,7 +2,8 @@
  * msg.InsertRequest (400). The columns stay serialised views: a target's Insert wants the same bytes. All rows of one
  * message were given one timestamp by the proxy, which is in `timestamps`; `base.timestamp` is 0 in upserts.
  */
-import { joined, packedSame, packedUint64, type WireReader } from "../wire.ts";
+import type { WireReader } from "../wire.ts";
+import { noPlace, readPlace, stampsOf } from "./place.ts";
 
 export interface InsertBody {
   readonly vchannel: string;
@@ -22,38 +23,17 @@ export interface InsertBody {
 
 /** `reader` stands behind the base or at the start. Throws WireError. */
 export function readInsert(reader: WireReader): InsertBody {
-  let vchannel = "";
-  let collectionId = 0n;
-  let partitionId = 0n;
-  let partitionName = "";
+  const place = noPlace();
   let segmentId = 0n;
   let numRows = 0;
   let version = 0;
   let rowBlobs = 0;
-  const stamps: Uint8Array[] = [];
   const fieldsData: Uint8Array[] = [];
   for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
+    if (readPlace(place, tag, reader)) continue;
     switch (tag) {
-      case 2 << 3 | 2:
-        vchannel = reader.text();
-        break;
-      case 5 << 3 | 2:
-        partitionName = reader.text();
-        break;
-      case 7 << 3:
-        collectionId = reader.int64();
-        break;
-      case 8 << 3:
-        partitionId = reader.int64();
-        break;
       case 9 << 3:
         segmentId = reader.int64();
-        break;
-      case 10 << 3 | 2:
-        stamps.push(reader.view());
-        break;
-      case 10 << 3:
-        stamps.push(reader.varintView());
         break;
       case 12 << 3 | 2:
         rowBlobs++;
@@ -72,10 +52,9 @@ export function readInsert(reader: WireReader): InsertBody {
         reader.skip(tag);
     }
   }
-  const packed = joined(stamps);
-  const { count, value: ts, same } = packedSame(packed);
+  const { vchannel, collectionId, partitionId, partitionName } = place;
+  const { count, ts, timestamps } = stampsOf(place);
   const rows = numRows > 0 ? numRows : Math.max(count, rowBlobs);
-  const timestamps = same ? undefined : packedUint64(packed);
   const defect = defectOf(version, rows, count, fieldsData.length);
   return { vchannel, collectionId, partitionId, partitionName, segmentId, rows, ts, fieldsData, timestamps, defect };
 }

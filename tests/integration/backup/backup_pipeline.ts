@@ -4,7 +4,7 @@ import { parseJson } from "../../../pipeline/json.ts";
 import type { HybridTs, ObjectStore } from "../../../pipeline/model/mod.ts";
 import { checkArchive, listBackups, openBackupSource, verifyBackup } from "../../../sources/backup/mod.ts";
 import { type BackupManifest, createFileStore, decodeManifest, manifestKey, metaKey } from "../../../stores/mod.ts";
-import { createS3Store } from "../../../stores/objects/s3.ts";
+import { openBucket } from "../../stack/bucket.ts";
 import type { PyMilvus } from "../../stack/pymilvus.ts";
 import { assertSameRows } from "../pipeline/comparison.ts";
 import { type ExitReport, type Running, TidemarkSetup } from "../pipeline/tidemark_process.ts";
@@ -37,22 +37,8 @@ export async function folderVault(within?: string): Promise<Vault> {
 
 /** The source's own bucket, for tests that look into it or damage it. */
 export function sourceBucket(env: Record<string, string>): AsyncDisposable & { readonly store: ObjectStore } {
-  const store = openBucket(env, env.SOURCE_BUCKET!, "");
+  const store = openBucket(env, env.SOURCE_BUCKET!);
   return { store, [Symbol.asyncDispose]: () => store.close() };
-}
-
-function openBucket(env: Record<string, string>, bucket: string, prefix: string): ObjectStore {
-  return createS3Store({
-    endpoint: env.S3_ENDPOINT,
-    bucket,
-    prefix,
-    region: "us-east-1",
-    credentials: { accessKeyId: env.S3_ACCESS_KEY!, secretAccessKey: env.S3_SECRET_KEY! },
-    pathStyle: true,
-    sse: { mode: "none" },
-    tls: { ca: undefined, insecure: false },
-    maxConcurrency: 32,
-  });
 }
 
 /** A prefix in the source's own bucket, so that the server copies by itself. */

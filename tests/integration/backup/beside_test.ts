@@ -5,11 +5,10 @@ import assert from "node:assert/strict";
 import { createComponents, flowDependencies, loadCheckedConfig } from "../../../config/mod.ts";
 import { neededFrom } from "../../../pipeline/flow/tail/pchannels.ts";
 import { noCrashPoints, parseRunState, startRun } from "../../../pipeline/flow/mod.ts";
-import { stackEnv } from "../../stack/env.ts";
-import { PyMilvus } from "../../stack/pymilvus.ts";
 import { assertSame, assertSameRows } from "../pipeline/comparison.ts";
 import { untilTail } from "../pipeline/following.ts";
 import { RandomWorkload, seeded } from "../pipeline/random_workload.ts";
+import { cleanServers } from "../pipeline/servers.ts";
 import { openSourceLog } from "../pipeline/source_log.ts";
 import { TidemarkSetup } from "../pipeline/tidemark_process.ts";
 import { assertGood, folderVault, untilBased, vaultSink } from "./backup_pipeline.ts";
@@ -81,13 +80,8 @@ async function bytesFrom(
 
 for (const seed of SEEDS) {
   Deno.test(`run with a target and a backup, killed twice under random work, is exact for both and fetches the log once (seed ${seed}, ${STEPS} steps)`, async () => {
-    const env = stackEnv();
-    await using source = await PyMilvus.start(env.SOURCE_URI!, { python: env.PYTHON! });
-    await using target = await PyMilvus.start(env.TARGET_URI!, { python: env.PYTHON! });
-    const clean = async () => {
-      for (const server of [source, target]) await server.call("truncate_names", { prefix: PREFIX });
-    };
-    await clean();
+    await using servers = await cleanServers(PREFIX);
+    const { env, source, target } = servers;
     await using vault = await folderVault();
     const work = new RandomWorkload(source, PREFIX, seed);
     const random = seeded(seed + 3000);
@@ -155,6 +149,5 @@ for (const seed of SEEDS) {
       await assertSameRows({ server: source, name }, { server: target, db, name });
     }
     await target.call("truncate_names", { prefix: db });
-    await clean();
   });
 }

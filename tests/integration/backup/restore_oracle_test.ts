@@ -5,10 +5,10 @@
 import assert from "node:assert/strict";
 import { backupSnapshot, readBackup, readHistory } from "../../../sources/backup/mod.ts";
 import type { HybridTs } from "../../../pipeline/model/mod.ts";
-import { stackEnv } from "../../stack/env.ts";
-import { PyMilvus } from "../../stack/pymilvus.ts";
+import type { PyMilvus } from "../../stack/pymilvus.ts";
 import { eventually } from "../../stack/eventually.ts";
 import { RandomWorkload, seeded } from "../pipeline/random_workload.ts";
+import { cleanServers } from "../pipeline/servers.ts";
 import { type ExitReport, TidemarkSetup } from "../pipeline/tidemark_process.ts";
 import { folderVault, untilBased, untilRestorable, type Vault, vaultSink } from "./backup_pipeline.ts";
 import { RestoreSetup } from "./restore_setup.ts";
@@ -70,13 +70,8 @@ async function noted({ store }: Vault, source: PyMilvus, names: readonly string[
 
 for (const seed of SEEDS) {
   Deno.test(`backup restore --until brings back any moment of random work (seed ${seed}, ${STEPS} steps)`, async () => {
-    const env = stackEnv();
-    await using source = await PyMilvus.start(env.SOURCE_URI!, { python: env.PYTHON! });
-    await using target = await PyMilvus.start(env.TARGET_URI!, { python: env.PYTHON! });
-    const clean = async () => {
-      for (const server of [source, target]) await server.call("truncate_names", { prefix: PREFIX });
-    };
-    await clean();
+    await using servers = await cleanServers(PREFIX);
+    const { env, source, target } = servers;
     await using vault = await folderVault();
     const work = new RandomWorkload(source, PREFIX, seed);
     const random = seeded(seed + 2000);
@@ -136,6 +131,5 @@ for (const seed of SEEDS) {
     await using outside = await RestoreSetup.make({ env, backup, transforms: {} });
     const { stderr: refusal } = await outside.restore(["--until", "2020-01-01T00:00:00Z"], 2);
     assert.match(refusal, /can be restored to any moment from 20\S+Z to 20\S+Z, not to 2020-01-01/);
-    await clean();
   });
 }

@@ -47,11 +47,19 @@ export class RestoreSetup implements AsyncDisposable {
     const running = new Running(["--config", this.config, "backup", "restore", ...args], {
       env,
       cwd: this.folder,
-      progress: async () => progressOf(await statusIn(`${this.folder}/state/restore.state.json`)),
+      progress: () => this.#progress(),
     });
     this.#children.add(running);
     running.exit.finally(() => this.#children.delete(running));
     return running;
+  }
+
+  /** By the state, whose name has the backup in it. */
+  async #progress(): Promise<string> {
+    for (const { name } of await Array.fromAsync(Deno.readDir(`${this.folder}/state`)).catch(() => [])) {
+      if (name.endsWith(".state.json")) return progressOf(await statusIn(`${this.folder}/state/${name}`));
+    }
+    return "no state yet";
   }
 
   /** How `plan` says that each collection is loaded. */

@@ -1,58 +1,24 @@
 import assert from "node:assert/strict";
-import { stackEnv } from "../../stack/env.ts";
-import { PyMilvus } from "../../stack/pymilvus.ts";
 import { eventually } from "../../stack/eventually.ts";
+import { EVERY_TYPE } from "../every_type.ts";
 import { assertSame } from "./comparison.ts";
+import { withServers } from "./servers.ts";
 import { TidemarkSetup } from "./tidemark_process.ts";
 
 const PREFIX = "cp_";
 
-/** Every type that Milvus 2.3.5 knows. */
-const ALL_TYPES = [
-  { name: "id", type: "Int64", primary: true },
-  { name: "flag", type: "Bool" },
-  { name: "i8", type: "Int8" },
-  { name: "i16", type: "Int16" },
-  { name: "i32", type: "Int32" },
-  { name: "i64", type: "Int64" },
-  { name: "f", type: "Float" },
-  { name: "d", type: "Double" },
-  { name: "text", type: "VarChar", max_length: 256 },
-  { name: "doc", type: "JSON" },
-  { name: "ints", type: "Array", element_type: "Int32", max_capacity: 8 },
-  { name: "words", type: "Array", element_type: "VarChar", max_capacity: 4, max_length: 64 },
-  { name: "vec", type: "FloatVector", dim: 8 },
-];
 const INDEX = [{
   field: "vec",
   name: "vec_idx",
   params: { index_type: "HNSW", metric_type: "L2", params: '{"M":8,"efConstruction":64}' },
 }];
 
-interface Servers {
-  readonly env: Record<string, string>;
-  readonly source: PyMilvus;
-  readonly target: PyMilvus;
-}
-
-async function withServers(work: (servers: Servers) => Promise<void>): Promise<void> {
-  const env = stackEnv();
-  await using source = await PyMilvus.start(env.SOURCE_URI!, { python: env.PYTHON! });
-  await using target = await PyMilvus.start(env.TARGET_URI!, { python: env.PYTHON! });
-  const clean = async () => {
-    for (const server of [source, target]) await server.call("truncate_names", { prefix: PREFIX });
-  };
-  await clean();
-  await work({ env, source, target });
-  await clean();
-}
-
 Deno.test("run --once copies every type, partition, index, alias, property and load state, and again only what is new", async () => {
-  await withServers(async ({ env, source, target }) => {
+  await withServers(PREFIX, async ({ env, source, target }) => {
     const name = `${PREFIX}types`;
     await source.call("create_collection", {
       name,
-      fields: ALL_TYPES,
+      fields: EVERY_TYPE,
       description: "all types",
       shards: 2,
       dynamic: true,
@@ -85,7 +51,7 @@ Deno.test("run --once copies every type, partition, index, alias, property and l
 });
 
 Deno.test("run copies text keys, autoID keys and partition-key collections", async () => {
-  await withServers(async ({ env, source, target }) => {
+  await withServers(PREFIX, async ({ env, source, target }) => {
     const text = `${PREFIX}text`;
     await source.call("create_collection", {
       name: text,
@@ -140,7 +106,7 @@ Deno.test("run copies text keys, autoID keys and partition-key collections", asy
 });
 
 Deno.test("run follows: new collections, partitions, drops, recreation under one name, aliases and renames arrive while it runs", async () => {
-  await withServers(async ({ env, source, target }) => {
+  await withServers(PREFIX, async ({ env, source, target }) => {
     const fields = [
       { name: "id", type: "Int64", primary: true },
       { name: "vec", type: "FloatVector", dim: 4 },

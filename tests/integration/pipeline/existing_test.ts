@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { assertSame } from "./comparison.ts";
 import { small, withServers } from "./servers.ts";
-import { type ExitReport, type SetupOptions, TidemarkSetup } from "./tidemark_process.ts";
+import { type ExitReport, type SetupOptions, stackSources, TidemarkSetup } from "./tidemark_process.ts";
 
 const PREFIX = "h9x_";
 
@@ -55,59 +55,40 @@ interface Mistake {
   readonly words: readonly RegExp[];
 }
 
-function sources(
-  env: Record<string, string>,
-  change: Record<string, Record<string, unknown>>,
-): Record<string, unknown> {
-  const right: Record<string, Record<string, unknown>> = {
-    meta: { type: "etcd", endpoints: [env.ETCD_ENDPOINT], root_path: env.SOURCE_ROOT },
-    log: { type: "kafka", brokers: [env.KAFKA_BROKERS] },
-    binlogs: {
-      type: "s3",
-      endpoint: env.S3_ENDPOINT,
-      bucket: env.SOURCE_BUCKET,
-      root_path: "files",
-      access_key_id: env.S3_ACCESS_KEY,
-      secret_access_key: env.S3_SECRET_KEY,
-    },
-  };
-  return Object.fromEntries(Object.entries(right).map(([key, value]) => [key, { ...value, ...change[key] }]));
-}
-
 const MISTAKES: readonly Mistake[] = [
   {
     name: "root path of the metadata",
-    extra: (env) => ({ extra: { sources: sources(env, { meta: { root_path: "no-such-root" } }) } }),
+    extra: (env) => ({ extra: { sources: stackSources(env, { meta: { root_path: "no-such-root" } }) } }),
     code: 11,
     words: [/no-such-root/, /Hint: /],
   },
   {
     name: "bucket",
-    extra: (env) => ({ extra: { sources: sources(env, { binlogs: { bucket: "no-such-bucket" } }) } }),
+    extra: (env) => ({ extra: { sources: stackSources(env, { binlogs: { bucket: "no-such-bucket" } }) } }),
     code: 11,
     words: [/no-such-bucket/, /Hint: /],
   },
   {
     name: "root path of the bucket",
-    extra: (env) => ({ extra: { sources: sources(env, { binlogs: { root_path: "no/such/folder" } }) } }),
+    extra: (env) => ({ extra: { sources: stackSources(env, { binlogs: { root_path: "no/such/folder" } }) } }),
     code: 11,
     words: [/no\/such\/folder/, /Hint: /],
   },
   {
     name: "key of the bucket",
-    extra: (env) => ({ extra: { sources: sources(env, { binlogs: { secret_access_key: "not-the-key" } }) } }),
+    extra: (env) => ({ extra: { sources: stackSources(env, { binlogs: { secret_access_key: "not-the-key" } }) } }),
     code: 12,
     words: [/sources\.binlogs|key|credential/i, /Hint: /],
   },
   {
     name: "broker",
-    extra: (env) => ({ extra: { sources: sources(env, { log: { brokers: ["127.0.0.1:9"] } }) } }),
+    extra: (env) => ({ extra: { sources: stackSources(env, { log: { brokers: ["127.0.0.1:9"] } }) } }),
     code: 11,
     words: [/127\.0\.0\.1:9/, /Hint: /],
   },
   {
     name: "endpoint of etcd",
-    extra: (env) => ({ extra: { sources: sources(env, { meta: { endpoints: ["127.0.0.1:9"] } }) } }),
+    extra: (env) => ({ extra: { sources: stackSources(env, { meta: { endpoints: ["127.0.0.1:9"] } }) } }),
     code: 11,
     words: [/127\.0\.0\.1:9/, /Hint: /],
   },

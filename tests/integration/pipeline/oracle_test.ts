@@ -1,9 +1,8 @@
 /** Random work on the source, the run killed and started again while it goes on; then every row and definition is compared. */
 import assert from "node:assert/strict";
-import { stackEnv } from "../../stack/env.ts";
-import { PyMilvus } from "../../stack/pymilvus.ts";
 import { assertSame } from "./comparison.ts";
 import { RandomWorkload, seeded } from "./random_workload.ts";
+import { cleanServers } from "./servers.ts";
 import { TidemarkSetup } from "./tidemark_process.ts";
 import { setting } from "../long.ts";
 
@@ -13,10 +12,8 @@ const SEEDS = setting("TIDEMARK_ORACLE_SEEDS", "2", "1,2,3").split(",").map(Numb
 
 for (const seed of SEEDS) {
   Deno.test(`run keeps both sides equal under random work with kills (seed ${seed}, ${STEPS} steps)`, async () => {
-    const env = stackEnv();
-    await using source = await PyMilvus.start(env.SOURCE_URI!, { python: env.PYTHON! });
-    await using target = await PyMilvus.start(env.TARGET_URI!, { python: env.PYTHON! });
-    for (const server of [source, target]) await server.call("truncate_names", { prefix: PREFIX });
+    await using servers = await cleanServers(PREFIX);
+    const { env, source, target } = servers;
     const work = new RandomWorkload(source, PREFIX, seed);
     const random = seeded(seed + 1000);
     await work.begin(3);
@@ -41,6 +38,5 @@ for (const seed of SEEDS) {
       `after ${kills} kills and ${JSON.stringify(work.done)}\n${stderr}`,
     );
     for (const name of work.names) await assertSame({ server: source, name }, { server: target, name });
-    for (const server of [source, target]) await server.call("truncate_names", { prefix: PREFIX });
   });
 }

@@ -8,18 +8,25 @@ export interface Servers {
   readonly target: PyMilvus;
 }
 
-/** Drops every collection and database of `prefix` on both sides, before and after `work`. */
-export async function withServers(prefix: string, work: (servers: Servers) => Promise<void>): Promise<void> {
+/** Servers without what a test of `prefix` left behind; collections and databases of it are dropped at the end, too. */
+export async function cleanServers(prefix: string): Promise<Servers & AsyncDisposable> {
   const env = stackEnv();
-  await using servers = new AsyncDisposableStack();
-  const start = async (uri: string) => servers.use(await PyMilvus.start(uri, { python: env.PYTHON! }));
+  await using opened = new AsyncDisposableStack();
+  const start = async (uri: string) => opened.use(await PyMilvus.start(uri, { python: env.PYTHON! }));
   const [source, target] = await Promise.all([start(env.SOURCE_URI!), start(env.TARGET_URI!)]);
   const clean = async () => {
     await Promise.all([source, target].map((server) => server.call("truncate_names", { prefix })));
   };
   await clean();
-  await work({ env, source, target });
-  await clean();
+  opened.defer(clean);
+  const owned = opened.move();
+  return { env, source, target, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+/** {@link cleanServers} for the time of `work`. */
+export async function withServers(prefix: string, work: (servers: Servers) => Promise<void>): Promise<void> {
+  await using servers = await cleanServers(prefix);
+  await work(servers);
 }
 
 /** The smallest collection that can be loaded. */

@@ -16,6 +16,30 @@ export interface SetupOptions {
   readonly sinks?: Record<string, unknown>;
 }
 
+/** `sources` of a configuration, each part with these changes. */
+export function stackSources(
+  env: Record<string, string>,
+  changes: Record<string, Record<string, unknown>> = {},
+): Record<string, unknown> {
+  const right: Record<string, Record<string, unknown>> = {
+    meta: { type: "etcd", endpoints: [env.ETCD_ENDPOINT], root_path: env.SOURCE_ROOT },
+    log: { type: "kafka", brokers: [env.KAFKA_BROKERS] },
+    binlogs: env.SOURCE_FILES === undefined ? s3Binlogs(env) : { type: "file", path: env.SOURCE_FILES },
+  };
+  return Object.fromEntries(Object.entries(right).map(([key, value]) => [key, { ...value, ...changes[key] }]));
+}
+
+function s3Binlogs(env: Record<string, string>): Record<string, unknown> {
+  return {
+    type: "s3",
+    endpoint: env.S3_ENDPOINT,
+    bucket: env.SOURCE_BUCKET,
+    root_path: "files",
+    access_key_id: env.S3_ACCESS_KEY,
+    secret_access_key: env.S3_SECRET_KEY,
+  };
+}
+
 /** A pipeline from the stack's source to its target, in a folder of its own. */
 export class TidemarkSetup implements AsyncDisposable {
   readonly folder: string;
@@ -32,18 +56,7 @@ export class TidemarkSetup implements AsyncDisposable {
     const folder = await Deno.makeTempDir({ prefix: "tidemark_test_" });
     const config = {
       pipeline: "test",
-      sources: {
-        meta: { type: "etcd", endpoints: [env.ETCD_ENDPOINT], root_path: env.SOURCE_ROOT },
-        log: { type: "kafka", brokers: [env.KAFKA_BROKERS] },
-        binlogs: {
-          type: "s3",
-          endpoint: env.S3_ENDPOINT,
-          bucket: env.SOURCE_BUCKET,
-          root_path: "files",
-          access_key_id: env.S3_ACCESS_KEY,
-          secret_access_key: env.S3_SECRET_KEY,
-        },
-      },
+      sources: stackSources(env),
       transforms: { select: { include: options.include }, route: options.route ?? [], ...options.transforms },
       sinks: options.sinks ?? { replica: { type: "milvus", address: env.TARGET_URI, ...options.sink } },
       state: { type: "file", path: `${folder}/state` },

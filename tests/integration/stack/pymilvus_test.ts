@@ -1,25 +1,10 @@
 import assert from "node:assert/strict";
 import type { Json } from "../../../pipeline/json.ts";
+import { EVERY_TYPE } from "../every_type.ts";
 import { PyMilvus, PyMilvusError, runPython, stackEnv } from "../../stack/mod.ts";
 
 type Row = Record<string, Json>;
 
-/** Every scalar type of 2.3.5, an array and both kinds of vector. */
-const FIELDS = [
-  { name: "id", type: "Int64", primary: true },
-  { name: "flag", type: "Bool" },
-  { name: "i8", type: "Int8" },
-  { name: "i16", type: "Int16" },
-  { name: "i32", type: "Int32" },
-  { name: "i64", type: "Int64" },
-  { name: "f32", type: "Float" },
-  { name: "f64", type: "Double" },
-  { name: "text", type: "VarChar", max_length: 200 },
-  { name: "doc", type: "JSON" },
-  { name: "list", type: "Array", element_type: "Int64", max_capacity: 5 },
-  { name: "names", type: "Array", element_type: "VarChar", max_capacity: 5, max_length: 50 },
-  { name: "vec", type: "FloatVector", dim: 4 },
-];
 const INDEX = {
   field: "vec",
   name: "by_vec",
@@ -35,7 +20,7 @@ Deno.test("PyMilvus returns the very values that were inserted", async () => {
   await using milvus = await server("SOURCE_URI");
   const name = "stack_values";
   await milvus.call("drop_collection", { name });
-  await milvus.call("create_collection", { name, fields: FIELDS, dynamic: true, indexes: [INDEX], load: true });
+  await milvus.call("create_collection", { name, fields: EVERY_TYPE, dynamic: true, indexes: [INDEX], load: true });
   const row = {
     id: -9_223_372_036_854_775_808n,
     flag: true,
@@ -69,7 +54,7 @@ Deno.test("PyMilvus writes the same generated rows for the same seed, and digest
     await milvus.call("drop_collection", { name });
     const options = {
       name,
-      fields: FIELDS,
+      fields: EVERY_TYPE,
       dynamic: true,
       shards: 2,
       partitions: ["p1"],
@@ -124,7 +109,7 @@ Deno.test("PyMilvus runs every kind of DDL", async () => {
   await milvus.call("drop_database", { name: db });
   await milvus.call("create_database", { name: db });
   await milvus.call("create_collection", {
-    ...{ db, name: "c", fields: FIELDS, consistency: "Session", partitions: ["p1", "p2"] },
+    ...{ db, name: "c", fields: EVERY_TYPE, consistency: "Session", partitions: ["p1", "p2"] },
     properties: { "collection.ttl.seconds": "3600" },
   });
   await milvus.call("create_alias", { db, name: "c", alias: "a1" });

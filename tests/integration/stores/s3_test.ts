@@ -4,23 +4,13 @@ import type { ObjectStore } from "../../../pipeline/model/mod.ts";
 import { createMemoryStore, type S3StoreOptions, withRetry } from "../../../stores/mod.ts";
 import { createS3Store } from "../../../stores/objects/s3.ts";
 import { objectStoreConformance } from "../../conformance/objects.ts";
+import { bucketOptions } from "../../stack/bucket.ts";
 import { stackEnv } from "../../stack/env.ts";
 
 const env = stackEnv();
 
 function options(bucket: string, prefix = "", changes: Partial<S3StoreOptions> = {}): S3StoreOptions {
-  return {
-    endpoint: env.S3_ENDPOINT,
-    bucket,
-    prefix,
-    region: "us-east-1",
-    credentials: { accessKeyId: env.S3_ACCESS_KEY!, secretAccessKey: env.S3_SECRET_KEY! },
-    pathStyle: true,
-    sse: { mode: "none" },
-    tls: { ca: undefined, insecure: false },
-    maxConcurrency: 16,
-    ...changes,
-  };
+  return { ...bucketOptions(env, bucket, prefix), maxConcurrency: 16, ...changes };
 }
 
 /** A bucket of its own for the body, emptied and removed afterwards. */

@@ -5,6 +5,7 @@ import type { Collection, ImportTask, LogFile, Segment, Snapshot } from "../../.
 import { ConsistencyLevel } from "../../../pipeline/proto/gen/common_pb.ts";
 import { CollectionSchemaSchema } from "../../../pipeline/proto/gen/schema_pb.ts";
 import { deleteHorizon, firstExactTs, importGate, liveSegments, makeCuts } from "../../../pipeline/transforms/mod.ts";
+import { segmentOf } from "../../fakes/segment.ts";
 
 const collection: Collection = {
   id: 1n,
@@ -30,32 +31,16 @@ function file(tsTo: bigint): LogFile {
 }
 
 function segment(id: bigint, change: Partial<Segment> = {}): Segment {
-  return {
+  return segmentOf({
     id,
     collectionId: 1n,
     partitionId: 5n,
     vchannel: "a_1v0",
-    state: "flushed",
-    level: 0,
     rows: 1n,
     startPosition: { channel: "a", offset: 50n, ts: 200n },
-    dmlPosition: undefined,
-    storageVersion: 0n,
-    manifestPath: "",
-    isImporting: false,
-    isFake: false,
-    isInvisible: false,
-    createdByCompaction: false,
-    compactionFrom: [],
-    compacted: false,
-    droppedAt: 0n,
     binlogs: [{ fieldId: 100n, childFields: [], files: [file(300n)] }],
-    deltalogs: [],
-    statslogs: [],
-    class: "rows",
-    classReason: "",
     ...change,
-  };
+  });
 }
 
 function snapshot(change: Partial<Snapshot> = {}): Snapshot {

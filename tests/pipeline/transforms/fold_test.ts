@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { decodeFieldData, encodeColumn } from "../../../pipeline/columns/mod.ts";
-import type { Column, DeleteEvent, InsertEvent, Keys } from "../../../pipeline/model/mod.ts";
+import { decodeFieldData } from "../../../pipeline/columns/mod.ts";
+import type { DeleteEvent, InsertEvent, Keys } from "../../../pipeline/model/mod.ts";
 import { DataType } from "../../../pipeline/proto/gen/schema_pb.ts";
 import { type FoldedBatch, foldEvents, type FoldTarget, keyConflict } from "../../../pipeline/transforms/mod.ts";
+import { int64Column } from "../../fakes/int64_column.ts";
 
 const target: FoldTarget = {
   primaryKey: { fieldID: 100n, name: "id", dataType: DataType.Int64 },
@@ -12,20 +13,6 @@ const target: FoldTarget = {
 const keyed: FoldTarget = { ...target, hasPartitionKey: true };
 
 let next = 1n;
-
-function column(fieldId: bigint, name: string, values: readonly bigint[]): Uint8Array {
-  const whole: Column = {
-    fieldId,
-    name,
-    type: DataType.Int64,
-    elementType: DataType.None,
-    dim: 0,
-    isDynamic: false,
-    valid: undefined,
-    data: { kind: "int64", values: BigInt64Array.from(values) },
-  };
-  return encodeColumn(whole);
-}
 
 function common(partitionId: bigint) {
   return {
@@ -45,8 +32,8 @@ function common(partitionId: bigint) {
 /** Rows [key, value]. */
 function insert(partitionId: bigint, ...rows: [bigint, bigint][]): InsertEvent {
   const fieldsData = [
-    column(100n, "id", rows.map(([key]) => key)),
-    column(101n, "value", rows.map(([, value]) => value)),
+    int64Column(100n, "id", rows.map(([key]) => key)),
+    int64Column(101n, "value", rows.map(([, value]) => value)),
   ];
   return { ...common(partitionId), kind: "insert", segmentId: 1n, rows: rows.length, fieldsData };
 }

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import type { FileFinding, Segment } from "../../../pipeline/model/mod.ts";
 import { createBinlogSource } from "../../../sources/binlog/mod.ts";
-import { fileOf, SAMPLE_COLLECTION, SAMPLE_DEFAULT, sampleStore, segmentOf, segmentsIn } from "./sample.ts";
+import { fileOf, SAMPLE_COLLECTION, SAMPLE_DEFAULT, sampleStore, segmentsIn } from "./sample.ts";
+import { segmentOf } from "../../fakes/segment.ts";
 
 const signal = new AbortController().signal;
 

@@ -63,32 +63,6 @@ export const sampleSchema: CollectionSchema = schemaOf("peer_sample", [
   { id: 111n, name: "$meta", type: DataType.JSON, dynamic: true },
 ]);
 
-export function segmentOf(changes: Partial<Segment> & Pick<Segment, "id" | "collectionId" | "partitionId">): Segment {
-  return {
-    vchannel: "",
-    state: "flushed",
-    level: 0,
-    rows: 0n,
-    startPosition: undefined,
-    dmlPosition: undefined,
-    storageVersion: 0n,
-    manifestPath: "",
-    isImporting: false,
-    isFake: false,
-    isInvisible: false,
-    createdByCompaction: false,
-    compactionFrom: [],
-    compacted: false,
-    droppedAt: 0n,
-    binlogs: [],
-    deltalogs: [],
-    statslogs: [],
-    class: "rows",
-    classReason: "flushed",
-    ...changes,
-  };
-}
-
 export function fileOf(path: string, size: number, entries = 0n): LogFile {
   return { path, logId: BigInt(path.split("/").at(-1)!), entries, tsFrom: 0n, tsTo: 0n, size: BigInt(size) };
 }

@@ -5,7 +5,8 @@ import { DataType, StructArrayFieldSchemaSchema } from "../../../pipeline/proto/
 import { readSegment, type SegmentReadOptions } from "../../../sources/binlog/mod.ts";
 import { createMemoryStore } from "../../../stores/mod.ts";
 import { envelopeOf, int64Parquet, stringParquet } from "./build.ts";
-import { fileOf, schemaOf, segmentOf } from "./sample.ts";
+import { fileOf, schemaOf } from "./sample.ts";
+import { segmentOf } from "../../fakes/segment.ts";
 
 const folder = new URL("../../samples/parquet/", import.meta.url);
 const sample = (name: string) => Deno.readFileSync(new URL(name, folder));

@@ -1,0 +1,28 @@
+import { watchUsage } from "./rig.ts";
+
+export interface TimedCommand {
+  /** `performance.now()` */
+  readonly began: number;
+  readonly seconds: number;
+  /** Seconds of the processor. */
+  readonly cpu: number;
+}
+
+/** Runs a program to its end. Throws with the end of what it printed when it fails. */
+export async function timedCommand(command: string, args: readonly string[], cwd: string): Promise<TimedCommand> {
+  const began = performance.now();
+  const child = new Deno.Command(command, {
+    args: [...args],
+    cwd,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const watch = watchUsage(child.pid, 5);
+  const { code, stdout, stderr } = await child.output();
+  const seconds = (performance.now() - began) / 1000;
+  const { cpu } = watch.stop();
+  if (code === 0) return { began, seconds, cpu };
+  const said = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+  throw new Error(`${command} ${args.join(" ")} ended with ${code}: ${said.slice(-2000)}`);
+}

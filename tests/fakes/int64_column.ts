@@ -1,0 +1,16 @@
+import { encodeColumn } from "../../pipeline/columns/mod.ts";
+import { DataType } from "../../pipeline/proto/gen/schema_pb.ts";
+
+/** FieldData of a column of integers. */
+export function int64Column(fieldId: bigint, name: string, values: readonly bigint[]): Uint8Array {
+  return encodeColumn({
+    fieldId,
+    name,
+    type: DataType.Int64,
+    elementType: DataType.None,
+    dim: 0,
+    isDynamic: false,
+    valid: undefined,
+    data: { kind: "int64", values: BigInt64Array.from(values) },
+  });
+}
