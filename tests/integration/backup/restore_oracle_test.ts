@@ -3,14 +3,12 @@
  * at Strong consistency and noted together with a timestamp of the source. Each of these is restored and every row compared.
  */
 import assert from "node:assert/strict";
-import { backupSnapshot, readBackup, readHistory } from "../../../sources/backup/mod.ts";
-import type { HybridTs } from "../../../pipeline/model/mod.ts";
 import type { PyMilvus } from "../../stack/pymilvus.ts";
-import { eventually } from "../../stack/eventually.ts";
 import { RandomWorkload, seeded } from "../pipeline/random_workload.ts";
 import { cleanServers } from "../pipeline/servers.ts";
 import { type ExitReport, TidemarkSetup } from "../pipeline/tidemark_process.ts";
-import { folderVault, untilBased, untilRestorable, type Vault, vaultSink } from "./backup_pipeline.ts";
+import { folderVault, untilBased, untilRestorable, vaultSink } from "./backup_pipeline.ts";
+import { untilNoted } from "./until_noted.ts";
 import { RestoreSetup } from "./restore_setup.ts";
 import { setting } from "../long.ts";
 
@@ -38,34 +36,6 @@ async function read(server: PyMilvus, db: string, names: readonly string[]): Pro
     }),
   );
   return Object.fromEntries(found);
-}
-
-/** Waits until the newest note of the backup says what the source says, and that counts by the source's clock, too. */
-async function noted({ store }: Vault, source: PyMilvus, names: readonly string[]): Promise<void> {
-  const wanted = new Map(
-    await Promise.all(names.map(async (name) => {
-      const { partitions, aliases } = await source.call("describe_collection", { name }) as Record<string, unknown>;
-      return [
-        name,
-        JSON.stringify([Object.keys(partitions as object).sort(), (aliases as string[]).toSorted()]),
-      ] as const;
-    })),
-  );
-  let ts: HybridTs | undefined;
-  await eventually("the backup has noted the catalog", async () => {
-    const backup = await readBackup(store, "b");
-    const { base, notes } = await readHistory(backup, backupSnapshot(backup));
-    const { collections } = notes.at(-1)?.catalog ?? base;
-    ts = notes.at(-1)?.ts;
-    return collections.length === wanted.size &&
-      collections.every(({ name, partitions, aliases }) =>
-        wanted.get(name) === JSON.stringify([partitions.map((item) => item.name).sort(), [...aliases].sort()])
-      );
-  });
-  // The source's timestamps can be behind the clock by which the backup notes what no log tells.
-  await eventually("the source's clock is past the note", async () => {
-    return ts === undefined || BigInt(await source.call("alloc_timestamp") as bigint) > ts;
-  });
 }
 
 for (const seed of SEEDS) {
@@ -96,7 +66,7 @@ for (const seed of SEEDS) {
       const kind = Object.keys(work.done).find((name) => work.done[name] !== before[name])!;
       unnoted ||= NOT_IN_LOG.has(kind);
       if (random() > MOMENTS / STEPS && !(i === STEPS - 1 && models.length === 0)) continue;
-      if (unnoted) await noted(vault, source, work.names);
+      if (unnoted) await untilNoted(run, vault, source, work.names);
       unnoted = false;
       const ts = BigInt(await source.call("alloc_timestamp") as bigint);
       models.push({ ts, collections: await read(source, "", work.names) });

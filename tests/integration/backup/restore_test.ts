@@ -7,6 +7,7 @@ import { small, withServers } from "../pipeline/servers.ts";
 import { TidemarkSetup } from "../pipeline/tidemark_process.ts";
 import { folderVault, s3Vault, untilBased, untilRestorable, type Vault, vaultSink } from "./backup_pipeline.ts";
 import { RestoreSetup, settled } from "./restore_setup.ts";
+import { untilNoted } from "./until_noted.ts";
 
 const PREFIX = "rst_";
 
@@ -64,6 +65,7 @@ for (
       const before = BigInt(await source.call("alloc_timestamp") as bigint);
       const then = await source.call("digest", { name });
       await more(source);
+      await untilNoted(running, vault, source, [name]);
       await untilRestorable(running, vault, "b", BigInt(await source.call("alloc_timestamp") as bigint));
       await running.stop();
       await to(`${PREFIX}end`, []);
