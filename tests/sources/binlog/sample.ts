@@ -8,6 +8,7 @@ import {
   FieldSchemaSchema,
 } from "../../../pipeline/proto/gen/schema_pb.ts";
 import { createMemoryStore, type MemoryStore } from "../../../stores/mod.ts";
+import { segmentOf } from "../../fakes/segment.ts";
 
 const ROOT = new URL("../../samples/milvus-backup-0.5.16/binlogs/", import.meta.url);
 export const SAMPLE_COLLECTION = 470597784452279572n;
