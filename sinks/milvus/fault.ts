@@ -255,9 +255,12 @@ const NOT_READY_CODES: ReadonlySet<number> = new Set([2, 56, 57, 100]);
 /** 2.2 and 2.3 wrap some refusals of the rate limiter without a number. */
 const THROTTLE_WORDS = /rate limit exceeded|request is rejected by (?:grpc )?ratelimiter|deny to write|force ?deny/i;
 
-/** A cluster whose parts have not found each other again after a restart; 2.3 gives no number for it. */
+/**
+ * A cluster whose parts have not found each other again after a restart, or do not answer each other in time because it is
+ * overloaded; 2.3 gives no number for it.
+ */
 const RESTARTING_WORDS =
-  /node not (?:found|match|available)|session not found|service not ready|channel not (?:found|available)|no available (?:node|shard)/i;
+  /rpc error: code = (?:DeadlineExceeded|Unavailable|Canceled)\b|node not (?:found|match|available)|session not found|service not ready|channel not (?:found|available)|no available (?:node|shard)/i;
 
 /** Some reasons are a Go stack trace with the words at its end: just the words, and not more than a person reads. */
 function withoutStack(reason: string): string {

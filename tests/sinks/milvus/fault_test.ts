@@ -29,6 +29,7 @@ Deno.test("statusFault tells throttling, absence, missing rights and refusal apa
     [1100, 5, "invalid parameter[expected=4][actual=5]", false, "refused"],
     [65535, 1, "default partition cannot be deleted", false, "refused"],
     [65535, 1, "unrecoverable error", false, "refused"],
+    [65535, 1, "attempt #0: rpc error: code = DeadlineExceeded desc = context deadline exceeded", false, "unreachable"],
     [10, 1, "service unimplemented", false, "unsupported"],
   ];
   for (const [code, legacy, reason, retriable, expected] of cases) {
