@@ -59,6 +59,8 @@ export interface Collection {
   /** pchannel -> place of the CreateCollection record. */
   readonly startOffsets: ReadonlyMap<string, Position>;
   readonly createTs: HybridTs;
+  /** vchannel -> moment of its last truncation, of that channel's own time (2.6, 3.0). */
+  readonly truncated?: ReadonlyMap<string, HybridTs>;
   readonly consistency: ConsistencyLevel;
   readonly properties: Properties;
   readonly partitions: readonly Partition[];

@@ -13,6 +13,14 @@ export interface ImportTask {
   readonly rows: bigint;
 }
 
+/** A change that destroys rows and that the source is still sending to the channels of a collection. */
+export interface UnsettledChange {
+  readonly broadcastId: bigint;
+  readonly collectionId: bigint;
+  /** Of its type, as the log names it. */
+  readonly typeName: string;
+}
+
 export interface Snapshot {
   /** The etcd revision at which everything was read. */
   readonly revision: bigint;
@@ -25,6 +33,8 @@ export interface Snapshot {
   readonly checkpoints: ReadonlyMap<string, StoredPosition>;
   readonly droppedChannels: readonly string[];
   readonly imports: readonly ImportTask[];
+  /** Some channels may have passed it, others not: a copy does not begin in the middle of it. Undefined: there is none. */
+  readonly unsettled?: readonly UnsettledChange[];
   /** Server version of a registered session, empty where unknown, for example `2.3.5`. */
   readonly serverVersion: string;
   /** Unix ms when the read began, by the reader's clock. */

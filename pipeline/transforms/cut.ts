@@ -72,7 +72,9 @@ function positionOf(
         },
       );
     }
-    return { offset: checkpoint.offset, ts: checkpoint.ts };
+    // A truncation left nothing of before: there the state is known, and its record is not to come for this channel alone.
+    const truncated = collection.truncated?.get(vchannel) ?? 0n;
+    return { offset: checkpoint.offset, ts: truncated > checkpoint.ts ? truncated : checkpoint.ts };
   }
   const start = collection.startOffsets.get(pchannel);
   if (start === undefined) {

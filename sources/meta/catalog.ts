@@ -131,6 +131,7 @@ export function readCollection(
       schema: children.schema,
       ...channelsOf(info, keys.positions),
       createTs: info.createTime,
+      ...([...reading.truncated.values()].some((ts) => ts > 0n) ? { truncated: reading.truncated } : {}),
       consistency: info.consistencyLevel,
       properties: propertiesOf(info.properties),
       partitions: children.partitions,

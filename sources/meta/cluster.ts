@@ -6,8 +6,16 @@ import {
   CChannelMetaSchema,
   StreamingVersionSchema,
 } from "../../pipeline/proto/gen/streaming_pb.ts";
+import type { DescMessage } from "@bufbuild/protobuf";
+import type { UnsettledChange } from "../../pipeline/model/mod.ts";
+import {
+  DropCollectionMessageHeaderSchema,
+  DropPartitionMessageHeaderSchema,
+  MessageType,
+  TruncateCollectionMessageHeaderSchema,
+} from "../../pipeline/proto/gen/messages_pb.ts";
 import { decodeText, decodeValue } from "./decode.ts";
-import { CLOCK_KEYS, idOf } from "./keys.ts";
+import { CLOCK_KEYS, damagedKey, idOf } from "./keys.ts";
 
 export interface StreamingReading {
   /** 1: streaming log (2.6.0), 2: DDL in the log (2.6.5). */
@@ -18,11 +26,36 @@ export interface StreamingReading {
   readonly pendingBroadcasts: readonly bigint[];
 }
 
+/** Types that destroy rows, with where their collection stands. */
+const DESTROYING: ReadonlyMap<string, DescMessage> = new Map<string, DescMessage>([
+  [String(MessageType.DropCollection), DropCollectionMessageHeaderSchema],
+  [String(MessageType.DropPartition), DropPartitionMessageHeaderSchema],
+  [String(MessageType.TruncateCollection), TruncateCollectionMessageHeaderSchema],
+]);
+
+/** What the message in `key` destroys, by its properties. */
+function destroyed(
+  { _t: type = "", _h: header = "" }: Readonly<Record<string, string>>,
+  key: string,
+): Omit<UnsettledChange, "broadcastId"> | undefined {
+  const schema = DESTROYING.get(type);
+  if (schema === undefined) return undefined;
+  let bytes: Uint8Array;
+  try {
+    bytes = Uint8Array.fromBase64(header);
+  } catch (cause) {
+    throw damagedKey(key, "its message's header is not base64", cause);
+  }
+  const { collectionId } = decodeValue(schema, bytes, key) as unknown as { collectionId: bigint };
+  return { collectionId, typeName: MessageType[Number(type)]! };
+}
+
 const BROADCAST = "streamingcoord-meta/broadcast-task/";
 
 export class ClusterKeys {
   #versions = new Map<string, string>();
   #clockNs = 0n;
+  readonly unsettled: UnsettledChange[] = [];
   #streaming: { version: bigint; controlChannel: string; pendingBroadcasts: bigint[] } | undefined;
 
   /** Takes one key below the meta root; others are left alone. Throws `damaged`. */
@@ -76,9 +109,12 @@ export class ClusterKeys {
     } else if (name === "streamingcoord-meta/cchannel") {
       streaming.controlChannel = `${decodeValue(CChannelMetaSchema, value, key).pchannel}_vcchan`;
     } else if (name.startsWith(BROADCAST)) {
-      const { state } = decodeValue(BroadcastTaskSchema, value, key);
+      const { state, message } = decodeValue(BroadcastTaskSchema, value, key);
       if (state !== BroadcastTaskState.DONE && state !== BroadcastTaskState.TOMBSTONE) {
-        streaming.pendingBroadcasts.push(idOf(name.slice(BROADCAST.length), key));
+        const id = idOf(name.slice(BROADCAST.length), key);
+        streaming.pendingBroadcasts.push(id);
+        const change = destroyed(message?.properties ?? {}, key);
+        if (change !== undefined) this.unsettled.push({ broadcastId: id, ...change });
       }
     }
   }

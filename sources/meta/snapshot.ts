@@ -96,6 +96,7 @@ export class SnapshotReader {
       checkpoints: channels.checkpoints,
       droppedChannels: channels.dropped,
       imports: this.catalog.imports.all(),
+      unsettled: this.#cluster.unsettled,
       serverVersion: this.#cluster.serverVersion,
       takenAtMs,
       roots: { metaRoot: this.options.metaRoot, kvRoot: this.options.kvRoot },

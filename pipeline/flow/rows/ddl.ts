@@ -12,6 +12,9 @@ export interface LaneIdentity {
   readonly collectionId: bigint;
 }
 
+/** Of one collection; its channels are never so far apart. */
+const BROADCASTS_NOTED = 64;
+
 type ImportItem = Extract<LaneItem, { kind: "import" }>;
 
 export class RowDdl {
@@ -43,16 +46,16 @@ export class RowDdl {
         // Made from the metadata; the record says nothing more.
         return;
       case "drop_collection":
-        return await this.#barrier(lane, "drop", event.ts, async () => {
+        return await this.#change(lane, "drop", event, async () => {
           await targets.dropCollection(lane.collectionId);
           await this.#dropped(lane.collectionId);
         });
       case "drop_partition":
-        return await this.#barrier(lane, `partition:${event.partitionIds.join(",")}`, event.ts, async () => {
+        return await this.#change(lane, `partition:${event.partitionIds.join(",")}`, event, async () => {
           for (const id of event.partitionIds) await targets.dropPartition(lane.collectionId, id, event.partitionName);
         });
       case "truncate_collection":
-        return await this.#barrier(lane, `truncate:${event.broadcast?.id ?? event.ts}`, event.ts, async () => {
+        return await this.#change(lane, `truncate:${event.broadcast?.id ?? event.ts}`, event, async () => {
           await targets.truncate(lane.collectionId);
         });
       case "import":
@@ -71,6 +74,36 @@ export class RowDdl {
           ),
         );
     }
+  }
+
+  /**
+   * What destroys rows. In generation 1 its copies have one timestamp, so that a channel that begins behind it has passed it. A
+   * broadcast has one on each channel: which channels have it says itself, and whether it was done says the state, since a
+   * channel whose copy is checkpointed does not bring it again.
+   */
+  async #change(lane: LaneIdentity, key: string, event: DdlEvent, action: () => Promise<void>): Promise<void> {
+    const { broadcast, ts } = event;
+    if (broadcast === undefined) return await this.#barrier(lane, key, ts, action);
+    const { targets, save } = this.#o;
+    const done = () => targets.state(lane.collectionId)?.broadcastsDone;
+    if (done()?.includes(broadcast.id) === true) return;
+    const own = this.#membersOf(lane);
+    const members = own.filter((vchannel) => vchannel === lane.vchannel || broadcast.vchannels.includes(vchannel));
+    await this.#barriers.arrive(
+      `${lane.collectionId}:${key}`,
+      ts,
+      lane.vchannel,
+      members,
+      () => false,
+      async () => {
+        await action();
+        const noted = done();
+        if (noted === undefined) return;
+        noted.push(broadcast.id);
+        noted.splice(0, noted.length - BROADCASTS_NOTED);
+        await save();
+      },
+    );
   }
 
   /** An import that finished: once, when every vchannel stands still. */

@@ -22,6 +22,8 @@ import { refuseClashes, requireSelection, selectedOf } from "../selection.ts";
 import { endAfter, endAt, endAtBase, endless, type RunEnd, SourceClock, Window } from "../tail/mod.ts";
 import { RunSinks, tickingPchannels } from "./sinks.ts";
 
+/** A broadcast takes some milliseconds; one that takes so long is of a source that does not run. */
+const SETTLE_MS = 30_000;
 /** How long a stopped run waits for its sinks to acknowledge what was read. */
 const DRAIN_MS = 30_000;
 
@@ -229,14 +231,22 @@ class Run {
     if (restore !== undefined) this.#state.restore = { asked: restore, ts: end.kind === "until" ? end.ts : 0n };
   }
 
-  /** Waits until no import is half visible. */
+  /** Waits until no import is half visible, and no drop or truncation half sent. */
   async #snapshot(signal: AbortSignal): Promise<Snapshot> {
     const deps = this.#deps;
+    const settledBy = deps.now() + SETTLE_MS;
     for (;;) {
       const snapshot = await deps.meta.snapshot(signal);
       const selected = selectedOf(deps, snapshot.catalog);
       const waitFor = importGate(snapshot, selected);
-      if (waitFor.length === 0) return snapshot;
+      const ids = new Set(selected.map(({ id }) => id));
+      const unsettled = snapshot.unsettled?.find(({ collectionId }) => ids.has(collectionId));
+      if (waitFor.length === 0 && (unsettled === undefined || deps.now() >= settledBy)) return snapshot;
+      if (waitFor.length === 0) {
+        deps.report.info(`Waits until ${unsettled!.typeName} has reached every channel of its collection`);
+        await pause(500, signal);
+        continue;
+      }
       deps.report.warn(
         "imports",
         `Waits for ${waitFor.length} imports before the copy can begin: ${waitFor[0]!.detail}`,

@@ -57,6 +57,8 @@ export interface CollectionState {
   duplicates: bigint;
   /** Source partitions that were dropped on the target by a barrier. */
   partitionsDropped: bigint[];
+  /** Broadcasts of the source's log whose change is on the target, the last of them: the copies on other channels change nothing. */
+  broadcastsDone: bigint[];
   /** Imports whose rows are on the target. */
   importsDone: bigint[];
   /** Bulk imports of this base, in the order in which they are asked for. Emptied when the base is complete. */
@@ -159,6 +161,7 @@ export function newCollectionState(
     rows: 0n,
     duplicates: 0n,
     partitionsDropped: [],
+    broadcastsDone: [],
     importsDone: [],
     importUnits: [],
     importFolder: "",
@@ -242,7 +245,10 @@ export function parseRunState(text: string, location: string): RunState {
 }
 
 /** What states of earlier versions lack: nothing was imported, no rename was under way. */
-type Later = Pick<CollectionState, "importUnits" | "importFolder" | "byRows" | "renaming" | "identity" | "partitions">;
+type Later = Pick<
+  CollectionState,
+  "importUnits" | "importFolder" | "byRows" | "renaming" | "identity" | "partitions" | "broadcastsDone"
+>;
 
 /** States from before there was more than one queue do not say it. */
 function queueOf(name: Json | undefined, location: string): Queue {
@@ -262,6 +268,7 @@ function parseSink(raw: Record<string, Json>, queue: Queue, location: string): S
       identity: item.identity ?? "",
       partitions: item.partitions ?? [],
       renaming: item.renaming ?? undefined,
+      broadcastsDone: item.broadcastsDone ?? [],
       importUnits: item.importUnits ?? [],
       importFolder: item.importFolder ?? "",
       byRows: item.byRows ?? "",

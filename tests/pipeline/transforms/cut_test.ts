@@ -74,6 +74,14 @@ Deno.test("makeCuts takes the checkpoint, or the creation where there is none ye
   ]);
 });
 
+Deno.test("makeCuts lets a channel begin at its last truncation, which left nothing of before", () => {
+  const truncated = new Map([["a_1v0", 500n], ["b_1v1", 50n]]);
+  assert.deepEqual(makeCuts(snapshot(), [{ ...collection, truncated }]).map(({ offset, ts }) => [offset, ts]), [
+    [70n, 500n],
+    [20n, 100n],
+  ]);
+});
+
 Deno.test("makeCuts refuses what gives no cut", () => {
   const foreign = new Map([["a_1v0", { channel: "a_1v0", offset: undefined, ts: 400n }]]);
   assert.throws(() => makeCuts(snapshot({ checkpoints: foreign }), [collection]), failsWith("unsupported"));

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { create, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { TidemarkError } from "../../../pipeline/errors.ts";
+import { BroadcastTaskSchema, BroadcastTaskState } from "../../../pipeline/proto/gen/streaming_pb.ts";
 import { decodeSnapshot } from "../../../sources/meta/snapshot.ts";
 import type { MetaRecord } from "../../../sources/meta/keys.ts";
 import { binlogRecords, collectionRecord, logRecord, record, segmentRecord } from "./records_of.ts";
@@ -128,4 +130,29 @@ Deno.test("decodeSnapshot keeps checkpoints of dropped collections out, as 2.3.5
   const gone = decode(collectionRecord({ state: 2 }), { key, value: cp.value });
   assert.equal(gone.checkpoints.size, 0);
   assert.deepEqual(gone.droppedChannels, ["p_0_100v0"]);
+});
+
+Deno.test("decodeSnapshot names what destroys rows and has not reached every channel yet", () => {
+  const task = (id: bigint, type: number, state: BroadcastTaskState): MetaRecord => ({
+    key: `${ROOTS.metaRoot}/streamingcoord-meta/broadcast-task/${id}`,
+    value: toBinary(
+      BroadcastTaskSchema,
+      create(BroadcastTaskSchema, {
+        state,
+        message: { properties: { _t: String(type), _h: type === 38 ? "EGQ=" : "CGQ=" } },
+      }),
+    ),
+  });
+  const { PENDING, TOMBSTONE } = BroadcastTaskState;
+  const { unsettled } = decodeSnapshot([
+    ...vectorRecords("meta-v26"),
+    task(901n, 38, PENDING),
+    task(902n, 38, TOMBSTONE),
+    task(903n, 8, PENDING),
+    task(904n, 13, PENDING),
+  ], ROOTS);
+  assert.deepEqual(unsettled?.filter(({ broadcastId }) => broadcastId > 900n && broadcastId < 905n), [
+    { broadcastId: 901n, collectionId: 100n, typeName: "TruncateCollection" },
+    { broadcastId: 903n, collectionId: 100n, typeName: "DropPartition" },
+  ]);
 });

@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import { Barriers } from "../../../../pipeline/flow/rows/barriers.ts";
+import { RowDdl } from "../../../../pipeline/flow/rows/ddl.ts";
+import type { RowTailOptions } from "../../../../pipeline/flow/rows/tail_options.ts";
+import type { DdlEvent, DdlOperation } from "../../../../pipeline/model/mod.ts";
+
+const A = "p_0_7v0";
+const B = "p_1_7v1";
+
+/** A collection of two channels, of which each begins at its `starts`. */
+function setup(starts: Readonly<Record<string, bigint>> = {}) {
+  const did: string[] = [];
+  const own = { id: 7n, vchannels: [A, B], broadcastsDone: [] as bigint[] };
+  let saves = 0;
+  const targets = {
+    state: () => own,
+    live: () => ({ id: 7n, vchannels: [A, B] }),
+    truncate: () => Promise.resolve(void did.push("truncate")),
+    dropPartition: (_id: bigint, partition: bigint) => Promise.resolve(void did.push(`partition ${partition}`)),
+    dropCollection: () => Promise.resolve(void did.push("drop")),
+  };
+  const options = { targets, save: () => Promise.resolve(void saves++) } as unknown as RowTailOptions;
+  const ddl = new RowDdl(options, new Barriers(), (vchannel) => starts[vchannel] ?? 0n, () => Promise.resolve());
+  const arrive = (vchannel: string, event: DdlEvent) => ddl.apply({ vchannel, collectionId: 7n }, event);
+  return { arrive, did, own, saves: () => saves };
+}
+
+function copy(operation: DdlOperation, ts: bigint, id: bigint | undefined): DdlEvent {
+  const broadcast = id === undefined ? {} : { broadcast: { id, vchannels: ["p_0_vcchan", A, B] } };
+  return { operation, ts, partitionIds: [70n], partitionName: "x", ...broadcast } as unknown as DdlEvent;
+}
+
+/** Whether a promise has resolved by now. */
+async function isDone(promise: Promise<unknown>): Promise<boolean> {
+  let done = false;
+  promise.then(() => done = true);
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  return done;
+}
+
+for (const operation of ["truncate_collection", "drop_partition", "drop_collection"] as const) {
+  Deno.test(`RowDdl applies a ${operation} once its broadcast has reached every channel, whatever their time ticks`, async () => {
+    // Channel B begins between the two copies: by the other's timestamp it would seem to have passed it.
+    const { arrive, did } = setup({ [B]: 105n });
+    const first = arrive(A, copy(operation, 100n, 9n));
+    assert.equal(await isDone(first), false);
+    assert.deepEqual(did, []);
+    await Promise.all([first, arrive(B, copy(operation, 110n, 9n))]);
+    assert.equal(did.length, 1);
+  });
+}
+
+Deno.test("RowDdl does not repeat a broadcast whose copy on another channel lies behind a checkpoint", async () => {
+  const { arrive, did, own, saves } = setup();
+  await Promise.all([A, B].map((vchannel, i) => arrive(vchannel, copy("truncate_collection", 100n + BigInt(i), 9n))));
+  assert.deepEqual([did, own.broadcastsDone], [["truncate"], [9n]]);
+  assert.equal(saves(), 1, "it is durable before a channel passes it");
+  await arrive(B, copy("truncate_collection", 101n, 9n));
+  assert.deepEqual(did, ["truncate"]);
+  await Promise.all([A, B].map((vchannel) => arrive(vchannel, copy("truncate_collection", 200n, 10n))));
+  assert.deepEqual([did.length, own.broadcastsDone], [2, [9n, 10n]]);
+});
+
+Deno.test("RowDdl takes a copy of generation 1 for passed by a channel that begins behind its timestamp", async () => {
+  const { arrive, did } = setup({ [B]: 100n });
+  await arrive(A, copy("drop_partition", 100n, undefined));
+  assert.deepEqual(did, ["partition 70"]);
+});
