@@ -48,9 +48,14 @@ export class RecordedServers implements AsyncDisposable {
     return new RecordedServers(env, cluster, objects);
   }
 
+  /** What a recorded topic is called here. */
+  topicOf(topic: string): string {
+    return renameText(topic, this.cluster);
+  }
+
   async createTopics(topics: readonly string[]): Promise<void> {
     await this.#admin.createTopics({
-      topics: topics.map((topic) => renameText(topic, this.cluster)),
+      topics: topics.map((topic) => this.topicOf(topic)),
       partitions: 1,
       replicas: 1,
     });

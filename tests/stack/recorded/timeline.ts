@@ -1,8 +1,11 @@
 /**
  * What a recording's servers did, in one order. The log says when each record was written; etcd's revisions carry no time, but
- * what they write does: timestamps of records and ids that the cluster's clock gave. Each revision is put behind all that it
- * knows of, and the recording's moments say for certain what came before them and what behind.
+ * what they write does: time ticks and places of records, and ids that the cluster's clock gave. Each revision is put behind all
+ * that it knows of, and the recording's moments say for certain what came before them and what behind.
  */
+import { fromBinary } from "@bufbuild/protobuf";
+import { CollectionInfoSchema } from "../../../pipeline/proto/gen/etcd_meta_pb.ts";
+import { MsgPositionSchema } from "../../../pipeline/proto/gen/msg_pb.ts";
 import type { EtcdRevision, Moment, RecordedRecord, Recording } from "./recording.ts";
 
 export type Step =
@@ -54,22 +57,58 @@ function inOrder(steps: readonly Step[]): Step[] {
   return placed.sort((a, b) => a.ms - b.ms || a.rank - b.rank || a.i - b.i).map(({ step, ms }) => ({ ...step, ms }));
 }
 
+/** Of generation 2, as the record's header says it. */
+function tickOf({ headers }: RecordedRecord): bigint | undefined {
+  const tick = headers.find(([name]) => name === "_tt")?.[1];
+  if (tick === undefined) return undefined;
+  let value = 0n;
+  for (const digit of new TextDecoder().decode(tick)) value = value * 36n + BigInt(parseInt(digit, 36));
+  return value;
+}
+
 function timed({ revisions, records }: Recording): { ms: number; revision: EtcdRevision }[] {
   const first = records.reduce((min, { ms }) => Math.min(min, ms), Infinity) - 60_000;
   const last = records.reduce((max, { ms }) => Math.max(max, ms), 0) + 60_000;
+  // When a record was there, by its place and by its time tick.
+  const behind = new Map<string | bigint, number>();
+  const at = new Map<string, number>();
+  for (const record of records) {
+    const { topic, offset } = record;
+    const ms = Math.max(at.get(topic) ?? 0, record.ms);
+    at.set(topic, ms);
+    behind.set(`${topic}/${offset}`, ms);
+    const tick = tickOf(record);
+    if (tick !== undefined) behind.set(tick, Math.max(behind.get(tick) ?? 0, ms));
+  }
   let known = first;
   return revisions.map((revision) => {
     for (const { key, value } of revision.changes) {
       // Bounds that the allocators reserve lie in the future.
       if (/timestamp$/i.test(key) || value === undefined) continue;
-      for (const ms of hybridTimes(value, first, last)) if (ms > known) known = ms;
+      for (const ts of hybridTimes(value, first, last)) {
+        known = Math.max(known, Number(ts >> 18n), behind.get(ts) ?? first);
+      }
+      for (const place of placesIn(key, value)) known = Math.max(known, behind.get(place) ?? first);
     }
     return { ms: known, revision };
   });
 }
 
-/** Unix ms of every varint in `bytes` that is a hybrid timestamp, or an id made of one, between `first` and `last`. */
-function* hybridTimes(bytes: Uint8Array, first: number, last: number): Generator<number> {
+/** `topic/offset` of the records that a value names: a collection's beginning, a channel's checkpoint. */
+function placesIn(key: string, value: Uint8Array): string[] {
+  const offsetOf = (id: Uint8Array) =>
+    id.length === 8 ? new DataView(id.buffer, id.byteOffset, 8).getBigInt64(0, true) : undefined;
+  if (/\/channel-cp\//.test(key)) {
+    const { channelName, msgID } = fromBinary(MsgPositionSchema, value);
+    return [`${channelName.replace(/_\d+v\d+$/, "")}/${offsetOf(msgID)}`];
+  }
+  if (!/\/collection-info\/|\/root-coord\/collection\//.test(key)) return [];
+  const { startPositions } = fromBinary(CollectionInfoSchema, value);
+  return startPositions.map(({ key, data }) => `${key.replace(/_\d+v\d+$/, "")}/${offsetOf(data)}`);
+}
+
+/** Every varint in `bytes` that is a hybrid timestamp, or an id made of one, between `first` and `last` in unix ms. */
+function* hybridTimes(bytes: Uint8Array, first: number, last: number): Generator<bigint> {
   for (let at = 0; at + 9 <= bytes.length; at++) {
     let value = 0n;
     let i = 0;
@@ -77,6 +116,6 @@ function* hybridTimes(bytes: Uint8Array, first: number, last: number): Generator
     if (i !== 8 || (bytes[at + 8]! & 0x80) !== 0) continue;
     value |= BigInt(bytes[at + 8]!) << 56n;
     const ms = Number(value >> 18n);
-    if (ms >= first && ms <= last) yield ms;
+    if (ms >= first && ms <= last) yield value;
   }
 }
