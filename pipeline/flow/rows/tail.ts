@@ -6,11 +6,9 @@
 import { concatAll, EMPTY, filter, from, groupBy, map, merge, mergeMap, type Observable, Subject } from "rxjs";
 import { TidemarkError, toTidemarkError } from "../../errors.ts";
 import {
-  type Collection,
+  type BlockEvent,
   type HybridTs,
   type LogEvent,
-  partitionKey,
-  primaryKey,
   qualifiedName,
   type ResumePoint,
   type TickGroup,
@@ -26,9 +24,12 @@ import { RowCatalog } from "./catalog.ts";
 import { RowDdl } from "./ddl.ts";
 import { RowWriter } from "./writer.ts";
 import type { SinkState } from "../state/mod.ts";
+import { foldTarget } from "./fold_target.ts";
 import { Held } from "./held.ts";
 import type { RowTailOptions } from "./tail_options.ts";
 
+/** End of the name of the channel that carries changes of the whole cluster. */
+const CONTROL_CHANNEL = "_vcchan";
 /** Largest number of vchannels that work at once; a collection has 1 to 16. */
 const MAX_LANES = 65536;
 
@@ -150,6 +151,7 @@ export class RowTail implements TailConsumer {
     const before = this.#before.get(pchannel) ?? { offset: group.resume.offset, tick: 0n };
     const ticket: Ticket = { group, before };
     this.#before.set(pchannel, group.resume);
+    for (const event of group.events) if (event.kind === "block") this.#onControl(event);
     const items = splitGroup(
       ticket,
       (event) => this.#vchannelOf(event, pchannel),
@@ -174,6 +176,14 @@ export class RowTail implements TailConsumer {
     // Dropped before it was made here: then it must not be made when the metadata's older news comes.
     if (found === undefined && event.operation === "drop_collection") this.#leave(id);
     return found ?? "";
+  }
+
+  /** The control channel carries no rows: what cannot be read there concerns the collection that it names, or nobody knows whom. */
+  #onControl(event: BlockEvent): void {
+    if (!event.vchannel.endsWith(CONTROL_CHANNEL)) return;
+    const own = this.#o.targets.state(event.collectionId);
+    if (own === undefined) return void this.#o.deps.report.warn(`control ${event.offset}`, event.reason);
+    this.#block(own.id, `${own.source.db}.${own.source.name}`, new TidemarkError("unsupported", event.reason));
   }
 
   #vchannelsOn(pchannel: string): string[] {
@@ -378,12 +388,4 @@ export class RowTail implements TailConsumer {
       held: true,
     });
   }
-}
-
-function foldTarget(collection: Collection): FoldTarget {
-  const key = primaryKey(collection.schema);
-  if (key === undefined) {
-    throw new TidemarkError("damaged", `Collection ${qualifiedName(collection)} has no primary key`);
-  }
-  return { primaryKey: key, hasPartitionKey: partitionKey(collection.schema) !== undefined };
 }

@@ -140,11 +140,16 @@ export const DDL_TYPES: ReadonlyMap<number, DdlType> = new Map<number, DdlType>(
     MessageType.DropSnapshotsByCollection,
     other(messages.DropSnapshotsByCollectionMessageHeaderSchema, messages.DropSnapshotsByCollectionMessageBodySchema),
   ],
-  [MessageType.CommitImport, other(messages.CommitImportMessageHeaderSchema, messages.CommitImportMessageBodySchema)],
-  [
-    MessageType.RollbackImport,
-    other(messages.RollbackImportMessageHeaderSchema, messages.RollbackImportMessageBodySchema),
-  ],
+  [MessageType.CommitImport, {
+    operation: "import",
+    header: messages.CommitImportMessageHeaderSchema,
+    body: messages.CommitImportMessageBodySchema,
+  }],
+  [MessageType.RollbackImport, {
+    operation: "import",
+    header: messages.RollbackImportMessageHeaderSchema,
+    body: messages.RollbackImportMessageBodySchema,
+  }],
 ]);
 
 /** Types that are known and that a reader of the log cannot follow: their header, and why. */
@@ -163,7 +168,8 @@ export const BLOCKING_TYPES: ReadonlyMap<number, { readonly header: DescMessage;
   }],
   [MessageType.AlterWAL, {
     header: messages.AlterWALMessageHeaderSchema,
-    reason: "The source moved its log to another message queue: this one ends here",
+    reason: "The source moved its log to another message queue: this one ends here. What follows is in the new one: " +
+      "point sources.log there, with a state of its own, for a fresh copy",
   }],
 ]);
 

@@ -57,10 +57,17 @@ function headOf(record: LogRecord, { pchannel }: DecodeContext, ts: bigint): Hea
     generation: 2,
     ts,
     pchannel,
-    vchannel: headerText(record, "_vc") ?? "",
+    vchannel: channelOf(record, pchannel),
     offset: record.offset,
     bytes: record.value?.length ?? 0,
   };
+}
+
+/** A message to every pchannel names the pchannel itself, and the control channel where that one is: it concerns all there. */
+function channelOf(record: LogRecord, pchannel: string): string {
+  const named = headerText(record, "_vc") ?? "";
+  const all = headerText(record, "_pcl") !== undefined || headerText(record, "_t") === String(MessageType.AlterWAL);
+  return all || named === pchannel ? "" : named;
 }
 
 /** Why the body cannot be understood: the version of a record says what its body is, and each type has one. */

@@ -282,3 +282,32 @@ Deno.test("decodeRecord blocks the vchannel of a record of generation 2 whose ve
     assert.match(event.reason, new RegExp(`version ${version}`));
   }
 });
+
+Deno.test("decodeRecord takes a message to all channels of generation 2 for one of the whole pchannel, on the control channel, too", () => {
+  const alter = (vchannel: string, more: readonly (readonly [string, Uint8Array])[] = []) =>
+    decode(new Uint8Array(0), [
+      ["_v", text("2")],
+      ["_t", text("700")],
+      ["_tt", text("3gg498oqzuo0")],
+      ["_vc", text(vchannel)],
+      ["_h", text("CAQ=")],
+      ...more,
+    ]);
+  for (const event of [alter(P), alter(`${P}_vcchan`, [["_pcl", text("")]]), alter(`${P}_vcchan`)]) {
+    assert.ok(event.kind === "block");
+    assert.equal(event.vchannel, "");
+    assert.match(event.reason, /another message queue: this one ends here.*point sources\.log there/);
+  }
+});
+
+Deno.test("decodeRecord takes the commit of an import for what the metadata will tell, not for an unknown change", () => {
+  const event = decode(new Uint8Array(0), [
+    ["_v", text("2")],
+    ["_t", text("45")],
+    ["_tt", text("3gg498oqzuo0")],
+    ["_vc", text(V)],
+    ["_h", text("CGQQCQ==")],
+  ]);
+  assert.ok(event.kind === "ddl");
+  assert.deepEqual([event.operation, event.collectionId, event.vchannel], ["import", 100n, V]);
+});
