@@ -1,6 +1,7 @@
 /** A status as it stands in a state document, back to what it was. */
 import type { Json } from "../pipeline/json.ts";
 import type {
+  BasesStatus,
   ChannelStatus,
   CollectionStatus,
   ImportStatus,
@@ -43,6 +44,13 @@ export function parseStatus(json: Json): RunStatus | undefined {
       name: text(item.name),
       state: text(item.state) === "waiting" ? "waiting" : "ok",
       reason: text(item.reason),
+    })),
+    bases: list(json.bases).map((item): BasesStatus => ({
+      sink: text(item.sink),
+      triedAt: text(item.triedAt),
+      goodAt: text(item.goodAt),
+      failures: float(item.failures),
+      error: text(item.error),
     })),
     lagMs: float(json.lagMs),
     rates: { rowsPerSec: float(rates.rowsPerSec), bytesPerSec: float(rates.bytesPerSec) },

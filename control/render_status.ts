@@ -1,5 +1,5 @@
 /** What a run is doing, as lines of text. Pure. */
-import { type CollectionStatus, isoOfHybrid, type RunStatus } from "../pipeline/model/mod.ts";
+import { type BasesStatus, type CollectionStatus, isoOfHybrid, type RunStatus } from "../pipeline/model/mod.ts";
 import { formatDuration, formatSize } from "../pipeline/units/mod.ts";
 import { clip, table } from "./table.ts";
 
@@ -39,9 +39,19 @@ export function renderStatus(status: RunStatus, width: number): string[] {
   for (const sink of status.sinks) {
     if (sink.state === "waiting") lines.push(`  waiting  ${sink.name}: ${oneLine(sink.reason)}`);
   }
+  for (const bases of status.bases) lines.push(baseLine(bases, status.at));
   for (const warning of status.warnings.slice(-3)) lines.push(`  warning  ${oneLine(warning)}`);
   if (status.lastError !== undefined) lines.push(`  error    ${oneLine(status.lastError)}`);
   return lines.map((line) => clip(line, width));
+}
+
+function baseLine({ sink, triedAt, goodAt, failures, error }: BasesStatus, at: string): string {
+  const ago = (time: string) =>
+    time === "" ? "none" : `${formatDuration(Math.max(0, Date.parse(at) - Date.parse(time)))} ago`;
+  if (failures === 0) return `  base     ${sink}: last good ${ago(goodAt)}`;
+  return `  base     ${sink}: last failed ${ago(triedAt)}, ${failures} since the last good one (${ago(goodAt)}): ${
+    oneLine(error)
+  }`;
 }
 
 /** One line that says it all, for logs. */

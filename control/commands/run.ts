@@ -56,7 +56,8 @@ export async function runUntilEnd(context: CommandContext, options: RunOptions):
   }
   const status = run.status();
   printResult(context, { ...result, status }, () => summary(result, end.kind, context.stop.aborted));
-  return result.blocked.length > 0 || result.refused.length > 0 ? EXIT.partial : EXIT.ok;
+  const whole = result.blocked.length === 0 && result.refused.length === 0 && result.basesFailed.length === 0;
+  return whole ? EXIT.ok : EXIT.partial;
 }
 
 function summary(result: RunResult, end: RunOptions["end"]["kind"], stopped: boolean): string[] {
@@ -69,6 +70,7 @@ function summary(result: RunResult, end: RunOptions["end"]["kind"], stopped: boo
     lines.push(`Complete up to ${isoOfHybrid(result.upTo)} (${result.upTo}) on all channels`);
   }
   for (const { collection, reason } of result.blocked) lines.push(`blocked  ${collection}: ${reason}`);
+  for (const { sink, reason } of result.basesFailed) lines.push(`failed   The last base of ${sink}: ${reason}`);
   for (const { sentence, detail } of result.refused) lines.push(`refused  ${sentence}: ${detail}`);
   return lines;
 }

@@ -170,6 +170,8 @@ export interface RunResult {
   readonly blocked: readonly { readonly collection: string; readonly reason: string }[];
   /** DDL that the target refused and the policy let pass. */
   readonly refused: readonly DdlOutcome[];
+  /** Backup sinks whose last base failed, with the reason. */
+  readonly basesFailed: readonly { readonly sink: string; readonly reason: string }[];
 }
 
 /** The part of a catalog change that the flow works on. */

@@ -50,6 +50,17 @@ export interface SinkStatus {
   readonly reason: string;
 }
 
+/** The bases that a backup sink makes one after the other. */
+export interface BasesStatus {
+  readonly sink: string;
+  /** When the last base was done or given up, and the last that was done; ISO times, empty where there is none. */
+  readonly triedAt: string;
+  readonly goodAt: string;
+  /** Given up since the last good one, and why the last of them. */
+  readonly failures: number;
+  readonly error: string;
+}
+
 export interface RunRates {
   readonly rowsPerSec: number;
   readonly bytesPerSec: number;
@@ -61,6 +72,7 @@ export interface RunStatus {
   readonly collections: readonly CollectionStatus[];
   readonly channels: readonly ChannelStatus[];
   readonly sinks: readonly SinkStatus[];
+  readonly bases: readonly BasesStatus[];
   /** The largest lag of all channels. */
   readonly lagMs: number;
   readonly rates: RunRates;

@@ -29,6 +29,8 @@ export interface ChannelOptions {
   readonly tls: TlsMaterial | undefined;
   /** `user:password` or an API key; empty: no login. */
   readonly token: string;
+  /** The token as its file holds it now; asked for where the server refuses the one that it has. */
+  readonly reread?: () => string;
   /** Of one request or answer. */
   readonly maxMessageBytes: number;
 }
@@ -77,12 +79,27 @@ export function openChannel(options: ChannelOptions): Channel {
       "grpc.default_authority": options.tls.serverName,
     }),
   });
-  const login = options.token === "" ? undefined : Buffer.from(options.token, "utf8").toString("base64");
+  let { token } = options;
   // grpc-js keeps a reconnect timer for a moment after close where the last attempt to connect failed.
   let connectFailed = false;
   let closed = false;
 
-  function unary(path: string, body: Uint8Array, { db, timeoutMs, signal }: CallOptions): Promise<Uint8Array> {
+  /** A token that comes from a file may have been rotated. */
+  async function unary(path: string, body: Uint8Array, call: CallOptions): Promise<Uint8Array> {
+    const used = token;
+    try {
+      return await once(path, body, call);
+    } catch (error) {
+      if (!(error instanceof TidemarkError) || error.code !== "authentication" || options.reread === undefined) {
+        throw error;
+      }
+      if (token === used) token = options.reread();
+      if (token === used) throw error;
+      return await once(path, body, call);
+    }
+  }
+
+  function once(path: string, body: Uint8Array, { db, timeoutMs, signal }: CallOptions): Promise<Uint8Array> {
     const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
     if (signal.aborted) {
       reject(new TidemarkError("aborted", "Stopped by request", { cause: signal.reason }));
@@ -93,7 +110,7 @@ export function openChannel(options: ChannelOptions): Channel {
       return promise;
     }
     const metadata = new Metadata();
-    if (login !== undefined) metadata.set("authorization", login);
+    if (token !== "") metadata.set("authorization", Buffer.from(token, "utf8").toString("base64"));
     if (db !== "") metadata.set("dbname", db);
     const call = client.makeUnaryRequest(
       path,

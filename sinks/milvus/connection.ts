@@ -16,6 +16,9 @@ export function channelOptions(config: MilvusSinkConfig, readFile: ReadFile): Ch
     address,
     tls: secure ? tlsMaterial(config.tls, readFile) : undefined,
     token: loginToken(config, readFile),
+    ...(config.token_file === undefined && config.password_file === undefined
+      ? {}
+      : { reread: () => loginToken(config, readFile) }),
     maxMessageBytes: config.max_message_bytes,
   };
 }

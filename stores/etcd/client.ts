@@ -18,7 +18,8 @@ import {
 
 export interface EtcdClientOptions {
   readonly username?: string | undefined;
-  readonly password?: string | undefined;
+  /** A function is asked at every login. */
+  readonly password?: string | (() => Promise<string>) | undefined;
   /** Of one call, connecting included. Default 5000. */
   readonly timeoutMs?: number | undefined;
   /** Keys per page of {@link EtcdClient.range}. Default 1000. */
@@ -352,20 +353,28 @@ export class EtcdClient {
 
   /** A token is good on every member of the cluster. */
   #login(endpoint: EtcdEndpoint, signal: AbortSignal | undefined): Promise<string | undefined> {
-    const { username: name, password = "" } = this.#options;
+    const { username: name } = this.#options;
     if (name === undefined) return Promise.resolve(undefined);
     if (this.#token === undefined) {
-      const login = endpoint.unary<{ token: string }>("Auth", "authenticate", { name, password }, {
-        token: undefined,
-        timeoutMs: this.#timeoutMs,
-        signal,
-      }).then((answer) => answer.token);
+      const login = this.#password().then((password) =>
+        endpoint.unary<{ token: string }>("Auth", "authenticate", { name, password }, {
+          token: undefined,
+          timeoutMs: this.#timeoutMs,
+          signal,
+        })
+      ).then((answer) => answer.token);
       login.catch(() => {
         if (this.#token === login) this.#token = undefined;
       });
       this.#token = login;
     }
     return this.#token;
+  }
+
+  /** One that comes from a file is read at every login: it may have been rotated. */
+  async #password(): Promise<string> {
+    const { password = "" } = this.#options;
+    return typeof password === "string" ? password : await password();
   }
 
   #fault(thrown: unknown, address: string, context: string): TidemarkError {

@@ -47,9 +47,11 @@ export type EtcdConnectionConfig = z.output<typeof connectionSpec>;
 
 /** Reads the files that the config names. Throws `config` for one that cannot be read. */
 export async function etcdOptions(config: EtcdConnectionConfig): Promise<EtcdOptions> {
-  const password = config.password_file === undefined
-    ? config.password
-    : new TextDecoder().decode(await fileOf(config.password_file, "password_file")).trim();
+  const file = config.password_file;
+  const read = async (path: string) => new TextDecoder().decode(await fileOf(path, "password_file")).trim();
+  // Read here, so that a wrong path is found at once.
+  if (file !== undefined) await read(file);
+  const password = file === undefined ? config.password : () => read(file);
   return {
     endpoints: config.endpoints,
     ...(config.username === undefined ? {} : { username: config.username, password }),

@@ -4,6 +4,7 @@ import type { ObjectStore } from "../../pipeline/model/mod.ts";
 import { createFileStore } from "./file.ts";
 import { joinKey } from "./key.ts";
 import { type RetryOptions, withRetry } from "./retry.ts";
+import type { S3Keys } from "./s3.ts";
 import type { FileConfig, ObjectStoreConfig, S3Config } from "./spec.ts";
 
 export interface OpenStoreOptions {
@@ -23,9 +24,9 @@ function openFolder(config: FileConfig): ObjectStore {
 }
 
 async function openS3(config: S3Config): Promise<ObjectStore> {
-  const accessKeyId = await secret(config.access_key_id, config.access_key_id_file);
-  const secretAccessKey = await secret(config.secret_access_key, config.secret_access_key_file);
-  const sessionToken = await secret(config.session_token, config.session_token_file);
+  const credentials = await keysOf(config);
+  const fromFiles = [config.access_key_id_file, config.secret_access_key_file, config.session_token_file]
+    .some((file) => file !== undefined);
   // The largest of the clients: whoever needs no bucket does without.
   const { createS3Store } = await import("./s3.ts");
   return createS3Store({
@@ -33,14 +34,21 @@ async function openS3(config: S3Config): Promise<ObjectStore> {
     bucket: config.bucket,
     prefix: config.prefix,
     region: config.region,
-    credentials: accessKeyId === undefined || secretAccessKey === undefined
-      ? undefined
-      : { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) },
+    credentials,
+    ...(fromFiles ? { reread: () => keysOf(config) } : {}),
     pathStyle: config.path_style,
     sse: { mode: config.sse.mode, ...(config.sse.kms_key_id === undefined ? {} : { kmsKeyId: config.sse.kms_key_id }) },
     tls: { ca: await text(config.tls.ca_file, "tls.ca_file"), insecure: config.tls.insecure },
     maxConcurrency: config.max_concurrency,
   });
+}
+
+async function keysOf(config: S3Config): Promise<S3Keys | undefined> {
+  const accessKeyId = await secret(config.access_key_id, config.access_key_id_file);
+  const secretAccessKey = await secret(config.secret_access_key, config.secret_access_key_file);
+  const sessionToken = await secret(config.session_token, config.session_token_file);
+  if (accessKeyId === undefined || secretAccessKey === undefined) return undefined;
+  return { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) };
 }
 
 async function secret(value: string | undefined, file: string | undefined): Promise<string | undefined> {

@@ -22,7 +22,7 @@ import type { ObjectInfo, ObjectStore } from "../../pipeline/model/mod.ts";
 import { collect } from "./body.ts";
 import { createGate } from "./gate.ts";
 import { compareKeys, joinKey, validateKey, validatePrefix } from "./key.ts";
-import { isNoBucket, nameOf, s3Error, statusOf } from "./s3_error.ts";
+import { isNoBucket, isRefusal, nameOf, s3Error, statusOf } from "./s3_error.ts";
 import { undecorated } from "./undecorated.ts";
 
 /** CopyObject's limit; larger objects are copied in parts. */
@@ -34,6 +34,12 @@ const UPLOAD_PART_BYTES = 16 * 1024 ** 2;
 const UPLOAD_PARTS_AT_ONCE = 3;
 const DELETE_BATCH = 1000;
 
+export interface S3Keys {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken?: string;
+}
+
 export interface S3StoreOptions {
   /** Undefined: AWS. */
   endpoint: string | undefined;
@@ -42,7 +48,9 @@ export interface S3StoreOptions {
   prefix: string;
   region: string;
   /** Undefined: the usual AWS sources. */
-  credentials: { accessKeyId: string; secretAccessKey: string; sessionToken?: string } | undefined;
+  credentials: S3Keys | undefined;
+  /** The keys as their files hold them now; asked for where the server refuses those that it has. */
+  reread?: () => Promise<S3Keys | undefined>;
   pathStyle: boolean;
   sse: { mode: "none" | "sse-s3" | "sse-kms"; kmsKeyId?: string };
   tls: { ca: string | undefined; insecure: boolean };
@@ -65,7 +73,10 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
   const { bucket } = options;
   const prefix = joinKey(options.prefix);
   const endpoint = options.endpoint?.replace(/\/+$/, "") ?? `https://s3.${options.region}.amazonaws.com`;
-  const client = new S3Client(clientConfig(options));
+  let { credentials } = options;
+  let client = new S3Client(clientConfig(options, credentials));
+  /** Their requests may still be under way. */
+  const replaced: S3Client[] = [];
   const gate = createGate(options.maxConcurrency);
   const sse = sseHeaders(options.sse);
   let buckets: readonly string[] | undefined;
@@ -80,12 +91,29 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
     send: () => Promise<T>,
     gated = true,
   ): Promise<T> => {
+    const used = client;
     try {
-      return await (gated ? gate.run(send, signal) : send());
+      try {
+        return await (gated ? gate.run(send, signal) : send());
+      } catch (thrown) {
+        if (!isRefusal(thrown) || !await hasOtherKeys(used)) throw thrown;
+        return await (gated ? gate.run(send, signal) : send());
+      }
     } catch (thrown) {
       if (isNoBucket(thrown)) buckets ??= await listBuckets(client);
       throw s3Error(thrown, { bucket, endpoint, key: key === undefined ? undefined : full(key), buckets }, signal);
     }
+  };
+  /** Whether there are other keys than those of `used`, which the server refused: keys that come from files are rotated. */
+  const hasOtherKeys = async (used: S3Client): Promise<boolean> => {
+    if (used !== client) return true;
+    const now = await options.reread?.();
+    if (used !== client) return true;
+    if (now === undefined || JSON.stringify(now) === JSON.stringify(credentials)) return false;
+    replaced.push(client);
+    credentials = now;
+    client = new S3Client(clientConfig(options, now));
+    return true;
   };
   const abort = (signal: AbortSignal | undefined) => signal === undefined ? {} : { abortSignal: signal };
 
@@ -216,7 +244,9 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
     bucket,
     prefix,
     endpoint,
-    account: JSON.stringify([endpoint, options.region, options.credentials ?? null]),
+    get account() {
+      return JSON.stringify([endpoint, options.region, credentials ?? null]);
+    },
     head,
     async get(key, range, signal) {
       validateKey(key);
@@ -350,7 +380,7 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
       }
     },
     async close() {
-      client.destroy();
+      for (const each of [client, ...replaced]) each.destroy();
     },
   };
   return store;
@@ -385,7 +415,7 @@ async function deleteBatch(client: S3Client, bucket: string, keys: readonly stri
   }
 }
 
-function clientConfig(options: S3StoreOptions): S3ClientConfig {
+function clientConfig(options: S3StoreOptions, credentials: S3Keys | undefined): S3ClientConfig {
   const silent = () => {};
   const https = {
     rejectUnauthorized: !options.tls.insecure,
@@ -408,7 +438,7 @@ function clientConfig(options: S3StoreOptions): S3ClientConfig {
       logger: { trace: silent, debug: silent, info: silent, warn: silent, error: silent },
     },
     ...(options.endpoint === undefined ? {} : { endpoint: options.endpoint }),
-    ...(options.credentials === undefined ? {} : { credentials: options.credentials }),
+    ...(credentials === undefined ? {} : { credentials }),
   };
 }
 

@@ -61,6 +61,12 @@ export function isNoBucket(thrown: unknown): boolean {
   return nameOf(thrown) === "NoSuchBucket" || nameOf(thrown) === "InvalidBucketName";
 }
 
+/** True where the server does not take the keys, or not for this. */
+export function isRefusal(thrown: unknown): boolean {
+  const status = statusOf(thrown);
+  return AUTHENTICATION.has(nameOf(thrown)) || status === 401 || status === 403;
+}
+
 /** Maps what the client threw. `signal` decides whether it was an abort. */
 export function s3Error(thrown: unknown, place: S3Place, signal?: AbortSignal): TidemarkError {
   if (thrown instanceof TidemarkError) return thrown;
@@ -83,7 +89,7 @@ export function s3Error(thrown: unknown, place: S3Place, signal?: AbortSignal): 
       cause: thrown,
     });
   }
-  if (AUTHENTICATION.has(name) || status === 401 || status === 403) {
+  if (isRefusal(thrown)) {
     return new TidemarkError("authentication", `${at} refused the credentials: ${words}`, {
       hint:
         "Check access_key_id and secret_access_key, the rights of that key on the bucket, and this machine's clock.",

@@ -31,6 +31,7 @@ function status(change: Partial<RunStatus> = {}): RunStatus {
     collections: [collection()],
     channels: [],
     sinks: [{ name: "replica", state: "ok", reason: "" }],
+    bases: [],
     lagMs: 0,
     rates: { rowsPerSec: 2000, bytesPerSec: 5 * 2 ** 20 },
     inFlightBytes: 0,
@@ -157,6 +158,7 @@ Deno.test("parseStatus gives back what formatJson wrote, 64-bit values exact, ho
       lagMs: 1.5,
       recordsPerSec: 0.25,
     }],
+    bases: [{ sink: "v", triedAt: "2026-11-21T11:58:00.000Z", goodAt: "", failures: 3, error: "e" }],
     warnings: ["w"],
   });
   for (const bigint of ["all", "unsafe"] as const) {
@@ -171,4 +173,15 @@ Deno.test("renderStatus shows how far the target's imports are, as long as they 
     renderStatus(status({ collections: [collection({ imports: { done, total: 5, percent: 40 } })] }), 120)[2]!;
   assert.match(row(2), /import 2\/5, 40 %/);
   assert.doesNotMatch(row(5), /import/);
+});
+
+Deno.test("renderStatus says how old the last good base is, and why those after it failed", () => {
+  const bases = { sink: "vault", triedAt: "2026-11-21T11:58:00.000Z", goodAt: "2026-11-21T09:00:00.000Z" };
+  const line = (change: { failures: number; error: string }) =>
+    renderStatus(status({ phase: "tail", collections: [], bases: [{ ...bases, ...change }] }), 120).at(-1);
+  assert.equal(line({ failures: 0, error: "" }), "  base     vault: last good 3h ago");
+  assert.equal(
+    line({ failures: 2, error: "the keys are refused" }),
+    "  base     vault: last failed 2m ago, 2 since the last good one (3h ago): the keys are refused",
+  );
 });

@@ -19,6 +19,8 @@ import {
 } from "../../model/mod.ts";
 import { makeCuts } from "../../transforms/mod.ts";
 import { ArchiveBase } from "./base.ts";
+import { failedBase, goodBase } from "./bases.ts";
+import { noteBeginning } from "./beginning.ts";
 import { type ArchiveExtra, archiveExtra, extraJson } from "./extra.ts";
 import { ArchiveNotes } from "./notes.ts";
 import { ArchiveResume } from "./resume.ts";
@@ -229,22 +231,11 @@ export class ArchiveLeg {
       const known = state.collections.get(collection.id);
       if (selected && known === undefined) {
         state.collections.set(collection.id, ownCollectionState(collection, "tail"));
-        this.#noteBeginning(collection);
+        noteBeginning(this.#o.state, collection);
       }
       if (selected || known !== undefined) this.#notWanted.delete(collection.id);
       else this.#notWanted.add(collection.id);
     }
-  }
-
-  /** When it is dropped before anything of it is archived, nobody else knows where its log begins. */
-  #noteBeginning({ id, vchannels, pchannels, startOffsets, createTs }: Collection): void {
-    const { positions, vchannels: known } = this.#o.state;
-    vchannels.forEach((vchannel, i) => {
-      const pchannel = pchannels[i]!;
-      const offset = startOffsets.get(pchannel);
-      if (offset === undefined || positions.has(pchannel)) return;
-      known.set(vchannel, { vchannel, pchannel, collectionId: id, offset, ts: createTs, held: false });
-    });
   }
 
   /** The rows of an import never pass through the log: only a base brings them. */
@@ -329,8 +320,15 @@ export class ArchiveLeg {
     await this.#finished(base);
   }
 
+  async baseFailed(error: string): Promise<void> {
+    const { state, deps } = this.#o;
+    state.bases = failedBase(state.bases, error, deps.now());
+    await this.#remember();
+  }
+
   async #finished(base: ArchiveBase): Promise<void> {
-    const { state } = this.#o;
+    const { state, deps } = this.#o;
+    state.bases = goodBase(deps.now());
     const failed = new Map(base.failed.map((item) => [item.id, item.reason]));
     for (const own of state.collections.values()) {
       own.phase = "tail";

@@ -90,8 +90,16 @@ export class ArchiveRun implements TailMember {
       } catch (error) {
         if (signal.aborted) return;
         // The backup that is there goes on; what was copied of the new one is kept for the next try.
-        const { message } = toTidemarkError(error);
-        deps.report.warn(`rebase ${sink.name} ${message}`, `The new base of ${sink.name} failed: ${message}`);
+        // Each is told, also where the last one failed for the same reason.
+        const { message, hint } = toTidemarkError(error);
+        await leg.baseFailed(message);
+        const { failures, goodAt } = leg.state.bases!;
+        deps.report.warn(
+          `rebase ${sink.name} ${failures} ${goodAt}`,
+          `The new base of ${sink.name} failed${failures > 1 ? `, ${failures} in a row` : ""}${
+            goodAt === "" ? "" : `; the last good one is of ${goodAt}`
+          }: ${message}${hint === undefined ? "" : `. ${hint}`}`,
+        );
         await pause(REBASE_AGAIN_MS, signal).catch(() => {});
       }
     }

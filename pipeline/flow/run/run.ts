@@ -200,6 +200,9 @@ class Run {
       upTo: end.ts ?? 0n,
       blocked: [...this.#blocked].map(([collection, reason]) => ({ collection, reason })),
       refused: this.#refused,
+      basesFailed: [...this.#state.sinks].flatMap(([sink, { bases }]) =>
+        bases === undefined || bases.error === "" ? [] : [{ sink, reason: bases.error }]
+      ),
     };
     if (!this.#stop.aborted) deps.crash("before_done");
     this.#progress.phase = this.#stop.aborted ? this.#progress.phase : "done";

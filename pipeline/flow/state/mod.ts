@@ -4,6 +4,7 @@ export { BACKUP_CRASH_POINTS, CRASH_POINTS, type CrashPoint, type CrashPoints, n
 export { RunProgress } from "./progress.ts";
 export { startPulse } from "./pulse.ts";
 export {
+  type BasesState,
   type CollectionState,
   formatRunState,
   type ImportUnit,

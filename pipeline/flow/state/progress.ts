@@ -131,6 +131,7 @@ export class RunProgress {
         const reason = waiting.get(name) ?? waiting.get(`sinks.${name}`);
         return { name, state: reason === undefined ? "ok" : "waiting", reason: reason ?? "" };
       }),
+      bases: [...this.#state.sinks].flatMap(([sink, { bases }]) => bases === undefined ? [] : [{ sink, ...bases }]),
       lagMs: channels.reduce((max, channel) => Math.max(max, channel.lagMs), 0),
       rates: { rowsPerSec: rows / span, bytesPerSec: bytes / span },
       inFlightBytes: this.window?.used ?? 0,

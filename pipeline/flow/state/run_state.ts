@@ -4,7 +4,7 @@
  */
 import { TidemarkError } from "../../errors.ts";
 import { formatJson, type Json, parseJson } from "../../json.ts";
-import type { Collection, HybridTs, Position, Queue, ResumePoint, TargetName } from "../../model/mod.ts";
+import type { BasesStatus, Collection, HybridTs, Position, Queue, ResumePoint, TargetName } from "../../model/mod.ts";
 import { isQueue, restorePosition, storePosition } from "../../positions/mod.ts";
 
 export const STATE_VERSION = 1;
@@ -89,9 +89,13 @@ export interface SinkState {
   /** pchannel -> where to go on. */
   positions: Map<string, ResumePoint>;
   vchannels: Map<string, VchannelState>;
+  /** Of a backup sink: how its bases went. */
+  bases: BasesState | undefined;
   /** Sink's own facts (an archive's ledger key, …), opaque to the flow. */
   extra: Json;
 }
+
+export type BasesState = Omit<BasesStatus, "sink">;
 
 export interface RunState {
   version: number;
@@ -128,7 +132,14 @@ export function newRunState(pipeline: string, clusterId: string, now: Date): Run
 }
 
 export function newSinkState(): SinkState {
-  return { collections: new Map(), databases: new Map(), positions: new Map(), vchannels: new Map(), extra: null };
+  return {
+    collections: new Map(),
+    databases: new Map(),
+    positions: new Map(),
+    vchannels: new Map(),
+    bases: undefined,
+    extra: null,
+  };
 }
 
 /** Of a collection that is kept under its own name. */
@@ -190,6 +201,7 @@ export function formatRunState(state: RunState): string {
         [...sink.positions].map(([pchannel, point]) => [pchannel, stored(point, state.queue)]),
       ),
       vchannels: [...sink.vchannels.values()].map((own) => stored(own, state.queue)),
+      ...(sink.bases === undefined ? {} : { bases: sink.bases }),
       extra: sink.extra,
     }])),
   }, 1);
@@ -285,8 +297,16 @@ function parseSink(raw: Record<string, Json>, queue: Queue, location: string): S
       ) => [name, place(point)]),
     ),
     vchannels: new Map(vchannels),
+    bases: basesOf(raw.bases),
     extra: raw.extra ?? null,
   };
+}
+
+/** Numbers are integers of any size as they are read; this is a count. */
+function basesOf(raw: Json | undefined): BasesState | undefined {
+  if (raw === undefined || raw === null) return undefined;
+  const { failures, ...rest } = raw as unknown as Omit<BasesState, "failures"> & { readonly failures: bigint };
+  return { ...rest, failures: Number(failures) };
 }
 
 function damaged(location: string, why: string, cause?: unknown): TidemarkError {

@@ -51,6 +51,17 @@ Deno.test("createMilvusSink on a target with logins, quotas and outages", async 
     await assert.rejects(none.sink.state({ db: "default", name: "x" }, signal), { code: "authentication" });
   });
 
+  await t.step("reads a token that comes from a file again where the target refuses it", async () => {
+    const file = await Deno.makeTempFile();
+    await Deno.writeTextFile(file, "root:rotated");
+    await using opened = open(address, { token: undefined, token_file: file });
+    const ask = () => opened.sink.identity({ db: "default", name: "x" }, signal);
+    await assert.rejects(ask(), { code: "authentication" });
+    await Deno.writeTextFile(file, "root:Milvus\n");
+    assert.equal(await ask(), undefined);
+    await Deno.remove(file);
+  });
+
   await t.step("checks a good login", async () => {
     await using good = open(address);
     const lines = await good.sink.check(signal);

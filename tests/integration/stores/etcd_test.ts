@@ -155,6 +155,14 @@ Deno.test("EtcdClient logs in, and says authentication for a wrong password, a m
         return error.code === "authentication";
       });
     }
+    {
+      // As from a file that is rotated.
+      let now = "rotated-away";
+      await using rotated = connectEtcd({ endpoints, username: "reader", password: () => Promise.resolve(now) });
+      await assert.rejects(rotated.get("by-dev/x"), hasCode("authentication", /./));
+      now = "secret-reader";
+      assert.equal(text((await rotated.get("by-dev/x"))!.value), "1");
+    }
     await using nobody = connectEtcd({ endpoints });
     await assert.rejects(nobody.get("by-dev/x"), hasCode("authentication", /wants a login/));
   } finally {

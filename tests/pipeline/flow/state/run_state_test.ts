@@ -87,6 +87,7 @@ Deno.test("formatRunState writes the places of other queues as text, and parseRu
     ts: 4n,
     held: true,
   });
+  sink.bases = { triedAt: "2026-11-21T11:58:00.000Z", goodAt: "", failures: 2, error: "refused" };
   state.sinks.set("s", sink);
   const text = formatRunState(state);
   assert.match(text, /"offset": "3\/17"/);

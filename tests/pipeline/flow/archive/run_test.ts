@@ -1,0 +1,42 @@
+import assert from "node:assert/strict";
+import { TidemarkError } from "../../../../pipeline/errors.ts";
+import type { ArchiveLeg } from "../../../../pipeline/flow/archive/leg.ts";
+import { ArchiveRun, type ArchiveRunOptions } from "../../../../pipeline/flow/archive/run.ts";
+import { newSinkState } from "../../../../pipeline/flow/state/run_state.ts";
+
+Deno.test("ArchiveRun tells of every base that fails, also for the reason of the one before, and keeps it in the state", async () => {
+  const said: [string, string][] = [];
+  const stop = new AbortController();
+  const state = newSinkState();
+  state.bases = { triedAt: "", goodAt: "2026-11-20T03:00:00.000Z", failures: 1, error: "the keys are refused" };
+  const leg = {
+    state,
+    due: () => "the schedule",
+    rebase: () => Promise.reject(new TidemarkError("authentication", "the keys are refused", { hint: "Check them." })),
+    baseFailed: (error: string) => {
+      const { goodAt, failures } = state.bases!;
+      state.bases = { triedAt: "now", goodAt, failures: failures + 1, error };
+      return Promise.resolve();
+    },
+  };
+  const options = {
+    deps: {
+      meta: { snapshot: () => Promise.resolve({}) },
+      report: {
+        info: () => {},
+        warn: (key: string, message: string) => {
+          said.push([key, message]);
+          stop.abort();
+        },
+      },
+    },
+    sink: { name: "vault", logArchive: true },
+    leg: leg as unknown as ArchiveLeg,
+  } as unknown as ArchiveRunOptions;
+  await new ArchiveRun(options).rebaseForEver(stop.signal);
+  assert.deepEqual(said, [[
+    "rebase vault 2 2026-11-20T03:00:00.000Z",
+    "The new base of vault failed, 2 in a row; the last good one is of 2026-11-20T03:00:00.000Z: the keys are refused. Check them.",
+  ]]);
+  assert.equal(state.bases.failures, 2);
+});
