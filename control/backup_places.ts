@@ -1,7 +1,8 @@
 /** The places that a `backup` command works on, from its options. */
 import { type BackupPlace, openPlace, openPlaces } from "../config/mod.ts";
 import { TidemarkError } from "../pipeline/errors.ts";
-import { listBackups } from "../sources/backup/mod.ts";
+import { enumerate } from "../pipeline/units/mod.ts";
+import { listBackups, whereBackupsAre } from "../sources/backup/mod.ts";
 import type { CommandContext } from "./context.ts";
 import type { SharedOptions } from "./session.ts";
 
@@ -57,8 +58,6 @@ export async function placeOfBackup(
   }
   const where = places.map((place) => place.store.location).join(", ");
   throw new TidemarkError("not_found", `There is no backup ${name} in ${where}`, {
-    hint: known.length === 0
-      ? "There is no backup at all: check the place."
-      : `There are ${known.slice(-10).join(", ")}.`,
+    hint: known.length === 0 ? await whereBackupsAre(places[0]!.store, signal) : `There are ${enumerate(known)}.`,
   });
 }

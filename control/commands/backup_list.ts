@@ -1,7 +1,7 @@
 /** `backup list`. */
 import { EXIT } from "../../pipeline/errors.ts";
 import { formatSize } from "../../pipeline/units/mod.ts";
-import { type BackupSummary, listBackups } from "../../sources/backup/mod.ts";
+import { type BackupSummary, listBackups, whereBackupsAre } from "../../sources/backup/mod.ts";
 import { type PlaceOptions, withPlaces } from "../backup_places.ts";
 import type { CommandContext } from "../context.ts";
 import { printResult } from "../print.ts";
@@ -14,14 +14,12 @@ export async function backupListCommand(context: CommandContext, options: PlaceO
     for (const place of places) {
       for (const backup of await listBackups(place.store, context.stop)) found.push({ ...backup, place: place.label });
     }
-    printResult(
-      context,
-      found,
-      () =>
-        found.length === 0
-          ? [`No backups in ${places.map((place) => place.store.location).join(", ")}`]
-          : render(found, places.length > 1),
-    );
+    const where = found.length > 0
+      ? []
+      : await Promise.all(places.map(async ({ store }) =>
+        `No backups in ${store.location}. ${await whereBackupsAre(store, context.stop)}`
+      ));
+    printResult(context, found, () => found.length === 0 ? where : render(found, places.length > 1));
     return EXIT.ok;
   });
 }

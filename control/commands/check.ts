@@ -6,6 +6,7 @@ import type { CommandContext } from "../context.ts";
 import { printResult } from "../print.ts";
 import { restorableMoments } from "../restorable_moments.ts";
 import { checkRetention } from "../retention.ts";
+import { checkFiles } from "../source_files.ts";
 import { table } from "../table.ts";
 
 export async function checkCommand(context: CommandContext): Promise<number> {
@@ -46,7 +47,7 @@ export async function checkCommand(context: CommandContext): Promise<number> {
   return exitOf(lines);
 }
 
-/** Needs metadata and log; where one of them does not answer, its own line has said so. */
+/** What takes metadata and log or files; where one of them does not answer, its own line has said so. */
 async function retention(context: CommandContext): Promise<CheckLine[]> {
   const components = context.components();
   let snapshot: Snapshot;
@@ -56,12 +57,14 @@ async function retention(context: CommandContext): Promise<CheckLine[]> {
     context.stop.throwIfAborted();
     return [{ what: "log retention", ok: "warn", detail: "not looked at: the metadata could not be read" }];
   }
-  return await checkRetention(
-    snapshot,
-    await components.log(),
-    makeSelector(context.config().transforms.select).selects,
-    context.stop,
-  );
+  const { selects } = makeSelector(context.config().transforms.select);
+  return [
+    ...await attempt(
+      "binlogs of the metadata",
+      async () => await checkFiles(snapshot, await components.binlogs(), context.stop),
+    ),
+    ...await checkRetention(snapshot, await components.log(), selects, context.stop),
+  ];
 }
 
 async function attempt(what: string, run: () => Promise<CheckLine[]>): Promise<CheckLine[]> {

@@ -67,7 +67,8 @@ function summary(result: RunResult, end: RunOptions["end"]["kind"], stopped: boo
   else if (end === "base" || (end === "once" && result.upTo === 0n)) {
     lines.push("The base is complete, each channel as of its own checkpoint");
   } else if (end !== "follow") {
-    lines.push(`Complete up to ${isoOfHybrid(result.upTo)} (${result.upTo}) on all channels`);
+    const but = result.blocked.length === 0 ? "" : `, but for ${result.blocked.length} that are blocked`;
+    lines.push(`Complete up to ${isoOfHybrid(result.upTo)} (${result.upTo}) on all channels${but}`);
   }
   for (const { collection, reason } of result.blocked) lines.push(`blocked  ${collection}: ${reason}`);
   for (const { sink, reason } of result.basesFailed) lines.push(`failed   The last base of ${sink}: ${reason}`);

@@ -1,3 +1,4 @@
 /** Units in which people write configuration, and their schemas. */
 export * from "./duration.ts";
+export * from "./enumerate.ts";
 export * from "./size.ts";

@@ -1,7 +1,7 @@
 /** What backups a storage holds. */
 import { toTidemarkError } from "../../pipeline/errors.ts";
 import type { HybridTs, ObjectInfo, ObjectStore } from "../../pipeline/model/mod.ts";
-import { backupFolder, metaKey, readJsonObject, removalKey } from "../../stores/mod.ts";
+import { backupFolder, manifestKey, metaKey, readJsonObject, removalKey } from "../../stores/mod.ts";
 
 export interface BackupSummary {
   readonly name: string;
@@ -31,7 +31,7 @@ export interface BackupSummary {
 }
 
 /**
- * All folders that are backups or were to become one, oldest first. Two requests a backup, whatever its size.
+ * All folders that are backups or were to become one, oldest first. Three requests a backup, whatever its size.
  */
 export async function listBackups(store: ObjectStore, signal?: AbortSignal): Promise<BackupSummary[]> {
   const found: BackupSummary[] = [];
@@ -80,6 +80,10 @@ async function complete(
 ): Promise<BackupSummary> {
   const json = readJsonObject(new TextDecoder().decode(await store.get(key, undefined, signal)), key);
   const own = json.object("tidemark");
+  if (own !== undefined && await store.head(manifestKey(name), signal) === undefined) {
+    const problem = "its tidemark.json is missing, without which it cannot be restored to a moment";
+    return { ...BLANK, name, state: "unreadable", madeBy: "tidemark", takenMs: Number(own.int("taken_ms")), problem };
+  }
   return {
     ...BLANK,
     name,

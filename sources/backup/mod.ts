@@ -11,3 +11,4 @@ export * from "./restorable.ts";
 export * from "./show.ts";
 export * from "./snapshot.ts";
 export * from "./verify.ts";
+export { whereBackupsAre } from "./where.ts";

@@ -15,12 +15,13 @@ import {
   decodeManifest,
   deltaFolder,
   insertFolder,
-  isBackupName,
   manifestKey,
   type MetaFile,
   metaKey,
+  readJsonObject,
   removalKey,
 } from "../../stores/mod.ts";
+import { whereBackupsAre } from "./where.ts";
 
 export interface OpenedBackup {
   readonly name: string;
@@ -47,6 +48,16 @@ export async function readBackup(store: ObjectStore, name: string, signal?: Abor
   const meta = full === undefined ? await readLevels(name, text) : decodeFullMeta(full, name);
   const manifestText = await text(manifestKey(name));
   const manifest = manifestText === undefined ? undefined : decodeManifest(manifestText, manifestKey(name));
+  if (manifest === undefined && await isOwn(store, name, signal)) {
+    throw new TidemarkError(
+      "damaged",
+      `Backup ${name} in ${store.location} was made by Tidemark, but its tidemark.json is missing: nothing says to which moment it is exact, where its log begins, and what its files' checksums are`,
+      {
+        hint:
+          "Bring the file back from a copy of the backup. Without it milvus-backup still restores the base; its rows may be some seconds apart.",
+      },
+    );
+  }
   const schemas = new Map(manifest?.collections.map((collection) => [collection.id, collection]));
   const collections = await Promise.all(meta.collections.map(async (backed) => {
     const known = schemas.get(backed.collection.id);
@@ -117,6 +128,13 @@ function isNumber(text: string): boolean {
   return /^\d+$/.test(text);
 }
 
+/** By its own word in the metadata that milvus-backup reads as well. */
+async function isOwn(store: ObjectStore, name: string, signal: AbortSignal | undefined): Promise<boolean> {
+  const key = metaKey(name, "backup_meta");
+  const json = readJsonObject(new TextDecoder().decode(await store.get(key, undefined, signal)), key);
+  return json.object("tidemark") !== undefined;
+}
+
 async function absent(store: ObjectStore, name: string, signal: AbortSignal | undefined): Promise<TidemarkError> {
   if (await store.head(removalKey(name), signal) !== undefined) {
     return new TidemarkError("damaged", `Backup ${name} in ${store.location} is half-removed`, {
@@ -133,10 +151,7 @@ async function absent(store: ObjectStore, name: string, signal: AbortSignal | un
       },
     );
   }
-  const names = (await store.folders("", signal)).filter(isBackupName).slice(0, 20);
   return new TidemarkError("not_found", `No backup ${name} in ${store.location}`, {
-    hint: names.length === 0
-      ? "There is no backup at all: check bucket, prefix or path."
-      : `There are: ${names.join(", ")}.`,
+    hint: await whereBackupsAre(store, signal),
   });
 }

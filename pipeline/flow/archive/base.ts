@@ -17,7 +17,7 @@ import {
 import { firstExactTs, liveSegments } from "../../transforms/mod.ts";
 import { ForgottenDeletes, forgottenDemands } from "./deletes.ts";
 import { readForgotten, statesOf } from "./known.ts";
-import { type LogDeletes, Slots } from "../base/mod.ts";
+import { type LogDeletes, refuseWrongRoot, Slots } from "../base/mod.ts";
 import type { FlowDependencies } from "../dependencies.ts";
 import type { RunProgress } from "../state/mod.ts";
 
@@ -196,6 +196,7 @@ export class ArchiveBase {
         if (signal.aborted) throw thrown;
         const error = toTidemarkError(thrown);
         if (error.code !== "not_found" || attempt === BASE_ATTEMPTS) throw error;
+        await refuseWrongRoot(deps.binlogs, signal);
         deps.report.info(`${error.message}; reads the metadata again (attempt ${attempt + 1} of ${BASE_ATTEMPTS})`);
         // Compaction moved the rows elsewhere: the cut stays, the segments are those of now.
         snapshot = await deps.meta.snapshot(signal);

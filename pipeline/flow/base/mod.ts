@@ -3,3 +3,4 @@ export { copyBase } from "./copy.ts";
 export { type DeleteDemand, type LogDeletes, readLogDeletes } from "./deletes.ts";
 export type { BaseJob, BaseRows } from "./job.ts";
 export { Slots } from "./slots.ts";
+export { refuseWrongRoot } from "./wrong_root.ts";

@@ -2,7 +2,15 @@
 import { TidemarkError, toTidemarkError } from "../../errors.ts";
 import { type Collection, type Cut, qualifiedName, type Segment, type Snapshot } from "../../model/mod.ts";
 import { deleteHorizon, liveSegments, makeCuts } from "../../transforms/mod.ts";
-import { type BaseJob, copyBase, type DeleteDemand, type LogDeletes, readLogDeletes, type Slots } from "../base/mod.ts";
+import {
+  type BaseJob,
+  copyBase,
+  type DeleteDemand,
+  type LogDeletes,
+  readLogDeletes,
+  refuseWrongRoot,
+  type Slots,
+} from "../base/mod.ts";
 import type { FlowDependencies, RowSinkSetup } from "../dependencies.ts";
 import { beginAnew, chooseBulk, ImportTrouble } from "../imports/mod.ts";
 import { untilQueryable } from "./queryable.ts";
@@ -216,6 +224,7 @@ export class RowLeg {
           : toTidemarkError(thrown);
         const retry = error.code === "not_found" && attempt < BASE_ATTEMPTS && !(thrown instanceof ImportTrouble);
         if (retry) {
+          await refuseWrongRoot(deps.binlogs, signal);
           // Compaction moved the rows elsewhere: the cut stays, the segments are those of now.
           deps.report.info(`${error.message}; reads the metadata again (attempt ${attempt + 1} of ${BASE_ATTEMPTS})`);
           snapshot = await deps.meta.snapshot(signal);

@@ -337,7 +337,10 @@ export class Targets {
       }
       throw new Held(
         new TidemarkError("refused", `${outcome.sentence}: the target refused: ${outcome.detail}`, {
-          hint: "Mend it on the target and start the run again, or set transforms.ddl.policy to try_evolve.",
+          // What rows need cannot be let pass, and a first copy makes everything or nothing.
+          hint: initial || outcome.kind === "create_collection"
+            ? "Mend it on the target and start the run again, or leave the collection out (transforms.select.exclude)."
+            : "Mend it on the target and start the run again, or set transforms.ddl.policy to try_evolve.",
         }),
       );
     }

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { fromBinary } from "@bufbuild/protobuf";
-import type { BinlogSource, Column, ColumnBatch, Segment } from "../../../pipeline/model/mod.ts";
+import type { BinlogSource, Column, ColumnBatch, ObjectStore, Segment } from "../../../pipeline/model/mod.ts";
 import { ScalarFieldSchema } from "../../../pipeline/proto/gen/schema_pb.ts";
 import { createBinlogSource } from "../../../sources/binlog/mod.ts";
+import { createMemoryStore } from "../../../stores/mod.ts";
 import { SAMPLE_COLLECTION, SAMPLE_DEFAULT, SAMPLE_P1, sampleSchema, sampleStore, segmentsIn } from "./sample.ts";
 
 const signal = new AbortController().signal;
@@ -193,4 +194,22 @@ Deno.test("createBinlogSource checks its root and names the folders that are the
   await store.delete([...store.objects.keys()]);
   assert.equal((await at("files")).ok, "warn");
   assert.equal((await at("")).ok, "fail");
+});
+
+Deno.test("createBinlogSource finds a root that lies deep in the bucket, and speaks of the bucket where the root is empty", async () => {
+  const flat = await sampleStore();
+  const deep = createMemoryStore();
+  for (const [key, { bytes }] of flat.objects) await deep.put(`prod/eu/${key}`, bytes);
+  const check = async (root: string, store: ObjectStore) =>
+    (await createBinlogSource({ store, root }).check(signal))[0]!;
+  const bucket: ObjectStore = { ...deep, location: "s3://b@http://minio:9000" };
+  const empty = await check("", bucket);
+  assert.equal(empty.code, "not_found");
+  assert.match(
+    empty.detail,
+    /No binlogs at the top of this bucket; the bucket has prod\. Set root_path to prod\/eu\/files$/,
+  );
+  assert.equal((await check("prod/eu/files", bucket)).ok, "ok");
+  for (let i = 0; i < 25; i++) await deep.put(`other${i}/x/y`, new Uint8Array(1));
+  assert.match((await check("files", bucket)).detail, /and 6 more\. Set root_path to prod\/eu\/files$/);
 });
