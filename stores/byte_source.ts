@@ -68,3 +68,45 @@ export async function edgeSource(
     },
   };
 }
+
+/**
+ * Fetches at least `block` bytes at once and keeps the newest `keep` blocks: many small reads near each other, such as the
+ * column chunks of small row groups, become few large ones. Reads of the same block at the same time share one request.
+ */
+export function blockSource(source: ByteSource, block: number, keep: number): ByteSource {
+  interface Block {
+    readonly start: number;
+    readonly end: number;
+    readonly bytes: Promise<Uint8Array>;
+  }
+  const blocks: Block[] = [];
+  const fetch = (start: number, end: number): Block => {
+    const upTo = Math.min(source.size, Math.max(end, start + block));
+    // The end of a block that is there is not fetched again.
+    const before = blocks.findLast((one) => one.start <= start && start < one.end);
+    const bytes = before === undefined ? source.read(start, upTo) : join(before, start, upTo);
+    const made: Block = { start, end: upTo, bytes };
+    blocks.push(made);
+    if (blocks.length > keep) blocks.shift();
+    bytes.catch(() => {
+      const at = blocks.indexOf(made);
+      if (at >= 0) blocks.splice(at, 1);
+    });
+    return made;
+  };
+  const join = async (before: Block, start: number, upTo: number): Promise<Uint8Array> => {
+    const [front, rest] = await Promise.all([before.bytes, source.read(before.end, upTo)]);
+    const out = new Uint8Array(upTo - start);
+    out.set(front.subarray(start - before.start));
+    out.set(rest, before.end - start);
+    return out;
+  };
+  return {
+    size: source.size,
+    window: source.window,
+    async read(start, end) {
+      const found = blocks.find((one) => one.start <= start && end <= one.end) ?? fetch(start, end);
+      return (await found.bytes).subarray(start - found.start, end - found.start);
+    },
+  };
+}

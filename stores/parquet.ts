@@ -17,6 +17,7 @@ import {
   emptyLike,
   gather,
   type PageValues,
+  type ParquetPage,
   type ParquetType,
   plainValues,
   scatter,
@@ -24,16 +25,11 @@ import {
 } from "./parquet_values.ts";
 import { type ByteSource, bytesSource } from "./byte_source.ts";
 import { readHybrid } from "./parquet_levels.ts";
+import { ListRows, maxDefinition } from "./parquet_lists.ts";
+import { type Leaf, type LeafForm, leavesOf } from "./parquet_schema.ts";
 
 export { emptyLike, typedValues } from "./parquet_values.ts";
-export type { PageValues, ParquetType } from "./parquet_values.ts";
-
-/** A run of rows of one column. `valid[i] = 0`: row i is null and its slot means nothing; undefined: no nulls. */
-export interface ParquetPage {
-  readonly rows: number;
-  readonly valid: Uint8Array | undefined;
-  readonly values: PageValues;
-}
+export type { PageValues, ParquetPage, ParquetType } from "./parquet_values.ts";
 
 export interface ParquetGroup {
   readonly firstRow: number;
@@ -42,15 +38,19 @@ export interface ParquetGroup {
 
 export interface ParquetColumn {
   readonly index: number;
+  /** Of the top-level node, as the field id: of a list, both stand above its elements. */
   readonly name: string;
   /** Arrow's `PARQUET:field_id`, where the writer gave one. */
   readonly fieldId: bigint | undefined;
   readonly type: ParquetType;
-  /** Bytes a value of a FIXED_LEN_BYTE_ARRAY, otherwise 0. */
+  /** Bytes a value of a FIXED_LEN_BYTE_ARRAY (of a list: an element), otherwise 0. */
   readonly width: number;
   readonly optional: boolean;
-  /** Below a list or struct: its pages cannot be read here. */
-  readonly nested: boolean;
+  /**
+   * `list`: rows are lists of fixed-size values; a page has their bytes, one cell of kind `bytes` a row. `nested`: its pages
+   * cannot be read here.
+   */
+  readonly form: LeafForm;
   /** Smallest and largest value of a row group by its statistics, as the writer stored them; undefined where it did not. */
   statistics(group: number): { readonly min: unknown; readonly max: unknown } | undefined;
   /** The column's pages in row order, of all row groups or of the given ones. Throws `damaged`, `unsupported`. */
@@ -66,6 +66,11 @@ export interface ParquetTable {
 }
 
 const MAGIC = 0x31524150;
+/** `PARE`: Parquet's modular encryption, which ends a file and begins it. */
+const ENCRYPTED_MAGIC = 0x45524150;
+/** More values in one page, or bytes when it is unpacked, no writer makes; a broken header may claim any number. */
+const MOST_VALUES = 2 ** 27;
+const MOST_PAGE_BYTES = 2 ** 30;
 const FOOTER_BYTES = 64 * 1024;
 const HEADER_BYTES = 64 * 1024;
 
@@ -74,7 +79,7 @@ type Thrift = any;
 
 /**
  * Opens a Parquet file. `what` names it in errors, for example `insert_log/1/2/3/100/4`.
- * Throws `damaged` where the bytes are not a whole Parquet file.
+ * Throws `damaged` where the bytes are not a whole Parquet file, `unsupported` where they are encrypted.
  */
 export async function openParquet(input: ByteSource | Uint8Array, what: string): Promise<ParquetTable> {
   const source = input instanceof Uint8Array ? bytesSource(input) : input;
@@ -121,7 +126,13 @@ async function readFooter(source: ByteSource, what: string): Promise<Uint8Array>
   if (source.size < 12) throw damaged(what, `is ${source.size} bytes long, too short for a Parquet file`);
   let tail = await source.read(Math.max(0, source.size - FOOTER_BYTES), source.size);
   const view = new DataView(tail.buffer, tail.byteOffset, tail.byteLength);
-  if (view.getUint32(tail.length - 4, true) !== MAGIC) {
+  const magic = view.getUint32(tail.length - 4, true);
+  if (magic === ENCRYPTED_MAGIC) {
+    throw new TidemarkError("unsupported", `${what} is encrypted by the source's cipher plugin (it ends with PARE)`, {
+      hint: "Collections of an encrypted database cannot be read from their files; exclude them.",
+    });
+  }
+  if (magic !== MAGIC) {
     throw damaged(what, "does not end as a Parquet file does: it is cut off");
   }
   const length = view.getUint32(tail.length - 8, true) + 8;
@@ -140,62 +151,39 @@ function describe(source: ByteSource, metadata: Thrift, what: string): ParquetTa
     groups.push({ firstRow: rows, rows: count });
     rows += count;
   }
-  const columns = leaves(metadata.schema).map((leaf, index): ParquetColumn => {
-    const { element } = leaf;
-    const width = element.type === "FIXED_LEN_BYTE_ARRAY" ? element.type_length ?? 0 : 0;
-    return {
-      index,
-      name: element.name,
-      fieldId: element.field_id === undefined ? undefined : BigInt(element.field_id),
-      type: element.type,
-      width,
-      optional: element.repetition_type === "OPTIONAL",
-      nested: leaf.depth > 1 || element.repetition_type === "REPEATED",
-      statistics(group) {
-        const stats = metadata.row_groups[group]?.columns[index]?.meta_data?.statistics;
-        const min = stats?.min_value ?? stats?.min;
-        const max = stats?.max_value ?? stats?.max;
-        return min === undefined || max === undefined ? undefined : { min, max };
-      },
-      async *pages(wanted) {
-        if (this.nested) {
-          throw new TidemarkError("unsupported", `Column ${element.name} of ${what} is nested, which is not supported`);
-        }
-        for (let group = 0; group < groups.length; group++) {
-          if (wanted !== undefined && !wanted.includes(group)) continue;
-          yield* chunkPages(
-            source,
-            metadata.row_groups[group].columns[index]?.meta_data,
-            this,
-            groups[group]!.rows,
-            what,
-          );
-        }
-      },
-    };
-  });
+  const columns = leavesOf(metadata.schema).map((leaf, index): ParquetColumn => ({
+    index,
+    name: leaf.name,
+    fieldId: leaf.fieldId,
+    type: leaf.type,
+    width: leaf.width,
+    optional: leaf.optional,
+    form: leaf.form,
+    statistics(group) {
+      const stats = metadata.row_groups[group]?.columns[index]?.meta_data?.statistics;
+      const min = stats?.min_value ?? stats?.min;
+      const max = stats?.max_value ?? stats?.max;
+      return min === undefined || max === undefined ? undefined : { min, max };
+    },
+    async *pages(wanted) {
+      if (leaf.form === "nested") {
+        throw new TidemarkError("unsupported", `Column ${leaf.name} of ${what} is nested, which is not supported`);
+      }
+      for (let group = 0; group < groups.length; group++) {
+        if (wanted !== undefined && !wanted.includes(group)) continue;
+        const chunk = metadata.row_groups[group].columns[index]?.meta_data;
+        yield* chunkPages(source, chunk, leaf, groups[group]!.rows, what);
+      }
+    },
+  }));
   return { rows, columns, groups, keyValues };
-}
-
-function leaves(schema: Thrift[]): { element: Thrift; depth: number }[] {
-  const found: { element: Thrift; depth: number }[] = [];
-  let next = 0;
-  const visit = (depth: number) => {
-    const element = schema[next++];
-    if (element === undefined) throw new Error("the schema ends early");
-    const children = element.num_children ?? 0;
-    if (children === 0 && depth > 0) found.push({ element, depth });
-    for (let i = 0; i < children; i++) visit(depth + 1);
-  };
-  visit(0);
-  return found;
 }
 
 /** Pages of one column chunk; rows are counted against the row group. */
 async function* chunkPages(
   source: ByteSource,
   chunk: Thrift,
-  column: ParquetColumn,
+  column: Leaf,
   rows: number,
   what: string,
 ): AsyncIterable<ParquetPage> {
@@ -207,9 +195,13 @@ async function* chunkPages(
     throw damaged(what, `is cut off: column ${column.name} ends at ${end} of ${source.size} bytes`);
   }
   const window = new Window(source, start, end);
+  const lists = column.form === "list" ? new ListRows(column) : undefined;
+  /** A list has a value per element, and one where it is empty or null. */
+  const values = lists === undefined ? rows : toCount(chunk.num_values, what);
   let dictionary: PageValues | undefined;
   let seen = 0;
-  while (seen < rows) {
+  let complete = 0;
+  while (seen < values) {
     const header = await pageHeader(window, what);
     const compressed = await window.take(header.compressed_page_size);
     if (compressed === undefined) throw damaged(what, `is cut off in a page of column ${column.name}`);
@@ -217,13 +209,29 @@ async function* chunkPages(
     if (header.type === "DICTIONARY_PAGE") {
       dictionary = guard(what, "dictionary page", () => decodeDictionary(compressed, header, context));
     } else if (header.type === "DATA_PAGE" || header.type === "DATA_PAGE_V2") {
-      const page = guard(what, "data page", () => decodePage(compressed, header, dictionary, context, rows - seen));
-      seen += page.rows;
+      const count = countOf(header, values - seen, what);
+      seen += count;
+      const page = guard(what, "data page", () => decodePage(compressed, header, count, dictionary, lists, context));
+      complete += page.rows;
       if (page.rows > 0) yield page;
     } else if (header.type !== "INDEX_PAGE") {
       throw damaged(what, `has a page of unknown kind ${header.type}`);
     }
   }
+  if (lists === undefined) return;
+  const last = lists.end();
+  complete += last.rows;
+  if (last.rows > 0) yield last;
+  if (complete !== rows) {
+    throw damaged(what, `has ${complete} lists in column ${column.name} where its footer says ${rows}`);
+  }
+}
+
+/** Values in a data page, nulls counted. */
+function countOf(header: Thrift, left: number, what: string): number {
+  const count: unknown = (header.data_page_header ?? header.data_page_header_v2)?.num_values;
+  if (typeof count === "number" && count >= 0 && count <= Math.min(left, MOST_VALUES)) return count;
+  throw damaged(what, `has a page of ${count} values where at most ${left} are left`);
 }
 
 /** Reads a chunk front to back through windows of the source. */
@@ -285,7 +293,7 @@ async function pageHeader(window: Window, what: string): Promise<Thrift> {
 
 interface PageContext {
   readonly what: string;
-  readonly column: ParquetColumn;
+  readonly column: Leaf;
   readonly codec: string;
 }
 
@@ -294,52 +302,82 @@ function decodeDictionary(bytes: Uint8Array, header: Thrift, { column, codec }: 
   return plainValues(page, column.type, column.width, header.dictionary_page_header.num_values);
 }
 
+/** `count`: values of the page, nulls counted; as many rows in a flat column. */
 function decodePage(
   bytes: Uint8Array,
   header: Thrift,
+  count: number,
   dictionary: PageValues | undefined,
+  lists: ListRows | undefined,
   context: PageContext,
-  limit: number,
 ): ParquetPage {
-  const { column, codec } = context;
-  const v2 = header.data_page_header_v2;
-  const head = header.data_page_header ?? v2;
-  const rows: number = head.num_values;
-  if (!(rows >= 0) || rows > limit) throw new Error(`${rows} values where at most ${limit} rows are left`);
-  let body: Uint8Array;
-  let levels: Uint8Array | undefined;
-  if (v2 !== undefined) {
-    const skip = v2.repetition_levels_byte_length + v2.definition_levels_byte_length;
-    if (column.optional) levels = bytes.subarray(v2.repetition_levels_byte_length, skip);
-    body = bytes.subarray(skip);
-    if (v2.is_compressed !== false && body.length > 0) {
-      body = decompress(body, header.uncompressed_page_size - skip, codec);
-    }
-  } else {
-    body = decompress(bytes, header.uncompressed_page_size, codec);
-    if (column.optional) {
-      const length = new DataView(body.buffer, body.byteOffset, body.byteLength).getUint32(0, true);
-      if (4 + length > body.length) throw new Error("definition levels longer than the page");
-      levels = body.subarray(4, 4 + length);
-      body = body.subarray(4 + length);
-    }
+  const { column } = context;
+  const { body, repetition, definition } = split(bytes, header, lists !== undefined, context);
+  const { encoding } = header.data_page_header ?? header.data_page_header_v2;
+  if (lists !== undefined) {
+    const [repeats, marks] = [new Uint8Array(count), new Uint8Array(count)];
+    const most = maxDefinition(column);
+    readHybrid(repetition, 1, repeats);
+    readHybrid(definition, most === 1 ? 1 : 2, marks);
+    const present = marks.reduce((sum, mark) => sum + (mark === most ? 1 : 0), 0);
+    const elements = present === 0
+      ? typedValues(column.type, column.width, 0)
+      : decodeValues(body, encoding, present, dictionary, context);
+    if (elements.kind !== "fixed") throw new Error(`elements of kind ${elements.kind}`);
+    return lists.push(repeats, marks, elements.bytes);
   }
   let valid: Uint8Array | undefined;
-  let present = rows;
-  if (levels !== undefined) {
-    const marks = new Uint8Array(rows);
-    readHybrid(levels, 1, marks);
+  let present = count;
+  if (column.optional) {
+    const marks = new Uint8Array(count);
+    readHybrid(definition, 1, marks);
     present = marks.reduce((sum, mark) => sum + mark, 0);
-    if (present < rows) valid = marks;
+    if (present < count) valid = marks;
   }
   const dense = present === 0
     ? typedValues(column.type, column.width, 0)
-    : decodeValues(body, head.encoding, present, dictionary, context);
-  if (valid === undefined) return { rows, valid, values: dense };
-  const values = typedValues(column.type, column.width, rows);
-  scatter(values, 0, dense, valid, rows);
-  return { rows, valid, values };
+    : decodeValues(body, encoding, present, dictionary, context);
+  if (valid === undefined) return { rows: count, valid, values: dense };
+  const values = typedValues(column.type, column.width, count);
+  scatter(values, 0, dense, valid, count);
+  return { rows: count, valid, values };
 }
+
+interface PageParts {
+  readonly repetition: Uint8Array;
+  readonly definition: Uint8Array;
+  /** The values, unpacked. */
+  readonly body: Uint8Array;
+}
+
+/** Levels stand in front of the values: packed with them in a page of version 1, beside them in version 2. */
+function split(bytes: Uint8Array, header: Thrift, repeated: boolean, { column, codec }: PageContext): PageParts {
+  const v2 = header.data_page_header_v2;
+  const defined = column.optional || repeated;
+  if (v2 !== undefined) {
+    const repetitionEnd: number = v2.repetition_levels_byte_length;
+    const skip = repetitionEnd + v2.definition_levels_byte_length;
+    if (!(skip <= bytes.length)) throw new Error("levels longer than the page");
+    let body = bytes.subarray(skip);
+    if (v2.is_compressed !== false && body.length > 0) {
+      body = decompress(body, header.uncompressed_page_size - skip, codec);
+    }
+    return { repetition: bytes.subarray(0, repetitionEnd), definition: bytes.subarray(repetitionEnd, skip), body };
+  }
+  let body = decompress(bytes, header.uncompressed_page_size, codec);
+  const levels = (): Uint8Array => {
+    const length = new DataView(body.buffer, body.byteOffset, body.byteLength).getUint32(0, true);
+    if (4 + length > body.length) throw new Error("levels longer than the page");
+    const found = body.subarray(4, 4 + length);
+    body = body.subarray(4 + length);
+    return found;
+  };
+  const repetition = repeated ? levels() : NO_BYTES;
+  const definition = defined ? levels() : NO_BYTES;
+  return { repetition, definition, body };
+}
+
+const NO_BYTES = new Uint8Array();
 
 function decodeValues(
   body: Uint8Array,
@@ -397,7 +435,7 @@ function decodeValues(
 }
 
 function decompress(bytes: Uint8Array, size: number, codec: string): Uint8Array {
-  if (!(size >= 0)) throw new Error(`a page of ${size} bytes`);
+  if (!(size >= 0) || size > MOST_PAGE_BYTES) throw new Error(`a page of ${size} bytes`);
   const bounded = { maxOutputLength: Math.max(1, size) };
   const page = decompressPage(bytes, size, codec as Thrift, {
     ZSTD: (input: Uint8Array) => zstdDecompressSync(input, bounded),

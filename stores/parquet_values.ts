@@ -20,6 +20,13 @@ export type PageValues =
   | { readonly kind: "bytes"; readonly values: Uint8Array[] }
   | { readonly kind: "fixed"; readonly width: number; readonly bytes: Uint8Array };
 
+/** A run of rows of one column. `valid[i] = 0`: row i is null and its slot means nothing; undefined: no nulls. */
+export interface ParquetPage {
+  readonly rows: number;
+  readonly valid: Uint8Array | undefined;
+  readonly values: PageValues;
+}
+
 const EMPTY = new Uint8Array();
 
 /** Room for `rows` values: zeros, or empty byte arrays. */

@@ -91,6 +91,7 @@ function loading({ by, reason, byRows }: LoadChoice): string[] {
 const FINDINGS: Readonly<Record<string, string>> = {
   missing: "files that metadata names are missing",
   wrong_size: "files have another size than metadata says",
+  unreadable: "segments cannot be read: their collection is held",
   dirty_insert: "insert files that metadata does not name: never read",
   unnamed_delta: "delta files that metadata does not name: read for their deletes",
 };

@@ -1,4 +1,5 @@
 /** Columns: hand-written schema.FieldData, row operations on encoded columns, values for people, digests. */
+export { absentColumn, type AbsentOptions } from "./absent.ts";
 export { canonicalJson } from "./canonical_json.ts";
 export { decodeFieldData } from "./decode.ts";
 export { columnDigests, type DigestOptions, rowDigests } from "./digest.ts";
@@ -6,6 +7,7 @@ export { encodeColumn, rowsOf } from "./encode.ts";
 export { describeFieldData, type FieldHead } from "./frame.ts";
 export { type KeyField, keysOf, keysOfColumn } from "./keys.ts";
 export { mergeFieldsData, type RowsPart } from "./merge.ts";
+export { vectorsRow } from "./nested.ts";
 export { compactNulls, dropColumns, type NewHead, renameColumns } from "./reshape.ts";
 export { selectRows } from "./select.ts";
 export { columnToJson } from "./values.ts";

@@ -1,6 +1,7 @@
 /** The value of one row of an Array or ArrayOfVector column: a ScalarField or VectorField of its own. */
 import { DataType } from "../proto/gen/schema_pb.ts";
 import { type FieldFrame, parseFrame } from "./frame.ts";
+import { layoutOfType } from "./layout.ts";
 import { slotsOf } from "./decode.ts";
 import { sizeOf32, WireWriter } from "./wire.ts";
 
@@ -13,6 +14,41 @@ export function parseScalarField(bytes: Uint8Array, elementType: DataType): Nest
 
 export function parseVectorField(bytes: Uint8Array, elementType: DataType, dim: number): NestedFrame {
   return nested(0x22, bytes, elementType, dim);
+}
+
+/**
+ * One row of an ArrayOfVector column from its vectors' bytes, one behind the other: a VectorField with `dim` and the values in
+ * the form of `elementType`. Throws `unsupported` for a type that has no such form.
+ */
+export function vectorsRow(elementType: DataType, dim: number, bytes: Uint8Array): Uint8Array {
+  const layout = layoutOfType(elementType, "of vectors");
+  const isBlob = layout.form === "blob";
+  // FloatArray.data is packed: a tag and a length more, where there is anything.
+  const inner = isBlob ? bytes.length : bytes.length === 0 ? 0 : 1 + sizeOf32(bytes.length) + bytes.length;
+  const out = new WireWriter((dim === 0 ? 0 : 1 + sizeOf32(dim)) + 1 + sizeOf32(inner) + inner);
+  if (dim !== 0) {
+    out.varint32(0x08);
+    out.varint32(dim);
+  }
+  out.varint32((layout.field << 3) | 2);
+  out.varint32(inner);
+  if (!isBlob && bytes.length > 0) {
+    out.varint32((layout.values << 3) | 2);
+    out.varint32(bytes.length);
+  }
+  out.raw(bytes);
+  return out.bytes;
+}
+
+/** A row without vectors. */
+export function emptyVectors(elementType: DataType, dim: number): Uint8Array {
+  return vectorsRow(elementType, dim, new Uint8Array());
+}
+
+/** A row of an Array column without elements: a ScalarField whose array is empty. */
+export function emptyArray(elementType: DataType): Uint8Array {
+  const { field } = layoutOfType(elementType, "of an array");
+  return Uint8Array.of((field << 3) | 2, 0);
 }
 
 function nested(tag: number, bytes: Uint8Array, elementType: DataType, dim: number): NestedFrame {

@@ -67,6 +67,11 @@ export interface Collection {
   readonly aliases: readonly string[];
   readonly indexes: readonly Index[];
   readonly load: LoadState | undefined;
+  /**
+   * vchannel -> time of its last truncation (2.6.x, 3.0), which differs from channel to channel: rows up to it are gone.
+   * Channels that were never truncated are not in it; undefined: none was.
+   */
+  readonly truncatedAt?: ReadonlyMap<string, HybridTs>;
 }
 
 export interface Grant {

@@ -59,7 +59,10 @@ export interface Segment {
   readonly startPosition: StoredPosition | undefined;
   readonly dmlPosition: StoredPosition | undefined;
   readonly storageVersion: bigint;
+  /** JSON that points at the segment's manifest (storage V3), empty otherwise. */
   readonly manifestPath: string;
+  /** Rows count from this time where they are older (imports of 3.0); 0: they count as they are. */
+  readonly commitTimestamp: HybridTs;
   readonly isImporting: boolean;
   readonly isFake: boolean;
   readonly isInvisible: boolean;

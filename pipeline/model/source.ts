@@ -52,9 +52,12 @@ export interface LogSource {
   close(): Promise<void>;
 }
 
-/** A file that metadata names and the store does not have as named, or one that it has and metadata does not name. */
+/**
+ * A file that metadata names and the store does not have as named, or one that it has and metadata does not name.
+ * `unreadable`: a live segment whose files are of a kind that cannot be read; `detail` is the whole sentence.
+ */
 export interface FileFinding {
-  readonly kind: "missing" | "wrong_size" | "dirty_insert" | "unnamed_delta";
+  readonly kind: "missing" | "wrong_size" | "unreadable" | "dirty_insert" | "unnamed_delta";
   readonly path: string;
   readonly collectionId: bigint;
   readonly segmentId: bigint;
@@ -64,7 +67,10 @@ export interface FileFinding {
 
 export interface FileReport {
   readonly findings: readonly FileFinding[];
-  /** Every delta file below delta_log/<collection>/, named or not, of live, dropped or unknown segments. */
+  /**
+   * Every delta file below delta_log/<collection>/, and below the folders of segments kept by a manifest, named or not, of
+   * live, dropped or unknown segments.
+   */
   readonly deltaFiles: readonly LogFile[];
   readonly insertFiles: number;
   readonly insertBytes: bigint;
@@ -77,7 +83,8 @@ export interface BinlogSource {
   verify(collectionId: bigint, segments: readonly Segment[], signal: AbortSignal): Promise<FileReport>;
   /**
    * Rows of a segment in row order, only the given fields, bounded in memory whatever the segment's size.
-   * Nulls where a field has no file but the schema has it (added later): the caller fills defaults.
+   * A field that has no file (added later) has its default, or nulls; fields of struct arrays are flattened, `outer[sub]`.
+   * Timestamps are the effective ones: not before the segment's commit timestamp.
    * Throws `not_found` for a missing file and `damaged` for a broken one, both with segment and file in the message.
    */
   rows(

@@ -1,10 +1,12 @@
-/** A field added after a segment was written has no files there: its rows get the field's default, or null. */
-import { TidemarkError } from "../errors.ts";
+/** What of a segment's rows goes to a target: its user columns in schema order. */
+import { absentColumn } from "../columns/mod.ts";
 import type { Column, ColumnBatch, Segment } from "../model/mod.ts";
-import { type CollectionSchema, DataType, type FieldSchema } from "../proto/gen/schema_pb.ts";
+import type { CollectionSchema } from "../proto/gen/schema_pb.ts";
 
 /**
- * User columns of a batch in schema order, absent ones filled, function outputs and system fields left out.
+ * User columns of a batch in schema order, those of struct arrays behind them under their flattened names; function outputs
+ * and system fields are left out, and a field that the batch lacks has its default, or nulls. Throws `damaged` for one that
+ * can have neither.
  * @example
  * ```ts
  * import assert from "node:assert/strict";
@@ -23,81 +25,12 @@ import { type CollectionSchema, DataType, type FieldSchema } from "../proto/gen/
  * ```
  */
 export function completeColumns(schema: CollectionSchema, batch: ColumnBatch, segment: Segment): Column[] {
-  const columns: Column[] = [];
-  for (const field of schema.fields) {
-    if (field.fieldID < 100n || field.isFunctionOutput) continue;
-    // A reader gives nulls for a field without files; what stands for them is the schema's business.
-    const column = hasFiles(segment, field.fieldID)
-      ? batch.columns.find((item) => item.fieldId === field.fieldID)
-      : undefined;
-    columns.push(column ?? absent(field, batch.rows, segment));
-  }
-  return columns;
-}
-
-function hasFiles(segment: Segment, fieldId: bigint): boolean {
-  // Column groups of storage V2 do not always say what is in them; their reader knows.
-  return segment.storageVersion >= 2n || segment.binlogs.some((field) => field.fieldId === fieldId);
-}
-
-const empty = new Uint8Array();
-const emptyObject = new TextEncoder().encode("{}");
-
-function absent(field: FieldSchema, rows: number, segment: Segment): Column {
-  const value = field.defaultValue?.data;
-  const fallback = value?.case !== undefined;
-  if (!field.nullable && !fallback && !field.isDynamic) {
-    throw new TidemarkError(
-      "damaged",
-      `Segment ${segment.id} has no files of the field ${field.name} (${field.fieldID}), which is neither nullable nor has a default`,
-      {
-        hint:
-          "The metadata of the source and its files do not fit together; look at the segment with `tidemark inspect meta`.",
-      },
-    );
-  }
-  const base = {
-    fieldId: field.fieldID,
-    name: field.name,
-    type: field.dataType,
-    elementType: field.elementType,
-    dim: Number(field.typeParams.find((item) => item.key === "dim")?.value ?? 0),
-    isDynamic: field.isDynamic,
-    valid: fallback || field.isDynamic ? undefined : new Uint8Array(rows),
-  };
-  return { ...base, data: constant(field, rows, fallback ? value!.value : undefined) };
-}
-
-function constant(field: FieldSchema, rows: number, value: unknown): Column["data"] {
-  switch (field.dataType) {
-    case DataType.Bool:
-      return { kind: "bool", values: new Uint8Array(rows).fill(value === true ? 1 : 0) };
-    case DataType.Int8:
-    case DataType.Int16:
-    case DataType.Int32:
-      return { kind: "int32", values: new Int32Array(rows).fill(typeof value === "number" ? value : 0) };
-    case DataType.Int64:
-    case DataType.Timestamptz:
-      return { kind: "int64", values: new BigInt64Array(rows).fill(typeof value === "bigint" ? value : 0n) };
-    case DataType.Float:
-      return { kind: "float", values: new Float32Array(rows).fill(typeof value === "number" ? value : 0) };
-    case DataType.Double:
-      return { kind: "double", values: new Float64Array(rows).fill(typeof value === "number" ? value : 0) };
-    case DataType.VarChar:
-    case DataType.String:
-    case DataType.Text: {
-      const text = typeof value === "string" ? new TextEncoder().encode(value) : empty;
-      return { kind: "utf8", values: new Array(rows).fill(text) };
-    }
-    case DataType.BinaryVector:
-    case DataType.FloatVector:
-    case DataType.Float16Vector:
-    case DataType.BFloat16Vector:
-    case DataType.Int8Vector:
-      return { kind: "fixed", width: 0, bytes: empty };
-    default: {
-      const bytes = value instanceof Uint8Array ? value : field.isDynamic ? emptyObject : empty;
-      return { kind: "bytes", values: new Array(rows).fill(bytes) };
-    }
-  }
+  const columns = new Map(batch.columns.map((column) => [column.fieldId, column]));
+  const fields = [
+    ...schema.fields.filter(({ fieldID }) => fieldID >= 100n).map((field) => ({ field, inStruct: false })),
+    ...schema.structArrayFields.flatMap(({ fields }) => fields.map((field) => ({ field, inStruct: true }))),
+  ];
+  return fields.filter(({ field }) => !field.isFunctionOutput).map(({ field, inStruct }) =>
+    columns.get(field.fieldID) ?? absentColumn(field, batch.rows, { inStruct, what: `Segment ${segment.id}` })
+  );
 }

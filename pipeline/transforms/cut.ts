@@ -6,6 +6,7 @@
  */
 import { TidemarkError } from "../errors.ts";
 import { type Collection, type Cut, type HybridTs, qualifiedName, type Segment, type Snapshot } from "../model/mod.ts";
+import { latestTs } from "./time_range.ts";
 
 /**
  * One cut per vchannel of `collections`. A vchannel without a checkpoint yet (a collection of less than a second) starts
@@ -92,7 +93,8 @@ function positionOf(
 
 /**
  * Segments whose files are base: rows by their own state and lineage, of a live partition and of a channel of the
- * collection, with at least one insert file (a Growing segment appears before its first row). Segments of an import that
+ * collection, with at least one insert file (a Growing segment appears before its first row) or a manifest, which says
+ * itself whether there are any. Segments of an import that
  * is not complete are left out: its completion brings them.
  * @example
  * ```ts
@@ -129,7 +131,7 @@ export function liveSegments(snapshot: Snapshot, collection: Collection): Segmen
   return snapshot.segments.filter((segment) =>
     segment.collectionId === collection.id && segment.class === "rows" && partitions.has(segment.partitionId) &&
     vchannels.has(segment.vchannel) && !importing.has(segment.id) &&
-    segment.binlogs.some((field) => field.files.length > 0)
+    (segment.manifestPath !== "" || segment.binlogs.some((field) => field.files.length > 0))
   );
 }
 
@@ -184,6 +186,8 @@ export function deleteHorizon(snapshot: Snapshot, collection: Collection): Map<s
  *   class: "rows",
  *   binlogs: [{ fieldId: 100n, childFields: [], files: [{ tsTo: books.createTs + 9n }] }],
  *   deltalogs: [],
+ *   manifestPath: "",
+ *   commitTimestamp: 0n,
  * } as unknown as Segment;
  * assert.equal(firstExactTs(taken), books.createTs);
  * assert.equal(firstExactTs({ ...taken, segments: [segment] }), books.createTs + 9n);
@@ -198,9 +202,8 @@ export function firstExactTs(
   for (const cut of makeCuts(snapshot, collections)) if (cut.ts > last) last = cut.ts;
   for (const segment of snapshot.segments) {
     if (!ids.has(segment.collectionId)) continue;
-    for (const field of [...segment.binlogs, ...segment.deltalogs]) {
-      for (const file of field.files) if (file.tsTo > last) last = file.tsTo;
-    }
+    const ts = latestTs(segment);
+    if (ts > last) last = ts;
   }
   return last;
 }

@@ -3,6 +3,7 @@
  * blocks is read again a little later.
  */
 import { type Collection, qualifiedName, type Segment, type Snapshot } from "../model/mod.ts";
+import { latestTs } from "./time_range.ts";
 
 export interface ImportBlock {
   readonly collectionId: bigint;
@@ -69,7 +70,6 @@ function isAhead(snapshot: Snapshot, collection: Collection, segment: Segment | 
 }
 
 function importTs(segment: Segment): bigint {
-  let ts = segment.startPosition?.ts ?? 0n;
-  for (const field of segment.binlogs) for (const file of field.files) if (file.tsTo > ts) ts = file.tsTo;
-  return ts;
+  const [start, latest] = [segment.startPosition?.ts ?? 0n, latestTs(segment)];
+  return start > latest ? start : latest;
 }

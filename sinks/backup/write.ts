@@ -1,5 +1,6 @@
 /** A whole base from a snapshot, in one call: what a run does, without a run. */
 import { TidemarkError } from "../../pipeline/errors.ts";
+import { latestTs } from "../../pipeline/transforms/mod.ts";
 import type {
   ArchiveSink,
   BackupSession,
@@ -85,10 +86,9 @@ export async function writeBackup(
 /** Largest of all cuts and of all file timestamps, those of dropped segments included: compaction may have applied them. */
 export function firstExactMoment(snapshot: Snapshot, cuts: readonly Cut[]): HybridTs {
   let moment = cuts.reduce<HybridTs>((max, { ts }) => ts > max ? ts : max, 0n);
-  for (const { binlogs, deltalogs } of snapshot.segments) {
-    for (const { files } of [...binlogs, ...deltalogs]) {
-      for (const { tsTo } of files) if (tsTo > moment) moment = tsTo;
-    }
+  for (const segment of snapshot.segments) {
+    const ts = latestTs(segment);
+    if (ts > moment) moment = ts;
   }
   return moment;
 }

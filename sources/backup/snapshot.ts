@@ -93,6 +93,7 @@ function segmentOf(backed: BackedSegment, collection: Collection): Segment {
     dmlPosition: undefined,
     storageVersion: backed.storageVersion,
     manifestPath: "",
+    commitTimestamp: 0n,
     isImporting: false,
     isFake: false,
     isInvisible: false,

@@ -1,6 +1,7 @@
 /** The files of one field (storage V1) or column group (V2), opened in row order, each once, the next one ahead of time. */
 import type { LogFile, ObjectStore } from "../../pipeline/model/mod.ts";
 import {
+  blockSource,
   type ByteSource,
   bytesSource,
   objectSource,
@@ -11,15 +12,24 @@ import {
 } from "../../stores/mod.ts";
 import { damaged, fileError } from "./damage.ts";
 import { EVENT_INSERT, readEnvelope } from "./envelope.ts";
+import { slicePage } from "./page_cursor.ts";
+import type { RowFile } from "./row_layout.ts";
 
 /** Where a file is. */
 export type Locate = (file: LogFile) => { readonly store: ObjectStore; readonly key: string };
 
-/** How a file is brought: whole where the files of one row range fit the memory, by ranges of `window` bytes otherwise. */
-export type FetchMode = { readonly kind: "whole" } | { readonly kind: "ranges"; readonly window: number };
+/**
+ * How a file is brought: whole where the files of one row range fit the memory, otherwise by ranges of `window` bytes of which
+ * the newest `keep` are held. Row groups are small, so a range covers many of them.
+ */
+export type FetchMode =
+  | { readonly kind: "whole" }
+  | { readonly kind: "ranges"; readonly window: number; readonly keep: number };
 
 export interface OpenedFile {
   readonly what: string;
+  /** The first row that is taken, and how many are. */
+  readonly start: number;
   readonly rows: number;
   /** One Parquet file per data event; normally exactly one. */
   readonly tables: readonly ParquetTable[];
@@ -27,7 +37,7 @@ export interface OpenedFile {
 
 export interface GroupReaderOptions {
   readonly segmentId: bigint;
-  readonly files: readonly LogFile[];
+  readonly files: readonly RowFile[];
   /** Enveloped (V1) with the descriptor's field id to expect, or bare Parquet (V2). */
   readonly form: { readonly kind: "envelope"; readonly fieldId: bigint } | { readonly kind: "bare" };
   readonly locate: Locate;
@@ -44,7 +54,7 @@ export class GroupReader {
     this.#options = options;
   }
 
-  get files(): readonly LogFile[] {
+  get files(): readonly RowFile[] {
     return this.#options.files;
   }
 
@@ -80,8 +90,10 @@ export class GroupReader {
         let rows = 0;
         for await (const page of column.pages()) {
           this.#options.signal.throwIfAborted();
+          const from = Math.max(0, file.start - rows);
+          const to = Math.min(page.rows, file.start + file.rows - rows);
           rows += page.rows;
-          yield page;
+          if (from < to) yield to - from === page.rows ? page : slicePage(page, from, to);
         }
         if (rows !== table.rows) {
           throw damaged(file.what, `has ${rows} values where its footer says ${table.rows} rows`);
@@ -109,7 +121,7 @@ export class GroupReader {
     return opened;
   }
 
-  async #read(file: LogFile): Promise<OpenedFile> {
+  async #read({ file, rows: part }: RowFile): Promise<OpenedFile> {
     const { segmentId, form, signal } = this.#options;
     const what = `${file.path} (segment ${segmentId})`;
     try {
@@ -121,7 +133,12 @@ export class GroupReader {
       if (file.entries > 0n && file.entries !== BigInt(rows)) {
         throw damaged(what, `has ${rows} rows where metadata says ${file.entries}`);
       }
-      return { what, rows, tables };
+      const start = part?.start ?? 0;
+      const end = part?.end ?? rows;
+      if (start > end || end > rows) {
+        throw damaged(what, `has ${rows} rows where the manifest takes those from ${start} to ${end}`);
+      }
+      return { what, start, rows: end - start, tables };
     } catch (thrown) {
       signal.throwIfAborted();
       throw fileError(thrown, what);
@@ -136,7 +153,8 @@ export class GroupReader {
     const info = await store.head(key, signal);
     if (info === undefined) return bytesSource(await store.get(key, undefined, signal));
     if (info.size > BigInt(Number.MAX_SAFE_INTEGER)) throw damaged(what, `is ${info.size} bytes long`);
-    return objectSource(store, key, Number(info.size), { window: mode.window, signal });
+    const source = objectSource(store, key, Number(info.size), { window: mode.window, signal });
+    return blockSource(source, mode.window, mode.keep);
   }
 }
 

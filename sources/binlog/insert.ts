@@ -1,13 +1,14 @@
 /** From Parquet values to the column that a field's schema says. */
 import { TidemarkError } from "../../pipeline/errors.ts";
 import type { Column, ColumnData } from "../../pipeline/model/mod.ts";
+import { vectorsRow } from "../../pipeline/columns/mod.ts";
 import { DataType, type FieldSchema } from "../../pipeline/proto/gen/schema_pb.ts";
 import type { PageValues, ParquetPage } from "../../stores/mod.ts";
 import { damaged } from "./damage.ts";
 
-/** Dimension of a dense vector field, 0 for other types. Throws `damaged` for a vector without one. */
+/** Dimension of a dense vector field or of the vectors in its arrays, 0 for other types. Throws `damaged` for one without. */
 export function dimensionOf(field: FieldSchema): number {
-  if (vectorBits(field.dataType) === 0) return 0;
+  if (vectorBits(denseType(field)) === 0) return 0;
   const dim = field.typeParams.find((pair) => pair.key === "dim")?.value;
   if (dim === undefined || !/^[1-9]\d{0,6}$/.test(dim)) {
     throw damaged(
@@ -18,18 +19,25 @@ export function dimensionOf(field: FieldSchema): number {
   return parseInt(dim, 10);
 }
 
-/** Bytes a row of a dense vector field, 0 for other types. */
+/** Bytes of a dense vector, 0 for other types. */
 export function vectorWidth(field: FieldSchema): number {
-  return Math.ceil((dimensionOf(field) * vectorBits(field.dataType)) / 8);
+  return Math.ceil((dimensionOf(field) * vectorBits(denseType(field))) / 8);
 }
 
-/** Throws `unsupported` for a field whose values are not in V1 or V2 column files as plain columns. */
+function denseType(field: FieldSchema): DataType {
+  return field.dataType === DataType.ArrayOfVector ? field.elementType : field.dataType;
+}
+
+/** Throws `unsupported` for a field whose values are not in column files as known columns. */
 export function checkReadable(field: FieldSchema): void {
-  if (kindOf(field.dataType) === undefined) {
+  const isList = field.dataType === DataType.ArrayOfVector;
+  if (kindOf(field.dataType) === undefined || (isList && vectorBits(field.elementType) === 0)) {
     const type = DataType[field.dataType] ?? `type ${field.dataType}`;
     throw new TidemarkError(
       "unsupported",
-      `Field ${field.name} is of type ${type}, which cannot be read from files yet`,
+      `Field ${field.name} is of type ${type}${
+        isList ? ` with elements of type ${DataType[field.elementType] ?? field.elementType}` : ""
+      }, which cannot be read from files`,
       {
         hint: "Exclude its collection.",
       },
@@ -40,36 +48,6 @@ export function checkReadable(field: FieldSchema): void {
 /** The rows of `page` as a column of `field`. Throws `damaged` where the stored type is another. */
 export function columnOf(field: FieldSchema, page: ParquetPage, what: string): Column {
   return { ...describe(field), valid: page.valid, data: dataOf(field, page, what) };
-}
-
-/** A column of `rows` nulls: for a field that was added after the rows were written. */
-export function absentColumn(field: FieldSchema, rows: number): Column {
-  const kind = kindOf(field.dataType);
-  const empty = new Uint8Array();
-  let data: ColumnData;
-  switch (kind) {
-    case "bool":
-      data = { kind, values: new Uint8Array(rows) };
-      break;
-    case "int32":
-      data = { kind, values: new Int32Array(rows) };
-      break;
-    case "int64":
-      data = { kind, values: new BigInt64Array(rows) };
-      break;
-    case "float":
-      data = { kind, values: new Float32Array(rows) };
-      break;
-    case "double":
-      data = { kind, values: new Float64Array(rows) };
-      break;
-    case "fixed":
-      data = { kind, width: vectorWidth(field), bytes: new Uint8Array(rows * vectorWidth(field)) };
-      break;
-    default:
-      data = { kind: kind ?? "bytes", values: new Array<Uint8Array>(rows).fill(empty) };
-  }
-  return { ...describe(field), valid: new Uint8Array(rows), data };
 }
 
 function describe(field: FieldSchema): Omit<Column, "valid" | "data"> {
@@ -87,6 +65,7 @@ function dataOf(field: FieldSchema, page: ParquetPage, what: string): ColumnData
   const kind = kindOf(field.dataType);
   const { values } = page;
   if (kind === "fixed") return vectorOf(field, page, what);
+  if (field.dataType === DataType.ArrayOfVector) return vectorsOf(field, page, what);
   if ((kind === "utf8" || kind === "bytes") && values.kind === "bytes") return { kind, values: values.values };
   if (kind === values.kind && values.kind !== "bytes") return values;
   throw mismatch(field, values, what);
@@ -111,6 +90,22 @@ function vectorOf(field: FieldSchema, page: ParquetPage, what: string): ColumnDa
     bytes.set(value, row * width);
   }
   return { kind: "fixed", width, bytes };
+}
+
+/** Lists of fixed-size blocks: a cell has a row's vectors, one behind the other. */
+function vectorsOf(field: FieldSchema, { values, valid }: ParquetPage, what: string): ColumnData {
+  if (values.kind !== "bytes") throw mismatch(field, values, what);
+  const width = vectorWidth(field);
+  const dim = dimensionOf(field);
+  return {
+    kind: "bytes",
+    values: values.values.map((cell, row) => {
+      if (cell.length % width !== 0) {
+        throw damaged(what, `holds ${cell.length} bytes of vectors; one of field ${field.name} has ${width}`);
+      }
+      return valid?.[row] === 0 ? cell : vectorsRow(field.elementType, dim, cell);
+    }),
+  };
 }
 
 function mismatch(field: FieldSchema, values: PageValues, what: string): TidemarkError {
@@ -141,6 +136,7 @@ function kindOf(type: DataType): ColumnData["kind"] | undefined {
     case DataType.Array:
     case DataType.Geometry:
     case DataType.SparseFloatVector:
+    case DataType.ArrayOfVector:
       return "bytes";
     default:
       return vectorBits(type) > 0 ? "fixed" : undefined;

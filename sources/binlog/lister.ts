@@ -15,6 +15,8 @@ import type {
 import { edgeSource, openParquet } from "../../stores/mod.ts";
 import { TidemarkError } from "../../pipeline/errors.ts";
 import { isEnvelope, readEnvelope } from "./envelope.ts";
+import { manifestPathOf } from "./manifest_paths.ts";
+import { type ManifestFiles, readManifest } from "./manifest_segment.ts";
 import { deltaFolder, insertFolder, parseLogPath, segmentIdIn } from "./path.ts";
 
 /** Files without a name in metadata are opened, to say whether they are whole, up to this number. */
@@ -50,14 +52,49 @@ export async function verifyFiles(
   const finding = (kind: FileFinding["kind"], path: string, segmentId: bigint, bytes: bigint, detail: string) =>
     findings.push({ kind, path, collectionId, segmentId, detail, bytes });
 
-  const confirmed = await confirm(options, own, inserts, deltas, finding, signal);
+  // Deletes of a segment kept by a manifest lie beside its rows.
+  for (const [path, info] of inserts) if (parseLogPath(path)?.kind === "delta") deltas.set(path, info);
+  const manifests = await readManifests(options, own, finding, signal);
+  const confirmed = await confirm(options, own, manifests, inserts, deltas, finding, signal);
   const listed = ({ path }: LogFile) => inserts.get(path) ?? deltas.get(path);
   await reportDirty(options, own, inserts, finding, signal);
-  const deltaFiles = deltasOf(own, deltas, finding);
+  const deltaFiles = deltasOf(own, manifests, deltas, finding);
   return { findings, deltaFiles, listed, ...confirmed };
 }
 
 type Report = (kind: FileFinding["kind"], path: string, segmentId: bigint, bytes: bigint, detail: string) => void;
+
+/** Of live segments kept by one, by segment id. */
+type Manifests = ReadonlyMap<bigint, ManifestFiles>;
+
+async function readManifests(
+  options: ListerOptions,
+  segments: readonly Segment[],
+  report: Report,
+  signal: AbortSignal,
+): Promise<Manifests> {
+  const manifests = new Map<bigint, ManifestFiles>();
+  const locate = (path: string) => ({ store: options.store, key: options.keyOf(path) });
+  await inParallel(
+    segments.filter(({ class: read, manifestPath }) => read === "rows" && manifestPath !== "").map(
+      (segment) => async () => {
+        try {
+          manifests.set(segment.id, await readManifest(segment, locate, signal));
+        } catch (error) {
+          if (!(error instanceof TidemarkError)) throw error;
+          const path = manifestPathOf(segment);
+          if (error.code === "not_found") {
+            const detail = `Segment ${segment.id} (${segment.state}) names it, the store does not have it`;
+            report("missing", path, segment.id, 0n, detail);
+          } else if (error.code === "unsupported" || error.code === "damaged") {
+            report("unreadable", path, segment.id, 0n, error.message);
+          } else throw error;
+        }
+      },
+    ),
+  );
+  return manifests;
+}
 
 interface Checked extends Named {
   readonly insert: boolean;
@@ -69,6 +106,7 @@ interface Checked extends Named {
 async function confirm(
   options: ListerOptions,
   segments: readonly Segment[],
+  manifests: Manifests,
   inserts: ReadonlyMap<string, ObjectInfo>,
   deltas: ReadonlyMap<string, ObjectInfo>,
   report: Report,
@@ -80,11 +118,17 @@ async function confirm(
   /** What the listing alone does not say. */
   const questions: (() => Promise<void>)[] = [];
   for (const segment of segments) {
-    if (segment.class === "none" || segment.manifestPath !== "") continue;
-    const insertNames = segment.class === "rows" ? filesOf(segment.binlogs) : [];
+    if (segment.class === "none") continue;
+    const byManifest = segment.manifestPath !== "";
+    const insertNames = byManifest
+      ? dataFilesOf(manifests.get(segment.id))
+      : segment.class === "rows"
+      ? filesOf(segment.binlogs)
+      : [];
+    const deltaNames = byManifest ? manifests.get(segment.id)?.deltas ?? [] : filesOf(segment.deltalogs);
     const named: [LogFile, ReadonlyMap<string, ObjectInfo>][] = [
       ...insertNames.map((file): [LogFile, ReadonlyMap<string, ObjectInfo>] => [file, inserts]),
-      ...filesOf(segment.deltalogs).map((file): [LogFile, ReadonlyMap<string, ObjectInfo>] => [file, deltas]),
+      ...deltaNames.map((file): [LogFile, ReadonlyMap<string, ObjectInfo>] => [file, deltas]),
     ];
     // Compactions of 2.3, and 2.4 in general, store the size in memory as log_size of insert logs. Where no insert file
     // of a segment has the size that metadata says, it is not a file's size; a file is then judged by being whole.
@@ -134,6 +178,13 @@ async function confirm(
   return { insertFiles, insertBytes };
 }
 
+/** Files of rows, each once: two groups may take pieces of the same. */
+function dataFilesOf(manifest: ManifestFiles | undefined): LogFile[] {
+  const files = new Map<string, LogFile>();
+  for (const group of manifest?.groups ?? []) for (const { file } of group.files) files.set(file.path, file);
+  return [...files.values()];
+}
+
 function sizeFits(file: LogFile, { size }: ObjectInfo): boolean {
   return file.size === size || (file.size === 0n && size > 0n);
 }
@@ -151,7 +202,7 @@ async function reportDirty(
   const unnamed = [...inserts].filter(([path]) => {
     // The files of a manifest (V3), and the LOBs that its partition shares, are named by the manifest, not by metadata.
     const byManifest = byId.get(segmentIdIn(path))?.manifestPath || path.split("/")[3] === "lobs";
-    return !named.has(path) && !byManifest;
+    return !named.has(path) && !byManifest && parseLogPath(path)?.kind !== "delta";
   });
   const broken = new Set<string>();
   await inParallel(
@@ -175,9 +226,17 @@ async function reportDirty(
   }
 }
 
-function deltasOf(segments: readonly Segment[], deltas: ReadonlyMap<string, ObjectInfo>, report: Report): LogFile[] {
+function deltasOf(
+  segments: readonly Segment[],
+  manifests: Manifests,
+  deltas: ReadonlyMap<string, ObjectInfo>,
+  report: Report,
+): LogFile[] {
   const byId = new Map(segments.map((segment) => [segment.id, segment]));
-  const named = namesOf(segments, (segment) => segment.deltalogs);
+  const named = new Map(namesOf(segments, (segment) => segment.manifestPath === "" ? segment.deltalogs : []));
+  for (const [id, manifest] of manifests) {
+    for (const file of manifest.deltas) named.set(file.path, { file, segment: byId.get(id)! });
+  }
   const files: LogFile[] = [];
   for (const [path, info] of deltas) {
     const parsed = parseLogPath(path);
@@ -193,8 +252,10 @@ function deltasOf(segments: readonly Segment[], deltas: ReadonlyMap<string, Obje
       );
       continue;
     }
-    if (name === undefined) {
-      const segment = byId.get(segmentId);
+    const segment = byId.get(segmentId);
+    // What a manifest names is known only of live segments.
+    const unknown = segment !== undefined && segment.manifestPath !== "" && !manifests.has(segmentId);
+    if (name === undefined && !unknown) {
       const whose = segment === undefined
         ? `segment ${segmentId}, which is not in the metadata`
         : `segment ${segmentId} (${segment.state})`;

@@ -12,6 +12,8 @@ export interface LogPath {
 
 const INSERT = /^insert_log\/(\d+)\/(-?\d+)\/(\d+)\/(\d+)\/(\d+)$/;
 const DELTA = /^delta_log\/(\d+)\/(-?\d+)\/(\d+)\/(\d+)$/;
+/** Storage V3 keeps a segment's deletes beside its rows. */
+const DELTA_V3 = /^insert_log\/(\d+)\/(-?\d+)\/(\d+)\/_delta\/(\d+)$/;
 
 /** Undefined for whatever else lies there: half uploads, manifests, folders of other tools. */
 export function parseLogPath(path: string): LogPath | undefined {
@@ -27,7 +29,7 @@ export function parseLogPath(path: string): LogPath | undefined {
       logId: logId!,
     };
   }
-  const delta = DELTA.exec(path);
+  const delta = DELTA.exec(path) ?? DELTA_V3.exec(path);
   if (delta === null) return undefined;
   const [collectionId, partitionId, segmentId, logId] = ids(delta);
   return {

@@ -1,6 +1,6 @@
 /** Which files of a segment hold which fields' rows. */
 import { TidemarkError } from "../../pipeline/errors.ts";
-import type { FieldFiles, LogFile, Segment } from "../../pipeline/model/mod.ts";
+import type { LogFile, Segment } from "../../pipeline/model/mod.ts";
 import type { CollectionSchema, FieldSchema } from "../../pipeline/proto/gen/schema_pb.ts";
 import { checkReadable } from "./insert.ts";
 
@@ -9,27 +9,67 @@ export const TIMESTAMP_FIELD = 1n;
 /** User fields begin here; smaller ids are Milvus' own. */
 export const FIRST_USER_FIELD = 100n;
 
-/** V1: a file holds one field. V2: a bare Parquet file holds the fields of a column group. */
-export type StorageForm = "v1" | "v2";
+/**
+ * `v1`: a file holds one field. `v2`: a bare Parquet file holds the fields of a column group. `v3`: so it does, and a manifest
+ * names the files.
+ */
+export type StorageForm = "v1" | "v2" | "v3";
 
-/** Throws `unsupported` for manifests (V3) and versions not known. */
+/** A manifest decides, whatever the version says: 2.6 leaves 2 beside it. Throws `unsupported` for versions not known. */
 export function storageForm(segment: Segment): StorageForm {
-  if (segment.manifestPath !== "") {
-    throw new TidemarkError(
-      "unsupported",
-      `Segment ${segment.id} is kept by a manifest (storage V3), which cannot be read yet`,
-      {
-        hint:
-          "Exclude its collection, or let the source write storage V2 (common.storage.useLoonFFI: false) and compact.",
-      },
-    );
-  }
+  if (segment.manifestPath !== "") return "v3";
   if (segment.storageVersion <= 1n) return "v1";
   if (segment.storageVersion === 2n) return "v2";
   throw new TidemarkError(
     "unsupported",
-    `Segment ${segment.id} has storage version ${segment.storageVersion}; known are 0 to 2`,
+    segment.storageVersion === 3n
+      ? `Segment ${segment.id} has storage version 3 and no manifest`
+      : `Segment ${segment.id} has storage version ${segment.storageVersion}; known are 0 to 3`,
   );
+}
+
+/** A file's rows, all or some of them. */
+export interface RowFile {
+  readonly file: LogFile;
+  /** Rows [start, end) of the file; `end` undefined: to its last. Undefined: all. */
+  readonly rows?: { readonly start: number; readonly end: number | undefined };
+}
+
+/**
+ * Files that hold the same fields, in row order. Groups of a segment are joined by running row number: neither row groups nor
+ * (V3, backfilled V2) files end at the same rows in all of them.
+ */
+export interface ColumnGroup {
+  readonly name: string;
+  /** What metadata or the manifest says is in it, which wins over the file; undefined: the files say it. */
+  readonly fields: readonly bigint[] | undefined;
+  readonly files: readonly RowFile[];
+}
+
+/**
+ * The groups of a V2 segment. `childFields` wins over the file: a backfill moves a field to a new group and leaves its old
+ * column where it is. 2.6.0 and 2.6.1 did not write them.
+ */
+export function groupsV2(segment: Segment): ColumnGroup[] {
+  return segment.binlogs.map(({ fieldId, childFields, files }) => ({
+    name: `column group ${fieldId}`,
+    fields: childFields.length > 0 ? childFields : undefined,
+    files: files.map((file) => ({ file })),
+  }));
+}
+
+/** A field to read, and whether it is of an array of structs: those came to be without a value of their own. */
+export interface WantedField {
+  readonly field: FieldSchema;
+  readonly inStruct: boolean;
+}
+
+/** User fields of a schema; those of struct arrays flattened, as they are stored: `outer[sub]`. */
+export function userFields(schema: CollectionSchema): WantedField[] {
+  return [
+    ...schema.fields.filter((field) => field.fieldID >= FIRST_USER_FIELD).map((field) => ({ field, inStruct: false })),
+    ...schema.structArrayFields.flatMap(({ fields }) => fields.map((field) => ({ field, inStruct: true }))),
+  ];
 }
 
 /**
@@ -39,29 +79,21 @@ export function storageForm(segment: Segment): StorageForm {
 export function wantedFields(
   schema: CollectionSchema,
   fieldIds: readonly bigint[] | "all",
-): { readonly fields: readonly FieldSchema[]; readonly timestamps: boolean } {
+): { readonly fields: readonly WantedField[]; readonly timestamps: boolean } {
+  const known = userFields(schema);
   if (fieldIds === "all") {
-    const fields = schema.fields.filter((field) => field.fieldID >= FIRST_USER_FIELD);
-    fields.forEach(checkReadable);
-    const struct = schema.structArrayFields[0];
-    if (struct !== undefined) {
-      throw new TidemarkError(
-        "unsupported",
-        `Field ${struct.name} is an array of structs, which cannot be read from files yet`,
-        {
-          hint: "Exclude its collection.",
-        },
-      );
-    }
-    return { fields, timestamps: true };
+    known.forEach(({ field }) => checkReadable(field));
+    return { fields: known, timestamps: true };
   }
-  const fields: FieldSchema[] = [];
+  const fields: WantedField[] = [];
   for (const id of fieldIds) {
     if (id === TIMESTAMP_FIELD) continue;
-    const field = schema.fields.find((candidate) => candidate.fieldID === id);
-    if (field === undefined) throw new TidemarkError("not_found", `Collection ${schema.name} has no field of id ${id}`);
-    checkReadable(field);
-    fields.push(field);
+    const wanted = known.find(({ field }) => field.fieldID === id);
+    if (wanted === undefined) {
+      throw new TidemarkError("not_found", `Collection ${schema.name} has no field of id ${id}`);
+    }
+    checkReadable(wanted.field);
+    fields.push(wanted);
   }
   return { fields, timestamps: fieldIds.includes(TIMESTAMP_FIELD) };
 }
@@ -95,15 +127,4 @@ export function entriesOfSets(segment: Segment, count: number): number[] | undef
 
 function filesOf(segment: Segment, fieldId: bigint): readonly LogFile[] {
   return segment.binlogs.find((group) => group.fieldId === fieldId)?.files ?? [];
-}
-
-/**
- * The column group that holds a field in storage V2, where metadata says: by `childFields`, or because the group is of that
- * field alone (its id is the field's).
- */
-export function groupOf(segment: Segment, fieldId: bigint): FieldFiles | undefined {
-  return segment.binlogs.find((group) => group.childFields.includes(fieldId)) ??
-    segment.binlogs.find((group) =>
-      group.childFields.length === 0 && group.fieldId === fieldId && fieldId >= FIRST_USER_FIELD
-    );
 }

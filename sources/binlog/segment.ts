@@ -4,8 +4,9 @@
  * Memory: the files of one row range and, fetched ahead, of the next (both within `memoryBytes`, else single windows of
  * each file), one page per field, and one batch.
  */
-import type { ColumnBatch, FieldFiles, Segment } from "../../pipeline/model/mod.ts";
-import type { CollectionSchema, FieldSchema } from "../../pipeline/proto/gen/schema_pb.ts";
+import { absentColumn } from "../../pipeline/columns/mod.ts";
+import type { ColumnBatch, Segment } from "../../pipeline/model/mod.ts";
+import { type CollectionSchema, DataType, type FieldSchema } from "../../pipeline/proto/gen/schema_pb.ts";
 import {
   type PageValues,
   type ParquetColumn,
@@ -14,19 +15,25 @@ import {
   typedValues,
 } from "../../stores/mod.ts";
 import { damaged } from "./damage.ts";
-import { type FetchMode, GroupReader, type Locate, type OpenedFile } from "./group_reader.ts";
-import { absentColumn, columnOf } from "./insert.ts";
+import { fetchModes } from "./fetch_plan.ts";
+import { GroupReader, type Locate, type OpenedFile } from "./group_reader.ts";
+import { columnOf } from "./insert.ts";
+import { readManifest } from "./manifest_segment.ts";
 import { PageCursor, slicePage } from "./page_cursor.ts";
 import {
+  type ColumnGroup,
   countSets,
   entriesOfSets,
-  groupOf,
+  groupsV2,
   layoutV1,
+  ROW_ID_FIELD,
   type StorageForm,
   storageForm,
   TIMESTAMP_FIELD,
+  type WantedField,
   wantedFields,
 } from "./row_layout.ts";
+import { inlineTexts } from "./text_cells.ts";
 
 export interface SegmentReadOptions {
   /** Size that a batch aims at. Default 8 MiB. */
@@ -38,21 +45,23 @@ export interface SegmentReadOptions {
 }
 
 const FIRST_BATCH_ROWS = 1024;
-const WINDOW_MIN = 256 * 1024;
-const WINDOW_MAX = 4 * 1024 ** 2;
 const NULL_PAGE_ROWS = 65_536;
 
 /** One field's values on their way, or none: the field was added after the segment was written. */
 interface FieldStream {
   /** Undefined: the timestamps, or a field read only to count rows. */
-  readonly field: FieldSchema | undefined;
+  readonly wanted: WantedField | undefined;
   readonly what: string;
   readonly cursor: PageCursor | undefined;
 }
 
+/** The cursor of a field; undefined: it has no file. */
+type Opener = (field: FieldSchema | undefined, fieldId: bigint) => PageCursor | undefined;
+
 /**
- * `fieldIds`: user fields become columns; 1 (Timestamp) fills `timestamps`; `all` is both. A field without files becomes a
- * column of nulls. `locate` says where a file is.
+ * `fieldIds`: user fields become columns, those of struct arrays flattened; 1 (Timestamp) fills `timestamps`; `all` is both.
+ * A row that was written before its field was added has the field's default, or null. A segment with a commit timestamp has
+ * rows of that time or later. `locate` says where a file is.
  * Throws `not_found` for a missing file, `damaged` for a broken one, both with segment and file; `unsupported`.
  */
 export async function* readSegment(
@@ -66,8 +75,8 @@ export async function* readSegment(
   const { batchBytes = 8 * 1024 ** 2, batchRows = 65_536 } = options;
   const form = storageForm(segment);
   const wanted = wantedFields(schema, fieldIds);
-  if (segment.binlogs.every((group) => group.files.length === 0)) return;
   const streams = await openStreams(segment, wanted, form, locate, options.memoryBytes ?? 32 * 1024 ** 2, signal);
+  if (streams.length === 0) return;
   const cursors = streams.flatMap((stream) => stream.cursor === undefined ? [] : [stream.cursor]);
   try {
     let firstRow = 0;
@@ -90,7 +99,7 @@ export async function* readSegment(
       let start = 0;
       for (const end of ends) {
         const piece = ends.length === 1 ? pages : pages.map((page) => page && slicePage(page, start, end));
-        yield batchOf(streams, piece, firstRow + start, end - start, wanted.timestamps);
+        yield batchOf(segment, streams, piece, firstRow + start, end - start, wanted.timestamps);
         start = end;
       }
       firstRow += count;
@@ -131,6 +140,7 @@ async function fillAll(cursors: readonly PageCursor[], rows: number): Promise<nu
 }
 
 function batchOf(
+  segment: Segment,
   streams: readonly FieldStream[],
   pages: readonly (ParquetPage | undefined)[],
   firstRow: number,
@@ -139,56 +149,76 @@ function batchOf(
 ): ColumnBatch {
   let stamps: BigUint64Array | undefined;
   const columns: ColumnBatch["columns"][number][] = [];
-  streams.forEach(({ field, what }, i) => {
+  streams.forEach(({ wanted, what }, i) => {
     const page = pages[i];
-    if (field !== undefined) {
-      columns.push(page === undefined ? absentColumn(field, rows) : columnOf(field, page, what));
+    if (wanted !== undefined) {
+      const { field, inStruct } = wanted;
+      const absent = () => absentColumn(field, rows, { inStruct, what: `Segment ${segment.id}` });
+      columns.push(page === undefined ? absent() : columnOf(field, page, what));
     } else if (timestamps && page !== undefined) {
       if (page.values.kind !== "int64" || page.valid !== undefined) throw damaged(what, "holds no timestamps");
       const { buffer, byteOffset, length } = page.values.values;
-      stamps = new BigUint64Array(buffer, byteOffset, length);
+      stamps = effectiveTs(new BigUint64Array(buffer, byteOffset, length), segment.commitTimestamp);
     }
   });
   return { firstRow, rows, columns, timestamps: stamps };
 }
 
+/** Rows of an import (3.0) count from its commit, whatever they carry. */
+function effectiveTs(timestamps: BigUint64Array, committed: bigint): BigUint64Array {
+  return committed === 0n ? timestamps : timestamps.map((ts) => ts > committed ? ts : committed);
+}
+
+/** None: the segment has no rows in files. */
 async function openStreams(
   segment: Segment,
-  wanted: { readonly fields: readonly FieldSchema[]; readonly timestamps: boolean },
+  wanted: { readonly fields: readonly WantedField[]; readonly timestamps: boolean },
   form: StorageForm,
   locate: Locate,
   memoryBytes: number,
   signal: AbortSignal,
 ): Promise<FieldStream[]> {
-  const open = form === "v1"
-    ? openerV1(segment, wanted, locate, memoryBytes, signal)
-    : await openerV2(segment, locate, memoryBytes, signal);
-  const streams = wanted.fields.map((field): FieldStream => ({
-    field,
-    what: `Field ${field.name} (${field.fieldID}) of segment ${segment.id}`,
-    cursor: open(field.fieldID),
+  const open = form === "v1" ? openerV1(segment, wanted.fields, locate, memoryBytes, signal) : await openerOfGroups(
+    segment,
+    form === "v2" ? groupsV2(segment) : await manifestGroups(segment, locate, signal),
+    [TIMESTAMP_FIELD, ...wanted.fields.map(({ field }) => field.fieldID)],
+    { isManifest: form === "v3", locate, memoryBytes, signal },
+  );
+  if (open === undefined) return [];
+  const streams = wanted.fields.map((one): FieldStream => ({
+    wanted: one,
+    what: `Field ${one.field.name} (${one.field.fieldID}) of segment ${segment.id}`,
+    cursor: open(one.field, one.field.fieldID),
   }));
   // Without a column that has files, the timestamps say how many rows there are.
   if (wanted.timestamps || streams.every((stream) => stream.cursor === undefined)) {
     const what = `Field Timestamp (1) of segment ${segment.id}`;
-    const cursor = open(TIMESTAMP_FIELD);
+    const cursor = open(undefined, TIMESTAMP_FIELD);
     if (cursor === undefined) throw damaged(what, "has no files");
-    streams.push({ field: undefined, what, cursor });
+    streams.push({ wanted: undefined, what, cursor });
   }
   return streams;
 }
 
-type Opener = (fieldId: bigint) => PageCursor | undefined;
+async function manifestGroups(segment: Segment, locate: Locate, signal: AbortSignal): Promise<readonly ColumnGroup[]> {
+  const nothing = { logId: 0n, entries: 0n, tsFrom: 0n, tsTo: 0n, size: 0n };
+  return (await readManifest(segment, (path) => locate({ path, ...nothing }), signal)).groups;
+}
 
 function openerV1(
   segment: Segment,
-  wanted: { readonly fields: readonly FieldSchema[] },
+  wanted: readonly WantedField[],
   locate: Locate,
   memoryBytes: number,
   signal: AbortSignal,
-): Opener {
-  const ids = new Set([TIMESTAMP_FIELD, ...wanted.fields.map((field) => field.fieldID)]);
-  const mode = fetchMode(segment.binlogs.filter((group) => ids.has(group.fieldId)), memoryBytes);
+): Opener | undefined {
+  if (countSets(segment) === 0) return undefined;
+  const ids = new Set([TIMESTAMP_FIELD, ...wanted.map(({ field }) => field.fieldID)]);
+  const read = segment.binlogs.filter((group) => ids.has(group.fieldId));
+  const modes = fetchModes(
+    read.map(({ files }) => ({ files: files.map((file) => ({ file })), columns: 1 })),
+    memoryBytes,
+  );
   const sets: ({ readonly rows: number; readonly what: string } | undefined)[] = new Array(countSets(segment));
   const agree = (set: number, { rows, what }: OpenedFile) => {
     const other = sets[set] ??= { rows, what };
@@ -196,100 +226,134 @@ function openerV1(
       throw damaged(what, `has ${rows} rows where ${other.what} of the same set has ${other.rows}`);
     }
   };
-  return (fieldId) => {
+  return (field, fieldId) => {
     const layout = layoutV1(segment, fieldId);
     if (layout === undefined) return undefined;
     const { files, lead } = layout;
     const reader = new GroupReader({
       segmentId: segment.id,
-      files,
+      files: files.map((file) => ({ file })),
       form: { kind: "envelope", fieldId },
       locate,
-      mode,
+      mode: modes[read.findIndex((group) => group.fieldId === fieldId)]!,
       signal,
     });
     const what = `Field ${fieldId} of segment ${segment.id}`;
-    const isRequired = fieldId <= TIMESTAMP_FIELD ||
-      wanted.fields.some((field) => field.fieldID === fieldId && field.isPrimaryKey);
+    const isRequired = field === undefined || fieldId === ROW_ID_FIELD || field.isPrimaryKey;
     const leadRows = lead === 0 ? [] : isRequired ? undefined : entriesOfSets(segment, lead);
     if (leadRows === undefined) {
       throw damaged(what, `has ${files.length} files where other fields have ${files.length + lead}`);
     }
     const pages = async function* () {
-      yield* leadingNulls(reader, leadRows);
+      if (field !== undefined) yield* leadingRows(reader, field, leadRows);
       yield* reader.pages((table) => table.columns[0], (index, file) => agree(index + lead, file));
     };
     return new PageCursor(pages());
   };
 }
 
-async function openerV2(segment: Segment, locate: Locate, memoryBytes: number, signal: AbortSignal): Promise<Opener> {
-  const mode = fetchMode(segment.binlogs, memoryBytes);
-  const readers = new Map<FieldFiles, GroupReader>();
-  const readerOf = (group: FieldFiles): GroupReader => {
-    let reader = readers.get(group);
-    if (reader === undefined) {
-      reader = new GroupReader({
-        segmentId: segment.id,
-        files: group.files,
-        form: { kind: "bare" },
-        locate,
-        mode,
-        signal,
-      });
-      readers.set(group, reader);
+async function openerOfGroups(
+  segment: Segment,
+  all: readonly ColumnGroup[],
+  fieldIds: readonly bigint[],
+  options: {
+    readonly isManifest: boolean;
+    readonly locate: Locate;
+    readonly memoryBytes: number;
+    readonly signal: AbortSignal;
+  },
+): Promise<Opener | undefined> {
+  const { isManifest, locate, memoryBytes, signal } = options;
+  const groups = all.filter(({ files }) => files.length > 0);
+  if (groups.length === 0) return undefined;
+  const columns = groups.map(({ fields }) =>
+    fields === undefined ? 2 : fieldIds.filter((id) => fields.includes(id)).length
+  );
+  const modes = fetchModes(groups.map(({ files }, i) => ({ files, columns: columns[i]! })), memoryBytes);
+  const readers = groups.map(({ files }, i) =>
+    new GroupReader({ segmentId: segment.id, files, form: { kind: "bare" }, locate, mode: modes[i]!, signal })
+  );
+  const groupOf = new Map<bigint, number>();
+  for (const [i, { name, fields }] of groups.entries()) {
+    for (const id of fields ?? await fieldsIn(readers[i]!)) {
+      const other = groupOf.get(id);
+      if (other !== undefined && fields !== undefined && groups[other]!.fields !== undefined) {
+        throw damaged(`Segment ${segment.id}`, `has field ${id} in ${groups[other]!.name} and in ${name}`);
+      }
+      // What metadata says of one group wins over what only lies in the file of another.
+      if (other === undefined || groups[other]!.fields === undefined) groupOf.set(id, i);
     }
-    return reader;
-  };
-  // 2.6.0 and 2.6.1 did not write which fields a group has: the files themselves say it.
-  const byFile = new Map<bigint, FieldFiles>();
-  for (const group of segment.binlogs) {
-    if (group.childFields.length > 0 || group.files.length === 0) continue;
-    const { tables } = await readerOf(group).open(0);
-    for (const column of tables[0]!.columns) if (column.fieldId !== undefined) byFile.set(column.fieldId, group);
   }
-  return (fieldId) => {
-    const group = byFile.get(fieldId) ?? groupOf(segment, fieldId);
-    if (group === undefined || group.files.length === 0) return undefined;
-    const reader = readerOf(group);
-    const pick = (table: ParquetTable) =>
-      table.columns.find((column) => column.fieldId === fieldId) ??
-        (table.columns.length === 1 && group.fieldId === fieldId ? table.columns[0] : undefined);
-    return new PageCursor(reader.pages(pick));
+  return (field, fieldId) => {
+    const i = groupOf.get(fieldId);
+    if (i === undefined) return undefined;
+    const pick = (table: ParquetTable) => pickColumn(table, fieldId, groups[i]!.fields);
+    const pages = readers[i]!.pages(pick);
+    const isText = isManifest && field?.dataType === DataType.Text;
+    return new PageCursor(isText ? mapPages(pages, (page) => inlineTexts(page, whatOf(field, segment))) : pages);
   };
 }
 
-/** Pages of nulls in the form of the column's first file. */
-async function* leadingNulls(reader: GroupReader, sets: readonly number[]): AsyncIterable<ParquetPage> {
+function whatOf(field: FieldSchema, segment: Segment): string {
+  return `Field ${field.name} (${field.fieldID}) of segment ${segment.id}`;
+}
+
+async function* mapPages(
+  pages: AsyncIterable<ParquetPage>,
+  change: (page: ParquetPage) => ParquetPage,
+): AsyncIterable<ParquetPage> {
+  for await (const page of pages) yield change(page);
+}
+
+/** By the id of the top-level node. Names do not count (a rename does not reach them), but where there is nothing else. */
+function pickColumn(
+  table: ParquetTable,
+  fieldId: bigint,
+  fields: readonly bigint[] | undefined,
+): ParquetColumn | undefined {
+  return table.columns.find((column) => column.fieldId === fieldId) ??
+    table.columns.find((column) => column.fieldId === undefined && column.name === String(fieldId)) ??
+    (table.columns.length === 1 && table.columns[0]!.fieldId === undefined && fields?.length === 1 &&
+        fields[0] === fieldId
+      ? table.columns[0]
+      : undefined);
+}
+
+/** 2.6.0 and 2.6.1 did not write which fields a group has: its first file says it. */
+async function fieldsIn(reader: GroupReader): Promise<bigint[]> {
+  const { tables } = await reader.open(0);
+  return tables[0]!.columns.flatMap(({ fieldId }) => fieldId === undefined ? [] : [fieldId]);
+}
+
+/** Rows of files that were written before the field was added: its default, or null in the form of its first file. */
+async function* leadingRows(
+  reader: GroupReader,
+  field: FieldSchema,
+  sets: readonly number[],
+): AsyncIterable<ParquetPage> {
   if (sets.length === 0) return;
   const file = await reader.open(0);
   const column = file.tables[0]?.columns[0];
   if (column === undefined) throw damaged(file.what, "lacks its column");
-  for (const rows of sets) yield* nullPages(column, rows);
-}
-
-function* nullPages(column: ParquetColumn, rows: number): Iterable<ParquetPage> {
-  for (let left = rows; left > 0; left -= NULL_PAGE_ROWS) {
-    const count = Math.min(left, NULL_PAGE_ROWS);
-    yield { rows: count, valid: new Uint8Array(count), values: typedValues(column.type, column.width, count) };
+  for (const rows of sets) {
+    for (let left = rows; left > 0; left -= NULL_PAGE_ROWS) {
+      const count = Math.min(left, NULL_PAGE_ROWS);
+      const { valid, data } = absentColumn(field, count, { what: `A set of files of ${file.what}` });
+      const values: PageValues = valid !== undefined
+        ? typedValues(column.form === "list" ? "BYTE_ARRAY" : column.type, column.width, count)
+        : data.kind === "utf8" || data.kind === "bytes"
+        ? { kind: "bytes", values: [...data.values] }
+        : data;
+      yield { rows: count, valid, values };
+    }
   }
-}
-
-/** Whole files where those of the largest set fit in half of the memory, the other half being for the next set. */
-function fetchMode(groups: readonly FieldFiles[], memoryBytes: number): FetchMode {
-  const sets = Math.max(0, ...groups.map((group) => group.files.length));
-  for (let set = 0; set < sets; set++) {
-    const bytes = groups.reduce((sum, group) => sum + (group.files[set]?.size ?? 0n), 0n);
-    if (bytes * 2n <= BigInt(memoryBytes)) continue;
-    const window = Math.floor(memoryBytes / 2 / groups.length);
-    return { kind: "ranges", window: Math.min(WINDOW_MAX, Math.max(WINDOW_MIN, window)) };
-  }
-  return { kind: "whole" };
 }
 
 /** Where metadata has no counts per file, the segment's own is all there is to compare with. */
 function checkTotal(segment: Segment, rows: number): void {
-  const counted = segment.binlogs.some((group) => group.files.some((file) => file.entries > 0n));
+  // Of a manifest's segment the counts are summaries, if there are any: what counts is its own number of rows.
+  const counted = segment.manifestPath === "" &&
+    segment.binlogs.some((group) => group.files.some((file) => file.entries > 0n));
   const complete = segment.state === "flushed" || segment.state === "flushing";
   if (!counted && complete && segment.rows > 0n && segment.rows !== BigInt(rows)) {
     throw damaged(`Segment ${segment.id}`, `has ${rows} rows in its files where metadata says ${segment.rows}`);

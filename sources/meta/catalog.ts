@@ -138,8 +138,14 @@ export function readCollection(
       aliases: aliases.byCollection.get(id) ?? [],
       indexes: indexesOf(keys, id, children.schema),
       load: loadOf(keys, id),
+      ...truncations(reading.truncated),
     },
   };
+}
+
+function truncations(all: ReadonlyMap<string, HybridTs>): Pick<Collection, "truncatedAt"> {
+  const truncatedAt = new Map([...all].filter(([vchannel, ts]) => vchannel !== "" && ts > 0n));
+  return truncatedAt.size === 0 ? {} : { truncatedAt };
 }
 
 /** The whole catalog from readings of its collections. */

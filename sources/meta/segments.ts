@@ -5,7 +5,7 @@ import type { SegmentInfo } from "../../pipeline/proto/gen/data_coord_pb.ts";
 import type { CollectionReading } from "./catalog.ts";
 import { positionOf } from "./decode.ts";
 import { classify, type Surroundings } from "./segment_class.ts";
-import { filesOf } from "./segment_files.ts";
+import { filesOf, type SegmentFiles } from "./segment_files.ts";
 import type { SegmentKeys } from "./segment_keys.ts";
 
 /** A segment with what only `inspect` and the consistency test need. */
@@ -37,7 +37,7 @@ export function readSegments(
   return stored.map((parts) => {
     const { info } = parts;
     const dead = info.state === SegmentState.Dropped || !around.isLiveCollection(info.collectionID);
-    const files = filesOf(parts, !dead);
+    const files = namedFiles(info, filesOf(parts, !dead));
     const { class: segmentClass, reason } = classify(info, files, around);
     return {
       id: info.ID,
@@ -51,6 +51,7 @@ export function readSegments(
       dmlPosition: info.dmlPosition && positionOf(info.dmlPosition, forms),
       storageVersion: info.storageVersion,
       manifestPath: info.manifestPath,
+      commitTimestamp: info.commitTimestamp,
       isImporting: info.isImporting,
       isFake: info.isFake,
       isInvisible: info.isInvisible,
@@ -63,6 +64,14 @@ export function readSegments(
       classReason: reason,
     };
   });
+}
+
+/**
+ * A manifest names the files itself (storage V3): what the keys of such a segment say of rows and deletes are sums under
+ * numbers that no file has, and the newest servers write none.
+ */
+function namedFiles(info: SegmentInfo, files: SegmentFiles): SegmentFiles {
+  return info.manifestPath === "" ? files : { ...files, binlogs: [], deltalogs: [] };
 }
 
 function surroundingsOf(infos: readonly SegmentInfo[], collections: readonly CollectionReading[]): Surroundings {

@@ -11,6 +11,7 @@ export function segmentOf(changes: Partial<Segment> & Pick<Segment, "id" | "coll
     dmlPosition: undefined,
     storageVersion: 0n,
     manifestPath: "",
+    commitTimestamp: 0n,
     isImporting: false,
     isFake: false,
     isInvisible: false,

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { createMemoryStore, edgeSource } from "../../stores/mod.ts";
+import fc from "fast-check";
+import { blockSource, type ByteSource, bytesSource, createMemoryStore, edgeSource } from "../../stores/mod.ts";
 
 const EDGE = 1000;
 
@@ -45,4 +46,59 @@ Deno.test("edgeSource throws damaged for an object that is shorter than it shoul
   await store.put("k", new Uint8Array(100));
   await assert.rejects(edgeSource(store, "k", 200, EDGE), { code: "damaged" });
   await assert.rejects(edgeSource(store, "k", 5000, EDGE), { code: "damaged" });
+});
+
+Deno.test("blockSource gives the same bytes as its source whatever is read, with reads of a block or more", async () => {
+  const ranges = fc.array(fc.tuple(fc.nat(4999), fc.integer({ min: 1, max: 700 })), { minLength: 1, maxLength: 40 });
+  await fc.assert(
+    fc.asyncProperty(
+      ranges,
+      fc.integer({ min: 1, max: 900 }),
+      fc.integer({ min: 1, max: 3 }),
+      async (asked, block, keep) => {
+        const bytes = Uint8Array.from({ length: 5000 }, (_, i) => i % 251);
+        const inner = bytesSource(bytes);
+        const blocks = blockSource(inner, block, keep);
+        // Some at the same time, as columns of a group are read.
+        for (let i = 0; i < asked.length; i += 3) {
+          await Promise.all(
+            asked.slice(i, i + 3).map(async ([start, length]) => {
+              const end = Math.min(5000, start + length);
+              assert.deepEqual(await blocks.read(start, end), bytes.subarray(start, end));
+            }),
+          );
+        }
+      },
+    ),
+    { numRuns: 100 },
+  );
+});
+
+Deno.test("blockSource makes few requests of many small reads, fetches nothing twice, and asks again after a failure", async () => {
+  const bytes = Uint8Array.from({ length: 100_000 }, (_, i) => i % 251);
+  const requests: [number, number][] = [];
+  let fails = false;
+  const inner: ByteSource = {
+    size: bytes.length,
+    window: 4,
+    async read(start, end) {
+      requests.push([start, end]);
+      if (fails) throw new Error("away");
+      return bytes.slice(start, end);
+    },
+  };
+  const blocks = blockSource(inner, 10_000, 2);
+  // Four columns in row groups of 3000 bytes, read side by side.
+  for (let group = 0; group < 33; group++) {
+    for (let column = 0; column < 4; column++) {
+      const start = group * 3000 + column * 750;
+      assert.deepEqual(await blocks.read(start, start + 750), bytes.slice(start, start + 750));
+    }
+  }
+  assert.ok(requests.length <= 11, `${requests.length} requests`);
+  assert.equal(requests.reduce((sum, [start, end]) => sum + end - start, 0), 100_000);
+  fails = true;
+  await assert.rejects(blocks.read(0, 10), /away/);
+  fails = false;
+  assert.deepEqual(await blocks.read(0, 10), bytes.slice(0, 10));
 });

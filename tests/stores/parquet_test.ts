@@ -98,11 +98,45 @@ Deno.test("openParquet reads an empty file and refuses nested columns with the r
   await assert.rejects(Array.fromAsync(file.columns[0]!.pages()), { code: "unsupported", message: /nested/ });
 });
 
+for (const version of ["v1", "v2"]) {
+  Deno.test(`readParquet reads lists of fixed-size values whose rows reach over pages, of ${version}`, async () => {
+    const { file, columns } = await readParquet(sample(`lists-${version}.parquet`), version);
+    assert.deepEqual(file.columns.map(({ name, fieldId, width, form }) => [name, fieldId, width, form]), [
+      ["req", 133n, 8, "list"],
+      ["opt", 134n, 8, "list"],
+    ]);
+    columns.forEach((page, index) => {
+      assert.equal(page.rows, ROWS);
+      for (let i = 0; i < ROWS; i++) {
+        const isNull = index === 1 && i % 7 === 0;
+        assert.equal(page.valid?.[i] ?? 1, isNull ? 0 : 1, `row ${i}`);
+        const count = isNull ? 0 : i % 50 === 49 ? 300 : i % 4;
+        const expected = new Float32Array(Array.from({ length: count }, (_, k) => [i, k]).flat());
+        assert.deepEqual(valueAt(page, i), [...new Uint8Array(expected.buffer)], `row ${i}`);
+      }
+    });
+  });
+}
+
+Deno.test("openParquet calls an encrypted file unsupported and says so, not damaged", async () => {
+  const bytes = new TextEncoder().encode("PARE............PARE");
+  await assert.rejects(openParquet(bytes, "insert_log/1"), {
+    code: "unsupported",
+    message: /insert_log\/1 is encrypted/,
+  });
+});
+
 Deno.test("openParquet calls every cut or changed file damaged, or reads other values; it never fails otherwise", async () => {
-  const names = ["dictionary-nullable.parquet", "plain-v2-required.parquet", "delta-nullable.parquet"];
+  const names = [
+    "dictionary-nullable.parquet",
+    "plain-v2-required.parquet",
+    "delta-nullable.parquet",
+    "lists-v1.parquet",
+    "lists-v2.parquet",
+  ];
   const samples = names.map(sample);
   await fc.assert(
-    fc.asyncProperty(fc.nat(2), fc.nat(), fc.nat(255), fc.boolean(), async (which, at, value, cut) => {
+    fc.asyncProperty(fc.nat(4), fc.nat(), fc.nat(255), fc.boolean(), async (which, at, value, cut) => {
       const original = samples[which]!;
       const bytes = cut ? original.slice(0, at % original.length) : original.slice();
       if (!cut) bytes[at % bytes.length] = value;

@@ -14,7 +14,7 @@ import {
   type Snapshot,
 } from "../../model/mod.ts";
 import { keysOfColumn } from "../../columns/mod.ts";
-import { deleteHorizon } from "../../transforms/mod.ts";
+import { deleteHorizon, earliestRowTs, latestTs } from "../../transforms/mod.ts";
 import type { DeleteDemand, LogDeletes, Slots } from "../base/mod.ts";
 import type { Cut } from "../../model/mod.ts";
 
@@ -36,9 +36,8 @@ export function forgottenDemands(
     let ts = cut.ts;
     for (const segment of snapshot.segments) {
       if (segment.vchannel !== cut.vchannel) continue;
-      for (const { files } of [...segment.binlogs, ...segment.deltalogs]) {
-        for (const { tsTo } of files) if (tsTo > ts) ts = tsTo;
-      }
+      const latest = latestTs(segment);
+      if (latest > ts) ts = latest;
     }
     return { cut: { ...cut, ts }, horizon: horizons.get(cut.vchannel) };
   });
@@ -68,7 +67,7 @@ export class ForgottenDeletes {
     const index = await this.#index(segment.vchannel, signal);
     const key = primaryKey(this.#o.collection.schema);
     if (index.size === 0 || key === undefined) return [];
-    const oldest = oldestRow(segment);
+    const oldest = earliestRowTs(segment);
     const scopes = this.#scopes(index, segment.partitionId);
     if (!scopes.some((scope) => hasLater(scope, oldest))) return [];
     return await slots.run(async () => {
@@ -132,7 +131,7 @@ export class ForgottenDeletes {
     const channelOf = new Map(segments.map((segment) => [segment.id, segment.vchannel]));
     const marks = new Map<string, DeleteMark[]>();
     for (const file of deltaFiles) {
-      const channel = channelOf.get(BigInt(/\/(\d+)\/\d+$/.exec(file.path)?.[1] ?? -1));
+      const channel = channelOf.get(BigInt(/\/(\d+)\/(?:_delta\/)?\d+$/.exec(file.path)?.[1] ?? -1));
       // A key lives in one vchannel, so deletes of a forgotten segment do no harm in the others.
       const channels = channel === undefined ? collection.vchannels : [channel];
       for await (const mark of binlogs.deletes(file, signal)) {
@@ -168,15 +167,6 @@ function add(index: Index, { partitionId, keys, timestamps }: DeleteMark): void 
     if (list === undefined) scope.set(key, [timestamps[i]!]);
     else if (!list.includes(timestamps[i]!)) list.push(timestamps[i]!);
   }
-}
-
-/** 0 where metadata does not say. */
-function oldestRow(segment: Segment): HybridTs {
-  let oldest: HybridTs | undefined;
-  for (const { files } of segment.binlogs) {
-    for (const { tsFrom } of files) if (oldest === undefined || tsFrom < oldest) oldest = tsFrom;
-  }
-  return oldest ?? 0n;
 }
 
 function hasLater(scope: ReadonlyMap<Key, readonly HybridTs[]>, than: HybridTs): boolean {

@@ -79,9 +79,9 @@ async function readDeltaFiles(
 ): Promise<Map<string, DeleteMark[]>> {
   const marks = new Map<string, DeleteMark[]>();
   for (const file of job.deltaFiles) {
-    // delta_log/<collection>/<partition>/<segment>/<log>. A key lives in one vchannel (hash of the key), so where the
+    // delta_log/<collection>/<partition>/<segment>/<log>, or insert_log/…/<segment>/_delta/<log>. A key lives in one vchannel (hash of the key), so where the
     // segment is forgotten its deletes are harmless in the others.
-    const segmentId = BigInt(/\/(\d+)\/\d+$/.exec(file.path)?.[1] ?? -1);
+    const segmentId = BigInt(/\/(\d+)\/(?:_delta\/)?\d+$/.exec(file.path)?.[1] ?? -1);
     const channel = job.channelOfSegment.get(segmentId);
     const channels = channel === undefined ? job.cuts.map((cut) => cut.vchannel) : [channel];
     for await (const mark of deps.binlogs.deletes(file, signal)) {

@@ -88,6 +88,7 @@ async function* keyedRows(
  * target, and none besides.
  */
 export function fileFault(segment: Segment, { schema }: Collection): string | undefined {
+  if (segment.manifestPath !== "") return "a manifest names its files (storage V3)";
   if (segment.storageVersion > 1n) return `its files are of storage version ${segment.storageVersion}`;
   const wanted = new Set([0n, 1n, ...schema.fields.map(({ fieldID }) => fieldID)]);
   const files = new Map(segment.binlogs.map((field) => [field.fieldId, field.files]));

@@ -267,6 +267,12 @@ export class RowLeg {
     const segments = liveSegments(snapshot, collection);
     const all = snapshot.segments.filter((segment) => segment.collectionId === collection.id);
     const files = await deps.binlogs.verify(collection.id, all, signal);
+    const unreadable = files.findings.find(({ kind }) => kind === "unreadable");
+    if (unreadable !== undefined) {
+      throw new TidemarkError("unsupported", `${qualifiedName(collection)}: ${unreadable.detail}`, {
+        hint: "Exclude the collection, or let the source write its segments in a form that can be read.",
+      });
+    }
     const wrong = files.findings.find((finding) =>
       (finding.kind === "missing" || finding.kind === "wrong_size") &&
       segments.some((segment) => segment.id === finding.segmentId)

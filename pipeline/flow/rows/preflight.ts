@@ -51,7 +51,7 @@ export async function preflight(
   signal: AbortSignal,
 ): Promise<void> {
   const needed = collections.some((collection) =>
-    liveSegments(snapshot, collection).some((segment) => segment.binlogs.length > 0)
+    liveSegments(snapshot, collection).some(({ binlogs, rows }) => binlogs.length > 0 || rows > 0n)
   );
   if (!needed) return;
   const failed = (await binlogs.check(signal)).find((line) => line.ok === "fail");

@@ -182,7 +182,8 @@ async function planOne(
     unreadable: action === "tail" && deps.archives.length === 0
       ? []
       : report.findings.filter(({ kind, segmentId }) =>
-        (kind === "missing" || kind === "wrong_size") && live.some((segment) => segment.id === segmentId)
+        (kind === "missing" || kind === "wrong_size" || kind === "unreadable") &&
+        live.some((segment) => segment.id === segmentId)
       ),
     sinks,
   };

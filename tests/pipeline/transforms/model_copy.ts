@@ -573,6 +573,7 @@ function segmentOf(own: ModelSegment): Segment {
     dmlPosition: { ...position, ts: own.dmlTs },
     storageVersion: 0n,
     manifestPath: "",
+    commitTimestamp: 0n,
     isImporting: own.isImporting,
     isFake: false,
     isInvisible: false,

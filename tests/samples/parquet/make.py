@@ -87,6 +87,20 @@ write("delete-varchar.parquet", pa.table({
     "pk": pa.array(["k\"%d\\é" % i for i in range(100)], pa.utf8()), "ts": pa.array([470597853798465538 + i for i in range(100)], pa.int64()),
 }, schema=pa.schema([pa.field("pk", pa.utf8(), nullable=False), pa.field("ts", pa.int64(), nullable=False)])), compression="none", compression_level=None)
 
-# Nested: refused with a reason.
-write("list.parquet", pa.table({"l": pa.array([[b"\x00" * 8], []], pa.list_(pa.binary(8)))}))
+# Lists of fixed-size values, i % 4 of them in row i and every 50th row 300: rows reach over pages of 200 bytes. Every seventh row is
+# null in the optional column.
+def vectors(i):
+    return [struct.pack("<2f", i, k) for k in range(300 if i % 50 == 49 else i % 4)]
+
+
+lists = pa.list_(pa.field("element", pa.binary(8), nullable=True))
+for version, name in (("1.0", "v1"), ("2.0", "v2")):
+    write(f"lists-{name}.parquet", pa.table(
+        [[vectors(i) for i in rows], [None if i % 7 == 0 else vectors(i) for i in rows]],
+        schema=pa.schema([pa.field("req", lists, nullable=False, metadata={"PARQUET:field_id": "133"}),
+                          pa.field("opt", lists, metadata={"PARQUET:field_id": "134"})])),
+        data_page_version=version, row_group_size=300, data_page_size=200, write_batch_size=50, use_dictionary=["opt.list.element"])
+
+# Nested otherwise: refused with a reason.
+write("list.parquet", pa.table({"l": pa.array([[1], []], pa.list_(pa.int64()))}))
 write("empty.parquet", pa.table({"val": pa.array([], pa.int64())}))

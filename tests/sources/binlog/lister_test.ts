@@ -110,7 +110,13 @@ Deno.test("verify leaves dropped segments alone: their files may be there or gon
 Deno.test("verify does not call a manifest's files dirty", async () => {
   const { store, source, segments } = await sample();
   const id = 99n;
-  const v3 = segmentOf({ id, collectionId: SAMPLE_COLLECTION, partitionId: SAMPLE_DEFAULT, manifestPath: "{}" });
+  const v3 = segmentOf({
+    id,
+    collectionId: SAMPLE_COLLECTION,
+    partitionId: SAMPLE_DEFAULT,
+    state: "growing",
+    manifestPath: JSON.stringify({ ver: 0, base_path: `insert_log/${SAMPLE_COLLECTION}/${SAMPLE_DEFAULT}/${id}` }),
+  });
   await store.put(`files/insert_log/${SAMPLE_COLLECTION}/${SAMPLE_DEFAULT}/${id}/_data/1.parquet`, new Uint8Array(5));
   await store.put(`files/insert_log/${SAMPLE_COLLECTION}/${SAMPLE_DEFAULT}/lobs/101/1`, new Uint8Array(5));
   assert.deepEqual((await source.verify(SAMPLE_COLLECTION, [...segments, v3], signal)).findings, []);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { create } from "@bufbuild/protobuf";
 import type { ColumnBatch, FieldFiles, LogFile, Segment } from "../../../pipeline/model/mod.ts";
-import { DataType, StructArrayFieldSchemaSchema } from "../../../pipeline/proto/gen/schema_pb.ts";
+import { DataType, FieldSchemaSchema, StructArrayFieldSchemaSchema } from "../../../pipeline/proto/gen/schema_pb.ts";
 import { readSegment, type SegmentReadOptions } from "../../../sources/binlog/mod.ts";
 import { createMemoryStore } from "../../../stores/mod.ts";
 import { envelopeOf, int64Parquet, stringParquet } from "./build.ts";
@@ -202,7 +202,11 @@ Deno.test("readSegment has nothing to read in a segment without files, and refus
   const segment = segmentOf({ id: 70n, collectionId: 1n, partitionId: 2n });
   assert.deepEqual(await Array.fromAsync(readSegment(segment, schema, "all", locate)), []);
   await assert.rejects(Array.fromAsync(readSegment(segment, schema, [999n], locate)), { code: "not_found" });
-  const struct = { ...schema, structArrayFields: [create(StructArrayFieldSchemaSchema, { name: "chunks" })] };
+  const texts = create(FieldSchemaSchema, { fieldID: 105n, name: "chunks[x]", dataType: DataType.ArrayOfStruct });
+  const struct = {
+    ...schema,
+    structArrayFields: [create(StructArrayFieldSchemaSchema, { name: "chunks", fields: [texts] })],
+  };
   await assert.rejects(Array.fromAsync(readSegment(segment, struct, "all", locate)), {
     code: "unsupported",
     message: /chunks/,

@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
-import { fromBinary } from "@bufbuild/protobuf";
+import { create, fromBinary } from "@bufbuild/protobuf";
 import type { BinlogSource, Column, ColumnBatch, ObjectStore, Segment } from "../../../pipeline/model/mod.ts";
-import { ScalarFieldSchema } from "../../../pipeline/proto/gen/schema_pb.ts";
+import {
+  type CollectionSchema,
+  type FieldSchema,
+  ScalarFieldSchema,
+  ValueFieldSchema,
+} from "../../../pipeline/proto/gen/schema_pb.ts";
 import { createBinlogSource } from "../../../sources/binlog/mod.ts";
 import { createMemoryStore } from "../../../stores/mod.ts";
 import { SAMPLE_COLLECTION, SAMPLE_DEFAULT, SAMPLE_P1, sampleSchema, sampleStore, segmentsIn } from "./sample.ts";
@@ -115,18 +120,30 @@ Deno.test("createBinlogSource reads chosen fields only, in small batches, with w
   assert.deepEqual(vectors, [...values(expected!, "v")]);
 });
 
-Deno.test("createBinlogSource gives nulls for a field that was added later", async () => {
+Deno.test("createBinlogSource gives a field that was added later its default, or nulls, or calls it missing", async () => {
   const { source, segments } = await sample();
   const older: Segment = { ...segments[0]!, binlogs: segments[0]!.binlogs.filter((group) => group.fieldId !== 104n) };
-  let rows = 0;
-  for await (const batch of source.rows(older, sampleSchema, [104n], signal)) {
-    const [column] = batch.columns;
-    assert.equal(column!.valid!.length, batch.rows);
-    assert.ok(column!.valid!.every((mark) => mark === 0));
-    assert.equal(column!.data.kind, "int32");
-    rows += batch.rows;
+  const schema = (changes: Partial<FieldSchema>): CollectionSchema => ({
+    ...sampleSchema,
+    fields: sampleSchema.fields.map((field) => field.fieldID === 104n ? { ...field, ...changes } : field),
+  });
+  const read = (changes: Partial<FieldSchema>) =>
+    Array.fromAsync(source.rows(older, schema(changes), [104n], signal), ({ rows, columns }) => ({
+      rows,
+      column: columns[0]!,
+    }));
+  for (const { rows, column } of await read({ nullable: true })) {
+    assert.deepEqual(column.valid, new Uint8Array(rows));
+    assert.equal(column.data.kind, "int32");
   }
-  assert.ok(rows > 100);
+  const defaultValue = create(ValueFieldSchema, { data: { case: "intData", value: -7 } });
+  const filled = await read({ defaultValue });
+  for (const { rows, column } of filled) {
+    assert.equal(column.valid, undefined);
+    assert.deepEqual(column.data, { kind: "int32", values: new Int32Array(rows).fill(-7) });
+  }
+  assert.ok(filled.reduce((sum, { rows }) => sum + rows, 0) > 100);
+  await assert.rejects(read({}), { code: "damaged", message: /no files of the field i32 \(104\)/ });
 });
 
 Deno.test("createBinlogSource names segment and file of what is missing, short or swapped", async () => {
@@ -175,10 +192,10 @@ Deno.test("createBinlogSource names segment and file of what is missing, short o
   });
 });
 
-Deno.test("createBinlogSource refuses manifests and unknown storage versions", async () => {
+Deno.test("createBinlogSource refuses storage versions that it does not know", async () => {
   const { source, segments } = await sample();
-  for (const changes of [{ manifestPath: '{"ver":1}' }, { storageVersion: 3n }]) {
-    const rows = source.rows({ ...segments[0]!, ...changes }, sampleSchema, "all", signal);
+  for (const storageVersion of [3n, 4n]) {
+    const rows = source.rows({ ...segments[0]!, storageVersion }, sampleSchema, "all", signal);
     await assert.rejects(Array.fromAsync(rows), { code: "unsupported" });
   }
 });
