@@ -3,7 +3,7 @@ import type { Catalog, Collection } from "./catalog.ts";
 import type { CheckLine } from "./check.ts";
 import type { DeleteMark } from "./column.ts";
 import type { HybridTs } from "./hybrid.ts";
-import type { LogRecord, ResumePoint } from "./record.ts";
+import type { LogRecord, ResumePoint, Silence } from "./record.ts";
 import type { LogFile, Segment } from "./segment.ts";
 import type { Cut } from "./snapshot.ts";
 import type { FileFinding } from "./source.ts";
@@ -167,6 +167,8 @@ export interface BackupSession {
    * Call it before the record of the drop is appended; the same one may be noted again.
    */
   noteDrops(drops: ReadonlyMap<bigint, HybridTs>, signal: AbortSignal): Promise<void>;
+  /** Keeps up to when nothing more was written to pchannels whose records are durable. */
+  noteSilences(silences: ReadonlyMap<string, Silence>, signal: AbortSignal): Promise<void>;
   /** Closes the files that are old enough at `nowMs`. Call it from time to time: an idle pchannel has no other clock. */
   rollDue(nowMs: number, signal: AbortSignal): Promise<void>;
   /** Closes all open files: everything appended is durable afterwards. */

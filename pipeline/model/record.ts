@@ -133,6 +133,12 @@ export interface LogEnd {
   readonly complete: HybridTs | undefined;
 }
 
+/** Behind its last tick nothing was written to a pchannel with a timestamp of up to `ts`. */
+export interface Silence {
+  readonly tick: HybridTs;
+  readonly ts: HybridTs;
+}
+
 /** What a time tick released on one pchannel, in the order in which it must be applied. */
 export interface TickGroup {
   readonly pchannel: string;

@@ -37,6 +37,7 @@ import {
   metaKey,
   type TokenBucket,
   writeDrop,
+  writeSilence,
 } from "../../stores/mod.ts";
 import { adoptLogFiles } from "./adopt.ts";
 import { createLogArchive } from "./archive.ts";
@@ -179,6 +180,9 @@ export async function openSession(options: SessionOptions, signal: AbortSignal):
     },
     async noteDrops(drops, signal) {
       for (const [id, ts] of drops) await writeDrop(store, name, id, ts, signal);
+    },
+    async noteSilences(silences, signal) {
+      for (const [pchannel, silence] of silences) await writeSilence(store, name, pchannel, silence, signal);
     },
     rollDue: (nowMs, signal) => archive.rollDue(nowMs, signal),
     flushLog: (signal) => archive.flush(signal),

@@ -8,6 +8,7 @@ import {
   type ObjectStore,
   type Position,
   type Queue,
+  type Silence,
 } from "../../pipeline/model/mod.ts";
 import { positionsOf } from "../../pipeline/positions/mod.ts";
 import {
@@ -15,8 +16,10 @@ import {
   listLogFiles,
   type LogFileEntry,
   type LogFileFacts,
+  reachOf,
   readLogFacts,
   readLogFile,
+  readSilences,
 } from "../../stores/mod.ts";
 
 export interface ArchiveLogOptions {
@@ -44,6 +47,7 @@ export function createArchiveLog({ store, name, queue }: ArchiveLogOptions): Log
     found.catch(() => footers.delete(entry.key));
     return found;
   };
+  let silences: Promise<ReadonlyMap<string, Silence>> | undefined;
   const topicIdOf = (pchannel: string) => `backup:${name}:${pchannel}`;
 
   const source: LogSource = {
@@ -91,6 +95,12 @@ export function createArchiveLog({ store, name, queue }: ArchiveLogOptions): Log
         }
         previous = facts;
       }
+      const silence = (silences ??= readSilences(store, name, signal));
+      silence.catch(() => silences = undefined);
+      const { tick } = (await factsOf(files.at(-1)!, signal)).resume;
+      const complete = reachOf(tick, (await silence).get(topic));
+      // Nothing follows, and nothing was written up to then: what is asked for up to there is all here.
+      if (complete > tick) yield { records: [], highWatermark: latest, next: latest, complete };
     },
     async check(signal) {
       const what = `log archive of backup ${name}`;

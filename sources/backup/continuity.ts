@@ -8,7 +8,9 @@ import {
   listLogFiles,
   type LogFileEntry,
   type LogFileFacts,
+  reachOf,
   readLogFacts,
+  readSilences,
 } from "../../stores/mod.ts";
 
 export interface ArchiveFinding {
@@ -67,6 +69,7 @@ export async function checkArchive(
   const names = new Set([...await listLogChannels(store, name, signal), ...starts.keys()]);
   const findings: ArchiveFinding[] = [];
   const pchannels: PchannelArchive[] = [];
+  const silences = await readSilences(store, name, signal);
   for (const pchannel of [...names].sort()) {
     const found = await checkChain(
       store,
@@ -77,7 +80,7 @@ export async function checkArchive(
       findings,
       signal,
     );
-    if (found !== undefined) pchannels.push(found);
+    if (found !== undefined) pchannels.push({ ...found, until: reachOf(found.until, silences.get(pchannel)) });
   }
   const needed = pchannels.filter(({ pchannel }) => starts.has(pchannel));
   const furthest = needed.reduce((max, { until }) => until > max ? until : max, 0n);

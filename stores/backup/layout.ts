@@ -10,11 +10,12 @@
  *     <name>/log/<pchannel>/<sequence>.parquet                          the log archive
  *     <name>/catalog/<revision>.json                                    the catalog after each change
  *     <name>/dropped/<collection>-<timestamp>.json                      when a collection was dropped, by the log
+ *     <name>/silent/<pchannel>.json                                     up to when nothing more was written to a pchannel
  *     <name>/_ledger/<number>.json                                      what is copied so far; gone when the base is done
  *     <name>/_removing.json                                             there from the first to the last step of its removal
  *
  * milvus-backup's `list` and `get` look at `meta/` only and its `restore` at `meta/` and `binlogs/`, so `tidemark.json`,
- * `log/`, `catalog/`, `dropped/` and `_…` do not disturb it; its `delete` removes the whole folder.
+ * `log/`, `catalog/`, `dropped/`, `silent/` and `_…` do not disturb it; its `delete` removes the whole folder.
  */
 import { TidemarkError } from "../../pipeline/errors.ts";
 

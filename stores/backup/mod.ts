@@ -12,3 +12,4 @@ export * from "./manifest.ts";
 export * from "./meta.ts";
 export * from "./meta_decode.ts";
 export * from "./meta_encode.ts";
+export * from "./silence_journal.ts";

@@ -1,6 +1,6 @@
 /** One archive sink through a run: its base, new ones when they are due, files closed in time, and its part of the tail. */
 import { toTidemarkError } from "../../errors.ts";
-import type { ArchiveSink, CatalogChange, HybridTs, Snapshot, TickGroup } from "../../model/mod.ts";
+import type { ArchiveSink, CatalogChange, HybridTs, Silence, Snapshot, TickGroup } from "../../model/mod.ts";
 import type { ArchiveLeg } from "./leg.ts";
 import { ArchiveTail } from "./tail.ts";
 import type { FlowDependencies } from "../dependencies.ts";
@@ -20,10 +20,13 @@ export interface ArchiveRunOptions {
 }
 
 const CARE_MS = 1000;
+const SILENCES_MS = 10_000;
 const REBASE_AGAIN_MS = 60_000;
 
 export class ArchiveRun implements TailMember {
   readonly #o: ArchiveRunOptions;
+  /** pchannel -> what is not noted yet. */
+  readonly #silences = new Map<string, Silence>();
 
   constructor(options: ArchiveRunOptions) {
     this.#o = options;
@@ -120,6 +123,7 @@ export class ArchiveRun implements TailMember {
       wanted: leg.wanted,
       acknowledged,
       changed,
+      silent: (pchannel, silence) => void this.#silences.set(pchannel, silence),
       appending: leg.inTurn,
       signal: work,
     });
@@ -139,14 +143,15 @@ export class ArchiveRun implements TailMember {
     await Promise.all([
       this.#care("roll", () => leg.inTurn(() => leg.session.rollDue(deps.now(), work)), signal),
       this.#care("drops", () => leg.findDrops(signal), signal),
+      this.#care("silences", () => this.#noteSilences(), signal, SILENCES_MS),
     ]);
   }
 
-  async #care(what: string, work: () => Promise<void>, signal: AbortSignal): Promise<void> {
+  async #care(what: string, work: () => Promise<void>, signal: AbortSignal, everyMs = CARE_MS): Promise<void> {
     const { deps, sink } = this.#o;
     while (!signal.aborted) {
       try {
-        await pause(CARE_MS, signal);
+        await pause(everyMs, signal);
         await work();
       } catch (error) {
         if (signal.aborted) return;
@@ -162,7 +167,16 @@ export class ArchiveRun implements TailMember {
       await leg.session.flushLog(work);
       await leg.startPoints(work);
     });
+    await this.#noteSilences();
     await checkpoint();
+  }
+
+  /** Whoever restores counts them only where the archive has the ticks before them. */
+  async #noteSilences(): Promise<void> {
+    const { leg, work } = this.#o;
+    const silences = new Map(this.#silences);
+    this.#silences.clear();
+    if (silences.size > 0) await leg.inTurn(() => leg.session.noteSilences(silences, work));
   }
 
   async close(): Promise<void> {

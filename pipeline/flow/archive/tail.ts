@@ -1,6 +1,6 @@
 /** The tail of an archive sink: every record of the selected collections' channels, in offset order, kept as it was. */
 import { concatAll, EMPTY, filter, from, groupBy, map, mergeMap, type Observable } from "rxjs";
-import type { ArchivedRecord, BackupSession, HybridTs, ResumePoint, TickGroup } from "../../model/mod.ts";
+import type { ArchivedRecord, BackupSession, HybridTs, ResumePoint, Silence, TickGroup } from "../../model/mod.ts";
 import type { DescribeRecord } from "../dependencies.ts";
 import { addDrop, collectionOf, type TailConsumer } from "../tail/mod.ts";
 import { lane } from "../rows/mod.ts";
@@ -18,6 +18,7 @@ export interface ArchiveTailOptions {
   readonly wanted: (collectionId: bigint) => boolean;
   readonly acknowledged: (group: TickGroup) => void;
   readonly changed: () => void;
+  readonly silent: (pchannel: string, silence: Silence) => void;
   /** Held while a new base takes the log over. */
   readonly appending: <T>(work: () => Promise<T>) => Promise<T>;
   readonly signal: AbortSignal;
@@ -42,6 +43,10 @@ export class ArchiveTail implements TailConsumer {
   }
 
   closeControl(): void {}
+
+  silent(pchannel: string, silence: Silence): void {
+    this.#o.silent(pchannel, silence);
+  }
 
   needs({ pchannel, records }: TickGroup): boolean {
     const last = records.at(-1);

@@ -32,6 +32,11 @@ export class SourceClock {
     if (tick > this.#newest) this.#newest = tick;
   }
 
+  /** The newest tick of all pchannels. */
+  get newest(): HybridTs {
+    return this.#newest;
+  }
+
   async passed(ts: HybridTs, signal: AbortSignal): Promise<boolean> {
     const { meta, now } = this.#o;
     if (this.#newest >= ts || now() >= msOfHybrid(ts) + STRANGE_CLOCK_MS) return true;

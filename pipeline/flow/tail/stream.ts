@@ -23,12 +23,14 @@ import {
   isoOfHybrid,
   type LogEvent,
   type ResumePoint,
+  type Silence,
   type TickGroup,
 } from "../../model/mod.ts";
 import { abortable } from "../abortable.ts";
 import type { FlowDependencies } from "../dependencies.ts";
 import { pause } from "../pause.ts";
 import { neededFrom, pchannelOf } from "./pchannels.ts";
+import { SilentTime } from "./silent_time.ts";
 import type { Admitted, RunEnd } from "./end.ts";
 import type { SourceClock } from "./source_clock.ts";
 import type { RunProgress, SinkState } from "../state/mod.ts";
@@ -50,6 +52,8 @@ export interface TailConsumer {
   needs(group: TickGroup): boolean;
   /** The log ends behind what it got last, and may do so for long. */
   stands?(group: TickGroup): void;
+  /** The log of a pchannel has nothing of up to a moment behind its last tick. */
+  silent?(pchannel: string, silence: Silence): void;
   /** False for events that need not even be kept. */
   cares(collectionId: bigint): boolean;
   run(groups: Observable<TickGroup>): Observable<never>;
@@ -69,7 +73,7 @@ export interface TailStreamOptions {
   /** The vchannels of a collection, as far as the run knows it. */
   readonly vchannelsOf: (collectionId: bigint) => readonly string[];
   readonly window: Window;
-  readonly clock: Pick<SourceClock, "saw">;
+  readonly clock: Pick<SourceClock, "saw" | "newest">;
   readonly signal: AbortSignal;
 }
 
@@ -227,6 +231,7 @@ export class TailStream {
     const own = this.#following.get(pchannel)!;
     const { points } = own;
     const { offset } = own.at;
+    const silence = new SilentTime();
     const begun = points.reduce<HybridTs | undefined>(
       (min, point) => point === undefined || (min !== undefined && min <= point.tick) ? min : point.tick,
       undefined,
@@ -256,6 +261,10 @@ export class TailStream {
         const admitted = await this.#admit(group, reader);
         if (group.end !== undefined) {
           for (const consumer of this.#consumers) consumer.stands?.(group);
+          const ts = admitted.last ? this.#o.end.ts : silence.upTo(group, clock.newest);
+          if (ts !== undefined && ts > group.tick && group.end.waiting === undefined) {
+            for (const consumer of this.#consumers) consumer.silent?.(pchannel, { tick: group.tick, ts });
+          }
           if (admitted.last && group.end.waiting !== undefined) this.#warnUnconfirmed(pchannel, group.end.waiting);
           if (admitted.last || (own.last !== undefined && group.tick >= own.last)) return;
           continue;

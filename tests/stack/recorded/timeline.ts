@@ -21,7 +21,7 @@ export function timelineOf(recording: Recording): Step[] {
   const steps: Step[] = [];
   const seen = new Set<string>();
   let from: Pick<Moment, "revision" | "offsets"> = { revision: 0n, offsets: new Map() };
-  for (const moment of [...moments, undefined]) {
+  for (const moment of [...moments.map((moment) => confirmed(moment, records)), undefined]) {
     const keys = [...objects.keys()].filter((key) =>
       !seen.has(key) && (moment === undefined || moment.objects.has(key))
     );
@@ -57,6 +57,16 @@ function inOrder(steps: readonly Step[]): Step[] {
   return placed.sort((a, b) => a.ms - b.ms || a.rank - b.rank || a.i - b.i).map(({ step, ms }) => ({ ...step, ms }));
 }
 
+/** What clients had done by then is told by the ticks behind it, which were written a moment later. */
+function confirmed(moment: Moment, records: readonly RecordedRecord[]): Moment {
+  const offsets = new Map(moment.offsets);
+  for (const { topic, offset, headers } of records) {
+    const isTick = headers.some(([name, value]) => name === "_t" && new TextDecoder().decode(value) === "1");
+    if (isTick && offsets.get(topic) === offset) offsets.set(topic, offset + 1);
+  }
+  return { ...moment, offsets };
+}
+
 /** Of generation 2, as the record's header says it. */
 function tickOf({ headers }: RecordedRecord): bigint | undefined {
   const tick = headers.find(([name]) => name === "_tt")?.[1];
@@ -78,7 +88,8 @@ function timed({ revisions, records }: Recording): { ms: number; revision: EtcdR
     at.set(topic, ms);
     behind.set(`${topic}/${offset}`, ms);
     const tick = tickOf(record);
-    if (tick !== undefined) behind.set(tick, Math.max(behind.get(tick) ?? 0, ms));
+    // Two topics may have the same one.
+    if (tick !== undefined) behind.set(tick, Math.min(behind.get(tick) ?? ms, ms));
   }
   let known = first;
   return revisions.map((revision) => {

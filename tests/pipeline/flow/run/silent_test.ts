@@ -1,8 +1,10 @@
 /** Runs over a source whose pchannels say nothing while nothing is written: no tick comes without a message. */
 import assert from "node:assert/strict";
 import { hybridFromMs, type ResumePoint } from "../../../../pipeline/model/mod.ts";
+import { openBackupSource } from "../../../../sources/backup/mod.ts";
 import { createMemoryStore } from "../../../../stores/mod.ts";
 import { FakePipeline, until } from "../../../fakes/pipeline.ts";
+import { restoreFake } from "../../../fakes/restore.ts";
 import { FakeRowSink } from "../../../fakes/row_sink.ts";
 import { FakeSource } from "../../../fakes/source.ts";
 
@@ -111,4 +113,29 @@ Deno.test("run --once of a backup with a log archive ends where the logs end", a
   source.tick();
   const { upTo } = await pipeline.start({ kind: "once" }).result;
   assert.equal(upTo, source.now);
+  // The silent pchannel's last tick is older: that nothing came behind it is noted.
+  const backup = await openBackupSource(vault, "b");
+  assert.equal(backup.restorable?.to.ts, upTo);
+  assert.deepEqual(backup.restorable?.gaps, []);
+  assert.deepEqual(await restoreFake(source, vault, upTo), source.rows);
+  await assert.rejects(restoreFake(source, vault, upTo + 1n), /ends at .*, before the moment that is asked for/);
+});
+
+Deno.test("run notes of a backup that it keeps how long a pchannel has been silent while others go on", async () => {
+  const source = new FakeSource(["p_0", "p_1"], { silent: true });
+  const vault = createMemoryStore();
+  const pipeline = new FakePipeline(source, { vaults: { vault } });
+  source.create("busy", "p_0");
+  source.create("quiet", "p_1");
+  source.insert("quiet", [1n, 1n]);
+  source.tick();
+  const run = pipeline.start();
+  source.insert("busy", [1n, 1n]);
+  source.tick();
+  const moment = source.now;
+  // What is stamped is written within a second.
+  await new Promise((resolve) => setTimeout(resolve, 2200));
+  await run.stop();
+  const backup = await openBackupSource(vault, "b");
+  assert.ok(backup.restorable!.to.ts >= moment, "both pchannels reach the busy one's last tick");
 });

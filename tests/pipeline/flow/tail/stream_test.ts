@@ -66,7 +66,7 @@ function stream(
   const window = new Window(options.limit ?? 1000);
   const left: string[] = [];
   const it = new TailStream({
-    clock: { saw: () => {} },
+    clock: { saw: () => {}, newest: 0n },
     deps: {
       report: { warn: () => {}, info: () => {}, ddl: () => {}, blocked: () => {} },
       selects: () => true,
