@@ -39,7 +39,11 @@ function otherComplaint(words: readonly string[]): string | undefined {
   if (!DENO.every((word, at) => words[at] === word)) return `starts neither with tidemark nor with ${DENO.join(" ")}`;
   const [verb, ...rest] = words.slice(DENO.length);
   const plain = rest.filter((word) => !word.startsWith("-"));
-  if (verb === "task") return tasks[plain[0]!] === undefined ? `there is no task ${plain[0]}` : undefined;
+  if (verb === "task") {
+    const missing = plain.slice(1).find((word) => word.endsWith(".ts") && !exists(word));
+    if (missing !== undefined) return `there is no file ${missing}`;
+    return tasks[plain[0]!] === undefined ? `there is no task ${plain[0]}` : undefined;
+  }
   if (verb !== "run" && verb !== "test") return `deno ${verb} is nothing that a page needs`;
   return exists(plain[0]!) ? undefined : `there is no file ${plain[0]}`;
 }
