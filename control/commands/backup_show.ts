@@ -19,6 +19,7 @@ export async function backupShowCommand(context: CommandContext, name: string, o
 }
 
 function render(shown: ShownBackup): string[] {
+  const kept = shown.collections.reduce((sum, { keptSegments }) => sum + keptSegments, 0);
   const facts: [string, string][] = [
     ["name", shown.name],
     ["made by", shown.writtenBy === "" ? shown.madeBy : `${shown.madeBy} (${shown.writtenBy})`],
@@ -32,6 +33,9 @@ function render(shown: ShownBackup): string[] {
         count(shown.rows)
       } rows in files, ${formatSize(shown.bytes)}, ${count(shown.objects)} objects`,
     ],
+    ...(kept === 0
+      ? []
+      : [["storage V3", `${count(kept)} segments are kept whole; only Tidemark restores them`] as [string, string]]),
     ...(shown.sharedBytes > 0n
       ? [["shared", `${formatSize(shown.sharedBytes)} with the base before it`] as [string, string]]
       : []),

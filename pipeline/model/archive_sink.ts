@@ -116,6 +116,7 @@ export interface BackupSession {
   /**
    * Copies every file of a segment whole. `object` says where a file lies (BinlogSource.object), and what is known of it
    * (FileReport.listed): without that its folder is listed.
+   * `kept`: all files of a segment kept by a manifest, which is copied with it into our own part of the backup.
    * `forgotten`: deletes that metadata does not name, for rows of this segment; any timestamp, the reader filters.
    * Throws `not_found` (with segment and file) when a file has gone: read the metadata again and pass the successor.
    */
@@ -128,6 +129,7 @@ export interface BackupSession {
     },
     forgotten: readonly DeleteMark[],
     signal: AbortSignal,
+    kept?: readonly LogFile[],
   ): Promise<SegmentCopy>;
   /**
    * Writes the metadata, `meta/backup_meta.json` last and only if it is absent. `failed` names collections that are missing

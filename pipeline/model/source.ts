@@ -74,6 +74,11 @@ export interface FileReport {
   readonly deltaFiles: readonly LogFile[];
   readonly insertFiles: number;
   readonly insertBytes: bigint;
+  /**
+   * Live segments kept by a manifest -> everything of them that a copy needs: the manifest, rows, deletes, statistics, large
+   * values. Undefined: there are none.
+   */
+  readonly kept?: ReadonlyMap<bigint, readonly LogFile[]>;
   /** What the store says of a file that was listed; undefined for one that was not. */
   listed(file: LogFile): ObjectInfo | undefined;
 }

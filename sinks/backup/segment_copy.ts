@@ -20,6 +20,7 @@ import {
   encodeDeltaFile,
   groupOf,
   insertPath,
+  type KeptSegment,
   type ManifestObject,
   type SegmentPlace,
 } from "../../stores/mod.ts";
@@ -40,6 +41,8 @@ export interface SegmentCopyContext {
 
 export interface CopiedSegment {
   readonly backed: BackedSegment;
+  /** For our own manifest. */
+  readonly kept: KeptSegment | undefined;
   readonly paths: readonly string[];
   readonly ownDelta: string | undefined;
   readonly result: SegmentCopy;
@@ -54,23 +57,21 @@ interface Wanted {
 
 const LEVEL_L0 = 1;
 
-/** Throws `not_found` for a file that has gone, `unsupported` for a segment of storage V3. */
+/**
+ * `kept`: the files of a segment kept by a manifest (storage V3), which go whole into our own part of the backup, its own
+ * delta log among them; milvus-backup's metadata cannot name such a segment. Throws `not_found` for a file that has gone.
+ */
 export async function copySegmentFiles(
   segment: Segment,
   object: ObjectLookup,
   forgotten: readonly DeleteMark[],
+  kept: readonly LogFile[] | undefined,
   context: SegmentCopyContext,
   signal: AbortSignal,
 ): Promise<CopiedSegment> {
-  if (segment.manifestPath !== "") {
-    throw new TidemarkError(
-      "unsupported",
-      `Segment ${segment.id} is stored by manifest (storage V3), which no backup of this layout can hold`,
-      {
-        hint:
-          "Milvus writes such segments with common.storage.useLoonFFI; back such collections up with Milvus' own snapshots.",
-      },
-    );
+  const byManifest = segment.manifestPath !== "";
+  if (byManifest && kept === undefined) {
+    throw new TidemarkError("unexpected", `Segment ${segment.id} is kept by a manifest, whose files were not given`);
   }
   const place: SegmentPlace = {
     id: segment.id,
@@ -78,7 +79,7 @@ export async function copySegmentFiles(
     partitionId: segment.partitionId,
     groupId: groupOf(segment),
   };
-  const wanted = wantedFiles(segment, place);
+  const wanted = byManifest ? keptFiles(kept!) : wantedFiles(segment, place);
   const listings = new Map<string, Promise<Map<string, ObjectInfo>>>();
   const infoOf = async ({ file, kind }: Wanted): Promise<{ store: ObjectStore; key: string; info: ObjectInfo }> => {
     const { store, key, info: known } = object(file);
@@ -107,7 +108,7 @@ export async function copySegmentFiles(
       }
     })
   ));
-  const own = await writeOwnDelta(segment, place, forgotten, context, signal);
+  const own = await writeOwnDelta(segment, place, wanted, forgotten, context, signal);
   await ledger.flush(false, signal);
 
   const files = (kind: Wanted["kind"]): BackedFieldFiles[] =>
@@ -122,8 +123,8 @@ export async function copySegmentFiles(
         logPath: object(file).key,
       })),
     }));
-  const deltalogs = files("delta");
-  if (own !== undefined) {
+  const deltalogs = byManifest ? [] : files("delta");
+  if (own !== undefined && !byManifest) {
     const first = deltalogs[0];
     if (first === undefined) deltalogs.push({ fieldId: 0n, files: [own.file] });
     else deltalogs[0] = { ...first, files: [...first.files, own.file] };
@@ -136,9 +137,10 @@ export async function copySegmentFiles(
       isL0: segment.level === LEVEL_L0,
       vchannel: segment.vchannel,
       storageVersion: segment.storageVersion,
-      binlogs: files("insert"),
+      binlogs: byManifest ? [] : files("insert"),
       deltalogs,
     },
+    kept: keptOf(segment, byManifest ? [...copied.map(({ object }) => object), ...own === undefined ? [] : [own]] : []),
     paths: [...wanted.map(({ path }) => path), ...(own === undefined ? [] : [own.path])],
     ownDelta: own?.path,
     result: {
@@ -150,6 +152,27 @@ export async function copySegmentFiles(
       ownDeletes: own?.entries ?? 0,
     },
   };
+}
+
+/** What our own manifest must say of a segment beside milvus-backup's metadata; undefined: nothing. */
+function keptOf(
+  segment: Segment,
+  objects: readonly { readonly path: string; readonly size: bigint }[],
+): KeptSegment | undefined {
+  const { id, collectionId, partitionId, vchannel, rows, manifestPath, commitTimestamp } = segment;
+  const groups = segment.binlogs.filter(({ childFields }) => childFields.length > 0);
+  if (manifestPath === "" && commitTimestamp === 0n && groups.length === 0) return undefined;
+  return {
+    ...{ id, collectionId, partitionId, vchannel, rows, manifestPath, commitTimestamp },
+    childFields: new Map(groups.map(({ fieldId, childFields }) => [fieldId, childFields])),
+    files: objects.map(({ path, size }) => ({ path: path.slice(MANIFESTS.length), size })),
+  };
+}
+
+const MANIFESTS = "manifests/";
+
+function keptFiles(files: readonly LogFile[]): Wanted[] {
+  return files.map((file) => ({ path: `${MANIFESTS}${file.path}`, file, fieldId: 0n, kind: "insert" }));
 }
 
 function wantedFiles(segment: Segment, place: SegmentPlace): Wanted[] {
@@ -191,10 +214,11 @@ async function recover(
 async function writeOwnDelta(
   segment: Segment,
   place: SegmentPlace,
+  wanted: readonly Wanted[],
   forgotten: readonly DeleteMark[],
   { target, ledger, slots, now }: SegmentCopyContext,
   signal: AbortSignal,
-): Promise<{ path: string; file: BackedFile; entries: number } | undefined> {
+): Promise<{ path: string; size: bigint; file: BackedFile; entries: number } | undefined> {
   const delta = encodeDeltaFile(forgotten, {
     collectionId: segment.collectionId,
     partitionId: segment.partitionId,
@@ -202,14 +226,17 @@ async function writeOwnDelta(
     writtenAt: hybridFromMs(now()),
   });
   if (delta === undefined) return undefined;
-  const ids = [...segment.binlogs, ...segment.deltalogs].flatMap(({ files }) => files.map(({ logId }) => logId));
+  const ids = wanted.map(({ file }) => file.logId);
   const logId = ids.reduce((max, id) => id > max ? id : max, segment.id) + 1n;
-  const path = `binlogs/${deltaPath(place, logId)}`;
+  const { collectionId, partitionId, id } = segment;
+  const path = segment.manifestPath === ""
+    ? `binlogs/${deltaPath(place, logId)}`
+    : `${MANIFESTS}insert_log/${collectionId}/${partitionId}/${id}/_delta/${logId}`;
   await slots.run(() => target.store.put(`${target.name}/${path}`, delta.bytes, {}, signal));
   const size = BigInt(delta.bytes.length);
   ledger.add({ path, size, sum: checksumOf(delta.bytes) });
   const { tsFrom, tsTo, entries } = delta;
-  return { path, file: { logId, size, entries: BigInt(entries), tsFrom, tsTo, logPath: path }, entries };
+  return { path, size, file: { logId, size, entries: BigInt(entries), tsFrom, tsTo, logPath: path }, entries };
 }
 
 async function listOf(store: ObjectStore, folder: string, signal: AbortSignal): Promise<Map<string, ObjectInfo>> {

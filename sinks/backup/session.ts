@@ -32,6 +32,7 @@ import {
   ledgerFolder,
   manifestKey,
   type ManifestObject,
+  manifestsFolder,
   md5OfEtag,
   META_FILES,
   metaKey,
@@ -80,7 +81,7 @@ export async function openSession(options: SessionOptions, signal: AbortSignal):
   const ledger = await openLedger(store, name, signal);
   const unrecorded = new Map<string, ObjectInfo>();
   if (options.base === "partial") {
-    for await (const info of store.list(binlogFolder(name), signal)) {
+    for await (const info of listCopies(store, name, signal)) {
       const path = info.key.slice(backupFolder(name).length);
       if (ledger.get(path) === undefined) unrecorded.set(path, info);
     }
@@ -148,8 +149,8 @@ export async function openSession(options: SessionOptions, signal: AbortSignal):
       base = "partial";
       baseTakenAtMs = next.takenAtMs;
     },
-    async copySegment(segment, object, forgotten, signal) {
-      const copied = await copySegmentFiles(segment, object, forgotten, context, signal);
+    async copySegment(segment, object, forgotten, signal, kept) {
+      const copied = await copySegmentFiles(segment, object, forgotten, kept, context, signal);
       segments.set(segment.id, copied);
       return copied.result;
     },
@@ -275,6 +276,7 @@ export async function openSession(options: SessionOptions, signal: AbortSignal):
       findings: facts.findings,
       ownDeltas: kept.flatMap(({ ownDelta }) => ownDelta === undefined ? [] : [ownDelta]),
       knownDeletes: facts.knownDeletes,
+      segments: kept.flatMap((segment) => segment.kept ?? []),
       sharedBytes,
       objects: all,
     };
@@ -328,7 +330,7 @@ function positionOf({ vchannel, offset, ts }: Cut, queue: Queue): Uint8Array {
 }
 
 /**
- * Compares what lies below `binlogs/` with what the metadata will name. A file too many (of an earlier attempt whose segment
+ * Compares what lies below `binlogs/` and `manifests/` with what the metadata will name. A file too many (of an earlier attempt whose segment
  * was compacted since) goes: every child of a group folder would be taken for a segment. One too few or too short is damage.
  * Where the copy's ETag is not its source's, the source's was no MD5: the copy is read for a checksum.
  */
@@ -341,7 +343,7 @@ async function reconcileObjects(
   const checked = new Map(objects.map((object) => [object.path, object]));
   const wanted = new Map(objects.map((object) => [object.path, object]));
   const surplus: string[] = [];
-  for await (const { key, size, etag } of store.list(binlogFolder(name), signal)) {
+  for await (const { key, size, etag } of listCopies(store, name, signal)) {
     const path = key.slice(backupFolder(name).length);
     const object = wanted.get(path);
     if (object === undefined) surplus.push(path);
@@ -364,6 +366,11 @@ async function reconcileObjects(
   }
   await store.delete(surplus.map((path) => `${name}/${path}`), signal);
   return { objects: [...checked.values()], removed: surplus };
+}
+
+async function* listCopies(store: ObjectStore, name: string, signal: AbortSignal): AsyncIterable<ObjectInfo> {
+  yield* store.list(binlogFolder(name), signal);
+  yield* store.list(manifestsFolder(name), signal);
 }
 
 function utf8(text: string): Uint8Array {

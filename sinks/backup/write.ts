@@ -9,6 +9,7 @@ import type {
   Cut,
   DeleteMark,
   HybridTs,
+  LogFile,
   Segment,
   Snapshot,
 } from "../../pipeline/model/mod.ts";
@@ -23,6 +24,8 @@ export interface WriteBackupOptions {
   readonly files: Pick<BinlogSource, "object">;
   /** Default: all collections of the snapshot. */
   readonly collectionIds?: readonly bigint[];
+  /** All files of a segment kept by a manifest. Default: there are none. */
+  readonly kept?: (segment: Segment) => readonly LogFile[] | undefined;
   /** Deletes that the metadata of this segment does not name. Default: none. */
   readonly forgotten?: (segment: Segment) => readonly DeleteMark[];
   /** Name of an unfinished backup to go on with. */
@@ -63,7 +66,13 @@ export async function writeBackup(
     try {
       await Promise.all(
         segments.map((segment) =>
-          session.copySegment(segment, files.object, options.forgotten?.(segment) ?? [], signal)
+          session.copySegment(
+            segment,
+            files.object,
+            options.forgotten?.(segment) ?? [],
+            signal,
+            options.kept?.(segment),
+          )
         ),
       );
       done.push({ collection, segmentIds: segments.map(({ id }) => id) });

@@ -1,7 +1,7 @@
 /** A backup's files as the binlog files of a running Milvus. */
 import { TidemarkError } from "../../pipeline/errors.ts";
 import type { BinlogSource, FileFinding, LogFile, ObjectInfo, ObjectStore, Segment } from "../../pipeline/model/mod.ts";
-import { binlogFolder, deltaPath, insertPath } from "../../stores/mod.ts";
+import { binlogFolder, deltaPath, insertPath, manifestsFolder } from "../../stores/mod.ts";
 import { createBinlogSource, parseLogPath, type SegmentReadOptions } from "../binlog/mod.ts";
 import type { OpenedBackup } from "./read.ts";
 
@@ -9,7 +9,12 @@ import type { OpenedBackup } from "./read.ts";
 export function backupBinlogs(backup: OpenedBackup, reading?: SegmentReadOptions): BinlogSource {
   const { store, name, meta } = backup;
   const groups = new Map(meta.collections.flatMap(({ segments }) => segments.map(({ id, groupId }) => [id, groupId])));
+  const byManifest = new Map(
+    (backup.manifest?.segments ?? []).filter(({ manifestPath }) => manifestPath !== "")
+      .map((segment) => [segment.id, segment]),
+  );
   const keyOf = (path: string): string => {
+    if (/^insert_log\/\d+\/-?\d+\/(?:\d+\/_|lobs\/)/.test(path)) return manifestsFolder(name) + path;
     const parsed = parseLogPath(path);
     if (parsed === undefined) throw new TidemarkError("unexpected", `${path} is no path of a log file`);
     const { collectionId, partitionId, segmentId, group, logId } = parsed;
@@ -27,10 +32,10 @@ export function backupBinlogs(backup: OpenedBackup, reading?: SegmentReadOptions
     /** Nothing is dirty in a backup: what its metadata names is there or is not. */
     async verify(collectionId, segments, signal) {
       const listed = new Map<string, ObjectInfo>();
-      for (const kind of ["insert_log", "delta_log"]) {
-        for await (const info of store.list(`${binlogFolder(name)}${kind}/${collectionId}/`, signal)) {
-          listed.set(info.key, info);
-        }
+      const folders = [`${binlogFolder(name)}insert_log`, `${binlogFolder(name)}delta_log`];
+      if (byManifest.size > 0) folders.push(`${manifestsFolder(name)}insert_log`);
+      for (const folder of folders) {
+        for await (const info of store.list(`${folder}/${collectionId}/`, signal)) listed.set(info.key, info);
       }
       const findings: FileFinding[] = [];
       const present = (segment: Segment, files: readonly LogFile[]): readonly LogFile[] =>
@@ -49,10 +54,16 @@ export function backupBinlogs(backup: OpenedBackup, reading?: SegmentReadOptions
       const filesOf = (of: "binlogs" | "deltalogs") =>
         segments.filter((segment) => segment.collectionId === collectionId)
           .flatMap((segment) => segment[of].flatMap(({ files }) => present(segment, files)));
-      const inserts = filesOf("binlogs");
+      const kept = segments.flatMap((segment) =>
+        segment.collectionId === collectionId
+          ? present(segment, (byManifest.get(segment.id)?.files ?? []).map(keptFile))
+          : []
+      );
+      const isDelta = ({ path }: LogFile) => parseLogPath(path)?.kind === "delta";
+      const inserts = [...filesOf("binlogs"), ...kept.filter((file) => !isDelta(file))];
       return {
         findings,
-        deltaFiles: filesOf("deltalogs"),
+        deltaFiles: [...filesOf("deltalogs"), ...kept.filter(isDelta)],
         insertFiles: inserts.length,
         insertBytes: inserts.reduce((sum, file) => sum + (listed.get(keyOf(file.path))?.size ?? 0n), 0n),
         listed: (file) => listed.get(keyOf(file.path)),
@@ -63,6 +74,11 @@ export function backupBinlogs(backup: OpenedBackup, reading?: SegmentReadOptions
     },
     async close() {},
   };
+}
+
+function keptFile({ path, size }: { readonly path: string; readonly size: bigint }): LogFile {
+  const last = path.slice(path.lastIndexOf("/") + 1);
+  return { path, size, logId: /^\d+$/.test(last) ? BigInt(last) : 0n, entries: 0n, tsFrom: 0n, tsTo: 0n };
 }
 
 /** The same objects under other keys, for reading only. */

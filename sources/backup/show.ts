@@ -19,6 +19,8 @@ export interface ShownCollection {
   /** Rows in files, deleted ones included. */
   readonly rows: bigint;
   readonly bytes: bigint;
+  /** Of `segments`: kept whole by their manifest (storage V3) in our own part of the backup. */
+  readonly keptSegments: number;
 }
 
 export interface ShownBackup {
@@ -55,18 +57,25 @@ export async function showBackup(store: ObjectStore, name: string, signal?: Abor
   const archive = manifest === undefined || !manifest.logArchive
     ? undefined
     : await checkArchive(store, name, { cuts: manifest.cuts, young: isYoung(manifest), quick: true }, signal);
-  const collections = meta.collections.map(({ collection, segments }): ShownCollection => ({
-    id: collection.id,
-    database: collection.dbName,
-    name: collection.name,
-    partitions: collection.partitions.map((partition) => partition.name),
-    aliases: collection.aliases,
-    indexes: collection.indexes.map((index) => index.name === "" ? index.fieldName : index.name),
-    loaded: collection.load?.loaded ?? false,
-    segments: segments.length,
-    rows: segments.reduce((sum, { rows, isL0 }) => isL0 ? sum : sum + rows, 0n),
-    bytes: segments.reduce((sum, segment) => sum + segmentBytes(segment), 0n),
-  }));
+  const collections = meta.collections.map(({ collection, segments }): ShownCollection => {
+    const kept = (manifest?.segments ?? []).filter(({ collectionId, manifestPath }) =>
+      manifestPath !== "" && collectionId === collection.id
+    );
+    const keptBytes = kept.flatMap(({ files }) => files).reduce((sum, { size }) => sum + size, 0n);
+    return {
+      id: collection.id,
+      database: collection.dbName,
+      name: collection.name,
+      partitions: collection.partitions.map((partition) => partition.name),
+      aliases: collection.aliases,
+      indexes: collection.indexes.map((index) => index.name === "" ? index.fieldName : index.name),
+      loaded: collection.load?.loaded ?? false,
+      segments: segments.length + kept.length,
+      rows: [...segments.filter(({ isL0 }) => !isL0), ...kept].reduce((sum, { rows }) => sum + rows, 0n),
+      bytes: segments.reduce((sum, segment) => sum + segmentBytes(segment), keptBytes),
+      keptSegments: kept.length,
+    };
+  });
   const total = <T extends "rows" | "bytes">(key: T) => collections.reduce((sum, item) => sum + item[key], 0n);
   return {
     name,

@@ -14,6 +14,7 @@ import {
   type BackedSegment,
   deltaPath,
   insertPath,
+  type KeptSegment,
 } from "../../stores/mod.ts";
 import type { OpenedBackup } from "./read.ts";
 
@@ -24,6 +25,8 @@ const NO_CUT = 2n ** 63n - 1n;
 export function backupSnapshot(backup: OpenedBackup): Snapshot {
   const { meta, manifest } = backup;
   const backed = meta.collections.map(withChannels);
+  const kept = new Map((manifest?.segments ?? []).map((segment) => [segment.id, segment]));
+  const collectionIds = new Set(backed.map(({ collection }) => collection.id));
   const cuts = backupCuts(backup);
   return {
     revision: manifest?.source.revision ?? 0n,
@@ -34,7 +37,14 @@ export function backupSnapshot(backup: OpenedBackup): Snapshot {
       rbac: meta.rbac ?? { users: [], roles: [], grants: [], privilegeGroups: [] },
       notLive: [],
     },
-    segments: backed.flatMap(({ collection, segments }) => segments.map((segment) => segmentOf(segment, collection))),
+    segments: [
+      ...backed.flatMap(({ collection, segments }) =>
+        segments.map((segment) => segmentOf(segment, collection, kept.get(segment.id)))
+      ),
+      ...[...kept.values()].filter(({ manifestPath, collectionId }) =>
+        manifestPath !== "" && collectionIds.has(collectionId)
+      ).map(segmentByManifest),
+    ],
     checkpoints: new Map(cuts.map((cut): [string, StoredPosition] => [
       cut.vchannel,
       { channel: cut.vchannel, offset: cut.offset, ts: cut.ts },
@@ -75,35 +85,59 @@ function pchannelOf(vchannel: string): string {
   return last > 0 && vchannel.slice(last).includes("v") ? vchannel.slice(0, last) : vchannel;
 }
 
-function segmentOf(backed: BackedSegment, collection: Collection): Segment {
+/** Kept whole, with its files where its manifest says. */
+function segmentByManifest(
+  { id, collectionId, partitionId, vchannel, rows, manifestPath, commitTimestamp }: KeptSegment,
+): Segment {
+  return {
+    ...RESTING,
+    ...{ id, collectionId, partitionId, vchannel, rows, manifestPath, commitTimestamp },
+    level: 2,
+    storageVersion: 3n,
+    binlogs: [],
+    deltalogs: [],
+    class: "rows",
+    classReason: "segment of a backup, by manifest",
+  };
+}
+
+/** What a segment of a backup is whatever its files are. */
+const RESTING = {
+  state: "flushed",
+  startPosition: undefined,
+  dmlPosition: undefined,
+  isImporting: false,
+  isFake: false,
+  isInvisible: false,
+  createdByCompaction: false,
+  compactionFrom: [],
+  compacted: false,
+  droppedAt: 0n,
+  statslogs: [],
+} as const;
+
+function segmentOf(backed: BackedSegment, collection: Collection, kept: KeptSegment | undefined): Segment {
   const { id, collectionId, partitionId, isL0 } = backed;
   // As Milvus itself has them: without the group folder, which `backupBinlogs` puts back.
   const place = { id, collectionId, partitionId, groupId: 0n };
   return {
+    ...RESTING,
     id,
     collectionId,
     partitionId,
     // All segments of unknown channel share one, so that deletes in one's folder meet the rows of another; deletes that belong
     // to no segment are of all channels.
     vchannel: backed.vchannel !== "" || isL0 ? backed.vchannel : collection.vchannels[0]!,
-    state: "flushed",
     level: isL0 ? 1 : 2,
     rows: backed.rows,
-    startPosition: undefined,
-    dmlPosition: undefined,
     storageVersion: backed.storageVersion,
     manifestPath: "",
-    commitTimestamp: 0n,
-    isImporting: false,
-    isFake: false,
-    isInvisible: false,
-    createdByCompaction: false,
-    compactionFrom: [],
-    compacted: false,
-    droppedAt: 0n,
-    binlogs: backed.binlogs.map((field) => filesOf(field, (logId) => insertPath(place, field.fieldId, logId))),
+    commitTimestamp: kept?.commitTimestamp ?? 0n,
+    binlogs: backed.binlogs.map((field) => ({
+      ...filesOf(field, (logId) => insertPath(place, field.fieldId, logId)),
+      childFields: kept?.childFields.get(field.fieldId) ?? [],
+    })),
     deltalogs: backed.deltalogs.map((field) => filesOf(field, (logId) => deltaPath(place, logId))),
-    statslogs: [],
     class: isL0 ? "deletes" : "rows",
     classReason: isL0 ? "L0 segment of a backup" : "segment of a backup",
   };

@@ -1,7 +1,7 @@
 /** Whether a backup can be trusted: every object against its checksum, the archive's chain, metadata against files. */
 import { createHash } from "node:crypto";
 import { toTidemarkError } from "../../pipeline/errors.ts";
-import type { ObjectInfo, ObjectStore, Position } from "../../pipeline/model/mod.ts";
+import type { LogFile, ObjectInfo, ObjectStore, Position } from "../../pipeline/model/mod.ts";
 import { positionsOf } from "../../pipeline/positions/mod.ts";
 import {
   algorithmOf,
@@ -13,6 +13,7 @@ import {
   insertPath,
   listLogFiles,
   type LogFileFacts,
+  manifestsFolder,
   readLogBytes,
   readLogFacts,
 } from "../../stores/mod.ts";
@@ -154,7 +155,7 @@ function expectedObjects({ manifest, meta, name }: OpenedBackup): Map<string, Ex
 async function verifyObjects(run: Run, expected: Map<string, Expected>, options: VerifyOptions): Promise<void> {
   const { store, name, signal, findings } = run;
   const there = new Map<string, ObjectInfo>();
-  for (const prefix of [binlogFolder(name), `${name}/meta/`]) {
+  for (const prefix of [binlogFolder(name), manifestsFolder(name), `${name}/meta/`]) {
     for await (const info of store.list(prefix, signal)) there.set(info.key.slice(backupFolder(name).length), info);
   }
   for (const path of there.keys()) {
@@ -292,7 +293,8 @@ async function decodeAll(run: Run, backup: OpenedBackup): Promise<bigint> {
         }
         total += rows;
       }
-      for (const { files } of segment.deltalogs) {
+      const kept = keptDeltas(backup, segment.id);
+      for (const { files } of [...segment.deltalogs, { files: kept }]) {
         for (const file of files) for await (const _ of binlogs.deletes(file, signal));
       }
     } catch (thrown) {
@@ -302,6 +304,13 @@ async function decodeAll(run: Run, backup: OpenedBackup): Promise<bigint> {
     }
   }
   return total;
+}
+
+/** Delta logs of a segment kept by a manifest. */
+function keptDeltas({ manifest }: OpenedBackup, id: bigint): LogFile[] {
+  const files = manifest?.segments.find((segment) => segment.id === id)?.files ?? [];
+  const nothing = { logId: 0n, entries: 0n, tsFrom: 0n, tsTo: 0n };
+  return files.filter(({ path }) => path.includes("/_delta/")).map((file) => ({ ...file, ...nothing }));
 }
 
 /** Spread evenly, whatever the names: by a hash of seed and path. */

@@ -59,7 +59,8 @@ export async function verifyFiles(
   const listed = ({ path }: LogFile) => inserts.get(path) ?? deltas.get(path);
   await reportDirty(options, own, inserts, finding, signal);
   const deltaFiles = deltasOf(own, manifests, deltas, finding);
-  return { findings, deltaFiles, listed, ...confirmed };
+  const kept = new Map([...manifests].map(([id, manifest]) => [id, allFilesOf(manifest, inserts)]));
+  return { findings, deltaFiles, listed, ...confirmed, ...(kept.size === 0 ? {} : { kept }) };
 }
 
 type Report = (kind: FileFinding["kind"], path: string, segmentId: bigint, bytes: bigint, detail: string) => void;
@@ -183,6 +184,13 @@ function dataFilesOf(manifest: ManifestFiles | undefined): LogFile[] {
   const files = new Map<string, LogFile>();
   for (const group of manifest?.groups ?? []) for (const { file } of group.files) files.set(file.path, file);
   return [...files.values()];
+}
+
+/** Statistics are made anew where they are wanted: one that is gone does not keep a segment from being copied. */
+function allFilesOf(manifest: ManifestFiles, listed: ReadonlyMap<string, ObjectInfo>): LogFile[] {
+  const { manifest: own, deltas, stats, lobs } = manifest;
+  const there = stats.filter(({ path }) => listed.has(path));
+  return [...own === undefined ? [] : [own], ...dataFilesOf(manifest), ...deltas, ...there, ...lobs];
 }
 
 function sizeFits(file: LogFile, { size }: ObjectInfo): boolean {

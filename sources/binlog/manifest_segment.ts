@@ -14,7 +14,7 @@ export interface ManifestFiles {
   readonly manifest: LogFile | undefined;
   readonly groups: readonly ColumnGroup[];
   readonly deltas: readonly LogFile[];
-  readonly stats: readonly string[];
+  readonly stats: readonly LogFile[];
   readonly lobs: readonly LogFile[];
 }
 
@@ -90,7 +90,7 @@ function filesOf(
   return {
     groups,
     deltas,
-    stats: manifest.stats.map((path) => resolvePath(base, "_stats", path, what)),
+    stats: manifest.stats.map((path) => fileAt(resolvePath(base, "_stats", path, what), 0n, 0n)),
     lobs: manifest.lobs.map(({ path, size }) => fileAt(resolvePath(base, "lobs", path, what), size, 0n)),
   };
 }

@@ -6,7 +6,8 @@
  *     <name>/binlogs/insert_log/<collection>/<partition>/<group>/<segment>/<field>/<log>
  *     <name>/binlogs/delta_log/<collection>/<partition>/<group>/<segment>/<log>
  *     <name>/binlogs/delta_log/<collection>/-1/<segment>/<log>          L0 of all partitions: no group
- *     <name>/tidemark.json                                              cuts, checksums, versions
+ *     <name>/manifests/insert_log/<collection>/<partition>/<segment>/…  segments kept by a manifest (storage V3), whole
+ *     <name>/tidemark.json                                              cuts, checksums, versions, those segments
  *     <name>/log/<pchannel>/<sequence>.parquet                          the log archive
  *     <name>/catalog/<revision>.json                                    the catalog after each change
  *     <name>/dropped/<collection>-<timestamp>.json                      when a collection was dropped, by the log
@@ -15,7 +16,7 @@
  *     <name>/_removing.json                                             there from the first to the last step of its removal
  *
  * milvus-backup's `list` and `get` look at `meta/` only and its `restore` at `meta/` and `binlogs/`, so `tidemark.json`,
- * `log/`, `catalog/`, `dropped/`, `silent/` and `_…` do not disturb it; its `delete` removes the whole folder.
+ * `manifests/`, `log/`, `catalog/`, `dropped/`, `silent/` and `_…` do not disturb it; its `delete` removes the whole folder.
  */
 import { TidemarkError } from "../../pipeline/errors.ts";
 
@@ -49,6 +50,8 @@ export function validateBackupName(name: string): void {
 
 export const backupFolder = (name: string): string => `${name}/`;
 export const binlogFolder = (name: string): string => `${name}/binlogs/`;
+/** Of segments kept by a manifest: their files have below it the paths that they had in Milvus. */
+export const manifestsFolder = (name: string): string => `${name}/manifests/`;
 export const metaKey = (name: string, file: MetaFile): string => `${name}/meta/${file}.json`;
 export const manifestKey = (name: string): string => `${name}/tidemark.json`;
 export const removalKey = (name: string): string => `${name}/_removing.json`;

@@ -16,6 +16,22 @@ export interface ManifestObject {
   readonly sum: string;
 }
 
+/** What milvus-backup's metadata has no place for of one segment. */
+export interface KeptSegment {
+  readonly id: bigint;
+  readonly collectionId: bigint;
+  readonly partitionId: bigint;
+  readonly vchannel: string;
+  readonly rows: bigint;
+  /** As in the source's metadata; empty for a segment whose files are below `binlogs/`. */
+  readonly manifestPath: string;
+  readonly commitTimestamp: HybridTs;
+  /** Column group -> its fields (storage V2). */
+  readonly childFields: ReadonlyMap<bigint, readonly bigint[]>;
+  /** Of a segment kept by a manifest: all its files, below `manifests/`. */
+  readonly files: readonly { readonly path: string; readonly size: bigint }[];
+}
+
 export interface BackupManifest {
   readonly name: string;
   readonly pipeline: string;
@@ -53,12 +69,14 @@ export interface BackupManifest {
   readonly ownDeltas: readonly string[];
   /** Absent in backups of older versions, which state nothing of the kind. */
   readonly knownDeletes: readonly KnownDeletes[];
+  /** Segments of storage V2 and V3, and those with a commit timestamp. Absent in backups of older versions. */
+  readonly segments: readonly KeptSegment[];
   readonly sharedBytes: bigint;
   readonly objects: readonly ManifestObject[];
 }
 
 export function encodeManifest(manifest: BackupManifest): string {
-  const { objects, collections, cuts, generation, queue, findings, ...head } = manifest;
+  const { objects, collections, cuts, generation, queue, findings, segments, ...head } = manifest;
   const lines = (items: readonly unknown[]) => items.map((item) => formatJson(item)).join(",\n");
   const top = formatJson({ tidemark: MANIFEST_FORMAT, generation, queue, ...head }, 1).slice(0, -2);
   const schemas = collections.map(({ schema, startOffsets, ...rest }) => ({
@@ -68,9 +86,13 @@ export function encodeManifest(manifest: BackupManifest): string {
   }));
   return `${top},\n "cuts": [\n${
     lines(cuts.map((cut) => ({ ...cut, offset: storePosition(cut.offset, queue) })))
-  }\n ],\n "collections": [\n${lines(schemas)}\n ],\n "findings": [\n${lines(findings)}\n ],\n "objects": [\n${
-    lines(objects.map(({ path, size, sum }) => ({ path, size, sum })))
-  }\n ]\n}\n`;
+  }\n ],\n "collections": [\n${lines(schemas)}\n ],\n "findings": [\n${lines(findings)}\n ],\n "segments": [\n${
+    lines(segments.map(keptJson))
+  }\n ],\n "objects": [\n${lines(objects.map(({ path, size, sum }) => ({ path, size, sum })))}\n ]\n}\n`;
+}
+
+function keptJson({ childFields, ...rest }: KeptSegment): unknown {
+  return { ...rest, childFields: [...childFields].map(([group, fields]) => ({ group, fields })) };
 }
 
 const OBJECTS = '\n "objects": [\n';
@@ -147,6 +169,19 @@ export function decodeManifest(text: string, what: string): BackupManifest {
     knownDeletes: json.list("knownDeletes").map((item) => ({
       vchannel: item.text("vchannel"),
       topicId: item.text("topicId"),
+    })),
+    segments: json.list("segments").map((segment) => ({
+      id: segment.int("id"),
+      collectionId: segment.int("collectionId"),
+      partitionId: segment.int("partitionId"),
+      vchannel: segment.text("vchannel"),
+      rows: segment.int("rows"),
+      manifestPath: segment.text("manifestPath"),
+      commitTimestamp: segment.int("commitTimestamp"),
+      childFields: new Map(
+        segment.list("childFields").map((item) => [item.int("group"), item.ints("fields")]),
+      ),
+      files: segment.list("files").map((file) => ({ path: file.text("path"), size: file.int("size") })),
     })),
     sharedBytes: json.int("sharedBytes"),
   };

@@ -84,6 +84,7 @@ async function write(
     failed: [],
     findings: [],
     knownDeletes: [],
+    segments: [],
     ownDeltas: [],
     sharedBytes: 0n,
     objects,

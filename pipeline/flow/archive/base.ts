@@ -224,6 +224,12 @@ export class ArchiveBase {
     const all = snapshot.segments.filter((segment) => segment.collectionId === collection.id);
     const files = await deps.binlogs.verify(collection.id, all, signal);
     const ids = new Set(live.map(({ id }) => id));
+    const unreadable = files.findings.find(({ kind }) => kind === "unreadable");
+    if (unreadable !== undefined) {
+      throw new TidemarkError("unsupported", `${qualifiedName(collection)}: ${unreadable.detail}`, {
+        hint: "Exclude the collection, or back it up with Milvus' own snapshots.",
+      });
+    }
     const wrong = files.findings.find(({ kind, segmentId }) =>
       (kind === "missing" || kind === "wrong_size") && ids.has(segmentId)
     );
@@ -243,7 +249,7 @@ export class ArchiveBase {
     const copying = Promise.allSettled(live.map((segment) =>
       this.#segments.run(async () => {
         signal.throwIfAborted();
-        const copy = await session.copySegment(segment, object, [], signal);
+        const copy = await session.copySegment(segment, object, [], signal, files.kept?.get(segment.id));
         this.#count(copy);
         progress.written(Number(segment.rows), Number(copy.bytes - copy.sharedBytes));
         progress.segmentDone(sink, collection.id);
@@ -266,7 +272,9 @@ export class ArchiveBase {
       this.#segments.run(async () => {
         const marks = await forgotten.of(segment, slots, signal);
         // The files are there: only the delta log is added.
-        if (marks.length > 0) this.#count(await session.copySegment(segment, object, marks, signal));
+        if (marks.length > 0) {
+          this.#count(await session.copySegment(segment, object, marks, signal, files.kept?.get(segment.id)));
+        }
       })
     ));
     for (const result of results) if (result.status === "rejected") throw result.reason;

@@ -31,6 +31,17 @@ const MANIFEST: BackupManifest = {
   }],
   ownDeltas: ["binlogs/x"],
   knownDeletes: [{ vchannel: "p_1v0", topicId: "00000000-0000-0000-0000-000000000001" }],
+  segments: [{
+    id: 470597784452279600n,
+    collectionId: 470597784452279572n,
+    partitionId: 5n,
+    vchannel: "p_1v0",
+    rows: 80n,
+    manifestPath: '{"ver":2,"base_path":"files/insert_log/1/2/3"}',
+    commitTimestamp: 470597853918265344n,
+    childFields: new Map([[0n, [100n, 0n, 1n]], [101n, [101n]]]),
+    files: [{ path: "insert_log/1/2/3/_data/a.parquet", size: 9n }],
+  }],
   sharedBytes: 470597784452279572n,
   objects: [
     { path: "binlogs/a", size: 3n, sum: "sha256:00" },
@@ -48,9 +59,12 @@ Deno.test("decodeManifest gives back what encodeManifest wrote, ids unrounded", 
   deepStrictEqual([empty.objects, empty.cuts], [[], []]);
 });
 
-Deno.test("decodeManifest reads a manifest of an older version, which states no known deletes", () => {
-  const { knownDeletes: _, ...older } = MANIFEST;
-  deepStrictEqual(decodeManifest(encodeManifest(older as BackupManifest), "tidemark.json").knownDeletes, []);
+Deno.test("decodeManifest reads a manifest of an older version, which states no known deletes and no segments", () => {
+  const text = encodeManifest({ ...MANIFEST, knownDeletes: [], segments: [] })
+    .replace(/"knownDeletes": \[\],?/, "").replace(/"segments": \[\n\n \],?/, "");
+  deepStrictEqual(/knownDeletes|segments/.test(text), false);
+  const { knownDeletes, segments } = decodeManifest(text, "tidemark.json");
+  deepStrictEqual([knownDeletes, segments], [[], []]);
 });
 
 Deno.test("decodeManifest reads the same from JSON in another layout", () => {
