@@ -56,3 +56,15 @@ Deno.test("findTorn wants the delta logs of an L0 segment", () => {
   assert.deepEqual(signs(l0), ["1 is L0 and lacks the key of its delta logs"]);
   assert.deepEqual(signs(l0, logRecord("deltalog", 1n, 0n, [{ entriesNum: 3n, logID: 4n }], -1n)), []);
 });
+
+Deno.test("findTorn asks no binlog keys of a segment kept by a manifest, and believes none of its keys", () => {
+  const manifestPath = JSON.stringify({ ver: 3, base_path: "files/insert_log/100/101/1" });
+  const kept = segmentRecord(1n, { manifestPath, storageVersion: 3n });
+  assert.deepEqual(signs(kept), []);
+  // Sums under numbers that no file has, as 2.6 and 3.0.0 write them.
+  const made = [kept, ...binlogRecords(1n, { 0: 9n, 101: 3n })];
+  assert.deepEqual(signs(...made), []);
+  const [segment] = decodeSnapshot([collectionRecord(), ...made], { ...ROOTS, takenAtMs: NOW_MS }).segments;
+  assert.deepEqual([segment!.class, segment!.binlogs, segment!.deltalogs], ["rows", [], []]);
+  assert.equal(segment!.manifestPath, manifestPath);
+});
