@@ -77,12 +77,12 @@ function sinks(root: ConfigNode): Problem[] {
         atValue(root, [...path, "type"], `A restore cannot go into a backup (sink \`${name}\`): expected \`milvus\``),
       );
     }
-    if (!restore && type === "milvus" && text(root, [...path, "load"]) === "import") {
+    if (!restore && type === "milvus" && text(root, [...path, "restore_by"]) === "import") {
       problems.push(
         atValue(
           root,
-          [...path, "load"],
-          `\`load: import\` is for a restore (\`sources: { backup: … }\`); a running Milvus is copied by rows: remove it, or write \`auto\``,
+          [...path, "restore_by"],
+          `\`restore_by: import\` is for a restore (\`sources: { backup: … }\`); a running Milvus is copied by rows: remove it, or write \`auto\``,
         ),
       );
     }

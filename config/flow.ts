@@ -35,7 +35,7 @@ export async function flowDependencies(components: Components, hooks: FlowHooks)
   const router = makeRouter(transforms.route);
   const rows: RowSinkSetup[] = [];
   for (const { sink, config: own } of sinks) {
-    if (sink.kind === "rows" && own.type === "milvus") rows.push({ sink, onExisting: own.on_existing });
+    if (sink.kind === "rows" && own.type === "milvus") rows.push({ sink, onExisting: own.on_existing, load: own.load });
   }
   return {
     pipeline: config.pipeline,
@@ -78,7 +78,7 @@ export async function flowDependencies(components: Components, hooks: FlowHooks)
       checkpointIntervalMs: limits.checkpoint_interval,
     },
     report: hooks.report,
-    waiting: () => components.waiting,
+    waits: components.waits,
     crash: hooks.crash,
     now: hooks.now,
   };

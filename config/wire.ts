@@ -3,6 +3,7 @@
  * rest: the clients are most of the program's start, and no command needs them all.
  */
 import { TidemarkError } from "../pipeline/errors.ts";
+import { type OpenWait, Waits } from "../pipeline/waits.ts";
 import type {
   ArchiveSink,
   BinlogSource,
@@ -56,37 +57,54 @@ export interface Components extends AsyncDisposable {
   state(): Promise<StateStore>;
   /** The folder of all backups of a sink of type backup. The caller closes it. */
   backupStore(sink: string): Promise<ObjectStore>;
-  /** What waits for its server now: component -> reason. */
-  readonly waiting: ReadonlyMap<string, string>;
+  /** All that waits now. */
+  readonly waits: Waits;
 }
 
 const TELL_AFTER_MS = 1000;
 
 /** Opens nothing yet. */
 export function createComponents(config: PipelineConfig, options: ComponentOptions): Components {
-  const waiting = new Map<string, string>();
   const queue: Queue = config.sources.log?.type ?? "kafka";
+  const waits = new Waits();
   const opened: (() => Promise<void>)[] = [];
-  const telling = new Map<string, { timer: ReturnType<typeof setTimeout>; told: boolean }>();
-  const wait = (component: string) => (reason: string | undefined) => {
-    if (reason === undefined) {
-      waiting.delete(component);
-      const wait = telling.get(component);
-      telling.delete(component);
-      clearTimeout(wait?.timer);
-      if (wait?.told === true) options.onWaiting?.(component, undefined);
-      return;
-    }
-    waiting.set(component, reason);
-    if (telling.has(component)) return;
-    const wait = {
-      told: false,
-      timer: setTimeout(() => {
-        wait.told = true;
-        options.onWaiting?.(component, waiting.get(component));
-      }, TELL_AFTER_MS),
+  const telling = new Set<ReturnType<typeof setTimeout>>();
+  /** What is returned is for one connection: a component with several waits as long as one of them does. */
+  const wait = (component: string) => {
+    let open: { readonly wait: OpenWait; readonly timer: ReturnType<typeof setTimeout>; told: boolean } | undefined;
+    return (reason: string | undefined) => {
+      if (reason === undefined) {
+        if (open === undefined) return;
+        const { wait, timer, told } = open;
+        open = undefined;
+        wait[Symbol.dispose]();
+        clearTimeout(timer);
+        telling.delete(timer);
+        if (told) options.onWaiting?.(component, undefined);
+        return;
+      }
+      if (open !== undefined) return open.wait.say(reason);
+      let said = reason;
+      const wait = waits.begin({ component }, reason);
+      const timer = setTimeout(() => {
+        telling.delete(timer);
+        mine.told = true;
+        options.onWaiting?.(component, said);
+      }, TELL_AFTER_MS);
+      const mine = {
+        wait: {
+          ...wait,
+          say: (reason: string, nextMs?: number) => {
+            said = reason;
+            wait.say(reason, nextMs);
+          },
+        },
+        timer,
+        told: false,
+      };
+      telling.add(timer);
+      open = mine;
     };
-    telling.set(component, wait);
   };
   /** One instance, made at the first call; a failure is not remembered. */
   const once = <T extends { close(): Promise<void> }>(make: () => Promise<T>): () => Promise<T> => {
@@ -174,7 +192,7 @@ export function createComponents(config: PipelineConfig, options: ComponentOptio
 
   return {
     config,
-    waiting,
+    waits,
     meta: once(async () => {
       const { openEtcdMeta } = await import("../sources/meta/mod.ts");
       return await openEtcdMeta(required(config.sources.meta, "meta"), {
@@ -185,9 +203,14 @@ export function createComponents(config: PipelineConfig, options: ComponentOptio
     }),
     log: once(async () => {
       const { openKafkaLog } = await import("../sources/log/mod.ts");
-      const state = wait("sources.log");
+      const topics = new Map<string, ReturnType<typeof wait>>();
+      const stateOf = (topic: string) => {
+        let state = topics.get(topic);
+        if (state === undefined) topics.set(topic, state = wait("sources.log"));
+        return state;
+      };
       return await openKafkaLog(required(config.sources.log, "log"), {
-        onState: (now) => state(now.state === "down" ? `${now.topic}: ${now.reason}` : undefined),
+        onState: ({ topic, state, reason }) => stateOf(topic)(state === "down" ? `${topic}: ${reason}` : undefined),
         ...(options.onFetched === undefined ? {} : { onFetched: options.onFetched }),
       });
     }),
@@ -230,7 +253,7 @@ export function createComponents(config: PipelineConfig, options: ComponentOptio
       return limit === undefined ? store : withBandwidth(store, limit);
     },
     [Symbol.asyncDispose]: async () => {
-      for (const { timer } of telling.values()) clearTimeout(timer);
+      for (const timer of telling) clearTimeout(timer);
       telling.clear();
       // The last opened first; one that cannot be closed must not keep the others open.
       const results = await Promise.allSettled(opened.splice(0).reverse().map((close) => close()));

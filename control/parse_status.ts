@@ -8,6 +8,7 @@ import type {
   RunPhase,
   RunStatus,
   SinkStatus,
+  WaitStatus,
 } from "../pipeline/model/mod.ts";
 
 type Fields = { [key: string]: Json };
@@ -51,6 +52,13 @@ export function parseStatus(json: Json): RunStatus | undefined {
       goodAt: text(item.goodAt),
       failures: float(item.failures),
       error: text(item.error),
+    })),
+    waits: list(json.waits).map((item): WaitStatus => ({
+      component: text(item.component),
+      collection: text(item.collection),
+      reason: text(item.reason),
+      since: text(item.since),
+      next: text(item.next),
     })),
     lagMs: float(json.lagMs),
     rates: { rowsPerSec: float(rates.rowsPerSec), bytesPerSec: float(rates.bytesPerSec) },

@@ -1,5 +1,5 @@
 /** What a run is doing, as lines of text. Pure. */
-import { type BasesStatus, type CollectionStatus, isoOfHybrid, type RunStatus } from "../pipeline/model/mod.ts";
+import { type BasesStatus, type CollectionStatus, isoOfHybrid, type RunStatus, type WaitStatus } from "../pipeline/model/mod.ts";
 import { formatDuration, formatSize } from "../pipeline/units/mod.ts";
 import { clip, table } from "./table.ts";
 
@@ -7,6 +7,8 @@ import { clip, table } from "./table.ts";
 const SHOWN = 12;
 /** Reasons of blocked collections in the block. */
 const REASONS = 4;
+/** Waits in the block. */
+const WAITS = 4;
 
 /** The block of `status` and of the live display: at most `width` columns, no colours. */
 export function renderStatus(status: RunStatus, width: number): string[] {
@@ -36,9 +38,8 @@ export function renderStatus(status: RunStatus, width: number): string[] {
   if (status.channels.length > channels.length) {
     lines.push(`  and ${status.channels.length - channels.length} more channels with less lag`);
   }
-  for (const sink of status.sinks) {
-    if (sink.state === "waiting") lines.push(`  waiting  ${sink.name}: ${oneLine(sink.reason)}`);
-  }
+  for (const wait of status.waits.slice(0, WAITS)) lines.push(`  waiting  ${waitText(wait, status.at)}`);
+  if (status.waits.length > WAITS) lines.push(`  and ${status.waits.length - WAITS} more that wait (--json has all)`);
   for (const bases of status.bases) lines.push(baseLine(bases, status.at));
   for (const warning of status.warnings.slice(-3)) lines.push(`  warning  ${oneLine(warning)}`);
   if (status.lastError !== undefined) lines.push(`  error    ${oneLine(status.lastError)}`);
@@ -57,10 +58,19 @@ function baseLine({ sink, triedAt, goodAt, failures, error }: BasesStatus, at: s
 /** One line that says it all, for logs. */
 export function summarize(status: RunStatus): string {
   const blocked = status.collections.filter((item) => item.phase === "blocked").length;
-  const waiting = status.sinks.filter((sink) => sink.state === "waiting").map((sink) =>
-    `${sink.name}: ${oneLine(sink.reason)}`
-  );
+  const waiting = status.waits.slice(0, WAITS).map((wait) => waitText(wait, status.at));
   return [headline(status), ...(blocked > 0 ? [`${blocked} blocked`] : []), ...waiting].join("; ");
+}
+
+/** `sinks.replica: … (for 12 s, again in 3 s)`; `at`: when the status was taken. */
+function waitText({ component, collection, reason, since, next }: WaitStatus, at: string): string {
+  const span = (from: string, to: string) => formatDuration(Math.max(0, Date.parse(to) - Date.parse(from)));
+  const times = [
+    ...since === "" || at === "" ? [] : [`for ${span(since, at)}`],
+    ...next === "" || at === "" ? [] : [`again in ${span(at, next)}`],
+  ];
+  const who = collection === "" ? component : `${collection} (${component})`;
+  return `${who}: ${oneLine(reason)}${times.length === 0 ? "" : ` (${times.join(", ")})`}`;
 }
 
 /** Milliseconds that the base copy still takes at the present rate; undefined where that cannot be said. */

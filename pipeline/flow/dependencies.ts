@@ -1,5 +1,6 @@
 /** What the flow is given by `config`: components by their interfaces, decisions as pure functions, time and limits. */
 import type { TidemarkError } from "../errors.ts";
+import type { Waits } from "../waits.ts";
 import type {
   ArchiveSink,
   BinlogSource,
@@ -9,6 +10,7 @@ import type {
   DdlOutcome,
   DdlStep,
   HybridTs,
+  LoadMode,
   LogEvent,
   LogRecord,
   LogSource,
@@ -69,6 +71,8 @@ export interface RequestedFlush {
 export interface RowSinkSetup {
   readonly sink: RowSink;
   readonly onExisting: "fail" | "merge" | "replace";
+  /** What is loaded there. Default `source`. */
+  readonly load?: LoadMode;
 }
 
 export interface FlowLimits {
@@ -144,8 +148,8 @@ export interface FlowDependencies {
   readonly onPositionLost: "fail" | "resnapshot";
   readonly limits: FlowLimits;
   readonly report: FlowReport;
-  /** What waits for its server now: component -> reason. */
-  readonly waiting: () => ReadonlyMap<string, string>;
+  /** All that waits now: components note it there, and the flow does. */
+  readonly waits: Waits;
   readonly crash: CrashPoints;
   readonly now: () => number;
 }

@@ -39,6 +39,8 @@ export interface LoadState {
   readonly scope: "collection" | "partitions";
   readonly partitionIds: readonly bigint[];
   readonly replicas: number;
+  /** Resource group of each replica; left out where that is not known. */
+  readonly resourceGroups?: readonly string[];
   /** Field ids, empty = all (2.4+). */
   readonly loadFields: readonly bigint[];
   readonly loaded: boolean;

@@ -1,5 +1,6 @@
 /** The vocabulary of the pipeline, in Milvus' own words. */
 export * from "./archive_sink.ts";
+export * from "./beside.ts";
 export * from "./bulk_import.ts";
 export * from "./catalog.ts";
 export * from "./check.ts";

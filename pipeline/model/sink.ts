@@ -60,12 +60,16 @@ export interface DdlStep {
   readonly destructive: boolean;
   /** Name of a partition that is to be made. */
   readonly partition?: string;
+  /** Queries of the target fail while it is tried: not to be repeated often. */
+  readonly disturbs?: boolean;
 }
 
 export interface DdlOutcome extends DdlStep {
   readonly result: "applied" | "refused" | "skipped";
   /** The server's words where it refused; why where it was skipped. */
   readonly detail: string;
+  /** It was refused for a reason that passes by itself: the server is away, was just started, asks to slow down. */
+  readonly passing?: boolean;
 }
 
 /** Decides for each step whether it is to be done; the sink asks before each. */

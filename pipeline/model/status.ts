@@ -3,8 +3,8 @@ import type { HybridTs } from "./hybrid.ts";
 
 /**
  * `starting`: reading metadata and the state; `snapshot`: reading the catalog; `base`: copying files; `tail`: following the
- * log; `waiting`: nothing moves because a server does not answer or asks to slow down; `blocked`: every collection is held;
- * `done`: the run ended where it was told to.
+ * log; `waiting`: a server does not answer or asks to slow down, or no collection can begin yet; `blocked`: every collection
+ * is held; `done`: the run ended where it was told to.
  */
 export type RunPhase = "starting" | "snapshot" | "base" | "tail" | "waiting" | "blocked" | "done";
 
@@ -61,6 +61,18 @@ export interface BasesStatus {
   readonly error: string;
 }
 
+/** Something that waits: a server that does not answer, a collection that cannot begin yet, a step that is tried again. */
+export interface WaitStatus {
+  /** What is waited for, as the configuration names it: `sinks.replica`, `sources.log`; `run`: the run itself. */
+  readonly component: string;
+  /** `database.collection` where only that one waits; empty: all that needs the component. */
+  readonly collection: string;
+  readonly reason: string;
+  /** ISO times; `next`, of the next attempt, is empty where that is not known. */
+  readonly since: string;
+  readonly next: string;
+}
+
 export interface RunRates {
   readonly rowsPerSec: number;
   readonly bytesPerSec: number;
@@ -73,6 +85,8 @@ export interface RunStatus {
   readonly channels: readonly ChannelStatus[];
   readonly sinks: readonly SinkStatus[];
   readonly bases: readonly BasesStatus[];
+  /** All that waits, the oldest first. */
+  readonly waits: readonly WaitStatus[];
   /** The largest lag of all channels. */
   readonly lagMs: number;
   readonly rates: RunRates;

@@ -24,10 +24,10 @@ const SCRATCH = "tidemark_import";
 
 /** Undefined where the configuration does not say where the target's storage is. */
 export function createBulkImport(
-  config: Pick<MilvusSinkConfig, "load" | "import_from" | "storage" | "auto_id">,
+  config: Pick<MilvusSinkConfig, "restore_by" | "import_from" | "storage" | "auto_id">,
   { client, features, store }: BulkImportDeps,
 ): BulkImport | undefined {
-  const { load, storage } = config;
+  const { restore_by: mode, storage } = config;
   if (storage === undefined) return undefined;
   const root = storage.type === "file" ? "" : storage.root_path;
   // Of a folder the target wants absolute paths.
@@ -43,7 +43,7 @@ export function createBulkImport(
   }
 
   return {
-    mode: load,
+    mode,
     worthBytes: BigInt(config.import_from),
     store,
     scratch: `${joinKey(root, SCRATCH)}/`,

@@ -1,6 +1,6 @@
 /** What destroys rows in order: dropping collections and partitions, truncating. Doing any of it twice is no error. */
 import { LoadState } from "../../pipeline/proto/gen/common_pb.ts";
-import type { Collection, TargetName } from "../../pipeline/model/mod.ts";
+import { BESIDE_ROWS, type Collection, type TargetName } from "../../pipeline/model/mod.ts";
 import { type ActualCollection, readActual, unless } from "./actual.ts";
 import { METHOD, type MilvusClient, type Request } from "./client.ts";
 import { type Describer, targetText } from "./described.ts";
@@ -144,7 +144,11 @@ async function recreate(options: TruncateOptions, actual: ActualCollection): Pro
     { current: { kind: "missing" }, previous: undefined, foreignAliases: new Map() },
     { parts: "all", autoId: "regenerate", features, replicas: undefined },
   );
-  for (const step of steps) await execute(step.action, { client, target, step, signal });
+  for (const step of steps) {
+    const done = execute(step.action, { client, target, step, signal });
+    // Rows do not need them; they are planned again with the next look at the collection.
+    await (BESIDE_ROWS.has(step.kind) ? unless(["refused", "unreachable", "throttled"], done) : done);
+  }
 }
 
 /** The target's own collection in the form in which a source's is described. */

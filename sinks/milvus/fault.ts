@@ -270,6 +270,15 @@ function withoutStack(reason: string): string {
   return words.length > 1_000 ? `${words.slice(0, 1_000)}…` : words;
 }
 
+/** What 2.3 answers, and nothing else, right after a restart; the same words for ever mean something else. */
+const UNRECOVERABLE = /^unrecoverable error$/;
+
+/** Whether a refusal may be gone in a moment: the server is away, asks to slow down, or was just started. */
+export function isPassing(error: TidemarkError): boolean {
+  if (error.code === "unreachable" || error.code === "throttled") return true;
+  return error.cause instanceof ServerAnswer && UNRECOVERABLE.test(error.cause.message);
+}
+
 /** The server's own words and number, for a DDL outcome. */
 export function serverWords(error: unknown): string {
   if (!(error instanceof TidemarkError)) return error instanceof Error ? error.message : String(error);

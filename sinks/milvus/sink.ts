@@ -84,6 +84,8 @@ export function createMilvusSink(config: MilvusSinkConfig, deps: MilvusSinkDeps 
     features,
     autoId: config.auto_id,
     replicas: config.replicas,
+    load: config.load,
+    resourceGroups: config.resource_groups,
   });
   const { storage } = deps;
   const bulk = storage === undefined ? undefined : createBulkImport(config, { client, features, store: storage });

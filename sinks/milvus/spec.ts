@@ -31,20 +31,34 @@ export const milvusSinkSpec = z.strictObject({
   on_existing: z.enum(["fail", "merge", "replace"]).default("fail").describe(
     "What to do where the target already holds rows before the first copy: fail; merge (write over them); replace (drop the collection first)",
   ),
-  load: z.enum(["rows", "import", "auto"]).default("auto").describe(
+  load: z.enum(["source", "never", "best_effort"], {
+    error: ({ input }) =>
+      input === "rows" || input === "import" || input === "auto"
+        ? `expected source, never or best_effort; how a restore brings rows is called restore_by: write \`restore_by: ${input}\``
+        : undefined,
+  }).default("source").describe(
+    "Which collections are loaded on the target: source, those that are on the source; never, none is loaded or released, somebody else does; best_effort, as source, with fewer replicas and in the default resource group where the target cannot otherwise, and a load that it refuses is no failure of the run. A refused load never holds rows, it is tried again",
+  ),
+  restore_by: z.enum(["rows", "import", "auto"]).default("auto").describe(
     "How a restore brings the rows of a backup's files: rows, through the public API; import, by Milvus' own bulk import, which needs storage; auto, import where storage is given and there is enough to import, else rows",
   ),
   import_from: size({ min: 0 }).prefault("128MiB").describe(
-    "load: auto writes a collection with less than this in files by rows: an import takes the target five seconds whatever its size",
+    "restore_by: auto writes a collection with less than this in files by rows: an import takes the target five seconds whatever its size",
   ),
   storage: targetStorageSpec.optional().describe(
-    "Where the target itself keeps its files, for load: import and auto. Files that do not lie there are put there for the time of the import",
+    "Where the target itself keeps its files, for restore_by: import and auto. Files that do not lie there are put there for the time of the import",
   ),
   auto_id: z.enum(["preserve", "regenerate"]).default("preserve").describe(
     "Collections whose keys the server makes: preserve writes the source's keys (autoID is off on the target); regenerate lets the target make new ones, and then deletes and upserts cannot be carried",
   ),
   replicas: z.int().min(1).max(1024).optional()
     .describe("Replicas to load collections with; left out for as many as the source has"),
+  resource_groups: z.union([
+    z.string().min(1),
+    z.record(z.string().min(1), z.string().min(1)),
+  ]).optional().describe(
+    "Resource groups of the target to load into: one name for all, or a map from the source's name to the target's (a name that is not in it stays as it is); left out for the target's default group. With several, the target wants as many as replicas",
+  ),
   rbac: z.boolean().default(false).describe("Carry users, roles, grants and privilege groups as well"),
   rbac_mirror: z.boolean().default(false).describe(
     "With rbac: remove also what only the target has; otherwise only what disappears from the source during the run. Needs care where the target has users of its own",
@@ -79,10 +93,10 @@ export const milvusSinkSpec = z.strictObject({
   if (config.max_batch_bytes > config.max_message_bytes - 64 * 1024) {
     issue(["max_batch_bytes"], "must be at least 64 KiB below max_message_bytes");
   }
-  if (config.load === "import" && config.storage === undefined) {
+  if (config.restore_by === "import" && config.storage === undefined) {
     issue(
-      ["load"],
-      "load: import needs `storage`: the bucket or folder that the target itself reads, as its milvus.yaml says (minio.*, localStorage.path)",
+      ["restore_by"],
+      "restore_by: import needs `storage`: the bucket or folder that the target itself reads, as its milvus.yaml says (minio.*, localStorage.path)",
     );
   }
   for (const key of ["rbac_mirror", "rbac_passwords_file"] as const) {

@@ -305,11 +305,14 @@ function loadOf(keys: CatalogKeys, collectionId: bigint): LoadState | undefined 
   const whole = keys.loads.get(collectionId);
   const parts = [...keys.partitionLoads.of(collectionId)].sort(byId);
   if (whole === undefined && parts.length === 0) return undefined;
+  const groups = [...keys.replicas.of(collectionId)].map(([, { resourceGroup }]) => resourceGroup).filter(Boolean)
+    .sort();
   const partsLoaded = parts.every(([, part]) => part.status === LoadStatus.Loaded);
   return {
     scope: whole === undefined || whole.loadType === LoadType.LoadPartition ? "partitions" : "collection",
     partitionIds: parts.map(([id]) => id),
     replicas: whole?.replicaNumber ?? parts[0]![1].replicaNumber,
+    ...groups.length === 0 ? {} : { resourceGroups: groups },
     loadFields: whole?.loadFields ?? [],
     loaded: partsLoaded && (whole === undefined || whole.status === LoadStatus.Loaded),
   };

@@ -7,8 +7,12 @@ import {
 } from "../../pipeline/proto/gen/etcd_meta_pb.ts";
 import type { AliasInfo, CollectionInfo, DatabaseInfo, PartitionInfo } from "../../pipeline/proto/gen/etcd_meta_pb.ts";
 import { type FieldIndex, FieldIndexSchema } from "../../pipeline/proto/gen/index_coord_pb.ts";
-import type { CollectionLoadInfo, PartitionLoadInfo } from "../../pipeline/proto/gen/query_coord_pb.ts";
-import { CollectionLoadInfoSchema, PartitionLoadInfoSchema } from "../../pipeline/proto/gen/query_coord_pb.ts";
+import type { CollectionLoadInfo, PartitionLoadInfo, Replica } from "../../pipeline/proto/gen/query_coord_pb.ts";
+import {
+  CollectionLoadInfoSchema,
+  PartitionLoadInfoSchema,
+  ReplicaSchema,
+} from "../../pipeline/proto/gen/query_coord_pb.ts";
 import {
   FieldSchemaSchema,
   FunctionSchemaSchema,
@@ -80,6 +84,7 @@ export class CatalogKeys {
   readonly indexes = new ByCollection<FieldIndex>();
   readonly loads = new Map<bigint, CollectionLoadInfo>();
   readonly partitionLoads = new ByCollection<PartitionLoadInfo>();
+  readonly replicas = new ByCollection<Replica>();
   /** By their key. */
   readonly aliases = new Map<string, StoredAlias>();
   readonly rbac = new RbacKeys();
@@ -108,6 +113,7 @@ export class CatalogKeys {
     else if (key.startsWith("field-index/")) this.#applyIndex(key, value);
     else if (key.startsWith("querycoord-collection-loadinfo/")) this.#applyLoad(key, value);
     else if (key.startsWith("querycoord-partition-loadinfo/")) this.#applyPartitionLoad(key, value);
+    else if (key.startsWith("querycoord-replica/")) this.#applyReplica(key, value);
     else {
       const touched = this.imports.apply(key, value);
       if (touched !== undefined) this.#touched.imports.add(touched);
@@ -237,6 +243,15 @@ export class CatalogKeys {
     const info = value === undefined ? undefined : decodeValue(PartitionLoadInfoSchema, value, key);
     if (info !== undefined) mustMatch(info.partitionID, id, "partition", key);
     this.partitionLoads.set(collectionId, id, info);
+  }
+
+  #applyReplica(key: string, value: Uint8Array | undefined): void {
+    const [collection, replica] = partsOf(key, "querycoord-replica/");
+    const [collectionId, id] = [idOf(collection, key), idOf(replica, key)];
+    this.#touched.collections.add(collectionId);
+    const info = value === undefined ? undefined : decodeValue(ReplicaSchema, value, key);
+    if (info !== undefined) mustMatch(info.ID, id, "replica", key);
+    this.replicas.set(collectionId, id, info);
   }
 
   #child(key: string, [collection, child]: readonly string[]): { collectionId: bigint; id: bigint } {

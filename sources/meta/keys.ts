@@ -23,6 +23,7 @@ export const CATALOG_PREFIXES = [
   "field-index/",
   "querycoord-collection-loadinfo/",
   "querycoord-partition-loadinfo/",
+  "querycoord-replica/",
   "importtask/",
   "datacoord-meta/import-job/",
   "datacoord-meta/import-task/",

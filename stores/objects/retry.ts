@@ -2,6 +2,7 @@
 import { TidemarkError, toTidemarkError } from "../../pipeline/errors.ts";
 import type { ObjectStore } from "../../pipeline/model/mod.ts";
 import { compareKeys } from "./key.ts";
+import { createSlowWatch } from "./slow.ts";
 import type { DecoratedStore } from "./undecorated.ts";
 
 export interface RetryOptions {
@@ -19,8 +20,13 @@ export interface RetryOptions {
   sleep?: (ms: number, signal?: AbortSignal) => Promise<void>;
   /** Told of every retry, for status and log. */
   onRetry?: (error: TidemarkError, attempt: number, delayMs: number) => void;
-  /** Told once that something failed more than once and is tried again, and once (undefined) that nothing is any more. */
+  /**
+   * Told once that something failed more than once and is tried again, or has no answer for `slowMs`, and once
+   * (undefined) that nothing is so any more.
+   */
   onState?: (error: TidemarkError | undefined) => void;
+  /** A request, or the next bytes of a stream, without an answer for so long counts as waiting, ms. Default 5000. */
+  slowMs?: number;
 }
 
 /** A stream that broke is continued with range reads of this size. */
@@ -35,6 +41,15 @@ export function withRetry(inner: ObjectStore, options: RetryOptions = {}): Decor
 
   let proven = false;
   const waiting = new Set<symbol>();
+  const watch = createSlowWatch(inner.location);
+  const { slowMs = 5_000 } = options;
+  /** Of a request that carries a whole object, and of a copy within the server, which may be of a large one. */
+  const [slowObjectMs, slowCopyMs] = [2 * slowMs, 12 * slowMs];
+  const waits = (call: symbol, error: TidemarkError) => {
+    if (waiting.has(call)) return;
+    waiting.add(call);
+    if (waiting.size === 1) options.onState?.(error);
+  };
   /** Waits before the next try; throws where there is none. */
   const again = async (call: symbol, thrown: unknown, attempt: number, signal: AbortSignal | undefined) => {
     const error = toTidemarkError(thrown);
@@ -42,22 +57,24 @@ export function withRetry(inner: ObjectStore, options: RetryOptions = {}): Decor
     if (!error.retriable || (!patient && attempt >= attempts) || signal?.aborted) throw error;
     const delay = random() * Math.min(maxMs, baseMs * 2 ** Math.min(attempt - 1, 20));
     onRetry?.(error, attempt, delay);
-    if (attempt > 1 && !waiting.has(call)) {
-      waiting.add(call);
-      if (waiting.size === 1) options.onState?.(error);
-    }
+    if (attempt > 1) waits(call, error);
     await sleep(delay, signal);
   };
   const over = (call: symbol) => {
     if (waiting.delete(call) && waiting.size === 0) options.onState?.(undefined);
   };
 
-  const retry = async <T>(task: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> => {
+  const retry = async <T>(
+    task: () => Promise<T>,
+    signal: AbortSignal | undefined,
+    what: string,
+    limitMs: number = slowMs,
+  ): Promise<T> => {
     const call = Symbol();
     try {
       for (let attempt = 1;; attempt++) {
         try {
-          const result = await task();
+          const result = await watch.during(what, limitMs, (error) => waits(call, error), task);
           proven = true;
           return result;
         } catch (thrown) {
@@ -75,12 +92,21 @@ export function withRetry(inner: ObjectStore, options: RetryOptions = {}): Decor
     try {
       for (let attempt = 1;; attempt++) {
         try {
-          for await (const info of inner.list(prefix, signal)) {
-            if (last !== undefined && compareKeys(info.key, last) <= 0) continue;
-            last = info.key;
-            attempt = 1;
-            over(call);
-            yield info;
+          const listing = inner.list(prefix, signal)[Symbol.asyncIterator]();
+          try {
+            for (;;) {
+              const next = () => listing.next();
+              const found = await watch.during(`list ${prefix}`, slowMs, (error) => waits(call, error), next);
+              if (found.done) break;
+              const info = found.value;
+              if (last !== undefined && compareKeys(info.key, last) <= 0) continue;
+              last = info.key;
+              attempt = 1;
+              over(call);
+              yield info;
+            }
+          } finally {
+            await listing.return?.();
           }
           proven = true;
           return;
@@ -96,29 +122,37 @@ export function withRetry(inner: ObjectStore, options: RetryOptions = {}): Decor
   return {
     inner,
     location: inner.location,
-    head: (key, signal) => retry(() => inner.head(key, signal), signal),
-    get: (key, range, signal) => retry(() => inner.get(key, range, signal), signal),
+    head: (key, signal) => retry(() => inner.head(key, signal), signal, `look for ${key}`),
+    get: (key, range, signal) => retry(() => inner.get(key, range, signal), signal, `read ${key}`, slowObjectMs),
     async *stream(key, signal) {
       let sent = 0;
+      const call = Symbol();
+      const chunks = inner.stream(key, signal)[Symbol.asyncIterator]();
       try {
-        for await (const chunk of inner.stream(key, signal)) {
-          sent += chunk.length;
-          yield chunk;
+        for (;;) {
+          const next = () => chunks.next();
+          const found = await watch.during(`read ${key}`, slowMs, (error) => waits(call, error), next);
+          over(call);
+          if (found.done) return;
+          sent += found.value.length;
+          yield found.value;
         }
-        return;
       } catch (thrown) {
         const error = toTidemarkError(thrown);
         if (!error.retriable || signal?.aborted) throw error;
         onRetry?.(error, 1, 0);
+      } finally {
+        over(call);
+        await chunks.return?.();
       }
-      const info = await retry(() => inner.head(key, signal), signal);
+      const info = await retry(() => inner.head(key, signal), signal, `look for ${key}`);
       if (info === undefined) {
         throw new TidemarkError("not_found", `${key} disappeared from ${inner.location} while it was read`);
       }
       const size = Number(info.size);
       while (sent < size) {
         const range = { start: sent, end: Math.min(size, sent + RESUME_BYTES) };
-        const chunk = await retry(() => inner.get(key, range, signal), signal);
+        const chunk = await retry(() => inner.get(key, range, signal), signal, `read ${key}`, slowObjectMs);
         if (chunk.length !== range.end - range.start) {
           throw new TidemarkError("damaged", `${key} in ${inner.location} changed while it was read`);
         }
@@ -127,26 +161,42 @@ export function withRetry(inner: ObjectStore, options: RetryOptions = {}): Decor
       }
     },
     put(key, body, putOptions, signal) {
-      if (!(body instanceof Uint8Array)) return inner.put(key, body, putOptions, signal);
+      if (!(body instanceof Uint8Array)) {
+        const call = Symbol();
+        const fed = watch.feeding(body, `write ${key}`, slowObjectMs, (error) => waits(call, error));
+        return inner.put(key, fed.body, putOptions, signal).finally(() => {
+          fed.end();
+          over(call);
+        });
+      }
       let tries = 0;
-      return retry(async () => {
-        try {
-          tries++;
-          return await inner.put(key, body, putOptions, signal);
-        } catch (thrown) {
-          // "Exists already" after a try whose answer was lost: it may be our own.
-          if (tries === 1 || toTidemarkError(thrown).code !== "refused" || putOptions?.ifAbsent !== true) throw thrown;
-          const info = await inner.head(key, signal);
-          if (info?.size !== BigInt(body.length) || !equal(await inner.get(key, undefined, signal), body)) throw thrown;
-          return info;
-        }
-      }, signal);
+      return retry(
+        async () => {
+          try {
+            tries++;
+            return await inner.put(key, body, putOptions, signal);
+          } catch (thrown) {
+            // "Exists already" after a try whose answer was lost: it may be our own.
+            if (tries === 1 || toTidemarkError(thrown).code !== "refused" || putOptions?.ifAbsent !== true) {
+              throw thrown;
+            }
+            const info = await inner.head(key, signal);
+            if (info?.size !== BigInt(body.length) || !equal(await inner.get(key, undefined, signal), body)) {
+              throw thrown;
+            }
+            return info;
+          }
+        },
+        signal,
+        `write ${key}`,
+        slowObjectMs,
+      );
     },
     copyFrom: (source, sourceKey, key, signal, size) =>
-      retry(() => inner.copyFrom(source, sourceKey, key, signal, size), signal),
+      retry(() => inner.copyFrom(source, sourceKey, key, signal, size), signal, `copy ${sourceKey}`, slowCopyMs),
     list,
-    folders: (prefix, signal) => retry(() => inner.folders(prefix, signal), signal),
-    delete: (keys, signal) => retry(() => inner.delete(keys, signal), signal),
+    folders: (prefix, signal) => retry(() => inner.folders(prefix, signal), signal, `list ${prefix}`),
+    delete: (keys, signal) => retry(() => inner.delete(keys, signal), signal, `delete ${keys.length} objects`),
     close: () => inner.close(),
   };
 }

@@ -132,8 +132,8 @@ async function figures(rig: Rig, total: number, collections: number): Promise<vo
       await using setup = await TidemarkSetup.make({ env, include: [`default.${name}_*`], sinks });
       await setup.once();
     }
-    const byImport = { load: "import", storage: targetStorage(env) };
-    add("by rows", await tidemark(rig, subject, near, { load: "rows" }));
+    const byImport = { restore_by: "import", storage: targetStorage(env) };
+    add("by rows", await tidemark(rig, subject, near, { restore_by: "rows" }));
     add("by import, backup in the target's bucket", await tidemark(rig, subject, near, byImport));
     add("by import, backup in another bucket", await tidemark(rig, subject, far, byImport));
     const binary = Deno.env.get("MILVUS_BACKUP");

@@ -48,9 +48,9 @@ Deno.test("crossCheck refuses a restore into a backup", () => {
 });
 
 Deno.test("crossCheck refuses an import outside of a restore", () => {
-  const sink = "sinks: { r: { type: milvus, load: import } }\n";
+  const sink = "sinks: { r: { type: milvus, restore_by: import } }\n";
   assert.deepEqual(check(`${LIVE}${sink}`), [
-    "p.yaml:2:35: `load: import` is for a restore (`sources: { backup: … }`); a running Milvus is copied by rows: remove it, or write `auto`",
+    "p.yaml:2:41: `restore_by: import` is for a restore (`sources: { backup: … }`); a running Milvus is copied by rows: remove it, or write `auto`",
   ]);
   assert.deepEqual(check(`sources: { backup: {} }\n${sink}`), []);
 });

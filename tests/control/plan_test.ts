@@ -35,8 +35,8 @@ Deno.test("renderPlan says whether a collection is imported or written by rows, 
     "    written by rows, not imported: it has 5 MiB in files",
   ]);
   const byRows = [{ reason: "its files are of storage version 2", segments: 3 }];
-  assert.deepEqual(said({ by: "import", reason: "load: import", asked: true, byRows }), [
-    "    imported by the target itself: load: import",
+  assert.deepEqual(said({ by: "import", reason: "restore_by: import", asked: true, byRows }), [
+    "    imported by the target itself: restore_by: import",
     "    3 segments of it written by rows: its files are of storage version 2",
   ]);
   assert.deepEqual(said({ by: "rows", reason: "the configuration asks for rows", asked: false, byRows: [] }), []);

@@ -32,6 +32,7 @@ function status(change: Partial<RunStatus> = {}): RunStatus {
     channels: [],
     sinks: [{ name: "replica", state: "ok", reason: "" }],
     bases: [],
+    waits: [],
     lagMs: 0,
     rates: { rowsPerSec: 2000, bytesPerSec: 5 * 2 ** 20 },
     inFlightBytes: 0,
@@ -73,7 +74,19 @@ Deno.test("renderStatus shows the tail with lag, channels, what waits and what i
         lagMs: 250,
         recordsPerSec: 12.34,
       }],
-      sinks: [{ name: "replica", state: "waiting", reason: "dr:19530 does not answer" }],
+      waits: [{
+        component: "sinks.replica",
+        collection: "",
+        reason: "dr:19530 does not answer",
+        since: "2026-11-21T11:59:48.000Z",
+        next: "",
+      }, {
+        component: "sources.log",
+        collection: "sales.items",
+        reason: "Its checkpoint is gone",
+        since: "2026-11-21T11:59:00.000Z",
+        next: "2026-11-21T12:00:03.000Z",
+      }],
       lagMs: 250,
       rates: { rowsPerSec: 0, bytesPerSec: 0 },
       inFlightBytes: 3 * 2 ** 20,
@@ -90,7 +103,8 @@ Deno.test("renderStatus shows the tail with lag, channels, what waits and what i
     "sales.items  tail  3/10  100 000  1 234 567  5",
     "blocked  sales.odd: Type 950 is not known: it cannot be applied",
     "channel  by-dev-rootcoord-dml_0 at 470597784452279572, lag 250ms, 12 records/s",
-    "waiting  replica: dr:19530 does not answer",
+    "waiting  sinks.replica: dr:19530 does not answer (for 12s)",
+    "waiting  sales.items (sources.log): Its checkpoint is gone (for 1m, again in 3s)",
     "warning  a warning",
     "error  something",
   ]);
@@ -120,12 +134,12 @@ Deno.test("summarize is one line", () => {
   const line = summarize(
     status({
       phase: "waiting",
-      sinks: [{ name: "replica", state: "waiting", reason: "rate\nlimit" }],
+      waits: [{ component: "sinks.replica", collection: "", reason: "rate\nlimit", since: "", next: "" }],
       collections: [collection({ phase: "blocked" })],
     }),
   );
   assert.ok(!line.includes("\n"));
-  assert.match(line, /; 1 blocked; replica: rate limit$/);
+  assert.match(line, /; 1 blocked; sinks.replica: rate limit$/);
 });
 
 Deno.test("etaMs is unknown where nothing moves and outside the base copy", () => {

@@ -1,5 +1,6 @@
 /** A whole run over fakes: from a {@link FakeSource} to any number of targets and backups in memory. */
 import { toTidemarkError } from "../../pipeline/errors.ts";
+import { Waits } from "../../pipeline/waits.ts";
 import {
   DEFAULT_LIMITS,
   noCrashPoints,
@@ -35,8 +36,8 @@ export class FakePipeline {
   readonly #source: PipelineSource;
   readonly #options: FakePipelineOptions;
   #state: string | undefined;
-  /** Why something waits, as the status would say it. */
-  readonly waiting = new Map<string, string>();
+  /** Of all its runs. */
+  readonly waits = new Waits();
   readonly warnings: string[] = [];
   /** Components that a test changes for the next run. */
   override: Partial<FlowDependencies> = {};
@@ -96,7 +97,7 @@ export class FakePipeline {
         ddl: () => {},
         blocked: (collection, error) => void this.warnings.push(`${collection}: ${error.message}`),
       },
-      waiting: () => this.waiting,
+      waits: this.waits,
       crash: noCrashPoints,
       now,
       ...this.override,

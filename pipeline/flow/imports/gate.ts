@@ -36,14 +36,14 @@ export async function importObstacle(gate: ImportGate, signal: AbortSignal): Pro
 }
 
 /**
- * Why `load: auto` does not find an import of these segments worth its time; undefined if it does. Old backups do not say how
+ * Why `restore_by: auto` does not find an import of these segments worth its time; undefined if it does. Old backups do not say how
  * large their files are: they are imported.
  */
 export function notWorthIt(bulk: BulkImport, segments: readonly Segment[]): string | undefined {
   if (bulk.mode !== "auto") return undefined;
   const bytes = bytesOfAll(segments);
   if (bytes === 0n || bytes >= bulk.worthBytes) return undefined;
-  return `it has ${formatSize(bytes)} in files, load: auto imports from ${
+  return `it has ${formatSize(bytes)} in files, restore_by: auto imports from ${
     formatSize(bulk.worthBytes)
   } on (import_from)`;
 }
@@ -82,7 +82,7 @@ export async function foreseeLoad(
   }
   const bytes = bytesOfAll(segments);
   const size = bytes === 0n ? "" : `, it has ${formatSize(bytes)} in files`;
-  const reason = begun ? "an earlier run began it so" : `load: ${bulk?.mode}${size}`;
+  const reason = begun ? "an earlier run began it so" : `restore_by: ${bulk?.mode}${size}`;
   return { by: "import", reason, asked, byRows };
 }
 

@@ -65,7 +65,7 @@ async function runImport(options: ImportTasksOptions, unit: ImportUnit, signal: 
   if (state.phase === "failed") {
     throw new ImportTrouble(
       new TidemarkError("refused", `The target failed to import ${name} (import ${unit.task}): ${state.reason}`, {
-        hint: "load: auto writes the rows one by one then.",
+        hint: "restore_by: auto writes the rows one by one then.",
       }),
       old,
     );
@@ -78,7 +78,7 @@ async function runImport(options: ImportTasksOptions, unit: ImportUnit, signal: 
         {
           hint: state.rows === 0n
             ? `It found no files there: \`storage\` of the sink must be the bucket or folder that the target itself reads; it is ${bulk.store.location}.`
-            : "load: auto, or rows, brings them one by one.",
+            : "restore_by: auto, or rows, brings them one by one.",
         },
       ),
       old,

@@ -195,7 +195,10 @@ export class RowLeg {
           signal,
         );
         await this.#o.targets.reconcileAll(collection, true);
-        if (rows.imported) await untilQueryable(deps, setup.sink, own.target, collection, rows, signal);
+        // What is not loaded cannot be counted; the numbers of the imports themselves were compared.
+        if (rows.imported && setup.load !== "never" && await this.#o.targets.beside.settled(collection.id, signal)) {
+          await untilQueryable(deps, setup.sink, own.target, collection, rows, signal);
+        }
         own.phase = "tail";
         own.importUnits = [];
         own.segmentsDone = [];

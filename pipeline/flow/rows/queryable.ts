@@ -68,7 +68,9 @@ function wrongNumber(collection: Collection, { db, name }: TargetName, rows: big
     new TidemarkError(
       "refused",
       `${db}.${name} ${found} ${STILL_MS / 1000} s after ${qualifiedName(collection)} was imported, expected ${wanted}`,
-      { hint: "Somebody else may write there, or the target is short of memory. load: rows does without imports." },
+      {
+        hint: "Somebody else may write there, or the target is short of memory. restore_by: rows does without imports.",
+      },
     ),
   );
 }

@@ -73,7 +73,7 @@ export class RowSinks {
     const { name } = setup.sink;
     let state = this.#o.state.sinks.get(name);
     if (state === undefined) this.#o.state.sinks.set(name, state = newSinkState());
-    const targets = new Targets({ deps, setup, state, save, signal, refused }, snapshot.catalog);
+    const targets = new Targets({ deps, setup, state, save, changed, signal, refused }, snapshot.catalog);
     const row = new RowLeg({ deps, setup, state, targets, progress, save, changed });
     const databases = new Databases({ deps, setup, state, save, changed, refused, signal });
     return { name, state, targets, setup, row, databases };
@@ -240,6 +240,17 @@ export class RowSinks {
         signal,
       })
     );
+  }
+
+  /** Tries again what the targets refused of loads and indexes, until the signal fires. */
+  async beside(signal: AbortSignal): Promise<void> {
+    for (const { targets } of this.#legs) targets.beside.resume();
+    await Promise.all(this.#legs.map(({ targets }) => targets.beside.run(signal)));
+  }
+
+  /** The run ends: what the targets still refuse of loads and indexes, after a last attempt. */
+  async lastTries(signal: AbortSignal): Promise<void> {
+    for (const { targets } of this.#legs) this.#o.refused.push(...await targets.beside.finish(signal));
   }
 
   /** Until the signal fires. */

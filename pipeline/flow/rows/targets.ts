@@ -4,11 +4,20 @@
  * under one name, renames in a ring and a crash in between all end right.
  */
 import { TidemarkError } from "../../errors.ts";
-import { type Catalog, type Collection, type DdlOutcome, type DdlStep, type TargetName } from "../../model/mod.ts";
+import {
+  BESIDE_ROWS,
+  type Catalog,
+  type Collection,
+  type DdlOutcome,
+  type DdlStep,
+  type TargetName,
+} from "../../model/mod.ts";
 import type { FlowDependencies, RowSinkSetup } from "../dependencies.ts";
+import { Beside } from "./beside.ts";
 import { clashError, goneError, keptError, makeRoom, partitionGoneError, refuseForeign } from "./existing_target.ts";
 import { Held } from "./held.ts";
 import { Mutex } from "../mutex.ts";
+import { isAllowed, passRefusal } from "./ddl_decisions.ts";
 import { SharedGate } from "../tail/mod.ts";
 import { type CollectionState, newCollectionState, type SinkState } from "../state/mod.ts";
 
@@ -18,6 +27,7 @@ export interface TargetsOptions {
   readonly state: SinkState;
   /** Makes the state durable. */
   readonly save: () => Promise<void>;
+  readonly changed: () => void;
   readonly signal: AbortSignal;
   readonly refused: DdlOutcome[];
 }
@@ -27,6 +37,8 @@ export class Targets {
   readonly #structure = new Mutex();
   readonly #perCollection = new Map<bigint, Mutex>();
   readonly #gates = new Map<bigint, SharedGate>();
+  /** What rows do not wait for. */
+  readonly beside: Beside;
   /** Live collections by id, as of the newest catalog. */
   #live = new Map<bigint, Collection>();
   #catalog: Catalog;
@@ -35,6 +47,12 @@ export class Targets {
     this.#o = options;
     this.#catalog = catalog;
     this.update(catalog);
+    const { deps, setup, state, changed } = options;
+    const again = async (id: bigint, initial: boolean) => {
+      const collection = this.#live.get(id);
+      if (collection !== undefined) await this.reconcileAll(collection, initial);
+    };
+    this.beside = new Beside({ deps, setup, state, changed, again });
   }
 
   update(catalog: Catalog): void {
@@ -129,7 +147,10 @@ export class Targets {
     return own;
   }
 
-  /** Indexes, aliases, load state, properties; after the base and at every change. */
+  /**
+   * Indexes, aliases, load state, properties; after the base and at every change. What the target refuses of indexes and
+   * load state is no matter of the rows: {@link beside} tries it again.
+   */
   reconcileAll(collection: Collection, initial: boolean): Promise<void> {
     return this.#mutex(collection.id).run(async () => {
       const own = this.#o.state.collections.get(collection.id);
@@ -158,7 +179,7 @@ export class Targets {
         sentence: `Drop partition ${partition} of ${own.target.db}.${own.target.name}`,
         destructive: true,
       };
-      if (!this.#allowed(step, own)) return;
+      if (!isAllowed(this.#o.deps, step, own)) return;
       // Before it goes: after a crash in between, another one of that name may be made.
       own.partitions = own.partitions.filter((name) => name !== partition);
       await save();
@@ -167,7 +188,7 @@ export class Targets {
         await setup.sink.dropPartition(own.target, partition, signal);
         deps.report.ddl({ ...step, result: "applied", detail: "" });
       } catch (error) {
-        this.#refusal(step, own, error);
+        passRefusal(this.#o, step, own, error);
         return;
       }
       own.partitionsDropped.push(partitionId);
@@ -192,7 +213,7 @@ export class Targets {
         sentence: `Truncate ${own.target.db}.${own.target.name}`,
         destructive: true,
       };
-      if (!this.#allowed(step, own)) return;
+      if (!isAllowed(this.#o.deps, step, own)) return;
       deps.crash("inside_barrier");
       try {
         // It may be dropped and made anew for it.
@@ -201,9 +222,10 @@ export class Targets {
         await save();
         await setup.sink.truncate(own.target, signal);
         own.identity = await setup.sink.identity(own.target, signal) ?? "";
+        this.beside.lookAgain(own);
         deps.report.ddl({ ...step, result: "applied", detail: "" });
       } catch (error) {
-        this.#refusal(step, own, error);
+        passRefusal(this.#o, step, own, error);
       }
     });
   }
@@ -226,13 +248,13 @@ export class Targets {
       sentence: `Drop collection ${own.target.db}.${own.target.name}`,
       destructive: true,
     };
-    if (!this.#allowed(step, own)) return;
+    if (!isAllowed(this.#o.deps, step, own)) return;
     deps.crash("inside_barrier");
     const dropped = await this.#gate(own.id).exclusive(async () => {
       try {
         await setup.sink.dropCollection(own.target, signal);
       } catch (error) {
-        this.#refusal(step, own, error);
+        passRefusal(this.#o, step, own, error);
         return false;
       }
       own.phase = "dropped";
@@ -321,13 +343,15 @@ export class Targets {
         if (step.partition !== undefined && own.partitions.includes(step.partition)) {
           throw new Held(partitionGoneError(own, step.partition, setup.sink.name));
         }
-        return initial || this.#allowed(step, own, false) ? "apply" : "skip";
+        return initial || isAllowed(deps, step, own, false) ? "apply" : "skip";
       },
       signal,
     );
     const missing = new Set(outcomes.flatMap(({ result, partition }) => result === "applied" ? [] : partition ?? []));
     own.partitions = collection.partitions.map(({ name }) => name).filter((name) => !missing.has(name));
+    if (parts === "all") this.beside.note(own, outcomes.filter(({ kind }) => BESIDE_ROWS.has(kind)), initial);
     for (const outcome of outcomes) {
+      if (outcome.result === "refused" && BESIDE_ROWS.has(outcome.kind)) continue;
       deps.report.ddl(outcome);
       if (outcome.result !== "refused") continue;
       if (!initial && deps.ddl.onRefusal(outcome) === "report" && outcome.kind !== "create_collection") {
@@ -344,44 +368,6 @@ export class Targets {
         }),
       );
     }
-  }
-
-  /** `say`: report what is left out; a reconcile does that itself. */
-  #allowed(step: DdlStep, own: CollectionState, say = true): boolean {
-    const { deps } = this.#o;
-    const decision = deps.ddl.decide(step);
-    if (decision === "block") {
-      throw new Held(
-        new TidemarkError(
-          "refused",
-          `${step.sentence}: ddl.policy is "exception", so ${own.source.db}.${own.source.name} is held at this change`,
-          {
-            hint: "Apply the change on the target yourself or choose another policy, then start the run again.",
-          },
-        ),
-      );
-    }
-    if (decision === "skip" && say) {
-      deps.report.ddl({ ...step, result: "skipped", detail: "left out by transforms.ddl" });
-    }
-    return decision === "apply";
-  }
-
-  #refusal(step: DdlStep, own: CollectionState, error: unknown): void {
-    const { deps, refused } = this.#o;
-    if (!(error instanceof TidemarkError) || (error.code !== "refused" && error.code !== "unsupported")) throw error;
-    const outcome: DdlOutcome = { ...step, result: "refused", detail: error.message };
-    deps.report.ddl(outcome);
-    if (deps.ddl.onRefusal(step) === "report") {
-      refused.push(outcome);
-      return;
-    }
-    throw new Held(
-      new TidemarkError("refused", `${step.sentence}: ${error.message}`, {
-        hint: `${own.source.db}.${own.source.name} is held until it is mended and the run is started again.`,
-        cause: error,
-      }),
-    );
   }
 
   #mutex(id: bigint): Mutex {

@@ -58,7 +58,7 @@ class Run {
     this.#stop = stop;
     this.#kill = kill;
     this.#state = newRunState(deps.pipeline, "", new Date(deps.now()));
-    this.#progress = new RunProgress(this.#state, deps.now, deps.waiting);
+    this.#progress = new RunProgress(this.#state, deps.now, deps.waits);
   }
 
   status(): RunStatus {
@@ -100,7 +100,7 @@ class Run {
     // A restore that is done is no beginning for another.
     if (before !== undefined && !(this.#options.restore !== undefined && isFinished(before))) {
       this.#state = before;
-      this.#progress = new RunProgress(this.#state, deps.now, deps.waiting);
+      this.#progress = new RunProgress(this.#state, deps.now, deps.waits);
     }
     const failed = Promise.withResolvers<never>();
     failed.promise.catch(() => {});
@@ -114,6 +114,11 @@ class Run {
     const work = AbortSignal.any([this.#kill, lost.signal, broken.signal]);
     const reading = AbortSignal.any([this.#stop, work]);
     using _drain = this.#limitDrain(broken);
+    // A run that never saw its source leaves no state behind.
+    using _pulse = startPulse({
+      waits: deps.waits,
+      touch: () => this.#state.clusterId === "" || this.#checkpointer!.touch(),
+    });
 
     deps.crash("before_snapshot");
     this.#progress.phase = "snapshot";
@@ -161,7 +166,6 @@ class Run {
     );
     await this.#checkpointer.save();
 
-    using _pulse = startPulse({ waiting: deps.waiting, touch: () => this.#checkpointer!.touch() });
     const window = new Window(deps.limits.inFlightBytes);
     this.#progress.window = window;
     const slots = new Slots(deps.limits.baseParallelism);
@@ -184,12 +188,17 @@ class Run {
       work,
     });
     const done = sinks.run();
+    const over = new AbortController();
+    const beside = rows.beside(AbortSignal.any([reading, over.signal]));
     try {
       await Promise.race([failed.promise, done]);
+      over.abort();
+      await beside;
+      if (!this.#stop.aborted) await rows.lastTries(reading);
     } catch (error) {
       // Nothing of this run may go on once its lease is given back.
       broken.abort(error);
-      await sinks.ended();
+      await Promise.all([sinks.ended(), beside]);
       // What was cut short by the lost lease says only that it was.
       lost.signal.throwIfAborted();
       throw error;

@@ -8,8 +8,10 @@ import {
   type RunPhase,
   type RunStatus,
   type TickGroup,
+  type WaitStatus,
 } from "../../model/mod.ts";
 import { positionsOf } from "../../positions/mod.ts";
+import type { Wait, Waits } from "../../waits.ts";
 import type { RunState, SinkState } from "./run_state.ts";
 
 interface Counters {
@@ -33,7 +35,7 @@ export class RunProgress {
   readonly #now: () => number;
   readonly #counters = new Map<string, Counters>();
   readonly #warnings = new Map<string, string>();
-  readonly #waiting: () => ReadonlyMap<string, string>;
+  readonly #waits: Pick<Waits, "list">;
   readonly #records = new Map<string, { at: number; count: number }[]>();
   /** pchannels that were found at their ends, when, and the last tick before it. */
   readonly #ends = new Map<string, { readonly at: number; readonly tick: HybridTs }>();
@@ -43,9 +45,9 @@ export class RunProgress {
   window: { readonly used: number; readonly limit: number } | undefined;
   #channels: readonly string[] = [];
 
-  constructor(state: RunState, now: () => number, waiting: () => ReadonlyMap<string, string>) {
+  constructor(state: RunState, now: () => number, waits: Pick<Waits, "list">) {
     this.#state = state;
-    this.#waiting = waiting;
+    this.#waits = waits;
     this.#now = now;
     this.#startedAt = now();
   }
@@ -117,7 +119,11 @@ export class RunProgress {
     const rows = this.#done.reduce((sum, item) => sum + item.rows, 0);
     const bytes = this.#done.reduce((sum, item) => sum + item.bytes, 0);
     const channels = this.#channelStatus(now, span);
-    const waiting = this.#waiting();
+    const waits = this.#waits.list();
+    const waiting = new Map<string, string>();
+    for (const { component, collection, reason } of waits) {
+      if (collection === undefined && component !== "run" && !waiting.has(component)) waiting.set(component, reason);
+    }
     const collections = [...this.#state.sinks].flatMap(([sink, state]) => this.#collections(sink, state));
     const held = collections.length > 0 && collections.every((item) => item.phase === "blocked");
     const phase = this.phase === "done" ? "done" : held ? "blocked" : waiting.size > 0 ? "waiting" : this.phase;
@@ -132,6 +138,7 @@ export class RunProgress {
         return { name, state: reason === undefined ? "ok" : "waiting", reason: reason ?? "" };
       }),
       bases: [...this.#state.sinks].flatMap(([sink, { bases }]) => bases === undefined ? [] : [{ sink, ...bases }]),
+      waits: waits.map(waitStatus),
       lagMs: channels.reduce((max, channel) => Math.max(max, channel.lagMs), 0),
       rates: { rowsPerSec: rows / span, bytesPerSec: bytes / span },
       inFlightBytes: this.window?.used ?? 0,
@@ -211,6 +218,11 @@ export class RunProgress {
     }
     return counters;
   }
+}
+
+function waitStatus({ component, collection = "", reason, sinceMs, nextMs }: Wait): WaitStatus {
+  const next = nextMs === undefined ? "" : new Date(nextMs).toISOString();
+  return { component, collection, reason, since: new Date(sinceMs).toISOString(), next };
 }
 
 function sinkOf(component: string): string {

@@ -1,8 +1,8 @@
 /** Keeps the written status true while nothing is acknowledged: a run that only waits has no checkpoint of its own. */
+import type { Waits } from "../../waits.ts";
 
 export interface PulseOptions {
-  /** What waits for its server now: component -> reason. */
-  readonly waiting: () => ReadonlyMap<string, string>;
+  readonly waits: Pick<Waits, "list">;
   /** Asks for a checkpoint soon. */
   readonly touch: () => void;
   /** Calls `look` again and again until what it returns is called. Default: a timer of 500 ms. */
@@ -14,12 +14,13 @@ const LOOK_MS = 500;
 const IDLE_LOOKS = 20;
 
 /** Looks until it is disposed. */
-export function startPulse({ waiting, touch, every = byTimer }: PulseOptions): Disposable {
+export function startPulse({ waits, touch, every = byTimer }: PulseOptions): Disposable {
   let told = "";
   let looks = 0;
   const stop = every(() => {
-    // Reasons change with every attempt, who waits does not.
-    const now = [...waiting().keys()].sort().join("\n");
+    // Reasons change with every attempt, who waits and until when does not.
+    const now = waits.list().map(({ component, collection = "", nextMs = 0 }) => `${component} ${collection} ${nextMs}`)
+      .sort().join("\n");
     if (now === told && ++looks < IDLE_LOOKS) return;
     told = now;
     looks = 0;

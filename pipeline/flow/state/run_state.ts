@@ -67,6 +67,8 @@ export interface CollectionState {
   importFolder: string;
   /** Why the rows are written one by one though the sink could import; empty: nothing is against an import. */
   byRows: string;
+  /** What of its indexes and its load state the target refused last, which is tried again; empty: nothing. */
+  refused: string;
   /** Why the collection is held; its vchannels keep their own resume points until the next run tries again. */
   blocked: string | undefined;
 }
@@ -177,6 +179,7 @@ export function newCollectionState(
     importUnits: [],
     importFolder: "",
     byRows: "",
+    refused: "",
     blocked: undefined,
   };
 }
@@ -185,7 +188,8 @@ export function newCollectionState(
 export function isFinished(state: RunState): boolean {
   const status = state.status as { phase?: string } | null;
   const all = [...state.sinks.values()].flatMap(({ collections }) => [...collections.values()]);
-  return status?.phase === "done" && all.every(({ blocked, phase }) => blocked === undefined && phase !== "base");
+  return status?.phase === "done" &&
+    all.every(({ blocked, refused, phase }) => blocked === undefined && refused === "" && phase !== "base");
 }
 
 /** The document's text. Integers stay exact. */
@@ -259,7 +263,7 @@ export function parseRunState(text: string, location: string): RunState {
 /** What states of earlier versions lack: nothing was imported, no rename was under way. */
 type Later = Pick<
   CollectionState,
-  "importUnits" | "importFolder" | "byRows" | "renaming" | "identity" | "partitions" | "broadcastsDone"
+  "importUnits" | "importFolder" | "byRows" | "renaming" | "identity" | "partitions" | "broadcastsDone" | "refused"
 >;
 
 /** States from before there was more than one queue do not say it. */
@@ -284,6 +288,7 @@ function parseSink(raw: Record<string, Json>, queue: Queue, location: string): S
       importUnits: item.importUnits ?? [],
       importFolder: item.importFolder ?? "",
       byRows: item.byRows ?? "",
+      refused: item.refused ?? "",
       blocked: item.blocked ?? undefined,
     }]);
   const vchannels = (raw.vchannels as unknown as VchannelState[]).map((item) => [item.vchannel, place(item)] as const);

@@ -1,44 +1,25 @@
 /** From what is wanted and what the target has to the steps between: pure, no server is asked here. */
-import type { DdlKind, DdlStep, Index, Properties, TargetName, WantedCollection } from "../../../pipeline/model/mod.ts";
+import type {
+  DdlKind,
+  DdlStep,
+  LoadMode,
+  Properties,
+  TargetName,
+  WantedCollection,
+} from "../../../pipeline/model/mod.ts";
 import { partitionKey } from "../../../pipeline/model/mod.ts";
 import { ConsistencyLevel } from "../../../pipeline/proto/gen/common_pb.ts";
-import type { CollectionSchema, FieldSchema } from "../../../pipeline/proto/gen/schema_pb.ts";
+import type { CollectionSchema } from "../../../pipeline/proto/gen/schema_pb.ts";
 import type { Actual, ActualCollection } from "../actual.ts";
 import { isVectorType, targetText } from "../described.ts";
 import type { Features } from "../features.ts";
 import { indexChanges, indexText } from "./indexes.ts";
+import type { Action } from "./action.ts";
+import { loadAgain, loadSteps, RELEASE_ALL } from "./load.ts";
+import { type ResourceGroups, withOwnGroups } from "./resource_groups.ts";
 import { type AutoIdPolicy, schemaDifferences, schemaToCreate, unknownToTarget } from "./schema.ts";
 
-/** What a step does. Names of fields are the target's. */
-export type Action =
-  | {
-    readonly do: "create_collection";
-    readonly schema: CollectionSchema;
-    readonly shards: number;
-    readonly consistency: ConsistencyLevel;
-    readonly properties: Properties;
-    /** 0: not a partition-key collection. */
-    readonly partitionCount: number;
-  }
-  | { readonly do: "rename"; readonly from: TargetName }
-  | { readonly do: "add_field"; readonly field: FieldSchema }
-  | { readonly do: "alter_field"; readonly field: string; readonly set: Properties }
-  | {
-    readonly do: "alter_collection";
-    readonly set: Properties;
-    readonly remove: readonly string[];
-  }
-  | { readonly do: "create_partition"; readonly partition: string }
-  | { readonly do: "create_index"; readonly index: Index }
-  | { readonly do: "drop_index"; readonly name: string; readonly fieldName: string }
-  | { readonly do: "alter_index"; readonly name: string; readonly set: Properties; readonly remove: readonly string[] }
-  | { readonly do: "create_alias" | "alter_alias" | "drop_alias"; readonly alias: string }
-  /** No names: the whole collection. */
-  | { readonly do: "load" | "release"; readonly partitions: readonly string[]; readonly replicas: number }
-  /** Several actions of one step, in order; the first failure ends it. */
-  | { readonly do: "sequence"; readonly actions: readonly Action[] }
-  /** The target has no way to do it: its outcome is `refused` with this reason. */
-  | { readonly do: "impossible"; readonly reason: string };
+export type { Action } from "./action.ts";
 
 export interface PlannedStep extends DdlStep {
   readonly action: Action;
@@ -50,6 +31,10 @@ export interface PlanOptions {
   readonly features: Features;
   /** Replicas to load with; undefined: as many as the source has. */
   readonly replicas: number | undefined;
+  /** Default `source`. */
+  readonly load?: LoadMode;
+  /** Of the target: one for all, or by the source's names; left out for the target's default one. */
+  readonly resourceGroups?: ResourceGroups | undefined;
 }
 
 export interface ActualState {
@@ -140,7 +125,7 @@ class Plan {
       schema: this.#schema,
       shards: source.shards,
       consistency: source.consistency,
-      properties: ownProperties(source.properties),
+      properties: this.#ownProperties(source.properties),
       partitionCount: this.#hasPartitionKey ? source.partitions.length : 0,
     });
   }
@@ -187,7 +172,7 @@ class Plan {
   #properties(actual: ActualCollection): void {
     const { source } = this.#wanted;
     const { features } = this.#options;
-    const want: Record<string, string> = { ...ownProperties(source.properties) };
+    const want: Record<string, string> = { ...this.#ownProperties(source.properties) };
     const have = ownProperties(actual.properties);
     const set: Record<string, string> = {};
     for (const [key, value] of Object.entries(want)) if (have[key] !== value) set[key] = value;
@@ -265,6 +250,10 @@ class Plan {
     }
   }
 
+  #ownProperties(properties: Properties): Properties {
+    return withOwnGroups(ownProperties(properties), this.#options.resourceGroups);
+  }
+
   /** True if a step releases the collection. */
   indexes(actual: ActualCollection | undefined): boolean {
     const { source } = this.#wanted;
@@ -324,57 +313,14 @@ class Plan {
   }
 
   load(actual: ActualCollection | undefined, released: boolean): void {
-    const { source } = this.#wanted;
-    const { features } = this.#options;
-    const have = released ? undefined : actual?.load;
-    const want = source.load;
-    if (want === undefined) {
-      if (have !== undefined) this.#add("release", `Release ${this.#where}`, RELEASE_ALL);
-      return;
-    }
-    const replicas = this.#options.replicas ?? Math.max(1, want.replicas);
-    const all = source.partitions.map((one) => one.name);
-    const named = source.partitions.filter((one) => want.partitionIds.includes(one.id)).map((one) => one.name);
-    // Partitions of a loaded collection can be released one by one. Before 2.2.3 none is named of a collection.
-    const whole = want.scope === "collection" && (named.length === 0 || named.length === all.length);
-    const names = whole ? all : named;
-    const replicaText = replicas > 1 ? ` with ${replicas} replicas` : "";
-    if (have === undefined) {
-      if (!whole && names.length === 0) return;
-      const what = whole ? this.#where : `${partitionsText(names)} of ${this.#where}`;
-      this.#add("load", `Load ${what}${replicaText}`, { do: "load", partitions: whole ? [] : names, replicas });
-      return;
-    }
-    if (have.replicas !== 0 && have.replicas !== replicas) {
-      const load: Action = { do: "load", partitions: whole ? [] : names, replicas };
-      const note = features.changesReplicasLoaded ? "" : " (released for it and loaded again)";
-      this.#add(
-        "load",
-        `Load ${this.#where} with ${replicas} instead of ${have.replicas} replicas${note}`,
-        features.changesReplicasLoaded ? load : { do: "sequence", actions: [RELEASE_ALL, load] },
-      );
-      return;
-    }
-    if (this.#hasPartitionKey || features.lite) return;
-    const missing = names.filter((name) => !have.partitions.includes(name));
-    const extra = have.partitions.filter((name) => !names.includes(name) && all.includes(name));
-    // Partitions that this plan creates are loaded with the collection by themselves.
-    const old = missing.filter((name) => actual?.partitions.includes(name));
-    if (whole ? old.length > 0 : missing.length > 0) {
-      const action: Action = { do: "load", partitions: whole ? [] : missing, replicas };
-      this.#add("load", `Load ${whole ? this.#where : `${partitionsText(missing)} of ${this.#where}`}`, action);
-    }
-    if (!whole && extra.length > 0) {
-      const action: Action = { do: "release", partitions: extra, replicas };
-      this.#add("release", `Release ${partitionsText(extra)} of ${this.#where}`, action);
+    const { features, load = "source", replicas, resourceGroups } = this.#options;
+    const options = { features, load, replicas, resourceGroups };
+    for (const step of loadSteps(this.#wanted, actual, released, options)) {
+      const { kind, sentence, action, disturbs } = step;
+      this.#add(kind, sentence, action);
+      if (disturbs) this.steps.push({ ...this.steps.pop()!, disturbs });
     }
   }
-}
-
-const RELEASE_ALL: Action = { do: "release", partitions: [], replicas: 0 };
-
-function loadAgain(actual: ActualCollection): Action {
-  return { do: "load", partitions: actual.load?.partitions ?? [], replicas: Math.max(1, actual.load?.replicas ?? 1) };
 }
 
 function ownProperties(properties: Properties): Properties {
@@ -383,8 +329,4 @@ function ownProperties(properties: Properties): Properties {
 
 function pairsText(pairs: Properties): string {
   return Object.entries(pairs).map(([key, value]) => `${key}=${value}`).join(", ");
-}
-
-function partitionsText(names: readonly string[]): string {
-  return names.length === 1 ? `partition ${names[0]}` : `partitions ${names.join(", ")}`;
 }

@@ -1,5 +1,5 @@
 /** Brings one collection of the target to what is wanted. */
-import type { DdlGate, DdlOutcome, TargetName, WantedCollection } from "../../../pipeline/model/mod.ts";
+import type { DdlGate, DdlOutcome, LoadMode, TargetName, WantedCollection } from "../../../pipeline/model/mod.ts";
 import { TidemarkError, toTidemarkError } from "../../../pipeline/errors.ts";
 import { readActual, unless } from "../actual.ts";
 import { METHOD, type MilvusClient } from "../client.ts";
@@ -7,6 +7,7 @@ import { targetText } from "../described.ts";
 import { execute, isEssential, plainStep, type RunnableStep, runSteps } from "./execute.ts";
 import type { Features } from "../features.ts";
 import { type ActualState, planCollection, type PlannedStep } from "../plan/collection.ts";
+import type { ResourceGroups } from "../plan/resource_groups.ts";
 import type { AutoIdPolicy } from "../plan/schema.ts";
 
 export interface ReconcileOptions {
@@ -14,6 +15,8 @@ export interface ReconcileOptions {
   readonly features: (signal: AbortSignal) => Promise<Features>;
   readonly autoId: AutoIdPolicy;
   readonly replicas: number | undefined;
+  readonly load: LoadMode;
+  readonly resourceGroups: ResourceGroups | undefined;
 }
 
 export interface CollectionReconciler {
@@ -50,7 +53,8 @@ export function createCollectionReconciler(options: ReconcileOptions): Collectio
       previous: renamed ? { name: previous, actual: await readActual(client, previous, signal) } : undefined,
       foreignAliases: parts === "all" ? await foreignAliases(wanted, signal) : new Map(),
     };
-    return planCollection(wanted, state, { parts, autoId: options.autoId, features, replicas: options.replicas });
+    const { autoId, replicas, load, resourceGroups } = options;
+    return planCollection(wanted, state, { parts, autoId, features, replicas, load, resourceGroups });
   }
 
   async function foreignAliases(wanted: WantedCollection, signal: AbortSignal): Promise<Map<string, string>> {

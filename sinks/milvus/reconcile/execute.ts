@@ -1,11 +1,19 @@
 /** Carries out planned steps one after the other, asking the gate before each. */
 import { create, toBinary } from "@bufbuild/protobuf";
 import { assertNever, TidemarkError, toTidemarkError } from "../../../pipeline/errors.ts";
-import type { DdlGate, DdlOutcome, DdlStep, Properties, TargetName } from "../../../pipeline/model/mod.ts";
+import {
+  BESIDE_ROWS,
+  type DdlGate,
+  type DdlOutcome,
+  type DdlStep,
+  type Properties,
+  type TargetName,
+} from "../../../pipeline/model/mod.ts";
 import { KeyValuePairSchema } from "../../../pipeline/proto/gen/common_pb.ts";
 import { CollectionSchemaSchema, FieldSchemaSchema } from "../../../pipeline/proto/gen/schema_pb.ts";
+import { unless } from "../actual.ts";
 import { METHOD, type MilvusClient, type Request } from "../client.ts";
-import { serverWords } from "../fault.ts";
+import { isPassing, serverWords } from "../fault.ts";
 import type { Action, PlannedStep } from "../plan/collection.ts";
 
 export function pairs(properties: Properties) {
@@ -43,7 +51,8 @@ export async function runSteps(steps: readonly RunnableStep[], gate: DdlGate): P
     } catch (thrown) {
       const error = toTidemarkError(thrown);
       if (error.code === "aborted" || error.code === "unexpected") throw error;
-      outcomes.push({ ...step, result: "refused", detail: serverWords(error) });
+      const passing = isPassing(error) ? { passing: true } : {};
+      outcomes.push({ ...step, result: "refused", detail: serverWords(error), ...passing });
       if (essential) lost = step.sentence;
     }
   }
@@ -51,8 +60,8 @@ export async function runSteps(steps: readonly RunnableStep[], gate: DdlGate): P
 }
 
 /** The plain step, without what belongs to the plan. */
-export function plainStep({ kind, collectionId, sentence, destructive, partition }: DdlStep): DdlStep {
-  const step = { kind, collectionId, sentence, destructive };
+export function plainStep({ kind, collectionId, sentence, destructive, partition, disturbs }: DdlStep): DdlStep {
+  const step = { kind, collectionId, sentence, destructive, ...disturbs === undefined ? {} : { disturbs } };
   return partition === undefined ? step : { ...step, partition };
 }
 
@@ -73,7 +82,9 @@ export async function execute(action: Action, options: ExecuteOptions): Promise<
   const { client, target, step, signal } = options;
   const about = { dbName: target.db, collectionName: target.name };
   const what = step.sentence.charAt(0).toLowerCase() + step.sentence.slice(1);
-  const request: Request = { what, db: target.db, signal };
+  // What rows do not need is not waited for here, but tried again beside them.
+  const beside = BESIDE_ROWS.has(step.kind);
+  const request: Request = { what, db: target.db, signal, patient: !beside };
   switch (action.do) {
     case "create_collection":
       await client.call(METHOD.createCollection, {
@@ -146,7 +157,8 @@ export async function execute(action: Action, options: ExecuteOptions): Promise<
       await client.call(METHOD.dropAlias, { dbName: target.db, alias: action.alias }, request);
       return;
     case "load": {
-      const load = { ...about, replicaNumber: action.replicas };
+      const { replicas, resourceGroups = [] } = action;
+      const load = { ...about, replicaNumber: replicas, resourceGroups: [...resourceGroups] };
       if (action.partitions.length === 0) await client.call(METHOD.loadCollection, load, request);
       else await client.call(METHOD.loadPartitions, { ...load, partitionNames: [...action.partitions] }, request);
       return;
@@ -156,8 +168,31 @@ export async function execute(action: Action, options: ExecuteOptions): Promise<
       else await client.call(METHOD.releasePartitions, { ...about, partitionNames: [...action.partitions] }, request);
       return;
     case "sequence":
-      for (const one of action.actions) await execute(one, options);
+      for (const one of action.actions) {
+        const done = execute(one, options);
+        // The next look at the collection finds it not loaded.
+        await (one.do === "load" && !beside ? unless(["refused", "unreachable", "throttled"], done) : done);
+      }
       return;
+    case "first_of": {
+      let first: unknown;
+      for (const one of action.actions) {
+        try {
+          return await execute(one, options);
+        } catch (thrown) {
+          first ??= thrown;
+          if (toTidemarkError(thrown).code !== "refused") break;
+        }
+      }
+      throw first;
+    }
+    case "with_way_back":
+      try {
+        return await execute(action.action, options);
+      } catch (thrown) {
+        if (toTidemarkError(thrown).code !== "aborted") await execute(action.back, options);
+        throw thrown;
+      }
     case "impossible":
       throw new TidemarkError("refused", action.reason);
     default:

@@ -83,14 +83,14 @@ Deno.test("backup restore by import into a target whose storage is a folder, fro
             },
             sink: { storage, ...sink },
           });
-        await using refused = await unseen(`${PREFIX}refused`, { load: "import" });
+        await using refused = await unseen(`${PREFIX}refused`, { restore_by: "import" });
         const { stderr } = await refused.restore([], 3);
         assert.match(
           stderr,
           /took 0 rows .* expected \d+\. It found no files there: .* it is file:\/\/\/proc\/self\/cwd/,
         );
         const db = `${PREFIX}fallback`;
-        await using auto = await unseen(db, { load: "auto", import_from: "1KiB" });
+        await using auto = await unseen(db, { restore_by: "auto", import_from: "1KiB" });
         assert.match((await auto.restore()).stderr, /is begun anew, by rows/);
         await target.call("load_collection", { name, db });
         await assertSame({ server: source, name }, { server: target, db, name });

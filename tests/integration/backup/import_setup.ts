@@ -41,7 +41,7 @@ export interface ImportRestore extends Pick<RestoreSetupOptions, "env" | "backup
   readonly args?: readonly string[];
   /** Collections of `default`; default: all. */
   readonly include?: readonly string[];
-  /** Over `load: import` and the right storage. */
+  /** Over `restore_by: import` and the right storage. */
   readonly sink?: Record<string, unknown>;
   /** Others import at the same time: what lies below the target's root may be theirs. */
   readonly together?: boolean;
@@ -58,7 +58,7 @@ export async function restoreByImport(
       select: { include: include.map((name) => `default.${name}`) },
       route: [{ from: "default.*", to: `${db}.*` }],
     },
-    sink: { load: "import", storage: targetStorage(env), ...sink },
+    sink: { restore_by: "import", storage: targetStorage(env), ...sink },
   });
   const report = await setup.restore(args);
   if (!together) assert.deepEqual(await leftOver(env, target), []);
@@ -70,7 +70,7 @@ export async function restoreByRows({ env, backup, db, args = [] }: ImportRestor
     env,
     backup,
     transforms: { route: [{ from: "default.*", to: `${db}.*` }] },
-    sink: { load: "rows" },
+    sink: { restore_by: "rows" },
   });
   return await setup.restore(args);
 }

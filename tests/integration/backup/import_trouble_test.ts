@@ -70,7 +70,7 @@ Deno.test("backup restore by import that is killed, switched to rows, failed or 
     const storage = targetStorage(env);
     const killed = async (point: string, i: number) => {
       const db = `${PREFIX}kill${i}`;
-      await using restore = await restoreSetup(env, vault, db, { load: "import", storage });
+      await using restore = await restoreSetup(env, vault, db, { restore_by: "import", storage });
       const { stderr } = await restore.start([], { TIDEMARK_CRASH_AT: point }).ends();
       assert.match(stderr, new RegExp(`killed at ${point}`));
       assert.doesNotMatch((await restore.restore()).stderr, /begun anew/, point);
@@ -78,9 +78,9 @@ Deno.test("backup restore by import that is killed, switched to rows, failed or 
     };
     const switched = async (point: string) => {
       const db = `${PREFIX}${point}`;
-      await using restore = await restoreSetup(env, vault, db, { load: "import", storage });
+      await using restore = await restoreSetup(env, vault, db, { restore_by: "import", storage });
       await restore.start([], { TIDEMARK_CRASH_AT: point }).ends();
-      await changeSink(restore, { load: "rows" });
+      await changeSink(restore, { restore_by: "rows" });
       const { stderr } = await restore.restore();
       // What was only put in place is simply taken away.
       assert.equal(/asks for rows.*begun anew/.test(stderr), point === "import_started", stderr);
@@ -90,7 +90,7 @@ Deno.test("backup restore by import that is killed, switched to rows, failed or 
       // The target looks into its own bucket, where these files are not.
       const db = `${PREFIX}wrong`;
       const elsewhere = { ...storage, bucket: env.SOURCE_BUCKET };
-      await using restore = await restoreSetup(env, vault, db, { load: "import", storage: elsewhere });
+      await using restore = await restoreSetup(env, vault, db, { restore_by: "import", storage: elsewhere });
       const { stderr } = await restore.restore([], 3);
       assert.match(stderr, /The target took 0 rows from .* expected \d+/);
       // Mended, the same command goes on.
@@ -100,13 +100,13 @@ Deno.test("backup restore by import that is killed, switched to rows, failed or 
     };
     const small = async () => {
       const db = `${PREFIX}auto`;
-      await using auto = await restoreSetup(env, vault, db, { load: "auto", storage });
+      await using auto = await restoreSetup(env, vault, db, { restore_by: "auto", storage });
       const [planned] = await auto.planned();
       assert.equal(planned!.by, "rows");
-      assert.match(planned!.reason, /in files, load: auto imports from 128 MiB on/);
+      assert.match(planned!.reason, /in files, restore_by: auto imports from 128 MiB on/);
       assert.doesNotMatch((await auto.restore()).stderr, /the target imports/);
       await assertRestored(source, target, db);
-      await using merge = await restoreSetup(env, vault, db, { load: "import", storage, on_existing: "merge" });
+      await using merge = await restoreSetup(env, vault, db, { restore_by: "import", storage, on_existing: "merge" });
       const [{ reason }] = await merge.planned() as [LoadChoice];
       assert.match(reason, /^on_existing: merge/);
       const { stderr } = await merge.restore();

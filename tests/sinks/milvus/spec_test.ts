@@ -23,11 +23,16 @@ Deno.test("milvusSinkSpec names what contradicts itself", () => {
   assert.match(messages({ address: "http://dr:1", tls: {} }), /contradict/);
   assert.match(messages({ tls: { cert_file: "x" } }), /needs key_file/);
   assert.match(messages({ rbac_mirror: true }), /no effect/);
-  assert.match(messages({ load: "import" }), /needs `storage`/);
+  assert.match(messages({ restore_by: "import" }), /needs `storage`/);
   assert.match(messages({ address: "dr:19530/db" }), /host:port/);
   assert.match(messages({ max_batch_bytes: "60MiB", max_message_bytes: "32MiB" }), /below/);
-  assert.equal(messages({ load: "import", storage: { type: "file", path: "/var/lib/milvus" } }), "");
-  assert.equal(messages({ load: "auto" }), "");
+  assert.equal(messages({ restore_by: "import", storage: { type: "file", path: "/var/lib/milvus" } }), "");
+  assert.equal(messages({ restore_by: "auto" }), "");
+  // As it was called before `load` said what is loaded.
+  assert.match(messages({ load: "import" }), /write `restore_by: import`/);
+  assert.equal(messages({ load: "best_effort", resource_groups: { a: "b" } }), "");
+  assert.equal(messages({ load: "never", resource_groups: "all" }), "");
+  assert.notEqual(messages({ resource_groups: 5 }), "");
   assert.equal(messages({}), "");
 });
 

@@ -132,3 +132,28 @@ Deno.test("withRetry recognises its own conditional write whose answer was lost"
   await store.put("a", new Uint8Array([1, 2]), { ifAbsent: true });
   await assert.rejects(store.put("a", new Uint8Array([1, 2]), { ifAbsent: true }), { code: "refused" });
 });
+
+Deno.test("withRetry says that a store hangs long before its requests time out, not of one that answers others", async () => {
+  const memory = createMemoryStore();
+  await memory.put("a", new Uint8Array([1]));
+  const hanging = Promise.withResolvers<undefined>();
+  const states: (string | undefined)[] = [];
+  const retrying = withRetry({
+    ...memory,
+    head: (key, signal) => key === "hangs" ? hanging.promise : memory.head(key, signal),
+  }, { onState: (error) => void states.push(error?.message), slowMs: 2000 });
+  const head = retrying.head("hangs");
+  for (let i = 0; i < 10; i++) {
+    await retrying.head("a");
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  assert.deepEqual(states, []);
+  for (let waited = 0; states.length === 0; waited++) {
+    assert.ok(waited < 300, "it was never said");
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  assert.match(states[0]!, /has not answered for 2 s: look for hangs$/);
+  hanging.resolve(undefined);
+  await head;
+  assert.deepEqual(states.slice(1), [undefined]);
+});

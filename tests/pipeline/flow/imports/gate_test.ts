@@ -80,8 +80,8 @@ Deno.test("foreseeLoad tells rows from import as the run does, with the reason, 
   const [small, large, faulty] = [segment(5n), segment(200n), segment(0n, 100n)];
   const cases: [Case, Segment[], "rows" | "import", RegExp, boolean?][] = [
     [{ mode: "auto" }, [small], "rows", /5 MiB in files/],
-    [{ mode: "auto" }, [small, large], "import", /^load: auto, it has 205 MiB in files$/],
-    [{ mode: "import" }, [small], "import", /^load: import, it has 5 MiB in files$/],
+    [{ mode: "auto" }, [small, large], "import", /^restore_by: auto, it has 205 MiB in files$/],
+    [{ mode: "import" }, [small], "import", /^restore_by: import, it has 5 MiB in files$/],
     [{ mode: "auto", own: BEGUN }, [small], "import", /^an earlier run began it so$/],
     [{ mode: "auto", onExisting: "merge" }, [large], "rows", /^on_existing: merge/],
     [{ mode: "import" }, [faulty], "rows", /^it has no files of field 100$/],

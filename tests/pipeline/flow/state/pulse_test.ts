@@ -1,14 +1,15 @@
 import assert from "node:assert/strict";
 import { startPulse } from "../../../../pipeline/flow/state/pulse.ts";
+import { Waits } from "../../../../pipeline/waits.ts";
 
 Deno.test("startPulse asks for a checkpoint when somebody begins or ends to wait, and now and then in between", () => {
-  const waiting = new Map<string, string>();
+  const waits = new Waits();
   let touched = 0;
   let look = () => {};
   let stopped = false;
   {
     using _pulse = startPulse({
-      waiting: () => waiting,
+      waits,
       touch: () => touched++,
       every: (work) => {
         look = work;
@@ -17,13 +18,13 @@ Deno.test("startPulse asks for a checkpoint when somebody begins or ends to wait
     });
     look();
     assert.equal(touched, 0);
-    waiting.set("sinks.a", "away 1");
+    const wait = waits.begin({ component: "sinks.a" }, "away 1");
     look();
     assert.equal(touched, 1);
-    waiting.set("sinks.a", "away 2");
+    wait.say("away 2");
     look();
     assert.equal(touched, 1);
-    waiting.delete("sinks.a");
+    wait[Symbol.dispose]();
     look();
     assert.equal(touched, 2);
     for (let i = 0; i < 20; i++) look();

@@ -315,6 +315,44 @@ Deno.test("planCollection changes the number of replicas, with a release where t
   assert.match(old[0]!.sentence, /2 instead of 1 replicas \(released/);
   assert.equal(plan({ load }, actual, options("2.5.0"))[0]!.action.do, "load");
   assert.deepEqual(plan({ load }, actual, options("2.3.5", { replicas: 1 })), []);
+  // Refused, it is loaded as it was; and queries fail meanwhile, so it is not to be tried often.
+  assert.equal(old[0]!.disturbs, true);
+  assert.deepEqual(old[0]!.action.actions.at(-1), {
+    do: "with_way_back",
+    action: { do: "load", partitions: [], replicas: 2 },
+    back: { do: "load", partitions: ["_default"], replicas: 1 },
+  });
+});
+
+Deno.test("planCollection loads into the target's resource groups, by one name for all or by the source's names", () => {
+  const load = { ...LOADED, replicas: 2, resourceGroups: ["rg1", "rg2"] };
+  const groups = (resourceGroups: PlanOptions["resourceGroups"]) =>
+    plan({ load }, (s) => state(there(s, { load: undefined })), options("2.3.5", { resourceGroups }))
+      .map((one) => one.action);
+  const loading = (...resourceGroups: string[]) => [{ do: "load", partitions: [], replicas: 2, resourceGroups }];
+  assert.deepEqual(groups("all"), loading("all"));
+  assert.deepEqual(groups({ rg1: "a" }), loading("a", "rg2"));
+  assert.deepEqual(groups({ rg1: "a", rg2: "a" }), loading("a"));
+  assert.deepEqual(groups(undefined), [{ do: "load", partitions: [], replicas: 2 }]);
+  const properties = { "collection.resource_groups": "rg1,rg2" };
+  const made = plan({ properties }, () => state(MISSING), options("2.5.0", { resourceGroups: { rg1: "a" } }))[0]!;
+  assert.ok(made.action.do === "create_collection");
+  assert.deepEqual(made.action.properties, { "collection.resource_groups": "a,rg2" });
+});
+
+Deno.test("planCollection loads with what the target can by load: best_effort, and nothing by load: never", () => {
+  const load = { ...LOADED, replicas: 2 };
+  const actions = (mode: PlanOptions["load"], have?: ActualCollection["load"]) =>
+    plan({ load }, (s) => state(there(s, { load: have })), options("2.3.5", mode === undefined ? {} : { load: mode }))
+      .map((one) => one.action);
+  const one = { loaded: true, partitions: ["_default"], replicas: 1 };
+  assert.deepEqual(actions("best_effort"), [{
+    do: "first_of",
+    actions: [{ do: "load", partitions: [], replicas: 2 }, { do: "load", partitions: [], replicas: 1 }],
+  }]);
+  assert.deepEqual(actions("best_effort", one), []);
+  assert.deepEqual(actions("never"), []);
+  assert.deepEqual(plan({}, (s) => state(there(s, { load: one })), options("2.3.5", { load: "never" })), []);
 });
 
 Deno.test("planCollection for the structure leaves indexes, aliases and load out", () => {
