@@ -1,5 +1,11 @@
 /** What a run is doing, as lines of text. Pure. */
-import { type BasesStatus, type CollectionStatus, isoOfHybrid, type RunStatus, type WaitStatus } from "../pipeline/model/mod.ts";
+import {
+  type BasesStatus,
+  type CollectionStatus,
+  isoOfHybrid,
+  type RunStatus,
+  type WaitStatus,
+} from "../pipeline/model/mod.ts";
 import { formatDuration, formatSize } from "../pipeline/units/mod.ts";
 import { clip, table } from "./table.ts";
 
