@@ -118,6 +118,11 @@ export function execution(
       case "sequence":
         for (const one of action.actions) execute(one);
         return;
+      // It refuses no load.
+      case "first_of":
+        return execute(action.actions[0]!);
+      case "with_way_back":
+        return execute(action.action);
       case "impossible":
         throw new TidemarkError("refused", action.reason);
       default:

@@ -58,7 +58,7 @@ Deno.test("Beside lets rows go on while a load is refused, says when it is tried
   assert.match(wait!.reason, /Load a: .*not enough nodes for 2 replicas.*sinks\.replica\.replicas/);
   assert.ok(wait!.since !== "" && wait!.next > wait!.since, JSON.stringify(wait));
   replica.refusal = undefined;
-  await until("it is loaded", () => replica.loaded.has("a"), 20_000);
+  await until("it is loaded", () => replica.loaded.has("a"));
   await until("nothing waits any more", () => run.status().waits.length === 0);
   await run.stop();
 });
