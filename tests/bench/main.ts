@@ -12,7 +12,7 @@ import { note } from "./rig.ts";
 const FIGURES = ["catch_up", "lag", "base", "follow_memory", "many_collections", "stalled_target", "backup", "restore"];
 
 /** Not among all of them, and without servers. */
-const WITHOUT_SERVERS = ["fuzz"];
+const WITHOUT_SERVERS = ["fuzz", "storage"];
 
 async function exists(name: string): Promise<boolean> {
   return await Deno.stat(fileOf(name)).then(() => true, () => false);
