@@ -18,7 +18,7 @@ function segment(mib: bigint, lacking?: bigint): Segment {
     childFields: [],
     files: [{ path: "", logId: 1n, entries: 0n, tsFrom: 0n, tsTo: 0n, size: fieldId === 1n ? mib * MIB : 0n }],
   }));
-  return { id: mib, storageVersion: 0n, binlogs } as unknown as Segment;
+  return { id: mib, storageVersion: 0n, manifestPath: "", binlogs } as unknown as Segment;
 }
 
 interface Case {

@@ -16,7 +16,7 @@ function segment(id: bigint, fields: Record<string, readonly bigint[]>, more: Pa
     childFields: [],
     files: logs.map((logId) => ({ path: "", logId, entries: 0n, tsFrom: 0n, tsTo: 0n, size: 10n })),
   }));
-  return { id, partitionId: 1n, storageVersion: 0n, binlogs, ...more } as Segment;
+  return { id, partitionId: 1n, storageVersion: 0n, manifestPath: "", binlogs, ...more } as Segment;
 }
 
 const WHOLE = { "0": [11n, 21n], "1": [12n, 22n], "100": [13n, 23n], "101": [14n, 24n] };
@@ -33,6 +33,7 @@ Deno.test("fileFault says what an import could not read right", () => {
     // As text 100 comes before 99.
     [{ ...WHOLE, "100": [99n, 100n] }, /order of their names/],
     [WHOLE, /storage version 2/, { storageVersion: 2n }],
+    [WHOLE, /a manifest names its files/, { storageVersion: 2n, manifestPath: "{}" }],
   ];
   for (const [fields, message, more] of faults) {
     assert.match(fileFault(segment(1n, fields, more), collection)!, message);
