@@ -144,24 +144,43 @@ function addPipelineCommands(program: Command, { terminal, done, shared }: Progr
   shared(program.command("verify"))
     .description("compare source and target: counts, then keys and content, per collection")
     .option("--counts", "compare only the numbers of rows")
+    .option("--key-values <number>", "how many values of a partition key to ask for one by one, or all", "1000")
+    .option("--repair", "rewrite what differs, then compare again; no run may go on meanwhile")
     .option("--wait <duration>", "how long to wait for a running copy to reach the compared moment", "60s")
     .addHelpText(
       "after",
       examples([
         ["tidemark verify --config pipeline.yaml", "exit 15 if they differ"],
         ["tidemark verify --config pipeline.yaml --counts", "fast, for daily use"],
+        [
+          "tidemark verify --config pipeline.yaml --repair",
+          "after an older release wrote the target; says how many rows",
+        ],
       ]),
     )
-    .action(async (options: SharedOptions & { counts?: boolean; wait: string }) => {
+    .action(async (options: SharedOptions & VerifyFlags) => {
       const { verifyCommand } = await import("./commands/verify.ts");
       done(
         await runSession(
           terminal,
           options,
-          (context) => verifyCommand(context, { countsOnly: options.counts === true, wait: options.wait }),
+          (context) =>
+            verifyCommand(context, {
+              countsOnly: options.counts === true,
+              wait: options.wait,
+              keyValues: options.keyValues,
+              repair: options.repair === true,
+            }),
         ),
       );
     });
+}
+
+interface VerifyFlags {
+  counts?: boolean;
+  wait: string;
+  keyValues: string;
+  repair?: boolean;
 }
 
 function addSchema(program: Command, { terminal, done, shared }: ProgramParts): void {

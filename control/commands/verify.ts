@@ -1,7 +1,7 @@
 /** `verify`: source against target. */
 import { flowDependencies } from "../../config/mod.ts";
 import { EXIT, TidemarkError } from "../../pipeline/errors.ts";
-import { noCrashPoints, type VerifyReport, verifyRun } from "../../pipeline/flow/mod.ts";
+import { type CollectionVerdict, noCrashPoints, type VerifyReport, verifyRun } from "../../pipeline/flow/mod.ts";
 import { isoOfHybrid } from "../../pipeline/model/mod.ts";
 import { parseDuration } from "../../pipeline/units/mod.ts";
 import type { CommandContext } from "../context.ts";
@@ -15,6 +15,10 @@ export interface VerifyCommandOptions {
   readonly countsOnly: boolean;
   /** How long to wait for the copy, as given. */
   readonly wait: string;
+  /** How many values of a partition key are asked for one by one, as given: a number or `all`. */
+  readonly keyValues: string;
+  /** Rewrite what differs. */
+  readonly repair: boolean;
 }
 
 /** Differing keys that are named per collection. */
@@ -28,6 +32,16 @@ export async function verifyCommand(context: CommandContext, options: VerifyComm
       hint: "Give one such as 30s or 5m.",
     });
   }
+  if (options.keyValues !== "all" && !/^[1-9]\d{0,8}$/.test(options.keyValues)) {
+    throw new TidemarkError("usage", `--key-values ${options.keyValues} is not a number of values`, {
+      hint: "Give a number such as 1000, or all.",
+    });
+  }
+  if (options.repair && options.countsOnly) {
+    throw new TidemarkError("usage", "--counts finds no row that could be repaired", {
+      hint: "Leave --counts out: a repair compares keys and content.",
+    });
+  }
   const { terminal, log } = context;
   const deps = await flowDependencies(context.components(), {
     report: flowReport(log),
@@ -38,6 +52,8 @@ export async function verifyCommand(context: CommandContext, options: VerifyComm
     countsOnly: options.countsOnly,
     names: NAMES,
     waitMs,
+    keyValues: options.keyValues === "all" ? Infinity : Number(options.keyValues),
+    repair: options.repair,
     onProgress: (message) => log.info(message),
   }, context.stop);
   printResult(context, report, () => renderVerify(report));
@@ -45,12 +61,49 @@ export async function verifyCommand(context: CommandContext, options: VerifyComm
   return report.equal ? EXIT.ok : EXIT.partial;
 }
 
+/** What is no difference, and yet to be known. */
+function remarks(item: CollectionVerdict): string[] {
+  const { source, keyValues, repaired } = item;
+  const lines: string[] = [];
+  if (repaired !== null) {
+    const { missing, content, unfindable, extra, left } = repaired;
+    lines.push(
+      `${source}: repaired ${count(missing)} missing, ${count(content)} of other content, ${
+        count(unfindable)
+      } not found by key; deleted ${count(extra)} extra`,
+    );
+    if (left > 0) {
+      lines.push(`${source}: left ${count(left)} extra rows: with on_existing: merge they may be somebody else's`);
+    }
+  }
+  if (keyValues !== null) {
+    const values = count(keyValues.checked);
+    lines.push(
+      keyValues.all
+        ? `${source}: asked for by all ${values} values of its partition key`
+        : `${source}: asked for by a sample of ${values} values of its partition key (--key-values all asks for every one)`,
+    );
+  }
+  if (item.unfindableAtSource > 0) {
+    lines.push(
+      `${source}: the source itself does not find ${
+        count(item.unfindableAtSource)
+      } of its rows by their partition key (Milvus 2.3 puts rows that clients upsert into wrong partitions); no fault of the copy`,
+    );
+  }
+  if (item.expired > 0) {
+    lines.push(`${source}: ${count(item.expired)} rows are past their time to live on one side or both, left out`);
+  }
+  if (item.changing > 0) lines.push(`${source}: ${count(item.changing)} keys changed meanwhile and were left out`);
+  return lines;
+}
+
 /** Pure. */
 export function renderVerify(report: VerifyReport): string[] {
   const lines = [
     `Compared at ${isoOfHybrid(report.ts)} (${report.ts})`,
     ...table([
-      ["collection", "on", "verdict", "expected", "target", "missing", "extra", "content"],
+      ["collection", "on", "verdict", "expected", "target", "missing", "extra", "content", "by key"],
       ...report.collections.map((item) => [
         item.source === item.target ? item.source : `${item.source} -> ${item.target}`,
         item.sink,
@@ -59,19 +112,23 @@ export function renderVerify(report: VerifyReport): string[] {
         ...[item.expectedRows, item.targetRows, item.missing, item.extra, item.content].map((number) =>
           item.verdict === "held" || item.verdict === "not_loaded" ? "-" : count(number)
         ),
+        item.keyValues === null ? "" : count(item.unfindable),
       ]),
-    ], { right: [3, 4, 5, 6, 7] }),
+    ], { right: [3, 4, 5, 6, 7, 8] }),
   ];
   for (const item of report.collections) {
     if (item.detail !== "") lines.push(`${item.source}: ${item.detail}`);
     for (const { kind, partition, key, log } of item.examples) {
-      lines.push(
-        `${item.source} ${kind === "content" ? "differs" : kind} key ${key} in partition ${partition}; the log: ${log}`,
-      );
+      if (kind === "unfindable") lines.push(`${item.source} does not find key ${key} by its partition key: ${log}`);
+      else {
+        lines.push(
+          `${item.source} ${
+            kind === "content" ? "differs" : kind
+          } key ${key} in partition ${partition}; the log: ${log}`,
+        );
+      }
     }
-    if (item.changing > 0) {
-      lines.push(`${item.source}: ${count(item.changing)} keys changed meanwhile and were left out`);
-    }
+    lines.push(...remarks(item));
   }
   lines.push(report.equal ? "Equal" : "Not equal");
   return lines;

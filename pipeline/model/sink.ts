@@ -135,12 +135,23 @@ export interface RowSink {
   count(target: TargetName, partition: string | undefined, signal: AbortSignal): Promise<bigint>;
   /**
    * All rows of a collection, or those of the given keys, with all columns, in pages; all acknowledged writes included.
+   * `partitionKeys`: instead what a user finds who asks for one of these values of the partition key after the other, which
+   * need not be every row that has it; each page says of which value it is.
    * The collection must be loaded; where it is not, throws `refused` with the sentence that says so.
    */
   read(
     collection: WantedCollection,
-    selection: { readonly partition?: string; readonly keys?: Keys; readonly outputFields?: readonly string[] },
+    selection: {
+      readonly partition?: string;
+      readonly keys?: Keys;
+      readonly partitionKeys?: readonly (bigint | string)[];
+      readonly outputFields?: readonly string[];
+    },
     signal: AbortSignal,
-  ): AsyncIterable<{ readonly rows: number; readonly fieldsData: readonly Uint8Array[] }>;
+  ): AsyncIterable<{
+    readonly rows: number;
+    readonly fieldsData: readonly Uint8Array[];
+    readonly partitionKey?: bigint | string;
+  }>;
   close(): Promise<void>;
 }

@@ -13,6 +13,8 @@ export {
   keyConflict,
 } from "./fold.ts";
 export { globProblem } from "./glob.ts";
+export { homePartition } from "./partition_hash.ts";
+export { timeToLive } from "./time_to_live.ts";
 export { makeSelector, type Selector } from "./select.ts";
 export { makeRouter, type RouteCollision, routeProblem, type Router, type RouteRule } from "./route.ts";
 export { type DdlPolicy, type DdlPolicyOptions, type DdlPolicyRules, makeDdlRules } from "./ddl_policy.ts";

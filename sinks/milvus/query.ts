@@ -15,6 +15,8 @@ import { wireFields } from "./wire.ts";
 export interface Page {
   readonly rows: number;
   readonly fieldsData: readonly Uint8Array[];
+  /** Of which value of the partition key. */
+  readonly partitionKey?: bigint | string;
 }
 
 export interface ReadOptions {
@@ -74,8 +76,34 @@ export async function countRows(
  * 2.3 cannot show the row of the largest int64 key, 2^63-1, to any query, though it stores, counts and deletes it.
  */
 export async function* readRows(options: ReadOptions): AsyncGenerator<Page> {
+  yield* readNarrowed(options, await freshTimestamp(options.client, options.target.db, options.signal), undefined);
+}
+
+/**
+ * What `key == value` finds, value after value, all as of one moment: the equality makes the server look into the one
+ * partition that the value belongs to. A value's rows come in one answer where it is not too large for that.
+ */
+export async function* readByPartitionKey(
+  options: ReadOptions,
+  values: readonly (bigint | string)[],
+): AsyncGenerator<Page> {
+  const guaranteeTimestamp = await freshTimestamp(options.client, options.target.db, options.signal);
+  for (const partitionKey of values) {
+    for await (const page of readNarrowed(options, guaranteeTimestamp, partitionKey)) yield { ...page, partitionKey };
+  }
+}
+
+async function* readNarrowed(
+  options: ReadOptions,
+  guaranteeTimestamp: bigint,
+  partitionKey: bigint | string | undefined,
+): AsyncGenerator<Page> {
   const { client, target, collection, signal } = options;
-  const guaranteeTimestamp = await freshTimestamp(client, target.db, signal);
+  const narrowed = (expr: string) => {
+    if (partitionKey === undefined) return expr;
+    const literal = typeof partitionKey === "bigint" ? int64Literal(partitionKey) : stringLiteral(partitionKey);
+    return `${collection.partitionKey} == ${literal} and (${expr})`;
+  };
   const base = {
     dbName: target.db,
     collectionName: target.name,
@@ -87,19 +115,30 @@ export async function* readRows(options: ReadOptions): AsyncGenerator<Page> {
   };
   if (options.keys !== undefined) {
     for (const { start, end } of keyRanges(options.keys, KEYS_PER_PAGE)) {
-      const expr = keysExpression(collection.primaryKey, options.keys, start, end);
+      const expr = narrowed(keysExpression(collection.primaryKey, options.keys, start, end));
       const fieldsData = await query(client, create(QueryRequestSchema, { ...base, expr }), target, signal);
       const rows = keysOf(fieldsData, collection).length;
       if (rows > 0) yield { rows, fieldsData };
     }
     return;
   }
+  if (partitionKey !== undefined) {
+    try {
+      const expr = narrowed(afterExpression(collection, undefined));
+      const fieldsData = await query(client, create(QueryRequestSchema, { ...base, expr }), target, signal);
+      const rows = keysOf(fieldsData, collection).length;
+      if (rows > 0) yield { rows, fieldsData };
+      return;
+    } catch (error) {
+      if (!isTooLargeFault(error)) throw error;
+    }
+  }
   let limit = FIRST_PAGE;
   let after: bigint | string | undefined;
   while (true) {
     const request = create(QueryRequestSchema, {
       ...base,
-      expr: afterExpression(collection, after),
+      expr: narrowed(afterExpression(collection, after)),
       queryParams: [
         { key: "limit", value: String(limit) },
         // As Milvus' own iterators: merging stops where a segment's rows end, so that no key is passed over.

@@ -14,7 +14,7 @@ import { plainStep } from "./reconcile/execute.ts";
 import { type Features, featuresOf } from "./features.ts";
 import { flushCollection } from "./flush.ts";
 import { createPatience, type PatienceDeps, pause, type SinkState } from "./patience.ts";
-import { countRows, readRows } from "./query.ts";
+import { countRows, readByPartitionKey, readRows } from "./query.ts";
 import { createCollectionReconciler } from "./reconcile/collection.ts";
 import { reconcileDatabases } from "./reconcile/databases.ts";
 import { reconcileRbac } from "./reconcile/rbac.ts";
@@ -177,11 +177,15 @@ export function createMilvusSink(config: MilvusSinkConfig, deps: MilvusSinkDeps 
       const collection = await describer.describe(target, signal);
       const outputFields = selection.outputFields ??
         [...collection.columns, ...(collection.hasDynamicField ? ["$meta"] : [])];
-      const { partition, keys } = selection;
+      const { partition, keys, partitionKeys } = selection;
       if (partition !== undefined && collection.hasPartitionKey) {
         throw new TidemarkError("refused", `${targetText(target)} has a partition key: it cannot be read by partition`);
       }
-      yield* readRows({ client, target, collection, partition, keys, outputFields, signal });
+      if (partitionKeys !== undefined && !collection.hasPartitionKey) {
+        throw new TidemarkError("refused", `${targetText(target)} has no partition key to read by`);
+      }
+      const options = { client, target, collection, partition, keys, outputFields, signal };
+      yield* partitionKeys === undefined ? readRows(options) : readByPartitionKey(options, partitionKeys);
     },
     close: async () => {
       await Promise.all([client.close(), storage?.close()]);

@@ -1,7 +1,7 @@
 /** Which segments of a base the target may import, and in which portions. */
 import { keysOfColumn } from "../../columns/mod.ts";
-import { type Collection, type Cut, primaryKey, type Segment } from "../../model/mod.ts";
-import { type DeadSegment, divideSegment, type Division, type KeyedRows } from "../../transforms/mod.ts";
+import { type Collection, type Cut, partitionKey, primaryKey, type Segment } from "../../model/mod.ts";
+import { type DeadSegment, divideSegment, type Division, homePartition, type KeyedRows } from "../../transforms/mod.ts";
 import type { FlowDependencies } from "../dependencies.ts";
 
 /** What is dead in a segment, and how many rows it really has. */
@@ -55,6 +55,10 @@ export async function planImport(
       leave(fault);
       continue;
     }
+    if (await hasMisplaced(deps, collection, segment, dead, signal)) {
+      leave("it has rows in partitions where a query by their partition key does not look");
+      continue;
+    }
     const division = await divideSegment({
       cutTs: cuts.find(({ vchannel }) => vchannel === segment.vchannel)!.ts,
       partitionId: segment.partitionId,
@@ -68,6 +72,30 @@ export async function planImport(
     else divided.push({ segment, ...division });
   }
   return { divided, byRows };
+}
+
+/**
+ * Whether a living row lies in another partition than its partition key's: Milvus 2.3 puts rows that its clients upsert there.
+ * An import would leave it there; written by rows it comes where it belongs.
+ */
+async function hasMisplaced(
+  { binlogs }: Pick<FlowDependencies, "binlogs">,
+  collection: Collection,
+  segment: Segment,
+  { dead }: DeadSegment,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const field = partitionKey(collection.schema);
+  const home = field === undefined ? undefined : homePartition(collection);
+  if (field === undefined || home === undefined) return false;
+  const gone = new Set(dead);
+  for await (const { firstRow, columns } of binlogs.rows(segment, collection.schema, [field.fieldID], signal)) {
+    const { values } = keysOfColumn(columns.find(({ fieldId }) => fieldId === field.fieldID)!);
+    for (let row = 0; row < values.length; row++) {
+      if (home(values[row]!) !== segment.partitionId && !gone.has(firstRow + row)) return true;
+    }
+  }
+  return false;
 }
 
 async function* keyedRows(

@@ -165,6 +165,8 @@ export class RowLeg {
     const { deps, setup, progress, save, changed } = this.#o;
     let snapshot = first;
     let { collection, own, resumed } = item;
+    // What a run before this one imported may be older.
+    let beganMs = resumed ? 0 : deps.now();
     for (let attempt = 1;; attempt++) {
       try {
         const job = await this.#job(snapshot, collection, own, logDeletes, resumed, signal);
@@ -197,7 +199,7 @@ export class RowLeg {
         await this.#o.targets.reconcileAll(collection, true);
         // What is not loaded cannot be counted; the numbers of the imports themselves were compared.
         if (rows.imported && setup.load !== "never" && await this.#o.targets.beside.settled(collection.id, signal)) {
-          await untilQueryable(deps, setup.sink, own.target, collection, rows, signal);
+          await untilQueryable(deps, setup.sink, own.target, collection, rows, beganMs, signal);
         }
         own.phase = "tail";
         own.importUnits = [];
@@ -220,6 +222,7 @@ export class RowLeg {
           progress.startOver(setup.sink.name, collection.id);
           own = again;
           resumed = false;
+          beganMs = deps.now();
           continue;
         }
         const error = thrown instanceof Held || thrown instanceof ImportTrouble

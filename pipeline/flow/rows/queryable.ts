@@ -1,6 +1,7 @@
 /** Imported rows are queryable some time after their import is completed; a restore has not ended before. */
 import { TidemarkError, toTidemarkError } from "../../errors.ts";
 import { type Collection, partitionKey, qualifiedName, type RowSink, type TargetName } from "../../model/mod.ts";
+import { timeToLive } from "../../transforms/mod.ts";
 import type { BaseRows } from "../base/mod.ts";
 import type { FlowDependencies } from "../dependencies.ts";
 import { ImportTrouble } from "../imports/mod.ts";
@@ -10,9 +11,13 @@ const POLL_MS = 300;
 /** A number that stays wrong for so long is wrong. */
 const STILL_MS = 180_000;
 
+/** Where rows may have expired, a number that stays too small for so long is all that is left of them. */
+const EXPIRED_MS = 10_000;
+
 /**
  * Resolves when the target counts the rows that it was given. A collection that is not to be loaded cannot be counted: there the
- * numbers of the imports themselves, which were compared, must do.
+ * numbers of the imports themselves, which were compared, must do. `beganMs`: no row was imported earlier, unix ms; where the
+ * rows' time to live has passed since, fewer may be left, and nobody waits for those that expired.
  * Throws {@link ImportTrouble} when the number stays another one.
  */
 export async function untilQueryable(
@@ -21,9 +26,11 @@ export async function untilQueryable(
   target: TargetName,
   collection: Collection,
   { byPartition }: BaseRows,
+  beganMs: number,
   signal: AbortSignal,
 ): Promise<void> {
   const { load, partitions } = collection;
+  const ttlMs = timeToLive(collection) ?? Infinity;
   if (load === undefined) return;
   // Partitions of a loaded collection can be released one by one; older releases name none of a collection.
   const named = partitions.filter(({ id }) => load.partitionIds.includes(id));
@@ -40,6 +47,13 @@ export async function untilQueryable(
       if (rows === wanted) break;
       if (rows !== last) since = deps.now();
       last = rows;
+      const mayBeExpired = rows >= 0n && rows < wanted && deps.now() - beganMs >= ttlMs;
+      if (mayBeExpired && deps.now() - since >= EXPIRED_MS) {
+        deps.report.info(
+          `${target.db}.${target.name}: ${rows} of ${wanted} rows are left, the others are past their time to live`,
+        );
+        break;
+      }
       if (deps.now() - since > STILL_MS) throw wrongNumber(collection, target, rows, wanted);
       await pause(POLL_MS, signal);
     }

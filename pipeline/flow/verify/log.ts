@@ -1,5 +1,5 @@
-/** What the source's files and log say of a collection at a moment: the expectation that `verify` compares with. */
-import { encodeColumn, keysOf, rowDigests } from "../../columns/mod.ts";
+/** What the source's files and log say of a collection at a moment: every row of them, in the order in which it came. */
+import { encodeColumn, type KeyField, keysOf, rowDigests, selectRows } from "../../columns/mod.ts";
 import { TidemarkError } from "../../errors.ts";
 import {
   type Collection,
@@ -12,7 +12,7 @@ import {
   type Snapshot,
   type TickGroup,
 } from "../../model/mod.ts";
-import { completeColumns, DeadRows, deleteHorizon, makeCuts } from "../../transforms/mod.ts";
+import { completeColumns, DeadRows, deleteHorizon, homePartition, makeCuts } from "../../transforms/mod.ts";
 import { readLogDeletes } from "../base/mod.ts";
 import type { FlowDependencies } from "../dependencies.ts";
 import type { SinkState } from "../state/mod.ts";
@@ -26,6 +26,10 @@ export interface TailOp {
   /** Undefined: a delete. */
   readonly digest: bigint | undefined;
   readonly ts: HybridTs;
+  /** An insert into another partition than its partition key's. */
+  readonly misplaced: boolean;
+  /** The row, where it was asked for. */
+  readonly fieldsData: readonly Uint8Array[] | undefined;
 }
 
 export interface Tail {
@@ -35,12 +39,20 @@ export interface Tail {
   readonly events: readonly TailOp[];
 }
 
+export interface TailRequest {
+  readonly pchannel: string;
+  /** Nothing later counts. Default: the end of the log. */
+  readonly upTo?: HybridTs;
+  /** Rows that are kept whole. Default: none. */
+  readonly keep?: (collection: Collection, key: bigint | string) => boolean;
+}
+
 /** The log of a pchannel from the cuts to its end: what it does to each key. */
 export async function readTail(
   deps: FlowDependencies,
   snapshot: Snapshot,
   selected: readonly Collection[],
-  pchannel: string,
+  { pchannel, upTo, keep }: TailRequest,
   signal: AbortSignal,
 ): Promise<{ tick: HybridTs; offset: bigint; channels: Map<string, TailOp[]> }> {
   const cuts = makeCuts(snapshot, selected).filter((cut) => cut.pchannel === pchannel);
@@ -56,17 +68,26 @@ export async function readTail(
     select: (event) => cutTs.has(event.vchannel) && event.ts > cutTs.get(event.vchannel)!,
   }, signal);
   for await (const group of groups) {
+    if (upTo !== undefined && group.tick > upTo) return { tick: group.tick, offset: group.resume.offset, channels };
     for (const event of group.events) {
       const ops = channels.get(event.vchannel);
       const collection = "collectionId" in event ? byId.get(event.collectionId) : undefined;
       if (ops === undefined || collection === undefined) continue;
+      const { ts } = event;
       if (event.kind === "insert") {
-        const keys = keysOf(event.fieldsData, primaryKey(collection.schema)!, event.rows).values;
-        const digests = rowDigests(event.fieldsData, event.rows);
-        keys.forEach((key, i) => ops.push({ partition: event.partitionId, key, digest: digests[i]!, ts: event.ts }));
+        const { fieldsData, rows, partitionId: partition } = event;
+        const keys = keysOf(fieldsData, primaryKey(collection.schema)!, rows).values;
+        const digests = rowDigests(fieldsData, rows);
+        const homes = homesOf(collection, fieldsData, rows);
+        keys.forEach((key: bigint | string, row: number) => {
+          const whole = keep?.(collection, key) === true ? oneRow(fieldsData, rows, row) : undefined;
+          const misplaced = homes !== undefined && homes[row] !== partition;
+          ops.push({ partition, key, digest: digests[row]!, ts, misplaced, fieldsData: whole });
+        });
       } else if (event.kind === "delete") {
-        event.keys.values.forEach((key) =>
-          ops.push({ partition: event.partitionId, key, digest: undefined, ts: event.ts })
+        const { partitionId: partition } = event;
+        event.keys.values.forEach((key: bigint | string) =>
+          ops.push({ partition, key, digest: undefined, ts, misplaced: false, fieldsData: undefined })
         );
       }
     }
@@ -76,25 +97,40 @@ export async function readTail(
 }
 
 /** A tick behind `latest`, or the log ends there and nothing waits for one: no tick comes where nothing is written. */
-function isBehind({ resume, end }: TickGroup, latest: Position): boolean {
+export function isBehind({ resume, end }: TickGroup, latest: Position): boolean {
   if (resume.offset >= latest) return true;
   return end !== undefined && end.offset >= latest && (end.waiting === undefined || end.sinceMs >= ABANDONED_MS);
 }
 
-/** Rows of the log's state at the compared moment: `partition/key` -> digest, keys of this part. */
-export async function expectedRows(
+/** A row that was inserted. `name`: of the row, as {@link nameOf} makes it. */
+export interface LoggedRow {
+  readonly name: string;
+  readonly partition: bigint;
+  readonly ts: HybridTs;
+  readonly misplaced: boolean;
+  digest(): bigint;
+  fieldsData(): readonly Uint8Array[];
+}
+
+export interface LogVisitor {
+  /** Rows of other keys are passed over. */
+  wants(key: bigint | string): boolean;
+  insert(row: LoggedRow): void;
+  remove(name: string): void;
+}
+
+/** Brings the state of the log at the compared moment: base rows, less deletes, then the tail. */
+export async function replay(
   deps: FlowDependencies,
   snapshot: Snapshot,
   collection: Collection,
   segments: readonly Segment[],
-  tails: ReadonlyMap<string, Tail>,
-  part: number,
-  parts: number,
+  tails: ReadonlyMap<string, Pick<Tail, "events">>,
+  visitor: LogVisitor,
   signal: AbortSignal,
-): Promise<Map<string, bigint>> {
+): Promise<void> {
   const key = primaryKey(collection.schema)!;
   const scoped = partitionKey(collection.schema) === undefined;
-  const expected = new Map<string, bigint>();
   const cuts = makeCuts(snapshot, [collection]);
   const horizons = deleteHorizon(snapshot, collection);
   const deletes = await readLogDeletes(deps, cuts.map((cut) => ({ cut, horizon: horizons.get(cut.vchannel) })), signal);
@@ -123,32 +159,57 @@ export async function expectedRows(
     const found = dead.finish();
     for (const segment of own) {
       const gone = new Set(found.get(segment.id)?.dead ?? []);
+      const partition = segment.partitionId;
       for await (const batch of deps.binlogs.rows(segment, collection.schema, "all", signal)) {
         const fieldsData = completeColumns(collection.schema, batch, segment).map((column) => encodeColumn(column));
         const keys = keysOf(fieldsData, key, batch.rows).values;
-        const digests = rowDigests(fieldsData, batch.rows);
+        let digests: readonly bigint[] | BigUint64Array | undefined;
+        const homes = homesOf(collection, fieldsData, batch.rows);
         for (let row = 0; row < batch.rows; row++) {
-          if (gone.has(batch.firstRow + row) || partOf(keys[row]!, parts) !== part) continue;
-          expected.set(nameOf(scoped ? segment.partitionId : 0n, keys[row]!), digests[row]!);
+          if (gone.has(batch.firstRow + row) || !visitor.wants(keys[row]!)) continue;
+          visitor.insert({
+            name: nameOf(scoped ? partition : 0n, keys[row]!),
+            partition,
+            ts: batch.timestamps?.[row] ?? cut.ts,
+            misplaced: homes !== undefined && homes[row] !== partition,
+            digest: () => (digests ??= rowDigests(fieldsData, batch.rows))[row]!,
+            fieldsData: () => oneRow(fieldsData, batch.rows, row),
+          });
         }
       }
     }
     for (const op of tails.get(cut.vchannel)?.events ?? []) {
-      if (partOf(op.key, parts) !== part) continue;
-      if (op.digest !== undefined) {
-        if (!scoped || partitions.has(op.partition)) {
-          expected.set(nameOf(scoped ? op.partition : 0n, op.key), op.digest);
-        }
-      } else if (!scoped) {
-        expected.delete(nameOf(0n, op.key));
-      } else if (op.partition === -1n) {
-        for (const id of partitions) expected.delete(nameOf(id, op.key));
-      } else {
-        expected.delete(nameOf(op.partition, op.key));
-      }
+      if (!visitor.wants(op.key)) continue;
+      const { digest, fieldsData } = op;
+      if (digest !== undefined) {
+        if (scoped && !partitions.has(op.partition)) continue;
+        visitor.insert({
+          ...op,
+          name: nameOf(scoped ? op.partition : 0n, op.key),
+          digest: () => digest,
+          fieldsData: () => fieldsData ?? [],
+        });
+      } else if (!scoped) visitor.remove(nameOf(0n, op.key));
+      else if (op.partition === -1n) { for (const id of partitions) visitor.remove(nameOf(id, op.key)); }
+      else visitor.remove(nameOf(op.partition, op.key));
     }
   }
-  return expected;
+}
+
+/** The partition of each row's partition key; undefined where there is none, or where Milvus' way of choosing is not known. */
+function homesOf(
+  collection: Collection,
+  fieldsData: readonly Uint8Array[],
+  rows: number,
+): readonly bigint[] | undefined {
+  const field = partitionKey(collection.schema);
+  const home = field === undefined ? undefined : homePartition(collection);
+  if (field === undefined || home === undefined) return undefined;
+  return Array.from<bigint | string, bigint>(keysOf(fieldsData, field, rows).values, home);
+}
+
+function oneRow(fieldsData: readonly Uint8Array[], rows: number, row: number): readonly Uint8Array[] {
+  return selectRows(fieldsData, rows, { start: row, end: row + 1 });
 }
 
 function completeKeys(batch: Parameters<typeof completeColumns>[1], fieldId: bigint): Keys {
@@ -197,16 +258,32 @@ export async function touchedSince(
   return touched;
 }
 
+/** A field as it is found in answers of the target, which numbers its fields by itself: by its name. */
+export function byName({ name, dataType }: KeyField): KeyField {
+  return { fieldID: -1n, name, dataType };
+}
+
 /** One text for a partition and key. */
 export function nameOf(partition: bigint, key: bigint | string): string {
   return typeof key === "bigint" ? `${partition}/i${key}` : `${partition}/s${key}`;
 }
 
+/** The partition and the key of a name. */
+export function partsOfName(name: string): { readonly partition: bigint; readonly key: bigint | string } {
+  const at = name.indexOf("/");
+  const text = name.slice(at + 2);
+  return { partition: BigInt(name.slice(0, at)), key: name[at + 1] === "i" ? BigInt(text) : text };
+}
+
 /** Which part a key is in: a small hash, only to spread. */
 export function partOf(key: bigint | string, parts: number): number {
-  if (parts === 1) return 0;
-  if (typeof key === "bigint") return Number(BigInt.asUintN(64, key * 0x9E3779B97F4A7C15n) >> 40n) % parts;
+  return parts === 1 ? 0 : spread(key) % parts;
+}
+
+/** 24 or 32 bits of a value, evenly spread. */
+export function spread(value: bigint | string): number {
+  if (typeof value === "bigint") return Number(BigInt.asUintN(64, value * 0x9E3779B97F4A7C15n) >> 40n);
   let hash = 2166136261;
-  for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 16777619);
-  return (hash >>> 0) % parts;
+  for (let i = 0; i < value.length; i++) hash = Math.imul(hash ^ value.charCodeAt(i), 16777619);
+  return hash >>> 0;
 }

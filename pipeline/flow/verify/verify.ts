@@ -1,26 +1,26 @@
 /**
  * The copy against what the source's files and log say, row by row. The log's state at a moment T is computed as a run
- * would (base rows, less deletes, plus tail), the target is read, and each key compared by a digest of its content. Keys
- * that the log touched after T are looked at again instead of being called wrong. Memory: one digest a row, in parts.
+ * would (base rows, less deletes, plus tail), the target is read, and each key compared by a digest of its content; rows of a
+ * partition key are also asked for by its values, as users do. Keys that the log touched after T are looked at again instead
+ * of being called wrong. Memory: one digest a row, in parts.
  */
 import { TidemarkError } from "../../errors.ts";
 import {
   type Collection,
   type HybridTs,
-  partitionKey,
-  primaryKey,
   qualifiedName,
   type RowSink,
   type Snapshot,
   type TargetName,
 } from "../../model/mod.ts";
-import { keysOf, rowDigests } from "../../columns/mod.ts";
 import { liveSegments } from "../../transforms/mod.ts";
 import type { FlowDependencies } from "../dependencies.ts";
 import { pause } from "../pause.ts";
 import { requireSelection, selectedOf } from "../selection.ts";
 import { parseRunState, type SinkState } from "../state/mod.ts";
-import { expectedRows, nameOf, partOf, readTail, type Tail, touchedSince } from "./log.ts";
+import { compareCollection, type Compared, type Difference, type FoundDifference } from "./compare.ts";
+import { readTail, type Tail } from "./log.ts";
+import { NOTHING_REPAIRED, repairCollection, type Repaired } from "./repair.ts";
 
 export interface VerifyOptions {
   /** Only counts; otherwise keys and content too. */
@@ -29,16 +29,11 @@ export interface VerifyOptions {
   readonly names: number;
   /** How long to wait for a running pipeline to reach the compared moment, ms. */
   readonly waitMs: number;
+  /** Values of a partition key that are asked for one by one; of more, a sample of so many. */
+  readonly keyValues: number;
+  /** Rewrites what differs, then compares once more. No run may hold the state meanwhile. */
+  readonly repair: boolean;
   readonly onProgress?: (message: string) => void;
-}
-
-export interface Difference {
-  /** `missing` on the target, `extra` there, or of other `content`. */
-  readonly kind: "missing" | "extra" | "content";
-  readonly partition: string;
-  readonly key: string;
-  /** What the log says of the key. */
-  readonly log: string;
 }
 
 export interface CollectionVerdict {
@@ -52,8 +47,18 @@ export interface CollectionVerdict {
   readonly missing: number;
   readonly extra: number;
   readonly content: number;
+  /** Rows that the target has but does not find by their partition key. */
+  readonly unfindable: number;
+  /** Rows that the source itself does not find so: its clients' upserts put them there. No fault of the copy. */
+  readonly unfindableAtSource: number;
+  /** Values of the partition key that were asked for, and whether these are all; null where there is none. */
+  readonly keyValues: { readonly checked: number; readonly all: boolean } | null;
   /** Keys in motion: the log touched them after the compared moment, so they were left out. */
   readonly changing: number;
+  /** Rows past their time to live at the compared moment on one side or both: left out. */
+  readonly expired: number;
+  /** What a repair wrote before this comparison; null where none was asked for. */
+  readonly repaired: Repaired | null;
   readonly examples: readonly Difference[];
   readonly detail: string;
 }
@@ -67,12 +72,31 @@ export interface VerifyReport {
   readonly equal: boolean;
 }
 
-/** Digests of this many rows are held at once. */
-const ROWS_PER_PART = 2_000_000;
-
+/** Throws `locked` for a repair while a run holds the state. */
 export async function verifyRun(
   deps: FlowDependencies,
   options: VerifyOptions,
+  signal: AbortSignal,
+): Promise<VerifyReport> {
+  if (!options.repair) return await verifyOnce(deps, options, undefined, signal);
+  await using lease = await deps.state.lock(signal);
+  const leased = AbortSignal.any([signal, lease.lost]);
+  const repaired = new Map<string, Repaired>();
+  // Nothing moves the copy meanwhile.
+  const still = { ...options, countsOnly: false, waitMs: 0 };
+  await verifyOnce(deps, still, (key, count) => repaired.set(key, count), leased);
+  const report = await verifyOnce(deps, { ...still, repair: false }, undefined, leased);
+  const collections = report.collections.map((item) => ({
+    ...item,
+    repaired: repaired.get(`${item.sink} ${item.source}`) ?? NOTHING_REPAIRED,
+  }));
+  return { ...report, collections };
+}
+
+async function verifyOnce(
+  deps: FlowDependencies,
+  options: VerifyOptions,
+  mended: ((key: string, count: Repaired) => void) | undefined,
   signal: AbortSignal,
 ): Promise<VerifyReport> {
   const text = await deps.state.read(signal);
@@ -89,7 +113,7 @@ export async function verifyRun(
   const tails = new Map<string, Tail>();
   let ts = 0n;
   for (const pchannel of pchannels) {
-    const tail = await readTail(deps, snapshot, selected, pchannel, signal);
+    const tail = await readTail(deps, snapshot, selected, { pchannel }, signal);
     if (tail.tick > ts) ts = tail.tick;
     for (const [vchannel, own] of tail.channels) {
       tails.set(vchannel, { tick: tail.tick, offset: tail.offset, events: own });
@@ -98,7 +122,8 @@ export async function verifyRun(
   options.onProgress?.(`Waits until the copy has reached ${ts}`);
   const verdicts: CollectionVerdict[] = [];
   const { state, reached } = await reachedState(deps, pchannels, tails, options.waitMs, signal);
-  for (const { sink } of deps.sinks) {
+  for (const setup of deps.sinks) {
+    const { sink } = setup;
     const own = state.sinks.get(sink.name);
     for (const collection of selected) {
       const there = own?.collections.get(collection.id);
@@ -108,7 +133,16 @@ export async function verifyRun(
         verdicts.push(none(sink, collection, target, "held", there.blocked));
         continue;
       }
-      verdicts.push(await verifyOne(deps, snapshot, collection, sink, target, tails, own, options, signal));
+      const compared = await compareOne(deps, snapshot, collection, sink, target, tails, own, ts, options, signal);
+      if ("verdict" in compared) {
+        verdicts.push(compared);
+        continue;
+      }
+      verdicts.push(verdictOf(sink, collection, target, compared, options));
+      if (mended === undefined || there?.phase !== "tail") continue;
+      const { differences } = compared;
+      const job = { deps, snapshot, collection, setup, target, tails, differences };
+      mended(`${sink.name} ${qualifiedName(collection)}`, await repairCollection(job, signal));
     }
   }
   return { ts, reached, collections: verdicts, equal: verdicts.every((item) => item.verdict === "equal") };
@@ -146,7 +180,7 @@ async function reachedState(
   }
 }
 
-async function verifyOne(
+async function compareOne(
   deps: FlowDependencies,
   snapshot: Snapshot,
   collection: Collection,
@@ -154,9 +188,10 @@ async function verifyOne(
   target: TargetName,
   tails: ReadonlyMap<string, Tail>,
   own: SinkState | undefined,
+  ts: HybridTs,
   options: VerifyOptions,
   signal: AbortSignal,
-): Promise<CollectionVerdict> {
+): Promise<Compared | CollectionVerdict> {
   const there = await sink.state(target, signal);
   if (!there.exists) return none(sink, collection, target, "different", "the collection is not on the target");
   if (!there.loaded) {
@@ -169,102 +204,41 @@ async function verifyOne(
     );
   }
   const segments = liveSegments(snapshot, collection);
-  const rows = segments.reduce((sum, segment) => sum + Number(segment.rows), 0);
-  const parts = options.countsOnly ? 1 : Math.max(1, Math.ceil(rows / ROWS_PER_PART));
-  const result = {
-    expected: 0n,
-    target: 0n,
-    missing: 0,
-    extra: 0,
-    content: 0,
-    changing: 0,
-    examples: [] as Difference[],
-  };
-  for (let part = 0; part < parts; part++) {
-    const expected = await expectedRows(deps, snapshot, collection, segments, tails, part, parts, signal);
-    result.expected += BigInt(expected.size);
-    if (options.countsOnly) {
-      result.target = await sink.count(target, undefined, signal);
-      continue;
-    }
-    const differences = await compare(collection, sink, target, expected, part, parts, result, signal);
-    const moved = differences.length === 0
-      ? new Set<string>()
-      : await touchedSince(deps, collection, tails, own, signal);
-    for (const difference of differences) {
-      if (moved.has(difference.key)) {
-        result.changing++;
-        continue;
-      }
-      result[difference.kind]++;
-      if (result.examples.length < options.names) result.examples.push(difference);
-    }
-  }
-  const equal = options.countsOnly
-    ? result.expected === result.target
-    : result.missing + result.extra + result.content === 0;
+  const { countsOnly, keyValues } = options;
+  return await compareCollection(
+    { deps, snapshot, collection, segments, sink, target, tails, own, ts, countsOnly, keyValues },
+    signal,
+  );
+}
+
+function verdictOf(
+  sink: RowSink,
+  collection: Collection,
+  target: TargetName,
+  compared: Compared,
+  options: VerifyOptions,
+): CollectionVerdict {
+  const { differences } = compared;
+  const number = (kind: Difference["kind"]) => differences.filter((item) => item.kind === kind).length;
+  const equal = compared.countsOnly ? compared.expected === compared.target : differences.length === 0;
   return {
-    sink: sink.name,
-    source: qualifiedName(collection),
-    target: `${target.db}.${target.name}`,
-    verdict: equal ? "equal" : "different",
-    expectedRows: result.expected,
-    targetRows: result.target,
-    missing: result.missing,
-    extra: result.extra,
-    content: result.content,
-    changing: result.changing,
-    examples: result.examples,
-    detail: "",
+    ...none(sink, collection, target, equal ? "equal" : "different", ""),
+    expectedRows: compared.expected,
+    targetRows: compared.target,
+    missing: number("missing"),
+    extra: number("extra"),
+    content: number("content"),
+    unfindable: number("unfindable"),
+    unfindableAtSource: compared.unfindableAtSource,
+    keyValues: compared.keyValues ?? null,
+    changing: compared.changing,
+    expired: compared.expired,
+    examples: differences.slice(0, options.names).map(plainDifference),
   };
 }
 
-/** Takes what is equal out of `expected`; what is left is missing. */
-async function compare(
-  collection: Collection,
-  sink: RowSink,
-  target: TargetName,
-  expected: Map<string, bigint>,
-  part: number,
-  parts: number,
-  result: { target: bigint },
-  signal: AbortSignal,
-): Promise<Difference[]> {
-  const key = primaryKey(collection.schema)!;
-  const scoped = partitionKey(collection.schema) === undefined;
-  const differences: Difference[] = [];
-  const note = (kind: Difference["kind"], partition: string, name: bigint | string, log: string) =>
-    differences.push({ kind, partition, key: String(name), log });
-  const partitions = scoped ? collection.partitions : [undefined];
-  for (const partition of partitions) {
-    const pages = sink.read(
-      { source: collection, target },
-      partition === undefined ? {} : { partition: partition.name },
-      signal,
-    );
-    for await (const page of pages) {
-      const keys = keysOf(page.fieldsData, key, page.rows).values;
-      const digests = rowDigests(page.fieldsData, page.rows);
-      for (let row = 0; row < page.rows; row++) {
-        if (partOf(keys[row]!, parts) !== part) continue;
-        result.target++;
-        const name = nameOf(partition?.id ?? 0n, keys[row]!);
-        const digest = expected.get(name);
-        if (digest === undefined) note("extra", partition?.name ?? "", keys[row]!, "no such row, or it was deleted");
-        else if (digest !== digests[row]!) {
-          note("content", partition?.name ?? "", keys[row]!, "its newest insert says other content");
-        }
-        expected.delete(name);
-      }
-    }
-  }
-  const names = new Map(collection.partitions.map((partition) => [String(partition.id), partition.name]));
-  for (const name of expected.keys()) {
-    const at = name.indexOf("/");
-    note("missing", names.get(name.slice(0, at)) ?? "", name.slice(at + 2), "inserted and not deleted");
-  }
-  expected.clear();
-  return differences;
+function plainDifference({ kind, partition, key, log }: FoundDifference): Difference {
+  return { kind, partition, key, log };
 }
 
 function none(
@@ -284,7 +258,12 @@ function none(
     missing: 0,
     extra: 0,
     content: 0,
+    unfindable: 0,
+    unfindableAtSource: 0,
+    keyValues: null,
     changing: 0,
+    expired: 0,
+    repaired: null,
     examples: [],
     detail,
   };

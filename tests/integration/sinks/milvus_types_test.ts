@@ -1,6 +1,7 @@
 /** Every type of 2.3, partition keys, autoID and defaults, through the sink into the stack's real target and back. */
 import assert from "node:assert/strict";
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { keysOf } from "../../../pipeline/columns/mod.ts";
 import type { Collection, RowSink, WantedCollection } from "../../../pipeline/model/mod.ts";
 import {
   type CollectionSchema,
@@ -195,6 +196,29 @@ Deno.test("createMilvusSink writes a partition-key collection without naming par
     const keys = { kind: "int64", values: [1n] } as const;
     await sink.remove({ collectionId: 7n, target: want.target, partition: "_default_0", keys }, signal);
     assert.equal(await sink.count(want.target, undefined, signal), 1n);
+  }));
+
+Deno.test("createMilvusSink writes rows over others where a query by their partition key finds them", () =>
+  withTarget(async (sink, make) => {
+    const tenant = field("tenant", DataType.VarChar, { isPartitionKey: true }, { max_length: 20 });
+    const partitions = Array.from({ length: 10 }, (_, i) => ({ id: BigInt(i), name: `_default_${i}`, createTs: 0n }));
+    const want = await made(sink, make(storedSchema([key(), vector(), tenant]), { partitions }));
+    const names = Array.from({ length: 40 }, (_, i) => `tenant ${i}`);
+    const columns = names.map((_, i) => BigInt(i));
+    const written = (from: number) => [
+      scalars("id", DataType.Int64, { case: "longData", value: { data: columns } }),
+      floats("vec", 2, columns.flatMap((id) => [Number(id), from])),
+      scalars("tenant", DataType.VarChar, { case: "stringData", value: { data: names } }),
+    ];
+    for (const from of [1, 2]) await sink.write(request(want, names.length, written(from)), signal);
+    assert.equal(await sink.count(want.target, undefined, signal), 40n);
+    const found: string[] = [];
+    const selection = { partitionKeys: [...names, "nobody"], outputFields: ["id"] };
+    for await (const page of sink.read(want, selection, signal)) {
+      const { values } = keysOf(page.fieldsData, { fieldID: -1n, name: "id", dataType: DataType.Int64 }, page.rows);
+      found.push(`${page.partitionKey}: ${Array.from<unknown>(values).join()}`);
+    }
+    assert.deepEqual(found, names.map((name, i) => `${name}: ${i}`));
   }));
 
 function autoSchema(): CollectionSchema {

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { create } from "@bufbuild/protobuf";
 import { commonFolder } from "../../../../pipeline/flow/imports/files.ts";
-import { type DividedSegment, fileFault, portionsOf } from "../../../../pipeline/flow/imports/plan.ts";
-import type { Collection, Segment } from "../../../../pipeline/model/mod.ts";
-import { CollectionSchemaSchema } from "../../../../pipeline/proto/gen/schema_pb.ts";
+import { type DividedSegment, fileFault, planImport, portionsOf } from "../../../../pipeline/flow/imports/plan.ts";
+import type { BinlogSource, Collection, Cut, Segment } from "../../../../pipeline/model/mod.ts";
+import { CollectionSchemaSchema, DataType } from "../../../../pipeline/proto/gen/schema_pb.ts";
+import { homePartition } from "../../../../pipeline/transforms/mod.ts";
 
 const schema = create(CollectionSchemaSchema, {
   fields: [{ fieldID: 100n, name: "id" }, { fieldID: 101n, name: "v" }],
@@ -78,4 +79,55 @@ Deno.test("commonFolder is the deepest folder that holds all, or is the only one
   assert.equal(commonFolder(["b/12/3", "b/123/3"]), "b/");
   assert.equal(commonFolder(["a/1", "b/1"]), "");
   assert.equal(commonFolder([]), "");
+});
+
+/** What an import of a segment with these partition keys, all in partition 0 of three, comes to. */
+async function plannedOf(tenants: readonly bigint[], dead: readonly number[]) {
+  const partitions = [0n, 1n, 2n].map((id) => ({ id, name: `_default_${id}`, createTs: 0n }));
+  const fields = [
+    { fieldID: 100n, name: "id", isPrimaryKey: true, dataType: DataType.Int64 },
+    { fieldID: 101n, name: "tenant", isPartitionKey: true, dataType: DataType.Int64 },
+  ];
+  const byTenant = { schema: create(CollectionSchemaSchema, { fields }), partitions } as unknown as Collection;
+  const values = BigInt64Array.from(tenants);
+  const binlogs = {
+    async *rows() {
+      yield await Promise.resolve({
+        firstRow: 0,
+        rows: values.length,
+        columns: [100n, 101n].map((fieldId) => ({ fieldId, name: "", type: 5, data: { kind: "int64", values } })),
+        timestamps: new BigUint64Array(values.length).fill(5n),
+      });
+    },
+  } as unknown as BinlogSource;
+  const found = {
+    rows: values.length,
+    dead: Uint32Array.from(dead),
+    counts: { later: 0, deleted: dead.length, duplicates: 0 },
+  };
+  const cuts = [{ vchannel: "v", ts: 9n } as Cut];
+  const one = segment(1n, WHOLE, { partitionId: 0n, vchannel: "v" });
+  const plan = await planImport(
+    { binlogs },
+    byTenant,
+    cuts,
+    [one],
+    new Map([[1n, found]]),
+    new AbortController().signal,
+  );
+  const home = homePartition(byTenant)!;
+  return { imported: plan.divided.length, reasons: [...plan.byRows.keys()], home };
+}
+
+Deno.test("planImport writes a segment by rows where a living row is not in the partition that its partition key says", async () => {
+  const { home } = await plannedOf([], []);
+  const all = Array.from({ length: 40 }, (_, i) => BigInt(i));
+  const own = all.filter((tenant) => home(tenant) === 0n);
+  const foreign = all.find((tenant) => home(tenant) !== 0n)!;
+  assert.equal((await plannedOf(own, [])).imported, 1);
+  const misplaced = await plannedOf([...own, foreign], []);
+  assert.equal(misplaced.imported, 0);
+  assert.match(misplaced.reasons.join(), /partitions where a query by their partition key does not look/);
+  // A dead one is in nobody's way.
+  assert.equal((await plannedOf([...own, foreign], [own.length])).imported, 1);
 });
