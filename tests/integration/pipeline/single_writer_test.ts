@@ -48,10 +48,10 @@ Deno.test("run that was frozen for longer than its lease in etcd stops writing a
     await first.until("it follows", async () => await target.call("count", { name }) === 500);
     const writer = writeUntilStopped(servers, name);
     try {
-      Deno.kill(first.pid, "SIGSTOP");
       await using etcd = connectEtcd({ endpoints: [env.ETCD_ENDPOINT!] });
       const holder = () => etcd.get(`${state.prefix}/test/lease`);
       assert.notEqual(await holder(), undefined);
+      Deno.kill(first.pid, "SIGSTOP");
       await eventually("the lease has run out", async () => await holder() === undefined);
       const second = setup.start(["run"]);
       await second.until("it holds the state", async () => await holder() !== undefined);
