@@ -10,7 +10,27 @@ import type { Problem } from "./problem.ts";
  * of what is missing or of a wrong type.
  */
 export function crossCheck(root: ConfigNode): Problem[] {
-  return [...sources(root), ...sinks(root), ...patterns(root), ...routes(root), ...ddl(root), ...limits(root)];
+  return [
+    ...sources(root),
+    ...sinks(root),
+    ...patterns(root),
+    ...routes(root),
+    ...ddl(root),
+    ...badRows(root),
+    ...limits(root),
+  ];
+}
+
+/** A state in etcd has no folder beside it. */
+function badRows(root: ConfigNode): Problem[] {
+  const path = ["transforms", "bad_rows"];
+  if (text(root, path) !== "dead_letter" || text(root, ["state", "type"]) !== "etcd") return [];
+  if (nodeAt(root, ["transforms", "dead_letters"]) !== undefined) return [];
+  return [atValue(
+    root,
+    path,
+    "`bad_rows: dead_letter` needs `dead_letters`, a folder: a state in etcd has none beside it",
+  )];
 }
 
 type Path = readonly PropertyKey[];

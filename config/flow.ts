@@ -66,6 +66,9 @@ export async function flowDependencies(components: Components, hooks: FlowHooks)
       include: transforms.ddl.include,
       exclude: transforms.ddl.exclude,
     }),
+    badRows: transforms.bad_rows === "dead_letter"
+      ? { policy: "dead_letter", letters: await components.deadLetters() }
+      : { policy: "hold" },
     rbac: transforms.rbac || rows.some(({ sink }) => hasRbac(config.sinks[sink.name])),
     onPositionLost: config.on_position_lost,
     limits: {
@@ -76,6 +79,8 @@ export async function flowDependencies(components: Components, hooks: FlowHooks)
       batchBytes: limits.batch_size,
       laneDepth: limits.lane_depth,
       checkpointIntervalMs: limits.checkpoint_interval,
+      refusedRows: limits.refused_rows,
+      refusedBytes: limits.refused_size,
     },
     report: hooks.report,
     waits: components.waits,

@@ -19,6 +19,12 @@ export const limitsSpec = z.strictObject({
   lane_depth: z.int().min(1).max(64).default(2).describe(
     "Batches of one shard under way at once, where they have no key in common",
   ),
+  refused_rows: z.int().min(0).max(1_000_000).default(10_000).describe(
+    "Rows of a collection that a target may refuse while the others go on; beyond it the collection is held as a whole",
+  ),
+  refused_size: size().prefault("16MiB").describe(
+    "Size of the refused rows of a collection that the state keeps; beyond it the collection is held as a whole",
+  ),
   checkpoint_interval: duration({ minMs: 50, maxMs: 3_600_000 }).prefault("1s").describe(
     "Longest time between an acknowledged change and the checkpoint that covers it",
   ),

@@ -56,10 +56,20 @@ const ddl = z.strictObject({
   exclude: z.array(z.enum(DDL_KINDS)).default([]).describe("Kinds that are never applied"),
 });
 
+export const BAD_ROWS = ["hold", "dead_letter", "widen"] as const;
+
 export const transformsSpec = z.strictObject({
   select: select.prefault({}).describe("Which collections are copied"),
   route: z.array(route).default([]).describe("New names on the target; the first rule that matches is taken"),
   ddl: ddl.prefault({}).describe("How changes of structure are carried over"),
+  bad_rows: z.enum(BAD_ROWS).default("hold").describe(
+    "What becomes of a row that the target refuses for what it holds, while all others go on: hold remembers it and tries it again at each start; " +
+      "dead_letter puts it aside in a Parquet file, for `tidemark replay`; " +
+      "widen makes the target's collections with all the room for texts and arrays that Milvus has (2.5 and later: gives it to existing ones, too), and holds what is refused all the same",
+  ),
+  dead_letters: z.string().min(1).optional().describe(
+    "Folder of the Parquet files of bad_rows: dead_letter. Left out: <pipeline>.dead_letters beside the state, where that is a folder",
+  ),
   rbac: z.boolean().default(false).describe("Carry users, roles, grants and privilege groups"),
 });
 

@@ -7,6 +7,7 @@ import { type OpenWait, Waits } from "../pipeline/waits.ts";
 import type {
   ArchiveSink,
   BinlogSource,
+  DeadLetters,
   LogSource,
   ObjectStore,
   Queue,
@@ -55,6 +56,8 @@ export interface Components extends AsyncDisposable {
   /** Throws `config` for a name that the configuration does not have. */
   sink(name: string): Promise<NamedSink>;
   state(): Promise<StateStore>;
+  /** Where rows that a target refuses are put aside, whatever `bad_rows` says. Throws `config` where no folder is given for them. */
+  deadLetters(): Promise<DeadLetters>;
   /** The folder of all backups of a sink of type backup. The caller closes it. */
   backupStore(sink: string): Promise<ObjectStore>;
   /** All that waits now. */
@@ -62,6 +65,7 @@ export interface Components extends AsyncDisposable {
 }
 
 const TELL_AFTER_MS = 1000;
+const DEAD_LETTERS_HINT = "Set transforms.dead_letters: a state in etcd has no folder beside it.";
 
 /** Opens nothing yet. */
 export function createComponents(config: PipelineConfig, options: ComponentOptions): Components {
@@ -159,6 +163,7 @@ export function createComponents(config: PipelineConfig, options: ComponentOptio
     const storage = await importStore(name, sink);
     return createMilvusSink({ ...sink, rbac: sink.rbac || config.transforms.rbac }, {
       name,
+      widen: config.transforms.bad_rows === "widen",
       ...(storage === undefined ? {} : { storage }),
       ...(options.passed === undefined ? {} : { passed: options.passed }),
       onState: (now) => state(now.kind === "waiting" ? now.reason : undefined),
@@ -244,6 +249,16 @@ export function createComponents(config: PipelineConfig, options: ComponentOptio
       const { openStateStore } = await import("../stores/state/mod.ts");
       return await openStateStore(config.state, stateName(config));
     }),
+    deadLetters: async () => {
+      const { transforms, state } = config;
+      const folder = transforms.dead_letters ??
+        (state.type === "file" ? `${state.path}/${stateName(config)}.dead_letters` : undefined);
+      if (folder === undefined) {
+        throw new TidemarkError("config", "There is no folder for dead letters", { hint: DEAD_LETTERS_HINT });
+      }
+      const { createDeadLetters, createFileStore } = await import("../stores/mod.ts");
+      return createDeadLetters({ store: createFileStore(folder), program: options.program });
+    },
     backupStore: async (name) => {
       const found = config.sinks[name];
       if (found?.type !== "backup") throw new TidemarkError("config", `There is no sink ${name} of type backup`);

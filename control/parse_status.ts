@@ -5,6 +5,7 @@ import type {
   ChannelStatus,
   CollectionStatus,
   ImportStatus,
+  RefusedRowsStatus,
   RunPhase,
   RunStatus,
   SinkStatus,
@@ -32,6 +33,7 @@ export function parseStatus(json: Json): RunStatus | undefined {
       inserted: integer(item.inserted),
       deleted: integer(item.deleted),
       blockedReason: optional(item.blockedReason),
+      refusedRows: refusedRows(item.refusedRows),
       imports: imports(item.imports),
     })),
     channels: list(json.channels).map((item): ChannelStatus => ({
@@ -79,6 +81,13 @@ function record(json: Json | undefined): Fields {
 function imports(json: Json | undefined): ImportStatus | undefined {
   const { done, total, percent } = record(json);
   return total === undefined ? undefined : { done: float(done), total: float(total), percent: float(percent) };
+}
+
+function refusedRows(json: Json | undefined): RefusedRowsStatus | undefined {
+  const { held, deadLetters, keys, reason } = record(json);
+  if (held === undefined) return undefined;
+  const names = Array.isArray(keys) ? keys.map(text) : [];
+  return { held: float(held), deadLetters: float(deadLetters), keys: names, reason: text(reason) };
 }
 
 function list(json: Json | undefined): Fields[] {

@@ -72,6 +72,7 @@ export function buildProgram(terminal: Terminal, done: (status: number) => void)
   };
   const parts: ProgramParts = { terminal, done, shared };
   addPipelineCommands(program, parts);
+  addReplay(program, parts);
   addBackupCommands(program, parts);
   addInspectCommands(program, parts);
   addSchema(program, parts);
@@ -181,6 +182,25 @@ interface VerifyFlags {
   wait: string;
   keyValues: string;
   repair?: boolean;
+}
+
+function addReplay(program: Command, { terminal, done, shared }: ProgramParts): void {
+  shared(program.command("replay"))
+    .description(
+      "write dead letters to their targets again: rows that a target refused (transforms.bad_rows: dead_letter)",
+    )
+    .option("--file <file>", "only those of this Parquet file")
+    .addHelpText(
+      "after",
+      examples([
+        ["tidemark replay --config pipeline.yaml", "between two runs; exit 3 if one is still refused"],
+        ["tidemark replay --config pipeline.yaml --file 00001.parquet", "those of one file"],
+      ]),
+    )
+    .action(async (options: SharedOptions & { file?: string }) => {
+      const { replayCommand } = await import("./commands/replay.ts");
+      done(await runSession(terminal, options, (context) => replayCommand(context, { file: options.file })));
+    });
 }
 
 function addSchema(program: Command, { terminal, done, shared }: ProgramParts): void {

@@ -3,6 +3,7 @@ import {
   type BasesStatus,
   type CollectionStatus,
   isoOfHybrid,
+  type RefusedRowsStatus,
   type RunStatus,
   type WaitStatus,
 } from "../pipeline/model/mod.ts";
@@ -33,6 +34,11 @@ export function renderStatus(status: RunStatus, width: number): string[] {
     lines.push(`  blocked  ${db}.${name}: ${oneLine(blockedReason!)}`);
   }
   if (blocked.length > REASONS) lines.push(`  and ${blocked.length - REASONS} more blocked collections`);
+  const partly = status.collections.filter(({ refusedRows }) => refusedRows !== undefined);
+  for (const { db, name, refusedRows } of partly.slice(0, REASONS)) {
+    lines.push(`  refused  ${refusedRowsText(`${db}.${name}`, refusedRows!)}`);
+  }
+  if (partly.length > REASONS) lines.push(`  and ${partly.length - REASONS} more collections with refused rows`);
   const channels = [...status.channels].sort((a, b) => b.lagMs - a.lagMs).slice(0, 4);
   for (const channel of channels) {
     lines.push(
@@ -144,7 +150,8 @@ function collectionRow(item: CollectionStatus): string[] {
 }
 
 /** While the target imports, nothing else of the collection moves. */
-function phaseOf({ phase, imports }: CollectionStatus): string {
+function phaseOf({ phase, imports, refusedRows }: CollectionStatus): string {
+  if (phase === "tail" && refusedRows !== undefined) return refusedRows.held > 0 ? "partly held" : "partly aside";
   if (phase !== "base" || imports === undefined || imports.done === imports.total) return phase;
   return `import ${imports.done}/${imports.total}, ${imports.percent} %`;
 }
@@ -160,6 +167,20 @@ export function count(value: bigint | number): string {
 
 function rate(perSec: number): string {
   return perSec < 10 ? perSec.toFixed(1).replace(/\.0$/, "") : count(Math.round(perSec));
+}
+
+/** "sales.items: 3 rows held (keys 1, 2, 5): field title has 40 bytes, the target's max_length is 8". */
+export function refusedRowsText(collection: string, { held, deadLetters, keys, reason }: RefusedRowsStatus): string {
+  const counts = [
+    ...held > 0 ? [`${rowsText(held)} held`] : [],
+    ...deadLetters > 0 ? [`${rowsText(deadLetters)} put aside as dead letters`] : [],
+  ];
+  const more = held + deadLetters > keys.length ? ", …" : "";
+  return `${collection}: ${counts.join(", ")} (keys ${keys.join(", ")}${more}): ${oneLine(reason)}`;
+}
+
+function rowsText(rows: number): string {
+  return rows === 1 ? "1 row" : `${count(rows)} rows`;
 }
 
 function oneLine(text: string): string {

@@ -5,4 +5,5 @@ export * from "./backup/mod.ts";
 export * from "./parquet_writer.ts";
 export * from "./byte_source.ts";
 export * from "./parquet.ts";
+export * from "./dead_letters.ts";
 export * from "./etcd.ts";

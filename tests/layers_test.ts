@@ -8,7 +8,7 @@ const ROOT = new URL("../", import.meta.url).pathname;
 const LAYERS = [["main.ts"], ["control"], ["config"], ["sources", "sinks"], ["stores"], ["pipeline"]];
 
 /** The rooms of the flow, from the top down: a file imports from its own room or from one further down. */
-const ROOMS = [["run"], ["archive"], ["rows", "verify"], ["base"], ["imports"], ["tail"], ["state"]];
+const ROOMS = [["run"], ["archive"], ["rows", "verify"], ["base"], ["imports"], ["refusals"], ["tail"], ["state"]];
 
 /**
  * Files that are entered without a `mod.ts`: of the core, and what is read of a configuration or a state by commands that
@@ -93,7 +93,7 @@ function room(path: string): string | undefined {
   return /^pipeline\/flow\/(\w+)\//.exec(path)?.[1];
 }
 
-Deno.test("rooms: every room of the flow is known, and imports go down: run -> archive -> rows, verify -> base -> imports -> tail -> state", () => {
+Deno.test("rooms: every room of the flow is known, and imports go down: run -> archive -> rows, verify -> base -> imports -> refusals -> tail -> state", () => {
   const floor = (name: string) => ROOMS.findIndex((names) => names.includes(name));
   const strangers = product.filter((path) => room(path) !== undefined && floor(room(path)!) === -1);
   assert.deepEqual(strangers, [], `Expected one of the rooms ${ROOMS.flat().join(", ")}`);

@@ -8,6 +8,7 @@ import { crashPointsFrom } from "../crash_hook.ts";
 import { flowReport } from "../flow_report.ts";
 import { printResult } from "../print.ts";
 import { showProgress } from "../progress.ts";
+import { refusedRowsText } from "../render_status.ts";
 import { parseMoment } from "../time.ts";
 
 export interface RunCommandOptions {
@@ -56,8 +57,9 @@ export async function runUntilEnd(context: CommandContext, options: RunOptions):
   }
   const status = run.status();
   printResult(context, { ...result, status }, () => summary(result, end.kind, context.stop.aborted));
-  const whole = result.blocked.length === 0 && result.refused.length === 0 && result.basesFailed.length === 0;
-  return whole ? EXIT.ok : EXIT.partial;
+  const { blocked, refused, refusedRows, basesFailed } = result;
+  const missing = blocked.length + refused.length + refusedRows.length + basesFailed.length;
+  return missing > 0 ? EXIT.partial : EXIT.ok;
 }
 
 function summary(result: RunResult, end: RunOptions["end"]["kind"], stopped: boolean): string[] {
@@ -73,5 +75,6 @@ function summary(result: RunResult, end: RunOptions["end"]["kind"], stopped: boo
   for (const { collection, reason } of result.blocked) lines.push(`blocked  ${collection}: ${reason}`);
   for (const { sink, reason } of result.basesFailed) lines.push(`failed   The last base of ${sink}: ${reason}`);
   for (const { sentence, detail } of result.refused) lines.push(`refused  ${sentence}: ${detail}`);
+  for (const one of result.refusedRows) lines.push(`refused  ${refusedRowsText(one.collection, one)}`);
   return lines;
 }

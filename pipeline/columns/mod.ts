@@ -6,6 +6,7 @@ export { columnDigests, type DigestOptions, rowDigests } from "./digest.ts";
 export { encodeColumn, rowsOf } from "./encode.ts";
 export { describeFieldData, type FieldHead } from "./frame.ts";
 export { type KeyField, keysOf, keysOfColumn } from "./keys.ts";
+export { arrayLengths, byteLengths, rowsWithoutNumber } from "./lengths.ts";
 export { mergeFieldsData, type RowsPart } from "./merge.ts";
 export { vectorsRow } from "./nested.ts";
 export { compactNulls, dropColumns, type NewHead, renameColumns } from "./reshape.ts";

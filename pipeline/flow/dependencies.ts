@@ -9,12 +9,14 @@ import type {
   DdlKind,
   DdlOutcome,
   DdlStep,
+  DeadLetters,
   HybridTs,
   LoadMode,
   LogEvent,
   LogRecord,
   LogSource,
   MetaSource,
+  RefusedRowsStatus,
   ResumePoint,
   RowSink,
   StateStore,
@@ -68,6 +70,13 @@ export interface RequestedFlush {
   readonly ts: HybridTs;
 }
 
+/** What becomes of rows that a target refuses for what they hold. */
+export type BadRows =
+  /** Remembered in the state, tried again at each start. */
+  | { readonly policy: "hold" }
+  /** Put aside; only a replay tries them again. */
+  | { readonly policy: "dead_letter"; readonly letters: DeadLetters };
+
 export interface RowSinkSetup {
   readonly sink: RowSink;
   readonly onExisting: "fail" | "merge" | "replace";
@@ -88,6 +97,9 @@ export interface FlowLimits {
   /** Bytes for the tables that find deleted and superseded rows of the base. */
   readonly baseMemoryBytes: number;
   readonly checkpointIntervalMs: number;
+  /** Refused rows of a collection that are remembered, and bytes of those that the state keeps: it is written as a whole. */
+  readonly refusedRows: number;
+  readonly refusedBytes: number;
 }
 
 export const DEFAULT_LIMITS: FlowLimits = {
@@ -98,6 +110,8 @@ export const DEFAULT_LIMITS: FlowLimits = {
   laneDepth: 2,
   baseMemoryBytes: 128 * 1024 * 1024,
   checkpointIntervalMs: 1000,
+  refusedRows: 10_000,
+  refusedBytes: 16 * 1024 * 1024,
 };
 
 /** What the flow tells: each is logged, and counted in the status. */
@@ -144,6 +158,7 @@ export interface FlowDependencies {
   readonly route: (db: string, name: string) => TargetName;
   readonly routeDatabase: (db: string) => string;
   readonly ddl: DdlRules;
+  readonly badRows: BadRows;
   readonly rbac: boolean;
   readonly onPositionLost: "fail" | "resnapshot";
   readonly limits: FlowLimits;
@@ -176,6 +191,14 @@ export interface RunResult {
   readonly refused: readonly DdlOutcome[];
   /** Backup sinks whose last base failed, with the reason. */
   readonly basesFailed: readonly { readonly sink: string; readonly reason: string }[];
+  /** Collections that are complete but for rows that the target refused. */
+  readonly refusedRows: readonly RefusedRowsResult[];
+}
+
+/** Rows of one collection that one sink does not have. */
+export interface RefusedRowsResult extends RefusedRowsStatus {
+  readonly sink: string;
+  readonly collection: string;
 }
 
 /** The part of a catalog change that the flow works on. */

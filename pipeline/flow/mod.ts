@@ -13,5 +13,6 @@ export {
   type SinkState,
 } from "./state/mod.ts";
 export { type Plan, type PlannedCollection, planRun, type RunHandle, startRun } from "./run/mod.ts";
+export { replayDeadLetters, type ReplayReport } from "./refusals/mod.ts";
 export type { LoadChoice } from "./imports/mod.ts";
 export { type CollectionVerdict, type VerifyOptions, type VerifyReport, verifyRun } from "./verify/mod.ts";

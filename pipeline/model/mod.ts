@@ -5,6 +5,7 @@ export * from "./bulk_import.ts";
 export * from "./catalog.ts";
 export * from "./check.ts";
 export * from "./column.ts";
+export * from "./dead_letters.ts";
 export * from "./hybrid.ts";
 export * from "./position.ts";
 export * from "./record.ts";

@@ -18,6 +18,19 @@ export interface WriteRequest {
   readonly rows: number;
   /** Serialised schema.FieldData messages, one a column; keys are unique within the request. */
   readonly fieldsData: readonly Uint8Array[];
+  /**
+   * Given: rows that the target refuses for what they hold are told here, once, before the write resolves; all others are
+   * written. Left out: one such row lets the whole write throw `refused`.
+   */
+  readonly refused?: (rows: readonly RowRefusal[]) => void;
+}
+
+/** A row that the target does not take. */
+export interface RowRefusal {
+  /** Its index in the request. */
+  readonly row: number;
+  /** Why, as the end of a sentence about the row; field, length and limit are named, the value is not repeated. */
+  readonly reason: string;
 }
 
 export interface RemoveRequest {

@@ -22,8 +22,21 @@ export interface CollectionStatus {
   readonly inserted: bigint;
   readonly deleted: bigint;
   readonly blockedReason: string | undefined;
+  /** Rows that the target refused; all others go on. */
+  readonly refusedRows: RefusedRowsStatus | undefined;
   /** Bulk imports on the target, where the base is brought by them; their rows count in `rowsDone` as they go on. */
   readonly imports: ImportStatus | undefined;
+}
+
+export interface RefusedRowsStatus {
+  /** Held until the target takes them. */
+  readonly held: number;
+  /** Put aside as dead letters. */
+  readonly deadLetters: number;
+  /** The first keys, as text. */
+  readonly keys: readonly string[];
+  /** Why the first was refused. */
+  readonly reason: string;
 }
 
 export interface ImportStatus {

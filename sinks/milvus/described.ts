@@ -3,6 +3,7 @@ import { TidemarkError } from "../../pipeline/errors.ts";
 import type { TargetName } from "../../pipeline/model/mod.ts";
 import { DataType } from "../../pipeline/proto/gen/schema_pb.ts";
 import { METHOD, type MilvusClient } from "./client.ts";
+import { type FieldLimits, fieldLimits } from "./row_check.ts";
 
 export interface DescribedCollection {
   readonly id: bigint;
@@ -20,6 +21,8 @@ export interface DescribedCollection {
   readonly columns: ReadonlySet<string>;
   /** Columns of vectors, in the target's order. */
   readonly vectors: readonly string[];
+  /** What the schema limits, by column. */
+  readonly limits: ReadonlyMap<string, FieldLimits>;
 }
 
 export interface Describer {
@@ -78,6 +81,7 @@ export function createDescriber(client: MilvusClient): Describer {
       functionOutputs: outputs,
       columns: new Set([...sendable, ...schema.structArrayFields].map((field) => field.name)),
       vectors: sendable.filter((field) => isVectorType(field.dataType)).map((field) => field.name),
+      limits: new Map(sendable.map((field) => [field.name, fieldLimits(field)])),
     };
   }
 

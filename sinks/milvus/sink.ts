@@ -29,6 +29,8 @@ export interface MilvusSinkDeps extends Partial<PatienceDeps> {
   /** Called when the sink starts to wait for the target, with what it waits for, and when it goes on. */
   readonly onState?: (state: SinkState) => void;
   readonly readFile?: ReadFile;
+  /** Give texts and arrays of the target all the room that Milvus has. */
+  readonly widen?: boolean;
   /** Of `storage`, the whole bucket or folder; without it nothing is imported. Closed with the sink. */
   readonly storage?: ObjectStore;
   /** For tests: called where a process may be killed between two requests that belong together. */
@@ -86,6 +88,7 @@ export function createMilvusSink(config: MilvusSinkConfig, deps: MilvusSinkDeps 
     replicas: config.replicas,
     load: config.load,
     resourceGroups: config.resource_groups,
+    widen: deps.widen ?? false,
   });
   const { storage } = deps;
   const bulk = storage === undefined ? undefined : createBulkImport(config, { client, features, store: storage });

@@ -6,13 +6,15 @@
  */
 import { TidemarkError } from "../../pipeline/errors.ts";
 import { keysOf, selectRows } from "../../pipeline/columns/mod.ts";
-import type { WriteRequest } from "../../pipeline/model/mod.ts";
+import type { RowRefusal, WriteRequest } from "../../pipeline/model/mod.ts";
 import type { MutationResult } from "../../pipeline/proto/gen/milvus_pb.ts";
 import { METHOD, type MilvusClient } from "./client.ts";
 import { type DescribedCollection, type Describer, targetText } from "./described.ts";
-import { isTooLargeFault } from "./fault.ts";
+import { isTooLargeFault, ServerAnswer } from "./fault.ts";
 import type { Features } from "./features.ts";
 import type { Remover } from "./remove.ts";
+import { isContentRefusal, isolateRows } from "./refused_rows.ts";
+import { unfitRows, unfitText } from "./row_check.ts";
 import { columnHead, type Mutation, mutationSize, spliceMutation } from "./splice.ts";
 
 export interface WriterOptions {
@@ -36,6 +38,8 @@ interface Way {
   readonly mode: "insert" | "upsert" | "replace";
   /** What to do once an insert may have arrived though its answer did not. */
   readonly again: "insert" | "upsert" | "replace";
+  /** Undefined: one row that is refused lets the request fail. */
+  readonly refused?: ((rows: readonly RowRefusal[]) => void) | undefined;
 }
 
 export function createWriter(
@@ -48,8 +52,14 @@ export function createWriter(
     const columns = columnsFor(request, collection, known.fillsDefaults);
     const partition = collection.hasPartitionKey || request.partition === "" ? undefined : request.partition;
     const mutation = { target: request.target, partition, rows: request.rows, columns };
+    const refused: RowRefusal[] = [];
+    const way = wayOf(request, collection, known);
+    const note = request.refused === undefined
+      ? undefined
+      : (rows: readonly RowRefusal[]) => void refused.push(...rows);
     try {
-      await send(mutation, wayOf(request, collection, known), signal);
+      await send(mutation, 0, { ...way, refused: note }, signal);
+      if (refused.length > 0) request.refused!(refused);
     } catch (error) {
       // Whatever was refused, the definition may have changed since it was described.
       describer.forget(request.target);
@@ -57,28 +67,58 @@ export function createWriter(
     }
   }
 
-  async function send(mutation: Mutation, way: Way, signal: AbortSignal): Promise<void> {
+  /** `first`: number of the mutation's first row in the request. */
+  async function send(mutation: Mutation, first: number, way: Way, signal: AbortSignal): Promise<void> {
     const pieces = Math.ceil(mutationSize(mutation) / maxBatchBytes);
     if (pieces > 1 && mutation.rows > 1) {
-      await sendPieces(mutation, Math.min(pieces, mutation.rows), way, signal);
+      await sendPieces(mutation, Math.min(pieces, mutation.rows), first, way, signal);
       return;
     }
     try {
+      // What the insert would be refused for must not be deleted first.
+      if (way.mode === "replace" && way.refused !== undefined) refuseUnfit(mutation, way.collection);
       await sendOne(mutation, way, signal);
     } catch (error) {
-      if (!isTooLargeFault(error) || mutation.rows === 1) throw error;
-      await sendPieces(mutation, 2, way, signal);
+      if (isTooLargeFault(error) && mutation.rows > 1) await sendPieces(mutation, 2, first, way, signal);
+      else if (way.refused === undefined || !isContentRefusal(error)) throw error;
+      else await sendWhatFits(mutation, first, way, error, signal);
     }
   }
 
-  async function sendPieces(mutation: Mutation, pieces: number, way: Way, signal: AbortSignal): Promise<void> {
+  async function sendPieces(
+    mutation: Mutation,
+    pieces: number,
+    first: number,
+    way: Way,
+    signal: AbortSignal,
+  ): Promise<void> {
     for (let piece = 0; piece < pieces; piece++) {
       const start = Math.floor(mutation.rows * piece / pieces);
       const end = Math.floor(mutation.rows * (piece + 1) / pieces);
       if (start === end) continue;
       const columns = selectRows(mutation.columns, mutation.rows, { start, end });
-      await send({ ...mutation, rows: end - start, columns }, way, signal);
+      await send({ ...mutation, rows: end - start, columns }, first + start, way, signal);
     }
+  }
+
+  async function sendWhatFits(
+    mutation: Mutation,
+    first: number,
+    way: Way,
+    error: TidemarkError,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { columns, rows, target } = mutation;
+    // The limits may have been changed since they were described.
+    describer.forget(target);
+    const { limits } = await describer.describe(target, signal);
+    const refused = await isolateRows({
+      rows,
+      unfit: () => unfitRows(columns, rows, limits),
+      send: (part) =>
+        sendOne({ ...mutation, rows: part.length, columns: selectRows(columns, rows, part) }, way, signal),
+    }, error);
+    way.refused!(refused.map(({ row, reason }) => ({ row: first + row, reason })));
   }
 
   async function sendOne(mutation: Mutation, way: Way, signal: AbortSignal): Promise<void> {
@@ -110,6 +150,20 @@ export function createWriter(
   }
 
   return write;
+}
+
+/** Throws as the target would for what its schema excludes. */
+function refuseUnfit({ columns, rows, target }: Mutation, { limits }: DescribedCollection): void {
+  const unfit = unfitRows(columns, rows, limits);
+  if (unfit.length === 0) return;
+  const words = unfitText(unfit[0]!);
+  throw new TidemarkError(
+    "refused",
+    `The target would refuse ${unfit.length} rows for ${targetText(target)}: ${words}`,
+    {
+      cause: new ServerAnswer("status", 0, 0, words),
+    },
+  );
 }
 
 function wayOf({ collectionId, mode }: WriteRequest, collection: DescribedCollection, features: Features): Way {

@@ -47,7 +47,7 @@ Deno.test("loadConfig overlays files in their order and reports each problem wit
   const prod = "sinks:\n  replica: { address: 5 }\nlimits: { in_flight: 1GiB, base_paralelism: 2 }\n";
   assert.deepEqual(problems({ "base.yaml": BASE, "prod.yaml": prod }), [
     'prod.yaml:2:23: `sinks.replica.address`: expected text, got the number 5: put it in quotes, "5"',
-    "prod.yaml:3:28: Unknown key `base_paralelism` in `limits`: did you mean `base_parallelism`? Allowed here: in_flight, base_parallelism, base_memory, bandwidth, batch_rows, batch_size, lane_depth, checkpoint_interval",
+    "prod.yaml:3:28: Unknown key `base_paralelism` in `limits`: did you mean `base_parallelism`? Allowed here: in_flight, base_parallelism, base_memory, bandwidth, batch_rows, batch_size, lane_depth, refused_rows, refused_size, checkpoint_interval",
   ]);
 });
 

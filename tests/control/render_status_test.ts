@@ -19,6 +19,7 @@ function collection(change: Partial<CollectionStatus> = {}): CollectionStatus {
     inserted: 0n,
     deleted: 0n,
     blockedReason: undefined,
+    refusedRows: undefined,
     imports: undefined,
     ...change,
   };

@@ -6,11 +6,13 @@ import {
   noCrashPoints,
   parseRunState,
   planRun,
+  replayDeadLetters,
+  type ReplayReport,
   type RunOptions,
   startRun,
 } from "../../pipeline/flow/mod.ts";
 import type { FlowDependencies, FlowLimits, Plan, RunHandle, RunResult, SinkState } from "../../pipeline/flow/mod.ts";
-import type { ArchiveSink, ObjectStore, RowSink, StateStore } from "../../pipeline/model/mod.ts";
+import type { ArchiveSink, DeadLetters, ObjectStore, RowSink, StateStore } from "../../pipeline/model/mod.ts";
 import { makeDdlRules } from "../../pipeline/transforms/mod.ts";
 import { backupSinkSpec, createBackupSink } from "../../sinks/backup/mod.ts";
 import { eventually } from "../stack/eventually.ts";
@@ -67,6 +69,11 @@ export class FakePipeline {
     return planRun(this.#dependencies(never), never);
   }
 
+  replay(letters: DeadLetters, files: readonly string[]): Promise<ReplayReport> {
+    const never = new AbortController().signal;
+    return replayDeadLetters(this.#dependencies(never), letters, files, never);
+  }
+
   #dependencies(dead: AbortSignal): FlowDependencies {
     const source = this.#source;
     const { now = Date.now } = this.override;
@@ -88,6 +95,7 @@ export class FakePipeline {
       route: (db, name) => ({ db, name }),
       routeDatabase: (db) => db,
       ddl: makeDdlRules({ policy: "evolve", include: undefined, exclude: [] }),
+      badRows: { policy: "hold" },
       rbac: false,
       onPositionLost,
       limits: { ...DEFAULT_LIMITS, checkpointIntervalMs: 5, ...limits },

@@ -14,6 +14,8 @@ export class FakeRowSink implements RowSink {
   beforeBase: Promise<void> = Promise.resolve();
   /** Awaited before each write. */
   beforeWrite: Promise<void> = Promise.resolve();
+  /** Why it does not take a row; undefined: it does. */
+  refuses: (key: bigint, value: bigint) => string | undefined = () => undefined;
   /** Thrown by each write while it is set. */
   fault: Error | undefined;
   /** Nobody asks it for anything any more: set when its run was killed. */
@@ -59,14 +61,21 @@ export class FakeRowSink implements RowSink {
     });
   }
 
-  async write(...[{ target, rows, fieldsData }, signal]: Parameters<RowSink["write"]>): Promise<void> {
+  async write(...[{ target, rows, fieldsData, refused }, signal]: Parameters<RowSink["write"]>): Promise<void> {
     await this.#ready(signal);
     const [keys, values] = fieldsData.map((bytes) => {
       const { data } = decodeFieldData(bytes, rows);
       return data.kind === "int64" ? [...data.values] : [];
     }) as [bigint[], bigint[]];
     const there = this.#collection(target);
-    keys.forEach((key, i) => there.set(key, values[i]!));
+    const refusals = keys.flatMap((key, row) => {
+      const reason = this.refuses(key, values[row]!);
+      return reason === undefined ? [] : [{ row, reason }];
+    });
+    if (refusals.length > 0 && refused === undefined) throw new TidemarkError("refused", refusals[0]!.reason);
+    const bad = new Set(refusals.map(({ row }) => row));
+    keys.forEach((key, i) => bad.has(i) || there.set(key, values[i]!));
+    if (refusals.length > 0) refused!(refusals);
   }
 
   async remove(...[{ target, keys }, signal]: Parameters<RowSink["remove"]>): Promise<void> {

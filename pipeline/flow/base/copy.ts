@@ -13,6 +13,7 @@ import {
   partitionKey,
   primaryKey,
   qualifiedName,
+  type RowRefusal,
   type Segment,
 } from "../../model/mod.ts";
 import { encodeColumn, keysOfColumn } from "../../columns/mod.ts";
@@ -21,6 +22,7 @@ import type { FlowDependencies } from "../dependencies.ts";
 import type { BaseJob, BaseProgress, BaseRows } from "./job.ts";
 import type { Slots } from "./slots.ts";
 import { type FoundSegment, importSegments } from "../imports/mod.ts";
+import { keepRefused, segmentOrigin } from "../refusals/mod.ts";
 
 export async function copyBase(
   deps: FlowDependencies,
@@ -206,18 +208,14 @@ async function copySegment(
       // One batch is written while the next is read and encoded.
       if (writing !== undefined) await writing;
       signal.throwIfAborted();
-      writing = setup.sink.write({
-        collectionId: collection.id,
-        target: own.target,
-        partition: partition.name,
-        mode,
-        rows,
-        fieldsData,
-      }, signal).then(() => {
-        own.rows += BigInt(rows);
+      const write = async () => {
+        const { name } = partition;
+        const refused = await writeRows(deps, job, segment, { batch, name, mode, rows, fieldsData, selection }, signal);
+        own.rows += BigInt(rows - refused);
         progress.written(rows, bytes);
         deps.crash("mid_segment");
-      });
+      };
+      writing = write();
       writing.catch(() => {});
     }
     await writing;
@@ -228,6 +226,41 @@ async function copySegment(
   }
   await progress.segmentDone(segment.id);
   deps.crash("between_segments");
+}
+
+/** Returns how many rows the target refused; they are kept by the policy. */
+async function writeRows(
+  deps: FlowDependencies,
+  { collection, own, setup }: BaseJob,
+  segment: Segment,
+  { batch, name, mode, rows, fieldsData, selection }: {
+    readonly batch: ColumnBatch;
+    readonly name: string;
+    readonly mode: "insert" | "upsert";
+    readonly rows: number;
+    readonly fieldsData: readonly Uint8Array[];
+    readonly selection: Uint32Array | undefined;
+  },
+  signal: AbortSignal,
+): Promise<number> {
+  const refusals: RowRefusal[] = [];
+  const refused = (rows: readonly RowRefusal[]) => void refusals.push(...rows);
+  const about = { collectionId: collection.id, target: own.target, partition: name };
+  await setup.sink.write({ ...about, mode, rows, fieldsData, refused }, signal);
+  if (refusals.length === 0) return 0;
+  await keepRefused(deps, {
+    sink: setup.sink.name,
+    own,
+    key: primaryKey(collection.schema)!,
+    hasPartitionKey: partitionKey(collection.schema) !== undefined,
+    partitionId: segment.partitionId,
+    partition: name,
+    rows,
+    fieldsData,
+    refusals,
+    origin: segmentOrigin(segment, batch, selection),
+  });
+  return refusals.length;
 }
 
 /** Membership in ascending row indexes, asked for in ascending order. */

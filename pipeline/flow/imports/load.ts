@@ -13,11 +13,13 @@ import {
   partitionKey,
   primaryKey,
   qualifiedName,
+  type RowRefusal,
   type Segment,
   type Snapshot,
 } from "../../model/mod.ts";
 import { completeColumns, DeadRows } from "../../transforms/mod.ts";
 import type { FlowDependencies, RowSinkSetup } from "../dependencies.ts";
+import { keepRefused, segmentOrigin } from "../refusals/mod.ts";
 import type { CollectionState } from "../state/mod.ts";
 
 export interface ImportJob {
@@ -170,15 +172,31 @@ async function loadSegment(
     if (keep.length === 0) continue;
     const columns = completeColumns(collection.schema, batch, segment);
     const selection = Uint32Array.from(keep);
+    const fieldsData = columns.map((column) => encodeColumn(column, selection));
+    const refusals: RowRefusal[] = [];
     await setup.sink.write({
       collectionId: collection.id,
       target: own.target,
       partition: partition.name,
       mode: "upsert",
       rows: keep.length,
-      fieldsData: columns.map((column) => encodeColumn(column, selection)),
+      fieldsData,
+      refused: (refused) => void refusals.push(...refused),
     }, signal);
-    rows += keep.length;
+    rows += keep.length - refusals.length;
+    if (refusals.length === 0) continue;
+    await keepRefused(deps, {
+      sink: setup.sink.name,
+      own,
+      key,
+      hasPartitionKey: partitionKey(collection.schema) !== undefined,
+      partitionId: segment.partitionId,
+      partition: partition.name,
+      rows: keep.length,
+      fieldsData,
+      refusals,
+      origin: segmentOrigin(segment, batch, selection),
+    });
   }
   return rows;
 }

@@ -3,7 +3,7 @@ import { TidemarkError } from "../../errors.ts";
 import type { DdlOutcome, ResumePoint, Snapshot } from "../../model/mod.ts";
 import type { Slots } from "../base/mod.ts";
 import { Databases } from "./databases.ts";
-import type { FlowDependencies, RowSinkSetup } from "../dependencies.ts";
+import type { FlowDependencies, RefusedRowsResult, RowSinkSetup } from "../dependencies.ts";
 import { goneError, settleTargets } from "./existing_target.ts";
 import { followFlushes } from "./flush_follow.ts";
 import { leaveImports } from "../imports/mod.ts";
@@ -11,6 +11,7 @@ import { lostPositions, pchannelOf, prunePositions, startPoints } from "../tail/
 import { pause } from "../pause.ts";
 import { preflight, reach } from "./preflight.ts";
 import { reconcileRbac } from "./rbac.ts";
+import { retryHeld } from "../refusals/mod.ts";
 import { RowLeg } from "./leg.ts";
 import { RowMember } from "./member.ts";
 import { newSinkState, type RunProgress, type RunState, type SinkState } from "../state/mod.ts";
@@ -66,6 +67,16 @@ export class RowSinks {
       }
     }
     return used;
+  }
+
+  /** What is not on a sink because it refused it. */
+  get refusedRows(): RefusedRowsResult[] {
+    return this.#legs.flatMap(({ name, state }) =>
+      [...state.collections.values()].flatMap(({ phase, refusedRows, source }) => {
+        const status = phase === "dropped" ? undefined : refusedRows.status();
+        return status === undefined ? [] : [{ sink: name, collection: `${source.db}.${source.name}`, ...status }];
+      })
+    );
   }
 
   #leg(setup: RowSinkSetup, snapshot: Snapshot): Leg {
@@ -178,6 +189,7 @@ export class RowSinks {
     const { deps, progress, save, blocked } = this.#o;
     await Promise.all(this.#legs.map(({ databases }) => databases.reconcile(first.catalog)));
     const snapshot = await this.#settled(first, signal);
+    await this.#retry(signal);
     const wanted = this.#legs.map((leg) => ({ leg, collections: leg.row.needsBase(snapshot) }));
     if (wanted.every(({ collections }) => collections.length === 0)) return;
     progress.phase = "base";
@@ -188,6 +200,20 @@ export class RowSinks {
     );
     for (const result of results) if (result.status === "rejected") throw result.reason;
     await save();
+  }
+
+  /** Rows that an earlier run held. */
+  async #retry(signal: AbortSignal): Promise<void> {
+    const { deps, save } = this.#o;
+    await Promise.all(this.#legs.map(async ({ setup, state }) => {
+      for (const own of state.collections.values()) {
+        if (own.phase === "dropped" || own.refusedRows.size === 0) continue;
+        const taken = await retryHeld(deps, setup, own, signal);
+        if (taken === 0) continue;
+        deps.report.info(`${own.source.db}.${own.source.name}: ${taken} held rows are on ${setup.sink.name} now`);
+        await save();
+      }
+    }));
   }
 
   /** The snapshot of the cuts that hold when every target has what the state says that it has. */

@@ -322,7 +322,10 @@ export class RowTail implements TailConsumer {
   }
 
   async #do(state: LaneState, work: Exclude<LaneWork, { kind: "discard" }>): Promise<void> {
-    if (work.kind === "rows") return await this.#writer.write(state.collectionId, work.batch);
+    if (work.kind === "rows") {
+      const events = () => work.items.flatMap((item) => item.kind === "rows" ? item.events : []);
+      return await this.#writer.write(state.collectionId, work.batch, state.fold!, events);
+    }
     const item = work.items[0]!;
     switch (item.kind) {
       case "rows":

@@ -192,6 +192,7 @@ export class Targets {
         return;
       }
       own.partitionsDropped.push(partitionId);
+      own.refusedRows.leavePartition(partitionId);
       await save();
       // Another partition of that name may live on the source by now.
       const live = this.#live.get(id);
@@ -221,6 +222,7 @@ export class Targets {
         own.partitions = [];
         await save();
         await setup.sink.truncate(own.target, signal);
+        own.refusedRows.clear();
         own.identity = await setup.sink.identity(own.target, signal) ?? "";
         this.beside.lookAgain(own);
         deps.report.ddl({ ...step, result: "applied", detail: "" });
@@ -265,6 +267,7 @@ export class Targets {
     own.segmentsBegun = [];
     own.segmentsDone = [];
     own.blocked = undefined;
+    own.refusedRows.clear();
     await save();
   }
 

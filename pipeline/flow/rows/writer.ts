@@ -1,6 +1,16 @@
 /** Writes folded batches of the tail to a row sink, partitions made as they are needed. */
-import { type Collection, partitionKey, qualifiedName } from "../../model/mod.ts";
-import type { FoldedBatch } from "../../transforms/mod.ts";
+import { type KeyField, keysOf } from "../../columns/mod.ts";
+import {
+  type Collection,
+  type DeleteEvent,
+  type HybridTs,
+  type InsertEvent,
+  partitionKey,
+  qualifiedName,
+  type RowRefusal,
+} from "../../model/mod.ts";
+import type { FoldedBatch, FoldedWrite, FoldTarget } from "../../transforms/mod.ts";
+import { keepRefused } from "../refusals/mod.ts";
 import type { CollectionState } from "../state/mod.ts";
 import type { RowTailOptions } from "./tail_options.ts";
 
@@ -12,8 +22,13 @@ export class RowWriter {
     this.#o = options;
   }
 
-  /** Applies a folded batch: deletes first, then upserts. */
-  async write(collectionId: bigint, batch: FoldedBatch): Promise<void> {
+  /** Applies a folded batch: deletes first, then upserts. `events`: what was folded. */
+  async write(
+    collectionId: bigint,
+    batch: FoldedBatch,
+    fold: FoldTarget,
+    events: () => readonly (InsertEvent | DeleteEvent)[],
+  ): Promise<void> {
     const { setup, targets, signal, applied } = this.#o;
     const own = targets.state(collectionId);
     if (own === undefined || own.phase === "dropped") return;
@@ -37,15 +52,45 @@ export class RowWriter {
         await setup.sink.remove({ collectionId, target, partition, keys }, signal);
         deleted += keys.values.length;
       }));
+      for (const { partitionId, keys } of batch.removes) own.refusedRows.supersede(partitionId, keys);
       await Promise.all(writes.map(async ({ write, partition }) => {
         if (partition === null) return;
         const { rows, fieldsData } = write;
-        await setup.sink.write({ collectionId, target, partition, mode: "upsert", rows, fieldsData }, signal);
-        inserted += rows;
+        const refusals: RowRefusal[] = [];
+        const refused = (rows: readonly RowRefusal[]) => void refusals.push(...rows);
+        await setup.sink.write({ collectionId, target, partition, mode: "upsert", rows, fieldsData, refused }, signal);
+        inserted += rows - refusals.length;
+        await this.#settle(own, write, partition, fold, refusals, events);
       }));
     });
     own.duplicates += BigInt(batch.duplicates);
     applied(collectionId, inserted, deleted);
+  }
+
+  /** What the write made void, and what the target refused of it. */
+  async #settle(
+    own: CollectionState,
+    { partitionId, rows, fieldsData }: FoldedWrite,
+    partition: string,
+    { primaryKey: key, hasPartitionKey }: FoldTarget,
+    refusals: readonly RowRefusal[],
+    events: () => readonly (InsertEvent | DeleteEvent)[],
+  ): Promise<void> {
+    if (own.refusedRows.size > 0) own.refusedRows.supersede(partitionId, keysOf(fieldsData, key, rows));
+    if (refusals.length === 0) return;
+    const origins = originsOf(events(), key, hasPartitionKey ? undefined : partitionId);
+    await keepRefused(this.#o.deps, {
+      sink: this.#o.setup.sink.name,
+      own,
+      key,
+      hasPartitionKey,
+      partitionId,
+      partition,
+      rows,
+      fieldsData,
+      refusals,
+      origin: (_row, its) => origins.get(its) ?? { ts: 0n, position: "" },
+    });
   }
 
   /** The partition's name on the target, made if need be; null if the source has dropped it: its rows matter no more. */
@@ -84,4 +129,19 @@ export class RowWriter {
     );
     return true;
   }
+}
+
+/** Key -> where the log has its newest row, in a partition or in all. */
+function originsOf(
+  events: readonly (InsertEvent | DeleteEvent)[],
+  key: KeyField,
+  partitionId: bigint | undefined,
+): Map<bigint | string, { ts: HybridTs; position: string }> {
+  const origins = new Map<bigint | string, { ts: HybridTs; position: string }>();
+  for (const event of events) {
+    if (event.kind !== "insert" || (partitionId !== undefined && event.partitionId !== partitionId)) continue;
+    const origin = { ts: event.ts, position: `${event.pchannel}@${event.offset}` };
+    for (const its of keysOf(event.fieldsData, key, event.rows).values) origins.set(its, origin);
+  }
+  return origins;
 }

@@ -212,6 +212,7 @@ class Run {
       basesFailed: [...this.#state.sinks].flatMap(([sink, { bases }]) =>
         bases === undefined || bases.error === "" ? [] : [{ sink, reason: bases.error }]
       ),
+      refusedRows: rows.refusedRows,
     };
     if (!this.#stop.aborted) deps.crash("before_done");
     this.#progress.phase = this.#stop.aborted ? this.#progress.phase : "done";

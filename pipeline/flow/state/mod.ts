@@ -2,6 +2,7 @@
 export { Checkpointer } from "./checkpointer.ts";
 export { BACKUP_CRASH_POINTS, CRASH_POINTS, type CrashPoint, type CrashPoints, noCrashPoints } from "./crash_points.ts";
 export { RunProgress } from "./progress.ts";
+export { keyText, type RefusedRow, RefusedRows } from "./refused_rows.ts";
 export { startPulse } from "./pulse.ts";
 export {
   type BasesState,

@@ -196,6 +196,7 @@ export class RunProgress {
         inserted: counters.inserted,
         deleted: counters.deleted,
         blockedReason: own.blocked,
+        refusedRows: own.phase === "dropped" ? undefined : own.refusedRows.status(),
         imports: counters.imports,
       };
     });

@@ -6,6 +6,7 @@ import { TidemarkError } from "../../errors.ts";
 import { formatJson, type Json, parseJson } from "../../json.ts";
 import type { BasesStatus, Collection, HybridTs, Position, Queue, ResumePoint, TargetName } from "../../model/mod.ts";
 import { isQueue, restorePosition, storePosition } from "../../positions/mod.ts";
+import { type RefusedRow, RefusedRows } from "./refused_rows.ts";
 
 export const STATE_VERSION = 1;
 
@@ -69,6 +70,8 @@ export interface CollectionState {
   byRows: string;
   /** What of its indexes and its load state the target refused last, which is tried again; empty: nothing. */
   refused: string;
+  /** Rows that the target refused: held until a run can write them, or put aside as dead letters. */
+  refusedRows: RefusedRows;
   /** Why the collection is held; its vchannels keep their own resume points until the next run tries again. */
   blocked: string | undefined;
 }
@@ -180,6 +183,7 @@ export function newCollectionState(
     importFolder: "",
     byRows: "",
     refused: "",
+    refusedRows: new RefusedRows(),
     blocked: undefined,
   };
 }
@@ -189,7 +193,9 @@ export function isFinished(state: RunState): boolean {
   const status = state.status as { phase?: string } | null;
   const all = [...state.sinks.values()].flatMap(({ collections }) => [...collections.values()]);
   return status?.phase === "done" &&
-    all.every(({ blocked, refused, phase }) => blocked === undefined && refused === "" && phase !== "base");
+    all.every(({ blocked, refused, refusedRows, phase }) =>
+      blocked === undefined && refused === "" && refusedRows.size === 0 && phase !== "base"
+    );
 }
 
 /** The document's text. Integers stay exact. */
@@ -199,7 +205,7 @@ export function formatRunState(state: RunState): string {
     restore: state.restore ?? null,
     topicIds: Object.fromEntries(state.topicIds),
     sinks: Object.fromEntries([...state.sinks].map(([name, sink]) => [name, {
-      collections: [...sink.collections.values()],
+      collections: [...sink.collections.values()].map((own) => ({ ...own, refusedRows: [...own.refusedRows] })),
       databases: [...sink.databases].map(([id, name]) => ({ id, name })),
       positions: Object.fromEntries(
         [...sink.positions].map(([pchannel, point]) => [pchannel, stored(point, state.queue)]),
@@ -265,6 +271,9 @@ type Later = Pick<
   CollectionState,
   "importUnits" | "importFolder" | "byRows" | "renaming" | "identity" | "partitions" | "broadcastsDone" | "refused"
 >;
+type Stored = Omit<CollectionState, keyof Later | "refusedRows"> & Partial<Later> & {
+  readonly refusedRows?: RefusedRow[];
+};
 
 /** States from before there was more than one queue do not say it. */
 function queueOf(name: Json | undefined, location: string): Queue {
@@ -278,7 +287,7 @@ function parseSink(raw: Record<string, Json>, queue: Queue, location: string): S
     ...item,
     offset: restorePosition(item.offset, queue, `The state ${location}`),
   });
-  const collections = (raw.collections as unknown as (Omit<CollectionState, keyof Later> & Partial<Later>)[])
+  const collections = (raw.collections as unknown as Stored[])
     .map((item): [bigint, CollectionState] => [item.id, {
       ...item,
       identity: item.identity ?? "",
@@ -289,6 +298,7 @@ function parseSink(raw: Record<string, Json>, queue: Queue, location: string): S
       importFolder: item.importFolder ?? "",
       byRows: item.byRows ?? "",
       refused: item.refused ?? "",
+      refusedRows: new RefusedRows(item.refusedRows),
       blocked: item.blocked ?? undefined,
     }]);
   const vchannels = (raw.vchannels as unknown as VchannelState[]).map((item) => [item.vchannel, place(item)] as const);

@@ -17,7 +17,7 @@ import { indexChanges, indexText } from "./indexes.ts";
 import type { Action } from "./action.ts";
 import { loadAgain, loadSteps, RELEASE_ALL } from "./load.ts";
 import { type ResourceGroups, withOwnGroups } from "./resource_groups.ts";
-import { type AutoIdPolicy, schemaDifferences, schemaToCreate, unknownToTarget } from "./schema.ts";
+import { type AutoIdPolicy, schemaDifferences, schemaToCreate, unknownToTarget, widened } from "./schema.ts";
 
 export type { Action } from "./action.ts";
 
@@ -35,6 +35,8 @@ export interface PlanOptions {
   readonly load?: LoadMode;
   /** Of the target: one for all, or by the source's names; left out for the target's default one. */
   readonly resourceGroups?: ResourceGroups | undefined;
+  /** Give texts and arrays all the room that there is: at creation, and later where the release alters fields. */
+  readonly widen?: boolean;
 }
 
 export interface ActualState {
@@ -84,6 +86,8 @@ class Plan {
   readonly #options: PlanOptions;
   readonly #where: string;
   readonly #schema: CollectionSchema;
+  /** What a new collection is made with. */
+  readonly #roomy: CollectionSchema;
   readonly #hasPartitionKey: boolean;
 
   constructor(wanted: WantedCollection, options: PlanOptions) {
@@ -91,6 +95,7 @@ class Plan {
     this.#options = options;
     this.#where = targetText(wanted.target);
     this.#schema = schemaToCreate(wanted.source, wanted.target.name, options.autoId);
+    this.#roomy = options.widen === true ? widened(this.#schema) : this.#schema;
     this.#hasPartitionKey = partitionKey(wanted.source.schema) !== undefined;
   }
 
@@ -122,7 +127,7 @@ class Plan {
     }
     this.#add("create_collection", sentence, {
       do: "create_collection",
-      schema: this.#schema,
+      schema: this.#roomy,
       shards: source.shards,
       consistency: source.consistency,
       properties: this.#ownProperties(source.properties),
@@ -132,7 +137,9 @@ class Plan {
 
   alterCollection(actual: ActualCollection): void {
     const { features } = this.#options;
-    for (const difference of schemaDifferences(this.#schema, actual.schema, features)) {
+    for (
+      const difference of schemaDifferences(features.altersFields ? this.#roomy : this.#schema, actual.schema, features)
+    ) {
       switch (difference.kind) {
         case "add_field":
           this.#add("alter_collection", `Add field ${difference.field.name} to ${this.#where}`, {

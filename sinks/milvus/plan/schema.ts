@@ -64,6 +64,24 @@ export function schemaToCreate(source: Collection, name: string, autoId: AutoIdP
   });
 }
 
+/** The most that Milvus lets a schema say, of what limits the length of values. */
+const LARGEST: Readonly<Record<string, bigint>> = { max_length: 65_535n, max_capacity: 4096n };
+
+/** The same schema with all the room for texts and arrays that Milvus gives. Files and memory take what the values need. */
+export function widened(schema: CollectionSchema): CollectionSchema {
+  const copy = clone(CollectionSchemaSchema, schema);
+  for (const { typeParams } of copy.fields) {
+    for (const param of typeParams) if (param.key in LARGEST) param.value = `${LARGEST[param.key]}`;
+  }
+  return copy;
+}
+
+/** Every row that fits into the one fits into the other. */
+function isRoomier(key: string, have: string | undefined, want: string): boolean {
+  return key in LARGEST && have !== undefined && /^\d+$/.test(have) && /^\d+$/.test(want) &&
+    BigInt(have) >= BigInt(want);
+}
+
 export function hasDynamicField(schema: CollectionSchema): boolean {
   return schema.enableDynamicField || schema.fields.some((field) => field.isDynamic);
 }
@@ -157,7 +175,7 @@ function fieldDifferences(wanted: FieldSchema, actual: FieldSchema, features: Fe
   const have = propertiesOf(actual.typeParams);
   const set: Record<string, string> = {};
   for (const [key, value] of Object.entries(want)) {
-    if (have[key] === value) continue;
+    if (have[key] === value || isRoomier(key, have[key], value)) continue;
     if (ALTERABLE_TYPE_PARAMS.has(key) && features.altersFields) set[key] = value;
     else if (!IGNORED_TYPE_PARAMS.has(key)) {
       differences.push(impossible(`has ${key} ${have[key] ?? "unset"}, the source's has ${value}`));

@@ -17,6 +17,7 @@ export interface ReconcileOptions {
   readonly replicas: number | undefined;
   readonly load: LoadMode;
   readonly resourceGroups: ResourceGroups | undefined;
+  readonly widen: boolean;
 }
 
 export interface CollectionReconciler {
@@ -53,8 +54,8 @@ export function createCollectionReconciler(options: ReconcileOptions): Collectio
       previous: renamed ? { name: previous, actual: await readActual(client, previous, signal) } : undefined,
       foreignAliases: parts === "all" ? await foreignAliases(wanted, signal) : new Map(),
     };
-    const { autoId, replicas, load, resourceGroups } = options;
-    return planCollection(wanted, state, { parts, autoId, features, replicas, load, resourceGroups });
+    const { autoId, replicas, load, resourceGroups, widen } = options;
+    return planCollection(wanted, state, { parts, autoId, features, replicas, load, resourceGroups, widen });
   }
 
   async function foreignAliases(wanted: WantedCollection, signal: AbortSignal): Promise<Map<string, string>> {

@@ -26,6 +26,7 @@ function described(more: Partial<DescribedCollection> = {}): DescribedCollection
     functionOutputs: new Set(),
     columns: new Set(["id", "tenant"]),
     vectors: [],
+    limits: new Map(),
     ...more,
   };
 }

@@ -365,3 +365,38 @@ Deno.test("planCollection never drops a collection or a partition", () => {
   const steps = plan({}, (s) => state(there(s, { partitions: ["_default", "only_here"] })));
   assert.deepEqual(steps, []);
 });
+
+Deno.test("planCollection with widen makes texts and arrays as roomy as Milvus lets them be, and gives existing ones room where the release can", () => {
+  const schema = storedSchema([
+    field("id", DataType.VarChar, { isPrimaryKey: true }, { max_length: 8 }),
+    field("vec", DataType.FloatVector, {}, { dim: 4 }),
+    field("tags", DataType.Array, { elementType: DataType.VarChar }, { max_length: 8, max_capacity: 2 }),
+  ]);
+  const made = plan({ schema }, () => state(MISSING), { ...options(), widen: true })[0]!.action;
+  assert.ok(made.do === "create_collection");
+  const limits = made.schema.fields.map(({ name, typeParams }) => [
+    name,
+    ...typeParams.map(({ key, value }) => `${key}=${value}`).sort(),
+  ]);
+  assert.deepEqual(limits, [
+    ["id", "max_length=65535"],
+    ["vec", "dim=4"],
+    ["tags", "max_capacity=4096", "max_length=65535"],
+  ]);
+  const narrow = (s: Collection) => state(there(s));
+  assert.deepEqual(reasons(plan({ schema, indexes: [] }, narrow, { ...options(), widen: true })), []);
+  const recent = plan({ schema, indexes: [] }, narrow, { ...options("2.6.0"), widen: true });
+  assert.deepEqual(recent.map(({ action }) => action.do === "alter_field" && action.field), ["id", "tags"]);
+});
+
+Deno.test("planCollection leaves a target as it is that has more room than the source", () => {
+  const text = (length: number) =>
+    storedSchema([
+      field("id", DataType.VarChar, { isPrimaryKey: true }, { max_length: length }),
+      field("vec", DataType.FloatVector, {}, { dim: 4 }),
+    ]);
+  for (const version of ["2.3.5", "2.6.0"]) {
+    const roomy = (s: Collection) => state(there({ ...s, schema: text(80) }));
+    assert.deepEqual(plan({ schema: text(8), indexes: [] }, roomy, options(version)), []);
+  }
+});
