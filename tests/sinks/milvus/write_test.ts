@@ -8,6 +8,9 @@ import type { DescribedCollection } from "../../../sinks/milvus/described.ts";
 import { featuresOf } from "../../../sinks/milvus/features.ts";
 import { createPatience } from "../../../sinks/milvus/patience.ts";
 import { wireFields } from "../../../sinks/milvus/wire.ts";
+import { ServerAnswer } from "../../../sinks/milvus/fault.ts";
+import { unfitRows } from "../../../sinks/milvus/row_check.ts";
+import type { RowRefusal } from "../../../pipeline/model/mod.ts";
 import { createWriter } from "../../../sinks/milvus/write.ts";
 
 const signal = new AbortController().signal;
@@ -123,4 +126,65 @@ Deno.test("createWriter upserts where the target's upsert is right, and rows wit
   };
   await createWriter({ ...plain.options, describer })(request("insert", [1n]), signal);
   assert.deepEqual(plain.asked, ["Insert 1", "Upsert 1"]);
+});
+
+/** Rows of an int64 key and a text; the server refuses texts beyond 8 bytes, as its schema says. */
+function narrow(version: string, hasPartitionKey: boolean) {
+  const { asked, options } = server(version);
+  const limits = new Map([["tenant", { maxLength: 8, maxCapacity: 0 }]]);
+  const send = async (method: { name: string }, body: Uint8Array): Promise<unknown> => {
+    const columns = [...wireFields(body)].filter(({ number }) => number === 5)
+      .map((field) => body.subarray(field.start, field.end));
+    const rows = Number([...wireFields(body)].find(({ number }) => number === 7)!.value);
+    if (unfitRows(columns, rows, limits).length > 0) {
+      asked.push(`${method.name} refused`);
+      const cause = new ServerAnswer("status", 1100, 0, "exceeds max length");
+      throw new TidemarkError("refused", "The target refused it", { cause });
+    }
+    return await (options.client as unknown as { send: typeof send }).send(method, body);
+  };
+  const describer = { describe: () => Promise.resolve(described({ hasPartitionKey, limits })), forget: () => {} };
+  const client = { ...options.client, send } as unknown as MilvusClient;
+  return { asked, options: { ...options, client, describer } };
+}
+
+function texts(mode: "insert" | "upsert", values: readonly string[]) {
+  const ids = values.map((_, i) => BigInt(i));
+  const data = { kind: "utf8" as const, values: values.map((value) => new TextEncoder().encode(value)) };
+  const column = { elementType: DataType.None, dim: 0, isDynamic: false, valid: undefined };
+  const tenant = encodeColumn({ ...column, fieldId: 101n, name: "tenant", type: DataType.VarChar, data });
+  return { ...request(mode, ids), fieldsData: [columnsOf(ids)[0]!, tenant] };
+}
+
+Deno.test("createWriter tells which rows of a request are refused, by their numbers in the whole of it, and writes the others", async () => {
+  for (const maxBatchBytes of [1 << 20, 100]) {
+    const { asked, options } = narrow("2.3.5", false);
+    const refused: RowRefusal[] = [];
+    const values = ["a", "b", "x".repeat(40), "c", "y".repeat(9), "d"];
+    const wanted = { ...texts("insert", values), refused: (rows: readonly RowRefusal[]) => void refused.push(...rows) };
+    await createWriter({ ...options, maxBatchBytes })(wanted, signal);
+    assert.deepEqual(refused, [
+      { row: 2, reason: "field tenant has 40 bytes, the target's max_length is 8" },
+      { row: 4, reason: "field tenant has 9 bytes, the target's max_length is 8" },
+    ]);
+    const written = asked.flatMap((line) => line.match(/\d+/g) ?? []);
+    assert.deepEqual(written, ["0", "1", "3", "5"]);
+  }
+});
+
+Deno.test("createWriter throws for a refused row where nobody asks to be told of it", async () => {
+  const { options } = narrow("2.3.5", false);
+  await assert.rejects(createWriter(options)(texts("insert", ["a", "x".repeat(40)]), signal), { code: "refused" });
+});
+
+Deno.test("createWriter deletes no old row for one that the insert would be refused for", async () => {
+  const { asked, options } = narrow("2.3.5", true);
+  const refused: RowRefusal[] = [];
+  const wanted = {
+    ...texts("upsert", ["a", "x".repeat(40)]),
+    refused: (rows: readonly RowRefusal[]) => void refused.push(...rows),
+  };
+  await createWriter(options)(wanted, signal);
+  assert.deepEqual(asked, ["Delete 0", "between", "Insert 0"]);
+  assert.deepEqual(refused.map(({ row }) => row), [1]);
 });
