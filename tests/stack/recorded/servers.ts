@@ -22,7 +22,8 @@ export class RecordedServers implements AsyncDisposable {
     this.cluster = cluster;
     this.bucket = `${cluster}-bucket`;
     this.#objects = objects;
-    this.#etcd = connectEtcd({ endpoints: [env.ETCD_ENDPOINT!] });
+    // A busy machine is slow, not gone.
+    this.#etcd = connectEtcd({ endpoints: [env.ETCD_ENDPOINT!], timeoutMs: 60_000 });
     const client = { clientId: "recorded", bootstrapBrokers: [env.KAFKA_BROKERS!] };
     this.#admin = new Admin(client);
     this.#producer = new Producer({ ...client, autocreateTopics: false });
