@@ -35,6 +35,11 @@ export interface Snapshot {
   readonly imports: readonly ImportTask[];
   /** Some channels may have passed it, others not: a copy does not begin in the middle of it. Undefined: there is none. */
   readonly unsettled?: readonly UnsettledChange[];
+  /**
+   * Live collections whose segments or channels cannot be read from this metadata, which stayed so when it was read again:
+   * id -> a sentence that says why and what helps. What the snapshot holds of them is not whole.
+   */
+  readonly unusable?: ReadonlyMap<bigint, string>;
   /** Server version of a registered session, empty where unknown, for example `2.3.5`. */
   readonly serverVersion: string;
   /** Unix ms when the read began, by the reader's clock. */

@@ -1,4 +1,5 @@
 /** Transforms: pure decisions about what is base, what is tail, what is carried and under which name. */
+export { beginGate, type NotYet } from "./begin_gate.ts";
 export { completeColumns } from "./complete_columns.ts";
 export { deleteHorizon, firstExactTs, liveSegments, makeCuts } from "./cut.ts";
 export { divideSegment, type Division, type DivisionOptions, type KeyedRows } from "./import_division.ts";

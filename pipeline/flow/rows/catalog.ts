@@ -13,10 +13,20 @@ import { pchannelOf } from "../tail/mod.ts";
 import { reconcileRbac } from "./rbac.ts";
 import type { RowTailOptions } from "./tail_options.ts";
 
+/**
+ * Why the events of a collection are only acknowledged. `gone`: it was dropped, or is not selected; `held`: it goes on from
+ * its own resume points with the next run; `later`: its base, whose cuts are its resume points, is still to come or goes on.
+ */
+export type NotCarried = "gone" | "held" | "later";
+
+/** Whether its own resume points stay where they are. */
+export function standsStill(stopped: NotCarried | undefined): boolean {
+  return stopped === "held" || stopped === "later";
+}
+
 /** What the lanes and the catalog's side both work on. */
 export interface TailShared {
-  /** Collections whose events are only acknowledged: dropped or not selected, or held. */
-  readonly notCarried: Map<bigint, "gone" | "held">;
+  readonly notCarried: Map<bigint, NotCarried>;
   readonly barriers: Barriers;
   /** pchannel -> how far its groups have entered the lanes. */
   readonly before: ReadonlyMap<string, ResumePoint>;
@@ -73,6 +83,7 @@ export class RowCatalog {
     for (const own of [...state.collections.values()]) {
       // Its name was needed, or another run dropped it: then not every vchannel is followed to its record.
       if (own.phase === "dropped") this.#shared.barriers.release(`${own.id}:`);
+      if (this.#shared.notCarried.get(own.id) === "later") continue;
       if (own.phase === "dropped" || targets.live(own.id) !== undefined) {
         this.#silentSince.delete(own.id);
         continue;

@@ -56,6 +56,11 @@ export class RowLeg {
     });
   }
 
+  /** Those of them that can begin with the others. */
+  canBegin(snapshot: Snapshot): Collection[] {
+    return this.needsBase(snapshot).filter(({ id }) => !this.#o.targets.later.has(id));
+  }
+
   /** What the source dropped before its base was complete needs none any more; the tail brings its drop. */
   letGo(snapshot: Snapshot): void {
     const live = new Set(snapshot.catalog.collections.map((collection) => collection.id));
@@ -68,10 +73,12 @@ export class RowLeg {
     return collection.vchannels.some((vchannel) => this.#o.state.vchannels.has(vchannel));
   }
 
-  /** Decides where the collections' tails begin, once; a resumed base keeps its cuts. */
-  fixCuts(snapshot: Snapshot, collections: readonly Collection[]): void {
+  /**
+   * Decides where the collections' tails begin, once; a resumed base keeps its cuts. `behind`: the tail of others has begun
+   * already. Default: where the state says so.
+   */
+  fixCuts(snapshot: Snapshot, collections: readonly Collection[], behind = this.#o.state.positions.size > 0): void {
     const { state } = this.#o;
-    const behind = state.positions.size > 0;
     for (const cut of makeCuts(snapshot, collections)) {
       if (state.vchannels.has(cut.vchannel)) continue;
       state.vchannels.set(cut.vchannel, {
@@ -85,15 +92,12 @@ export class RowLeg {
     }
   }
 
-  /** Gives up the cuts of collections on these pchannels of which nothing is on the target yet. */
-  forgetCuts(pchannels: readonly string[]): void {
+  /** Gives up the cuts of collections of which nothing is on the target yet. */
+  forgetCuts(): void {
     const { collections, vchannels } = this.#o.state;
-    const lost = new Set(pchannels);
-    const ids = new Set(
-      [...vchannels.values()].filter((own) => lost.has(own.pchannel) && !collections.has(own.collectionId))
-        .map((own) => own.collectionId),
-    );
-    for (const own of [...vchannels.values()]) if (ids.has(own.collectionId)) vchannels.delete(own.vchannel);
+    for (const own of [...vchannels.values()]) {
+      if (!collections.has(own.collectionId)) vchannels.delete(own.vchannel);
+    }
   }
 
   /** Makes the target's side and copies the rows of each collection. Errors of one collection hold that collection. */
@@ -270,6 +274,8 @@ export class RowLeg {
     signal: AbortSignal,
   ): Promise<BaseJob> {
     const { deps, setup } = this.#o;
+    const unusable = snapshot.unusable?.get(collection.id);
+    if (unusable !== undefined) throw new TidemarkError("damaged", unusable);
     const segments = liveSegments(snapshot, collection);
     const all = snapshot.segments.filter((segment) => segment.collectionId === collection.id);
     const files = await deps.binlogs.verify(collection.id, all, signal);

@@ -1,6 +1,6 @@
 /** One row sink in the tail of a run: its lanes, what the metadata says to it, and drops that no log will tell. */
 import { toTidemarkError } from "../../errors.ts";
-import type { Catalog, CatalogChange, Snapshot, TickGroup } from "../../model/mod.ts";
+import type { Catalog, CatalogChange, ImportTask, Snapshot, TickGroup } from "../../model/mod.ts";
 import type { Databases } from "./databases.ts";
 import { pause } from "../pause.ts";
 import { RowTail } from "./tail.ts";
@@ -25,13 +25,22 @@ export class RowMember implements TailMember {
   readonly #o: RowMemberOptions;
   #catalog: Catalog;
   #tail: RowTail | undefined;
+  /** Imports that completed so far. */
+  readonly #imports = new Map<bigint, ImportTask>();
+  /** Collections that the stream before passed over. */
+  #passedOver: readonly bigint[] = [];
+  #joined: readonly bigint[] = [];
 
   constructor(options: RowMemberOptions) {
     this.#o = options;
     this.#catalog = options.snapshot.catalog;
+    for (const task of options.snapshot.imports) if (task.state === "completed") this.#imports.set(task.id, task);
   }
 
   consume(acknowledged: (group: TickGroup) => void): TailConsumer {
+    const { later } = this.#o.targets;
+    this.#joined = this.#passedOver.filter((id) => !later.has(id));
+    this.#passedOver = [...later];
     return this.#tail = new RowTail({ ...this.#o, acknowledged });
   }
 
@@ -45,8 +54,24 @@ export class RowMember implements TailMember {
     await this.changed(everything);
   };
 
+  /** What became of those that joined while they were passed over. */
+  async rejoined(): Promise<void> {
+    const { catalog } = this.#tail!;
+    catalog.announceImports([...this.#imports.values()]);
+    await catalog.changed({
+      revision: 0n,
+      catalog: this.#catalog,
+      changed: this.#joined,
+      gone: [],
+      databasesChanged: false,
+      rbacChanged: false,
+      importsCompleted: [],
+    });
+  }
+
   async changed(change: CatalogChange): Promise<void> {
     this.#catalog = change.catalog;
+    for (const task of change.importsCompleted) this.#imports.set(task.id, task);
     if (change.databasesChanged) await this.#o.databases.reconcile(change.catalog);
     await this.#tail!.catalog.changed(change);
   }

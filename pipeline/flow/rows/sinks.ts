@@ -1,6 +1,6 @@
 /** The row sinks of a run together: what they need as base, where their tails begin, and their parts of the tail. */
 import { TidemarkError } from "../../errors.ts";
-import type { DdlOutcome, ResumePoint, Snapshot } from "../../model/mod.ts";
+import type { Collection, DdlOutcome, ResumePoint, Snapshot } from "../../model/mod.ts";
 import type { Slots } from "../base/mod.ts";
 import { Databases } from "./databases.ts";
 import type { FlowDependencies, RefusedRowsResult, RowSinkSetup } from "../dependencies.ts";
@@ -8,12 +8,13 @@ import { goneError, settleTargets } from "./existing_target.ts";
 import { followFlushes } from "./flush_follow.ts";
 import { leaveImports } from "../imports/mod.ts";
 import { lostPositions, pchannelOf, prunePositions, startPoints } from "../tail/mod.ts";
-import { pause } from "../pause.ts";
 import { preflight, reach } from "./preflight.ts";
 import { reconcileRbac } from "./rbac.ts";
 import { retryHeld } from "../refusals/mod.ts";
 import { RowLeg } from "./leg.ts";
 import { RowMember } from "./member.ts";
+import { LateCollections } from "./late.ts";
+import type { Postponement } from "./postponed.ts";
 import { newSinkState, type RunProgress, type RunState, type SinkState } from "../state/mod.ts";
 import { Targets } from "./targets.ts";
 
@@ -28,6 +29,12 @@ export interface RowSinksOptions {
   readonly work: AbortSignal;
 }
 
+export interface CutOptions {
+  readonly withoutLog: boolean;
+  /** An archive gets no better by waiting: what cannot begin is an error. */
+  readonly restore: boolean;
+}
+
 interface Leg {
   readonly name: string;
   readonly state: SinkState;
@@ -40,16 +47,29 @@ interface Leg {
 export class RowSinks {
   readonly #o: RowSinksOptions;
   readonly #legs: readonly Leg[];
+  /** Collections that cannot begin with the others. */
+  readonly late: LateCollections;
   /** {@link cuts} once more, with what has been forgotten since. */
   #recut: ((snapshot: Snapshot) => Promise<Snapshot>) | undefined;
 
   constructor(options: RowSinksOptions, snapshot: Snapshot) {
     this.#o = options;
     this.#legs = options.deps.sinks.map((setup) => this.#leg(setup, snapshot));
+    this.late = new LateCollections({ ...options, legs: this.#legs });
   }
 
   get size(): number {
     return this.#legs.length;
+  }
+
+  /** Whether a collection cannot take part in the tail yet. */
+  isLater(id: bigint): boolean {
+    return this.#legs.some(({ targets }) => targets.later.has(id));
+  }
+
+  /** Whether some sink has it. */
+  carries(id: bigint): boolean {
+    return this.#legs.some(({ state }) => state.collections.get(id)?.phase === "tail");
   }
 
   /** The newest moment that any of them has reached; 0 before the first. */
@@ -107,45 +127,43 @@ export class RowSinks {
   }
 
   /**
-   * Decides where the tails begin, and that the log holds it. Returns the snapshot that the new cuts are of; `again` takes
-   * another one. Throws `position_lost`.
+   * Decides where the tails begin, and that the log holds it. What cannot begin yet is postponed, and nothing else. Throws
+   * `position_lost`.
    */
-  cuts(
-    first: Snapshot,
-    again: (signal: AbortSignal) => Promise<Snapshot>,
-    options: { readonly withoutLog: boolean; readonly restore: boolean },
-    signal: AbortSignal,
-  ): Promise<Snapshot> {
-    this.#recut = (snapshot) => this.#cuts(snapshot, again, options, signal);
-    return this.#recut(first);
+  cuts(snapshot: Snapshot, options: CutOptions, signal: AbortSignal): Promise<Snapshot> {
+    this.#recut = (snapshot) => this.#cuts(snapshot, options, signal);
+    return this.#recut(snapshot);
   }
 
-  async #cuts(
-    first: Snapshot,
-    again: (signal: AbortSignal) => Promise<Snapshot>,
-    options: { readonly withoutLog: boolean; readonly restore: boolean },
-    signal: AbortSignal,
-  ): Promise<Snapshot> {
+  async #cuts(snapshot: Snapshot, options: CutOptions, signal: AbortSignal): Promise<Snapshot> {
     const { deps } = this.#o;
-    for (let snapshot = first;;) {
-      if (!options.withoutLog) await this.#positions(signal);
-      for (const { row } of this.#legs) row.fixCuts(snapshot, row.needsBase(snapshot));
-      if (options.withoutLog) return snapshot;
-      const missing = await lostPositions(deps.log, this.#startPoints(), this.#o.state.topicIds, signal);
-      if (missing.length === 0) return snapshot;
-      // An archive gets no better by waiting.
-      if (options.restore) throw missing[0]!.error;
-      const lost = missing.map((item) => item.pchannel);
-      // The log was cut off behind the source's own checkpoint, which is where a copy begins.
-      deps.report.warn(
-        "source's checkpoint",
-        `Waits until the source's own checkpoint on ${lost.join(", ")} is within what the log still holds; ` +
-          "a flush of the collections there moves it",
-      );
-      for (const { row } of this.#legs) row.forgetCuts(lost);
-      await pause(1000, signal);
-      snapshot = await again(signal);
-      for (const { targets } of this.#legs) targets.update(snapshot.catalog);
+    // Of what was not begun: with this snapshot it begins where the source's checkpoints are by now.
+    for (const { row } of this.#legs) row.forgetCuts();
+    if (!options.withoutLog) await this.#positions(signal);
+    this.#postpone(snapshot, await this.late.notYet(snapshot, this.#needed(snapshot), options, signal));
+    for (const { row } of this.#legs) row.fixCuts(snapshot, row.canBegin(snapshot));
+    if (options.withoutLog) return snapshot;
+    const [lost] = await lostPositions(deps.log, this.#startPoints(), this.#o.state.topicIds, signal);
+    // Retention went on meanwhile.
+    if (lost !== undefined) throw lost.error;
+    return snapshot;
+  }
+
+  /** Collections that some sink still needs a base of. */
+  #needed(snapshot: Snapshot): Collection[] {
+    const ids = new Set(this.#legs.flatMap(({ row }) => row.needsBase(snapshot).map(({ id }) => id)));
+    return snapshot.catalog.collections.filter(({ id }) => ids.has(id));
+  }
+
+  #postpone(snapshot: Snapshot, notYet: ReadonlyMap<bigint, Postponement>): void {
+    for (const { row, targets } of this.#legs) {
+      targets.later.clear();
+      for (const collection of row.needsBase(snapshot)) {
+        const why = notYet.get(collection.id);
+        if (why === undefined) continue;
+        targets.later.add(collection.id);
+        this.late.put(collection, why);
+      }
     }
   }
 
@@ -164,7 +182,6 @@ export class RowSinks {
       topicIds.delete(pchannel);
       for (const leg of this.#legs) {
         await this.#startOver(leg, pchannel);
-        leg.row.forgetCuts([pchannel]);
       }
     }
     await save();
@@ -181,7 +198,7 @@ export class RowSinks {
 
   /** Whether {@link base} has rows to copy. */
   needBase(snapshot: Snapshot): boolean {
-    return this.#legs.some(({ row }) => row.needsBase(snapshot).length > 0);
+    return this.#legs.some(({ row }) => row.canBegin(snapshot).length > 0);
   }
 
   /** Databases, then the rows of what is not on the sinks yet, or not any more. */
@@ -190,7 +207,7 @@ export class RowSinks {
     await Promise.all(this.#legs.map(({ databases }) => databases.reconcile(first.catalog)));
     const snapshot = await this.#settled(first, signal);
     await this.#retry(signal);
-    const wanted = this.#legs.map((leg) => ({ leg, collections: leg.row.needsBase(snapshot) }));
+    const wanted = this.#legs.map((leg) => ({ leg, collections: leg.row.canBegin(snapshot) }));
     if (wanted.every(({ collections }) => collections.length === 0)) return;
     progress.phase = "base";
     await preflight(deps.binlogs, snapshot, wanted.flatMap(({ collections }) => collections), signal);

@@ -20,7 +20,7 @@ import { lane } from "./lane.ts";
 import { inConflict, type LaneItem, type LaneWork, splitGroup, type Ticket } from "./lane_work.ts";
 import { pause } from "../pause.ts";
 import { collectionOf, pchannelOf, type TailConsumer } from "../tail/mod.ts";
-import { RowCatalog } from "./catalog.ts";
+import { type NotCarried, RowCatalog, standsStill } from "./catalog.ts";
 import { RowDdl } from "./ddl.ts";
 import { RowWriter } from "./writer.ts";
 import type { SinkState } from "../state/mod.ts";
@@ -55,8 +55,8 @@ export class RowTail implements TailConsumer {
   /** pchannel or vchannel -> events up to here are on the target from earlier runs, or in the base. */
   readonly #starts = new Map<string, HybridTs>();
   readonly #control = new Subject<LaneItem>();
-  /** Collections whose events are only acknowledged: dropped, not selected, held. */
-  readonly #notCarried = new Map<bigint, "gone" | "held">();
+  /** Collections whose events are only acknowledged: dropped, not selected, held, or not begun. */
+  readonly #notCarried = new Map<bigint, NotCarried>();
   readonly #writer: RowWriter;
   readonly #ddl: RowDdl;
   #appliedOnce = false;
@@ -86,7 +86,9 @@ export class RowTail implements TailConsumer {
       const tick = positions.get(own.pchannel)?.tick ?? 0n;
       this.#starts.set(own.vchannel, own.held || own.ts > tick ? own.ts : tick);
     }
+    for (const id of options.targets.later) this.#notCarried.set(id, "later");
     for (const own of options.state.collections.values()) {
+      if (options.targets.later.has(own.id)) continue;
       if (own.phase === "dropped") this.#notCarried.set(own.id, "gone");
       // Its base failed: the tail must not pass it by.
       else if (own.blocked !== undefined || own.phase === "base") this.#markHeld(own.id);
@@ -98,7 +100,8 @@ export class RowTail implements TailConsumer {
   }
 
   cares(collectionId: bigint): boolean {
-    return this.#notCarried.get(collectionId) !== "gone";
+    const stopped = this.#notCarried.get(collectionId);
+    return stopped === undefined || stopped === "held";
   }
 
   /** The offset tells a held vchannel what to repeat. */
@@ -207,13 +210,13 @@ export class RowTail implements TailConsumer {
     if (position === undefined || tick >= position.tick) {
       state.positions.set(pchannel, resume);
       for (const [vchannel, own] of state.vchannels) {
-        if (own.pchannel !== pchannel || this.#notCarried.get(own.collectionId) === "held") continue;
+        if (own.pchannel !== pchannel || standsStill(this.#notCarried.get(own.collectionId))) continue;
         if (own.ts <= tick) state.vchannels.delete(vchannel);
       }
     } else {
       for (const own of state.vchannels.values()) {
         if (own.pchannel !== pchannel || !own.held || own.ts >= tick) continue;
-        if (this.#notCarried.get(own.collectionId) === "held") continue;
+        if (standsStill(this.#notCarried.get(own.collectionId))) continue;
         own.ts = tick;
         own.offset = resume.offset;
       }
@@ -241,6 +244,7 @@ export class RowTail implements TailConsumer {
     const { deps, targets, signal } = this.#o;
     const id = state.collectionId;
     const own = targets.state(id);
+    if (this.#notCarried.get(id) === "later") return;
     if (own?.phase === "dropped") return this.#leave(id);
     let collection = targets.live(id);
     while (collection === undefined) {

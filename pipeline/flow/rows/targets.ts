@@ -39,6 +39,8 @@ export class Targets {
   readonly #gates = new Map<bigint, SharedGate>();
   /** What rows do not wait for. */
   readonly beside: Beside;
+  /** Collections that need a base which could not begin yet, or goes on beside the tail of the others. */
+  readonly later = new Set<bigint>();
   /** Live collections by id, as of the newest catalog. */
   #live = new Map<bigint, Collection>();
   #catalog: Catalog;

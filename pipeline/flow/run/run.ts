@@ -15,6 +15,7 @@ import {
   type RunState,
   startPulse,
 } from "../state/mod.ts";
+import type { OpenWait } from "../../waits.ts";
 import type { FlowDependencies, RunOptions, RunResult } from "../dependencies.ts";
 import { pause } from "../pause.ts";
 import { RowSinks } from "../rows/mod.ts";
@@ -160,7 +161,6 @@ class Run {
     rows.begin(snapshot);
     snapshot = await rows.cuts(
       snapshot,
-      (signal) => this.#snapshot(signal),
       { withoutLog: this.#options.end.kind === "base", restore: this.#options.restore !== undefined },
       reading,
     );
@@ -244,27 +244,34 @@ class Run {
     if (restore !== undefined) this.#state.restore = { asked: restore, ts: end.kind === "until" ? end.ts : 0n };
   }
 
-  /** Waits until no import is half visible, and no drop or truncation half sent. */
+  /**
+   * Waits until no drop or truncation is half sent. Row sinks postpone what an import keeps from beginning, and nothing else;
+   * a backup has one base of all its collections, and a run up to a moment must not begin behind it: these wait until no
+   * import is half visible.
+   */
   async #snapshot(signal: AbortSignal): Promise<Snapshot> {
     const deps = this.#deps;
+    const together = deps.archives.length > 0 || this.#options.end.kind === "until";
     const settledBy = deps.now() + SETTLE_MS;
-    for (;;) {
-      const snapshot = await deps.meta.snapshot(signal);
-      const selected = selectedOf(deps, snapshot.catalog);
-      const waitFor = importGate(snapshot, selected);
-      const ids = new Set(selected.map(({ id }) => id));
-      const unsettled = snapshot.unsettled?.find(({ collectionId }) => ids.has(collectionId));
-      if (waitFor.length === 0 && (unsettled === undefined || deps.now() >= settledBy)) return snapshot;
-      if (waitFor.length === 0) {
-        deps.report.info(`Waits until ${unsettled!.typeName} has reached every channel of its collection`);
-        await pause(500, signal);
-        continue;
+    let wait: OpenWait | undefined;
+    try {
+      for (;;) {
+        const snapshot = await deps.meta.snapshot(signal);
+        const selected = selectedOf(deps, snapshot.catalog);
+        const [first, ...more] = together ? importGate(snapshot, selected) : [];
+        const ids = new Set(selected.map(({ id }) => id));
+        const unsettled = snapshot.unsettled?.find(({ collectionId }) => ids.has(collectionId));
+        if (first === undefined && (unsettled === undefined || deps.now() >= settledBy)) return snapshot;
+        const reason = first === undefined
+          ? `Waits until ${unsettled!.typeName} has reached every channel of its collection`
+          : `The run waits for ${more.length + 1} imports before it can begin: ${first.detail}`;
+        if (wait === undefined) wait = deps.waits.begin({ component: "sources.meta" }, reason);
+        else wait.say(reason);
+        deps.report.warn(first === undefined ? "unsettled" : "imports", reason);
+        await pause(first === undefined ? 500 : 1000, signal);
       }
-      deps.report.warn(
-        "imports",
-        `Waits for ${waitFor.length} imports before the copy can begin: ${waitFor[0]!.detail}`,
-      );
-      await pause(1000, signal);
+    } finally {
+      wait?.[Symbol.dispose]();
     }
   }
 

@@ -4,6 +4,7 @@ import type { ArchiveRun } from "../archive/mod.ts";
 import type { Slots } from "../base/mod.ts";
 import type { FlowDependencies, RunOptions } from "../dependencies.ts";
 import type { RowSinks } from "../rows/mod.ts";
+import { firstExactTs } from "../../transforms/mod.ts";
 import {
   endAt,
   endEach,
@@ -60,6 +61,9 @@ export class RunSinks {
     const parts = [log, ...[based, opened, ...bases].map((part) => this.#drained(part, log))];
     this.#parts = parts;
     await Promise.all(parts);
+    const late = reading.aborted ? Promise.resolve() : this.#latecomers();
+    this.#parts = [late];
+    await late;
     const exact = this.#exact();
     this.#parts = [exact];
     await exact;
@@ -85,7 +89,7 @@ export class RunSinks {
    * retention; from then on it is read once for all.
    */
   async #log(opened: Promise<void>, based: Promise<void>, copying: boolean): Promise<void> {
-    const { deps, kind, end, snapshot, rows, archives, progress, save, reading, work } = this.#o;
+    const { deps, kind, end, snapshot, rows, archives, slots, progress, save, reading, work } = this.#o;
     await opened;
     const keepers = archives.filter(({ keepsLog }) => keepsLog);
     let { collections } = snapshot.catalog;
@@ -105,23 +109,49 @@ export class RunSinks {
       // Whoever reads the status learns it now, not with the first change.
       await save();
     }
-    const followed = this.#followed(collections);
+    let followed = this.#followed(collections);
     // What was given up since the end was fixed is not read any more.
     for (const { pchannels } of snapshot.catalog.collections) {
       for (const pchannel of pchannels) if (!followed.has(pchannel)) end.leave(pchannel);
     }
     // A run that ends has no use for flushes: they matter to who looks at the target's files meanwhile.
     const flushing = kind === "follow" && members.length > 0 ? rows.followFlushes(tail.signal) : undefined;
+    let late: Promise<Snapshot | undefined> | undefined;
     try {
-      await tail.read([...members, ...keepers], followed, collections);
+      for (;;) {
+        late = kind === "follow" && rows.late.size > 0
+          ? rows.late.bring(slots, { ends: false }, tail.signal)
+          : undefined;
+        await tail.read([...members, ...keepers], followed, collections, late);
+        if (late === undefined || reading.aborted) break;
+        collections = (await late)?.catalog.collections ?? collections;
+        followed = followed.union(this.#followed(collections));
+      }
     } finally {
       await tail[Symbol.asyncDispose]();
       await flushing;
+      await late?.catch(() => {});
     }
     if (reading.aborted) return;
     // What is gone from the metadata by now was dropped before this run ends; up to an exact time only what cannot tick.
     const passedMs = kind === "until" ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
     for (const member of members) await member.finish(passedMs);
+  }
+
+  /** A run that ends waits for what passes by itself; what else could not begin is left to the next one. */
+  async #latecomers(): Promise<void> {
+    const { deps, kind, end, rows, slots, reading } = this.#o;
+    while (kind !== "follow" && rows.late.size > 0) {
+      const snapshot = await rows.late.bring(slots, { ends: true }, reading);
+      if (snapshot === undefined) return rows.late.leave();
+      if (kind === "base") continue;
+      const { collections } = snapshot.catalog;
+      const exact = firstExactTs(snapshot, collections.filter(({ id }) => rows.carries(id)));
+      await using tail = this.#tail(snapshot, endAt(exact > (end.ts ?? 0n) ? exact : end.ts!), false);
+      const members = rows.members(snapshot);
+      await tail.read(members, tickingPchannels(deps, rows, snapshot), collections);
+      for (const member of members) await member.finish(Number.NEGATIVE_INFINITY);
+    }
   }
 
   /** A run that ends makes the bases that are due, and takes the log up to where those that it made are exact. */
@@ -165,8 +195,22 @@ export class RunSinks {
   }
 
   #tail(snapshot: Snapshot, end: RunEnd, endless: boolean): RunTail {
-    const { deps, topicIds, progress, window, clock, failed, reading, work } = this.#o;
-    return new RunTail({ deps, snapshot, end, endless, topicIds, progress, window, clock, failed, reading, work });
+    const { deps, rows, topicIds, progress, window, clock, failed, reading, work } = this.#o;
+    const later = (id: bigint) => rows.isLater(id);
+    return new RunTail({
+      deps,
+      snapshot,
+      end,
+      endless,
+      later,
+      topicIds,
+      progress,
+      window,
+      clock,
+      failed,
+      reading,
+      work,
+    });
   }
 
   #followed(collections: readonly Collection[]): ReadonlySet<string> {

@@ -22,6 +22,8 @@ export interface RunTailOptions {
   readonly end: RunEnd;
   /** False: new collections bring no new pchannels. */
   readonly endless: boolean;
+  /** Collections that do not take part yet: nothing is read for them. */
+  readonly later: (id: bigint) => boolean;
   readonly topicIds: ReadonlyMap<string, string>;
   readonly progress: RunProgress;
   readonly window: Window;
@@ -53,7 +55,7 @@ export class RunTail implements AsyncDisposable {
       snapshot,
       follow: (collections) => {
         this.#known = collections;
-        this.#stream?.follow(collections);
+        this.#stream?.follow(this.#begun(collections));
       },
       signal: AbortSignal.any([reading, this.#done.signal]),
     });
@@ -92,8 +94,8 @@ export class RunTail implements AsyncDisposable {
       return consumer;
     });
     this.#stream = stream;
-    const read = stream.run(consumers, pchannels, collections);
-    if (this.#known !== undefined) stream.follow(this.#known);
+    const read = stream.run(consumers, pchannels, this.#begun(collections));
+    if (this.#known !== undefined) stream.follow(this.#begun(this.#known));
     this.#tell(members);
     const beside = members.map((member) => member.beside(stream.reading));
     const enough = until?.then(() => stream.end(), (error) => {
@@ -124,12 +126,23 @@ export class RunTail implements AsyncDisposable {
     await Promise.allSettled(this.#tasks);
   }
 
+  #begun(collections: readonly Collection[]): Collection[] {
+    return collections.filter(({ id }) => !this.#o.later(id));
+  }
+
   #tell(members: readonly TailMember[]): void {
+    for (const member of members) {
+      if (this.#told.has(member)) this.#tasks.push(this.#watched(member.rejoined?.() ?? Promise.resolve()));
+    }
     const fresh = members.filter((member) => !this.#told.has(member));
     const tasks = fresh.map((member) => this.#watch.tell((change) => member.changed(change), member.begun));
     if (this.#told.size === 0) tasks.push(this.#watch.run());
     for (const member of fresh) this.#told.add(member);
-    for (const task of tasks) task.catch(this.#broken.reject);
-    this.#tasks.push(...tasks);
+    this.#tasks.push(...tasks.map((task) => this.#watched(task)));
+  }
+
+  #watched(task: Promise<void>): Promise<void> {
+    task.catch(this.#broken.reject);
+    return task;
   }
 }

@@ -10,6 +10,8 @@ export interface TailMember {
   vchannelsOf(collectionId: bigint): readonly string[] | undefined;
   /** Once, when its first stream has begun: the catalog as it is, with all that changed since the run's snapshot. */
   readonly begun?: (everything: CatalogChange) => Promise<void>;
+  /** Its next stream has begun: what had to wait for that. */
+  rejoined?(): Promise<void>;
   /** The source's catalog changed. */
   changed(change: CatalogChange): Promise<void>;
   /** What it does while a stream is read; until the signal fires. */
