@@ -65,6 +65,11 @@ export class Running {
     return this.#child.pid;
   }
 
+  /** What it wrote to standard output up to now. */
+  get stdout(): string {
+    return this.#stdout;
+  }
+
   /** What it wrote to standard error up to now. */
   get stderr(): string {
     return this.#stderr;
@@ -121,6 +126,12 @@ export class Running {
   /** As an operator would. */
   async stop(): Promise<ExitReport> {
     this.#signal("SIGTERM");
+    return await this.ends();
+  }
+
+  /** As Ctrl-C does. */
+  async interrupt(): Promise<ExitReport> {
+    this.#signal("SIGINT");
     return await this.ends();
   }
 
