@@ -6,7 +6,7 @@ import type { RowTailOptions } from "../../../../pipeline/flow/rows/tail_options
 import type { TickGroup } from "../../../../pipeline/model/mod.ts";
 
 Deno.test("RowTail needs no group from before its own point: a stream that began earlier takes no position back", () => {
-  const tail = new RowTail({ state: newSinkState() } as unknown as RowTailOptions);
+  const tail = new RowTail({ state: newSinkState(), targets: { later: new Set() } } as unknown as RowTailOptions);
   const at = (tick: bigint) => tail.needs({ pchannel: "p", tick } as TickGroup);
   tail.startsAt("p", { offset: 8n, tick: 80n });
   assert.deepEqual([79n, 80n, 81n].map(at), [false, false, true]);
@@ -18,6 +18,7 @@ Deno.test("RowTail holds the collection that an unreadable change on the control
   const options = {
     state: newSinkState(),
     targets: {
+      later: new Set<bigint>(),
       state: (id: bigint) => id === 7n ? own : undefined,
       live: () => undefined,
       catalog: { collections: [] },
