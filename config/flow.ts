@@ -69,6 +69,7 @@ export async function flowDependencies(components: Components, hooks: FlowHooks)
     badRows: transforms.bad_rows === "dead_letter"
       ? { policy: "dead_letter", letters: await components.deadLetters() }
       : { policy: "hold" },
+    aliases: transforms.aliases,
     rbac: transforms.rbac || rows.some(({ sink }) => hasRbac(config.sinks[sink.name])),
     onPositionLost: config.on_position_lost,
     limits: {

@@ -70,6 +70,10 @@ export const transformsSpec = z.strictObject({
   dead_letters: z.string().min(1).optional().describe(
     "Folder of the Parquet files of bad_rows: dead_letter. Left out: <pipeline>.dead_letters beside the state, where that is a folder",
   ),
+  aliases: z.enum(["keep_foreign", "take", "none"]).default("keep_foreign").describe(
+    "What happens with an alias of the target that belongs to a collection which the run did not make: keep_foreign leaves it there and says so; " +
+      "take moves it; none carries no aliases at all",
+  ),
   rbac: z.boolean().default(false).describe("Carry users, roles, grants and privilege groups"),
 });
 

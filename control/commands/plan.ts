@@ -2,7 +2,7 @@
 import { flowDependencies } from "../../config/mod.ts";
 import { EXIT } from "../../pipeline/errors.ts";
 import { type LoadChoice, noCrashPoints, type Plan, type PlannedCollection, planRun } from "../../pipeline/flow/mod.ts";
-import { isoOfHybrid } from "../../pipeline/model/mod.ts";
+import { type DdlStep, isoOfHybrid } from "../../pipeline/model/mod.ts";
 import { formatSize } from "../../pipeline/units/mod.ts";
 import type { CommandContext } from "../context.ts";
 import { flowReport } from "../flow_report.ts";
@@ -47,6 +47,9 @@ export function renderPlan(plan: Plan): string[] {
     ], { right: [2, 3, 4, 5] }));
   }
   for (const item of plan.collections) lines.push(...details(item));
+  for (const { sink, steps } of plan.targets) {
+    if (steps.length > 0) lines.push(`${sink}`, ...steps.map((step) => `    ${stepText(step)}`));
+  }
   if (plan.notSelected.length > 0) lines.push(`Not selected: ${plan.notSelected.join(", ")}`);
   const { length } = plan.problems;
   if (length > 0) {
@@ -74,10 +77,15 @@ function details(item: PlannedCollection): string[] {
   for (const sink of item.sinks) {
     const there = sink.exists ? `exists with ${count(sink.rowsThere)} rows` : "does not exist yet";
     lines.push(`  ${sink.sink}: ${sink.target.db}.${sink.target.name} ${there}`);
-    for (const step of sink.steps) lines.push(`    ${step.sentence}`);
+    lines.push(...sink.steps.map((step) => `    ${stepText(step)}`));
     if (sink.load?.asked) lines.push(...loading(sink.load));
   }
   return lines;
+}
+
+/** With a mark where somebody else's thing is in the way, or is taken. */
+function stepText({ sentence, foreign }: DdlStep): string {
+  return foreign === undefined ? sentence : `! ${sentence}: ${foreign.words}`;
 }
 
 function loading({ by, reason, byRows }: LoadChoice): string[] {

@@ -2,6 +2,7 @@
 import type { TidemarkError } from "../errors.ts";
 import type { Waits } from "../waits.ts";
 import type {
+  AliasPolicy,
   ArchiveSink,
   BinlogSource,
   CatalogChange,
@@ -159,6 +160,8 @@ export interface FlowDependencies {
   readonly routeDatabase: (db: string) => string;
   readonly ddl: DdlRules;
   readonly badRows: BadRows;
+  /** What becomes of an alias of the target that belongs to what the run did not make. */
+  readonly aliases: AliasPolicy;
   readonly rbac: boolean;
   readonly onPositionLost: "fail" | "resnapshot";
   readonly limits: FlowLimits;

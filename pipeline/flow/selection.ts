@@ -51,22 +51,47 @@ function namesOf(collections: readonly Collection[]): string {
   return `${names.slice(0, NAMES).join(", ")} and ${names.length - NAMES} more (${most})`;
 }
 
-/** One sentence for each name of the target that several selected collections would have. */
-export function nameClashes(deps: Pick<FlowDependencies, "selects" | "route">, catalog: Catalog): string[] {
+type Routed = Pick<FlowDependencies, "selects" | "route" | "aliases">;
+
+/** One sentence for each name of the target, of a collection or an alias, that several selected collections would have. */
+export function nameClashes(deps: Routed, catalog: Catalog): string[] {
   const byTarget = Map.groupBy(selectedOf(deps, catalog), ({ dbName, name }) => {
     const target = deps.route(dbName, name);
     return `${target.db}.${target.name}`;
   });
+  return [...collectionClashes(byTarget), ...deps.aliases === "none" ? [] : aliasClashes(deps, catalog, byTarget)];
+}
+
+type ByTarget = ReadonlyMap<string, readonly Collection[]>;
+
+function aliasClashes(deps: Routed, catalog: Catalog, byTarget: ByTarget): string[] {
+  const claims = selectedOf(deps, catalog).flatMap((collection) => {
+    const { db } = deps.route(collection.dbName, collection.name);
+    return collection.aliases.map((alias) => ({ name: `${db}.${alias}`, collection }));
+  });
+  return [...Map.groupBy(claims, ({ name }) => name)].flatMap(([name, all]) => {
+    const those = all.map(({ collection }) => collection);
+    const said = those.map(qualifiedName).join(" and ");
+    const named = byTarget.get(name)?.filter((collection) => !those.includes(collection)) ?? [];
+    return [
+      ...those.length > 1 ? [`${said} have an alias that would be ${name} on the target for each`] : [],
+      ...named.map((other) => `The alias of ${said} and the collection ${qualifiedName(other)} would both be ${name}`),
+    ];
+  });
+}
+
+function collectionClashes(byTarget: ByTarget): string[] {
   return [...byTarget].filter(([, { length }]) => length > 1).map(([target, those]) =>
     `${those.map(qualifiedName).join(" and ")} ${those.length === 2 ? "both" : "all"} go to ${target}`
   );
 }
 
 /** Throws `config` where {@link nameClashes} finds some. */
-export function refuseClashes(deps: Pick<FlowDependencies, "selects" | "route">, catalog: Catalog): void {
+export function refuseClashes(deps: Routed, catalog: Catalog): void {
   const clashes = nameClashes(deps, catalog);
   if (clashes.length === 0) return;
-  throw new TidemarkError("config", `${clashes.join("; ")}: two collections cannot become one`, {
-    hint: "Change transforms.route so that every collection has a name of its own, or leave one out. Nothing was made.",
+  throw new TidemarkError("config", `${clashes.join("; ")}: one name of the target is for one collection`, {
+    hint:
+      "Change transforms.route so that every collection and alias has a name of its own, or leave one out; transforms.aliases: none carries no aliases. Nothing was made.",
   });
 }

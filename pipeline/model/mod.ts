@@ -7,6 +7,7 @@ export * from "./check.ts";
 export * from "./column.ts";
 export * from "./dead_letters.ts";
 export * from "./hybrid.ts";
+export * from "./ownership.ts";
 export * from "./position.ts";
 export * from "./record.ts";
 export * from "./segment.ts";

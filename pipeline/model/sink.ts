@@ -6,7 +6,8 @@ import type { BulkImport } from "./bulk_import.ts";
 import type { CheckLine } from "./check.ts";
 import type { Catalog } from "./catalog.ts";
 import type { Keys } from "./column.ts";
-import type { TargetName, WantedCollection } from "./target.ts";
+import type { Thing, Whose } from "./ownership.ts";
+import type { OwnedCollection, TargetName, WantedCollection } from "./target.ts";
 
 export interface WriteRequest {
   readonly collectionId: bigint;
@@ -75,6 +76,21 @@ export interface DdlStep {
   readonly partition?: string;
   /** Queries of the target fail while it is tried: not to be repeated often. */
   readonly disturbs?: boolean;
+  /** What it makes: the run notes it before it is made. */
+  readonly makes?: readonly Thing[];
+  /** What is not there any more when it is done. */
+  readonly ends?: readonly Thing[];
+  /** A thing that the run did not make is in the way. */
+  readonly foreign?: ForeignThing;
+}
+
+/**
+ * `left` as it is, so the step is not done; `held`: nor is anything done that depends on it; `taken`, because the
+ * configuration says so. A whole sentence says what it is.
+ */
+export interface ForeignThing {
+  readonly fate: "left" | "held" | "taken";
+  readonly words: string;
 }
 
 export interface DdlOutcome extends DdlStep {
@@ -85,8 +101,8 @@ export interface DdlOutcome extends DdlStep {
   readonly passing?: boolean;
 }
 
-/** Decides for each step whether it is to be done; the sink asks before each. */
-export type DdlGate = (step: DdlStep) => "apply" | "skip";
+/** Decides for each step whether it is to be done; the sink asks before each, but not of what is {@link ForeignThing left}. */
+export type DdlGate = (step: DdlStep) => "apply" | "skip" | Promise<"apply" | "skip">;
 
 /** What a collection is on the target, from the target's own description. */
 export interface TargetState {
@@ -111,7 +127,7 @@ export interface RowSink {
    */
   identity(target: TargetName, signal: AbortSignal): Promise<string | undefined>;
   /** The steps that `reconcile` would take now, in order; changes nothing. */
-  plan(wanted: WantedCollection, signal: AbortSignal): Promise<DdlStep[]>;
+  plan(wanted: OwnedCollection, signal: AbortSignal): Promise<DdlStep[]>;
   /**
    * Brings databases to what the catalog says (create, alter; drop only the ones in `drop`). Without properties a database
    * is only created where it is missing.
@@ -119,6 +135,7 @@ export interface RowSink {
   reconcileDatabases(
     wanted: readonly { readonly name: string; readonly properties: Readonly<Record<string, string>> | undefined }[],
     drop: readonly string[],
+    whose: Whose,
     gate: DdlGate,
     signal: AbortSignal,
   ): Promise<DdlOutcome[]>;
@@ -126,17 +143,17 @@ export interface RowSink {
    * Creates what is missing of one collection and alters what differs: schema parts the target can change, partitions,
    * indexes, aliases, properties, load state. `previous` is the name under which the target has it so far (rename).
    * `parts` limits it: `structure` = collection and partitions only, as needed before rows; `all` also indexes, aliases, load.
-   * Never drops a collection or a partition: that is `barrier`'s.
+   * Never drops a collection or a partition: that is `barrier`'s. Touches only what `wanted.whose` says the run made.
    */
   reconcile(
-    wanted: WantedCollection,
+    wanted: OwnedCollection,
     previous: TargetName | undefined,
     parts: "structure" | "all",
     gate: DdlGate,
     signal: AbortSignal,
   ): Promise<DdlOutcome[]>;
-  /** Roles, grants, users, privilege groups. */
-  reconcileRbac(catalog: Catalog, gate: DdlGate, signal: AbortSignal): Promise<DdlOutcome[]>;
+  /** Roles, grants, users, privilege groups: what the run made, or everything where the sink mirrors. */
+  reconcileRbac(catalog: Catalog, whose: Whose, gate: DdlGate, signal: AbortSignal): Promise<DdlOutcome[]>;
   write(request: WriteRequest, signal: AbortSignal): Promise<void>;
   remove(request: RemoveRequest, signal: AbortSignal): Promise<void>;
   dropCollection(target: TargetName, signal: AbortSignal): Promise<void>;

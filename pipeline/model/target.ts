@@ -1,5 +1,6 @@
 /** What a collection of the source is on a target. */
 import type { Collection } from "./catalog.ts";
+import type { WhoseCollection } from "./ownership.ts";
 
 /** Where a source collection goes: the routed database and name. */
 export interface TargetName {
@@ -11,4 +12,9 @@ export interface TargetName {
 export interface WantedCollection {
   readonly source: Collection;
   readonly target: TargetName;
+}
+
+/** The same, and whose is what is there. */
+export interface OwnedCollection extends WantedCollection {
+  readonly whose: WhoseCollection;
 }

@@ -20,4 +20,5 @@ export { makeSelector, type Selector } from "./select.ts";
 export { makeRouter, type RouteCollision, routeProblem, type Router, type RouteRule } from "./route.ts";
 export { type DdlPolicy, type DdlPolicyOptions, type DdlPolicyRules, makeDdlRules } from "./ddl_policy.ts";
 export { earliestRowTs, latestTs } from "./time_range.ts";
+export { type Change, type Consent, type Owner, OWNERSHIP, verdictOf } from "./ownership.ts";
 export type { RunEnd } from "./until.ts";

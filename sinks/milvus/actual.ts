@@ -1,6 +1,6 @@
 /** What a collection is on the target, from the target's own descriptions. */
 import { toTidemarkError } from "../../pipeline/errors.ts";
-import type { Properties, TargetName } from "../../pipeline/model/mod.ts";
+import type { AliasOwner, Properties, TargetName } from "../../pipeline/model/mod.ts";
 import { type ConsistencyLevel, type KeyValuePair, LoadState } from "../../pipeline/proto/gen/common_pb.ts";
 import { ShowType } from "../../pipeline/proto/gen/milvus_pb.ts";
 import type { CollectionSchema } from "../../pipeline/proto/gen/schema_pb.ts";
@@ -11,6 +11,8 @@ export interface ActualIndex {
   readonly name: string;
   readonly fieldName: string;
   readonly params: Properties;
+  /** As the target numbers it; empty where it does not tell. */
+  readonly id: string;
 }
 
 export interface ActualLoad {
@@ -36,8 +38,8 @@ export interface ActualCollection {
 
 export type Actual =
   | { readonly kind: "missing" }
-  /** The name is taken by an alias of the collection `of`. */
-  | { readonly kind: "alias"; readonly of: string }
+  /** The name is taken by an alias of another collection. */
+  | { readonly kind: "alias"; readonly of: AliasOwner }
   | { readonly kind: "collection"; readonly collection: ActualCollection };
 
 export function propertiesOf(pairs: readonly KeyValuePair[]): Properties {
@@ -74,7 +76,7 @@ export async function readActual(client: MilvusClient, target: TargetName, signa
   );
   if (described?.schema === undefined) return { kind: "missing" };
   if (!isNamed(described, target.name)) {
-    return { kind: "alias", of: described.schema.name };
+    return { kind: "alias", of: ownerOf(described.schema.name, described.collectionID) };
   }
   const [partitions, aliases, indexes, load] = await Promise.all([
     client.call(METHOD.showPartitions, about, request("list the partitions of")),
@@ -97,10 +99,44 @@ export async function readActual(client: MilvusClient, target: TargetName, signa
         name: one.indexName,
         fieldName: one.fieldName,
         params: propertiesOf(one.params),
+        id: one.indexID === 0n ? "" : String(one.indexID),
       })),
       load,
     },
   };
+}
+
+/** Which collection a name is an alias of; undefined where it is none. */
+export async function readAliasOwner(
+  client: MilvusClient,
+  alias: TargetName,
+  signal: AbortSignal,
+): Promise<AliasOwner | undefined> {
+  const described = await unless(
+    ["not_found", "refused"],
+    client.call(METHOD.describeCollection, { dbName: alias.db, collectionName: alias.name }, {
+      what: `look for the alias ${targetText(alias)}`,
+      db: alias.db,
+      signal,
+    }),
+  );
+  if (described?.schema === undefined) return undefined;
+  if (!isNamed(described, alias.name)) return ownerOf(described.schema.name, described.collectionID);
+  // DescribeCollection of milvus-lite does not tell an alias from a name.
+  const answer = await unless(
+    ["not_found", "unsupported", "refused"],
+    client.call(METHOD.describeAlias, { dbName: alias.db, alias: alias.name }, {
+      what: `describe the alias ${targetText(alias)}`,
+      db: alias.db,
+      signal,
+    }),
+  );
+  if (answer === undefined || answer.collection === "" || answer.collection === alias.name) return undefined;
+  return ownerOf(answer.collection, described.collectionID);
+}
+
+function ownerOf(name: string, id: bigint): AliasOwner {
+  return { name, identity: id === 0n ? "" : String(id) };
 }
 
 /** Undefined where nothing of the collection is loaded. */

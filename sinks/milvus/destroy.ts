@@ -1,6 +1,6 @@
 /** What destroys rows in order: dropping collections and partitions, truncating. Doing any of it twice is no error. */
 import { LoadState } from "../../pipeline/proto/gen/common_pb.ts";
-import { BESIDE_ROWS, type Collection, type TargetName } from "../../pipeline/model/mod.ts";
+import { BESIDE_ROWS, type Collection, type TargetName, type WhoseCollection } from "../../pipeline/model/mod.ts";
 import { type ActualCollection, readActual, unless } from "./actual.ts";
 import { METHOD, type MilvusClient, type Request } from "./client.ts";
 import { type Describer, targetText } from "./described.ts";
@@ -18,19 +18,20 @@ function requestFor(target: TargetName, what: string, signal: AbortSignal): Requ
   return { what: `${what} ${targetText(target)}`, db: target.db, signal };
 }
 
-/** Aliases go first: newer servers refuse to drop what an alias points to, older ones leave the alias dangling. */
+/**
+ * Its aliases go first: newer servers refuse to drop what an alias points to, older ones leave the alias dangling. Where the
+ * name is an alias, the collection behind it is another one and stays.
+ */
 export async function dropCollection(client: MilvusClient, target: TargetName, signal: AbortSignal): Promise<void> {
   const about = { dbName: target.db, collectionName: target.name };
   const actual = await readActual(client, target, signal);
-  if (actual.kind === "missing") return;
-  if (actual.kind === "collection") {
-    for (const alias of actual.collection.aliases) {
-      await client.call(
-        METHOD.dropAlias,
-        { dbName: target.db, alias },
-        requestFor(target, `drop alias ${alias} of`, signal),
-      );
-    }
+  if (actual.kind !== "collection") return;
+  for (const alias of actual.collection.aliases) {
+    await client.call(
+      METHOD.dropAlias,
+      { dbName: target.db, alias },
+      requestFor(target, `drop alias ${alias} of`, signal),
+    );
   }
   await unless(["not_found"], client.call(METHOD.dropCollection, about, requestFor(target, "drop collection", signal)));
 }
@@ -135,13 +136,21 @@ async function deleteAll({ client, describer, target, signal }: TruncateOptions)
   }
 }
 
+/** What was there is made again as it was, whoever had made it. */
+const ALL_ITS_OWN: WhoseCollection = {
+  made: () => true,
+  aliases: "keep_foreign",
+  merge: false,
+  aliasOf: () => "run",
+};
+
 async function recreate(options: TruncateOptions, actual: ActualCollection): Promise<void> {
   const { client, target, features, signal } = options;
   const source = asSource(actual, target);
   await dropCollection(client, target, signal);
   const steps = planCollection(
-    { source, target },
-    { current: { kind: "missing" }, previous: undefined, foreignAliases: new Map() },
+    { source, target, whose: ALL_ITS_OWN },
+    { current: { kind: "missing" }, previous: undefined, aliasOwners: new Map() },
     { parts: "all", autoId: "regenerate", features, replicas: undefined },
   );
   for (const step of steps) {

@@ -1,6 +1,6 @@
 /** The sink that writes into a running Milvus through its public API. */
 import { TidemarkError } from "../../pipeline/errors.ts";
-import type { ObjectStore, Rbac, RowSink, TargetName, TargetState } from "../../pipeline/model/mod.ts";
+import type { ObjectStore, RowSink, TargetName, TargetState } from "../../pipeline/model/mod.ts";
 import { LoadState } from "../../pipeline/proto/gen/common_pb.ts";
 import { isNamed, readLoadState, unless } from "./actual.ts";
 import { createBulkImport } from "./bulk_import.ts";
@@ -92,7 +92,6 @@ export function createMilvusSink(config: MilvusSinkConfig, deps: MilvusSinkDeps 
   });
   const { storage } = deps;
   const bulk = storage === undefined ? undefined : createBulkImport(config, { client, features, store: storage });
-  let rbacBefore: Rbac | undefined;
 
   /** Runs what changes a definition; whatever was cached of it is asked for anew afterwards. */
   async function changing<T>(targets: readonly (TargetName | undefined)[], work: Promise<T>): Promise<T> {
@@ -154,15 +153,14 @@ export function createMilvusSink(config: MilvusSinkConfig, deps: MilvusSinkDeps 
     state,
     identity,
     plan: async (wanted, signal) => (await reconciler.plan(wanted, undefined, "all", signal)).map(plainStep),
-    reconcileDatabases: (wanted, drop, gate, signal) => reconcileDatabases(client, wanted, drop, gate, signal),
+    reconcileDatabases: (wanted, drop, whose, gate, signal) =>
+      reconcileDatabases(client, wanted, drop, whose, gate, signal),
     reconcile: (wanted, previous, parts, gate, signal) =>
       changing([wanted.target, previous], reconciler.reconcile(wanted, previous, parts, gate, signal)),
-    reconcileRbac: async (catalog, gate, signal) => {
+    reconcileRbac: async (catalog, whose, gate, signal) => {
       if (!config.rbac) return [];
-      const options = { passwords, before: rbacBefore, mirror: config.rbac_mirror, self: user };
-      const outcomes = await reconcileRbac(client, catalog.rbac, options, gate, signal);
-      rbacBefore = catalog.rbac;
-      return outcomes;
+      const options = { passwords, whose, mirror: config.rbac_mirror, self: user };
+      return await reconcileRbac(client, catalog.rbac, options, gate, signal);
     },
     write: (request, signal) => slots.run(() => writer(request, signal)),
     remove: (request, signal) => slots.run(() => remover(request, signal)),

@@ -2,9 +2,17 @@
 import assert from "node:assert/strict";
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { TidemarkError } from "../../pipeline/errors.ts";
-import type { DdlOutcome, DdlStep, RowSink, TargetName, WantedCollection } from "../../pipeline/model/mod.ts";
+import type {
+  DdlOutcome,
+  DdlStep,
+  OwnedCollection,
+  RowSink,
+  TargetName,
+  WantedCollection,
+} from "../../pipeline/model/mod.ts";
 import { DataType, FieldDataSchema } from "../../pipeline/proto/gen/schema_pb.ts";
 import {
+  ALL_MADE,
   columnValues,
   field,
   index,
@@ -244,6 +252,21 @@ export function rowSinkConformance(
     );
   });
 
+  test("leaves an alias that belongs to what the run did not make, and takes it where it may", async (under) => {
+    const { sink, fresh } = under;
+    const [a, b] = [fresh(), fresh()];
+    const alias = `${a.name}_alias`;
+    await made(sink, named(a, { aliases: [alias] }));
+    const whose = { ...ALL_MADE, aliasOf: () => "foreign" as const };
+    const want = { ...named(b, { aliases: [alias] }), whose };
+    const moved = (outcomes: readonly DdlOutcome[]) =>
+      outcomes.filter(({ kind }) => kind === "alter_alias").map(({ result, foreign }) => [result, foreign?.fate]);
+    assert.deepEqual(moved(await sink.reconcile(want, undefined, "all", yes, signal)), [["skipped", "left"]]);
+    const takes = { ...want, whose: { ...whose, aliases: "take" as const } };
+    assert.deepEqual(moved(await sink.reconcile(takes, undefined, "all", yes, signal)), [["applied", "taken"]]);
+    assert.deepEqual(moved(await sink.plan(takes, signal) as DdlOutcome[]), []);
+  });
+
   test("gives a name that an alias holds to the collection that needs it", async ({ sink, fresh }) => {
     const [a, b] = [fresh(), fresh()];
     await made(sink, named(a, { aliases: [b.name] }));
@@ -352,17 +375,17 @@ export function rowSinkConformance(
   test("creates and drops databases and writes into them", async ({ sink, fresh }) => {
     const db = `${fresh().name}_db`;
     const wantedDb = [{ name: db, properties: {} }];
-    assert.deepEqual(kinds(await sink.reconcileDatabases(wantedDb, [], yes, signal)), ["create_database"]);
-    assert.deepEqual(await sink.reconcileDatabases(wantedDb, [], yes, signal), []);
+    assert.deepEqual(kinds(await sink.reconcileDatabases(wantedDb, [], ALL_MADE, yes, signal)), ["create_database"]);
+    assert.deepEqual(await sink.reconcileDatabases(wantedDb, [], ALL_MADE, yes, signal), []);
     const name = fresh().name;
     const want = await made(sink, wanted(name, { load: LOADED }, db));
     await sink.write(write(want, "upsert", items(0n, 3n, "x")), signal);
     assert.equal(await sink.count(want.target, undefined, signal), 3n);
     assert.equal((await sink.state({ db: "default", name }, signal)).exists, false);
-    const early = await sink.reconcileDatabases([], [db], yes, signal);
+    const early = await sink.reconcileDatabases([], [db], ALL_MADE, yes, signal);
     assert.equal(early[0]!.result, "refused", "a database with collections in it stays");
     await sink.dropCollection(want.target, signal);
-    assert.deepEqual(results(await sink.reconcileDatabases([], [db], yes, signal)), ["applied"]);
+    assert.deepEqual(results(await sink.reconcileDatabases([], [db], ALL_MADE, yes, signal)), ["applied"]);
   });
 
   test("stops when its signal fires", async ({ sink, fresh }) => {
@@ -375,11 +398,11 @@ export function rowSinkConformance(
   });
 }
 
-export function named(target: TargetName, more: Parameters<typeof wanted>[1] = {}): WantedCollection {
+export function named(target: TargetName, more: Parameters<typeof wanted>[1] = {}): OwnedCollection {
   return wanted(target.name, more, target.db);
 }
 
-export async function made(sink: RowSink, want: WantedCollection): Promise<WantedCollection> {
+export async function made(sink: RowSink, want: OwnedCollection): Promise<OwnedCollection> {
   for (const one of await sink.reconcile(want, undefined, "all", yes, signal)) {
     assert.equal(one.result, "applied", `${one.sentence}: ${one.detail}`);
   }

@@ -9,6 +9,7 @@ function planned(load: LoadChoice | undefined): Plan {
     revision: 1n,
     serverVersion: "2.3.5",
     notSelected: [],
+    targets: [],
     problems: [],
     exactFrom: 0n,
     collections: [{

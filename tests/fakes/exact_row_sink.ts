@@ -13,12 +13,13 @@ import {
 import { TidemarkError } from "../../pipeline/errors.ts";
 import type { Json } from "../../pipeline/json.ts";
 import {
+  type AliasOwner,
   type DdlOutcome,
+  type OwnedCollection,
   partitionKey,
   primaryKey,
   type RowSink,
   type TargetName,
-  type WantedCollection,
 } from "../../pipeline/model/mod.ts";
 import type { CollectionSchema } from "../../pipeline/proto/gen/schema_pb.ts";
 import { execution, type RunnableStep } from "./exact_steps.ts";
@@ -103,12 +104,12 @@ export class ExactRowSink implements RowSink {
     return Promise.resolve(this.collections.get(keyOf(target))?.identity);
   }
 
-  async plan(wanted: WantedCollection): ReturnType<RowSink["plan"]> {
+  async plan(wanted: OwnedCollection): ReturnType<RowSink["plan"]> {
     return this.#planned(wanted, undefined, "all").map(plainStep);
   }
 
-  reconcileDatabases(...[wanted, drop, gate]: Parameters<RowSink["reconcileDatabases"]>): Promise<DdlOutcome[]> {
-    const steps = planDatabases(wanted, drop, this.databases).map((step): RunnableStep => ({
+  reconcileDatabases(...[wanted, drop, whose, gate]: Parameters<RowSink["reconcileDatabases"]>): Promise<DdlOutcome[]> {
+    const steps = planDatabases(wanted, drop, this.databases, whose).map((step): RunnableStep => ({
       step: plainStep(step),
       essential: false,
       run: async () => {
@@ -149,17 +150,17 @@ export class ExactRowSink implements RowSink {
     return outcomes;
   }
 
-  #planned(wanted: WantedCollection, previous: TargetName | undefined, parts: "structure" | "all"): PlannedStep[] {
+  #planned(wanted: OwnedCollection, previous: TargetName | undefined, parts: "structure" | "all"): PlannedStep[] {
     const { db } = wanted.target;
-    const foreignAliases = new Map<string, string>();
-    for (const [key, { actual }] of this.collections) {
+    const aliasOwners = new Map<string, AliasOwner>();
+    for (const [key, { actual, identity }] of this.collections) {
       if (key === keyOf(wanted.target) || !key.startsWith(`${db}/`)) continue;
-      for (const alias of actual.aliases) foreignAliases.set(alias, key.slice(db.length + 1));
+      for (const alias of actual.aliases) aliasOwners.set(alias, { name: key.slice(db.length + 1), identity });
     }
     const state = {
       current: this.#actual(wanted.target),
       previous: previous === undefined ? undefined : { name: previous, actual: this.#actual(previous) },
-      foreignAliases,
+      aliasOwners,
     };
     return planCollection(wanted, state, { parts, autoId: "preserve", features: FEATURES, replicas: undefined });
   }
@@ -167,9 +168,9 @@ export class ExactRowSink implements RowSink {
   #actual({ db, name }: TargetName): Actual {
     const found = this.collections.get(keyOf({ db, name }));
     if (found !== undefined) return { kind: "collection", collection: found.actual };
-    for (const [key, { actual }] of this.collections) {
+    for (const [key, { actual, identity }] of this.collections) {
       if (key.startsWith(`${db}/`) && actual.aliases.includes(name)) {
-        return { kind: "alias", of: key.slice(db.length + 1) };
+        return { kind: "alias", of: { name: key.slice(db.length + 1), identity } };
       }
     }
     return { kind: "missing" };

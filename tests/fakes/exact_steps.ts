@@ -81,8 +81,9 @@ export function execution(
       case "create_partition":
         return change({ partitions: [...own().actual.partitions, action.partition] });
       case "create_index": {
-        const { name, fieldName, params } = action.index;
-        return change({ indexes: [...own().actual.indexes, { name, fieldName, params }] });
+        const { index } = action;
+        const { name, fieldName, params } = index;
+        return change({ indexes: [...own().actual.indexes, { name, fieldName, params, id: `${index.id}` }] });
       }
       case "drop_index":
         return change({ indexes: own().actual.indexes.filter(({ name }) => name !== action.name) });

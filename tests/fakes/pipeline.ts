@@ -96,6 +96,7 @@ export class FakePipeline {
       routeDatabase: (db) => db,
       ddl: makeDdlRules({ policy: "evolve", include: undefined, exclude: [] }),
       badRows: { policy: "hold" },
+      aliases: "keep_foreign",
       rbac: false,
       onPositionLost,
       limits: { ...DEFAULT_LIMITS, checkpointIntervalMs: 5, ...limits },

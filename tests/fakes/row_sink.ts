@@ -25,21 +25,21 @@ export class FakeRowSink implements RowSink {
 
   constructor(readonly name: string) {}
 
-  async reconcileDatabases(...[, , , signal]: Parameters<RowSink["reconcileDatabases"]>): Promise<DdlOutcome[]> {
+  async reconcileDatabases(...[, , , , signal]: Parameters<RowSink["reconcileDatabases"]>): Promise<DdlOutcome[]> {
     await abortable(this.beforeBase, signal);
     return [];
   }
 
-  reconcile(...[{ source, target }, previous, , gate]: Parameters<RowSink["reconcile"]>): Promise<DdlOutcome[]> {
+  async reconcile(...[{ source, target }, previous, , gate]: Parameters<RowSink["reconcile"]>): Promise<DdlOutcome[]> {
     this.#ask();
-    if (this.rows.has(target.name)) return Promise.resolve([]);
+    if (this.rows.has(target.name)) return [];
     const old = previous === undefined ? undefined : this.rows.get(previous.name);
     const kind = old === undefined ? "create_collection" : "rename_collection";
     const step = { kind, collectionId: source.id, sentence: `${kind} ${target.name}`, destructive: false } as const;
-    if (gate(step) === "skip") return Promise.resolve([{ ...step, result: "skipped", detail: "" }]);
+    if (await gate(step) === "skip") return [{ ...step, result: "skipped", detail: "" }];
     if (old !== undefined) this.rows.delete(previous!.name);
     this.rows.set(target.name, old ?? new Map());
-    return Promise.resolve([{ ...step, result: "applied", detail: "" }]);
+    return [{ ...step, result: "applied", detail: "" }];
   }
 
   identity({ name }: TargetName): Promise<string | undefined> {

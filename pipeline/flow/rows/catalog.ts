@@ -68,7 +68,8 @@ export class RowCatalog {
     if (change.changed.length > 0) await this.nameIsFree();
     for (const task of change.importsCompleted) this.#announceImport(task);
     if (change.rbacChanged && deps.rbac) {
-      await reconcileRbac(deps, this.#o.setup.sink, change.catalog, this.#first, this.#o.signal);
+      const { setup: { sink }, state, save, signal } = this.#o;
+      await reconcileRbac(deps, { sink, state, save }, change.catalog, this.#first, signal);
       this.#first = false;
     }
     this.#o.changed();

@@ -6,6 +6,29 @@ import type { Catalog, DdlOutcome, DdlStep, Properties } from "../../model/mod.t
 import type { FlowDependencies, RowSinkSetup } from "../dependencies.ts";
 import { Mutex } from "../mutex.ts";
 import type { SinkState } from "../state/mod.ts";
+import { TargetNotes } from "./target_notes.ts";
+import { whoseTarget } from "./whose.ts";
+
+/** Databases that the target should have, by name. */
+export function wantedDatabases(
+  deps: Pick<FlowDependencies, "selects" | "selectsDatabase" | "route" | "routeDatabase">,
+  catalog: Catalog,
+): Map<string, { name: string; properties: Properties | undefined }> {
+  const wanted = new Map<string, { name: string; properties: Properties | undefined }>();
+  for (const { dbName, name } of catalog.collections) {
+    // A single collection may be routed to a database that no database is.
+    if (deps.selects(dbName, name)) {
+      const { db } = deps.route(dbName, name);
+      wanted.set(db, { name: db, properties: undefined });
+    }
+  }
+  for (const { name, properties } of catalog.databases) {
+    if (!deps.selectsDatabase(name)) continue;
+    const target = deps.routeDatabase(name);
+    wanted.set(target, { name: target, properties });
+  }
+  return wanted;
+}
 
 export interface DatabasesOptions {
   readonly deps: FlowDependencies;
@@ -35,18 +58,7 @@ export class Databases {
       const { deps, state, save } = this.#o;
       const initial = state.collections.size === 0 && state.databases.size === 0;
       const selected = catalog.databases.filter((item) => deps.selectsDatabase(item.name));
-      const wanted = new Map<string, { name: string; properties: Properties | undefined }>();
-      for (const { dbName, name } of catalog.collections) {
-        // A single collection may be routed to a database that no database is.
-        if (deps.selects(dbName, name)) {
-          const { db } = deps.route(dbName, name);
-          wanted.set(db, { name: db, properties: undefined });
-        }
-      }
-      for (const { name, properties } of selected) {
-        const target = deps.routeDatabase(name);
-        wanted.set(target, { name: target, properties });
-      }
+      const wanted = wantedDatabases(deps, catalog);
       this.#wanted = new Set(wanted.keys());
       this.#live = new Set(catalog.databases.map((item) => item.id));
       // Before they are made: after a crash in between, one that the source drops meanwhile is still known.
@@ -80,10 +92,12 @@ export class Databases {
     drop: readonly string[],
     initial: boolean,
   ): Promise<void> {
-    const { deps, setup, refused, signal } = this.#o;
-    const gate = (step: DdlStep) => initial || deps.ddl.decide(step) === "apply" ? "apply" : "skip";
-    for (const outcome of await setup.sink.reconcileDatabases(wanted, drop, gate, signal)) {
-      deps.report.ddl(outcome);
+    const { deps, setup, state, refused, save, signal } = this.#o;
+    const notes = new TargetNotes({ made: state.made, sink: setup.sink.name, report: deps.report, save });
+    const allowed = (step: DdlStep) => initial || deps.ddl.decide(step) === "apply";
+    const gate = (step: DdlStep) => notes.gate(step, allowed(step));
+    for (const outcome of await setup.sink.reconcileDatabases(wanted, drop, whoseTarget(state), gate, signal)) {
+      notes.settle(outcome);
       if (outcome.result === "refused") refused.push(outcome);
     }
   }

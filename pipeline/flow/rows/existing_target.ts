@@ -1,7 +1,8 @@
 /** What is on the target though this run did not make it, and what is not though it did. */
 import { TidemarkError } from "../../errors.ts";
-import { type Collection, qualifiedName, type TargetName } from "../../model/mod.ts";
+import { type Collection, type DdlStep, type ForeignThing, qualifiedName, type TargetName } from "../../model/mod.ts";
 import type { FlowDependencies, RowSinkSetup } from "../dependencies.ts";
+import { type Consent, verdictOf } from "../../transforms/mod.ts";
 import { Slots } from "../base/mod.ts";
 import { Held } from "./held.ts";
 import type { CollectionState, SinkState } from "../state/mod.ts";
@@ -17,28 +18,59 @@ export async function makeRoom(
   target: TargetName,
   rows: bigint,
   signal: AbortSignal,
-): Promise<void> {
-  switch (setup.onExisting) {
-    case "merge":
-      return;
-    case "replace":
-      deps.report.info(`Replaces ${target.db}.${target.name} (${rows} rows) on ${setup.sink.name}`);
-      await setup.sink.dropCollection(target, signal);
-      return;
-    case "fail":
-      throw new Held(
-        new TidemarkError(
-          "target_not_empty",
-          `${target.db}.${target.name} exists on ${setup.sink.name} already (${rows} rows), so ${
-            qualifiedName(collection)
-          } cannot be copied there`,
-          {
-            hint:
-              `Set sinks.${setup.sink.name}.on_existing to merge (upsert into it) or replace (drop it first), or route the collection elsewhere.`,
-          },
-        ),
-      );
+): Promise<"merged" | "replaced"> {
+  const consents = [`on_existing: ${setup.onExisting}`] as Consent[];
+  if (verdictOf("replace_collection", "foreign", consents) === "taken") {
+    deps.report.info(`Replaces ${target.db}.${target.name} (${rows} rows) on ${setup.sink.name}`);
+    await setup.sink.dropCollection(target, signal);
+    return "replaced";
   }
+  if (verdictOf("create_collection", "foreign", consents) === "taken") return "merged";
+  throw new Held(
+    new TidemarkError(
+      "target_not_empty",
+      `${target.db}.${target.name} exists on ${setup.sink.name} already (${rows} rows), so ${
+        qualifiedName(collection)
+      } cannot be copied there`,
+      {
+        hint:
+          `Set sinks.${setup.sink.name}.on_existing to merge (upsert into it) or replace (drop it first), or route the collection elsewhere.`,
+      },
+    ),
+  );
+}
+
+/** What destroys rows is not done to what the run did not make, nor to what has its name by now. */
+export function notMadeError(own: CollectionState, sentence: string, sink: string): TidemarkError {
+  return new TidemarkError("refused", `${sentence}: ${textOf(own)} on ${sink} holds what this run did not make`, {
+    hint: `Do it there yourself, or drop ${
+      textOf(own)
+    } there, and start the run again: what is gone there is copied afresh.`,
+  });
+}
+
+/** Whether the name belongs to another collection than the one that had been made. */
+export async function isReplaced(
+  { sink }: Pick<RowSinkSetup, "sink">,
+  own: CollectionState,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const found = await sink.identity(own.target, signal);
+  return found !== undefined && !isSame(own, found);
+}
+
+/** What is said of a step that somebody else's thing is in the way of. */
+export function foreignText({ sentence }: DdlStep, { words }: ForeignThing): string {
+  return `${sentence}: ${words}`;
+}
+
+/** Nothing that depends on the step is carried. */
+export function inTheWay({ kind, sentence }: DdlStep, { words }: ForeignThing): TidemarkError {
+  const code = kind === "create_collection" ? "target_not_empty" : "refused";
+  return new TidemarkError(code, `${sentence}: ${words}`, {
+    hint:
+      "Drop, rename or move what is in the way on the target, or change transforms.route; transforms.aliases: take moves aliases. Then start the run again.",
+  });
 }
 
 /** A collection that this run had made is not there. */
@@ -72,6 +104,7 @@ export async function refuseForeign(
   const found = await sink.identity(to, signal);
   if (found === undefined) return;
   if (isSame(own, found) && await sink.identity(own.target, signal) === undefined) return;
+  if (verdictOf("take_name_by_rename", "foreign") !== "held") return;
   const name = textOf({ target: to });
   throw new Held(
     new TidemarkError("refused", `${textOf(own)} cannot be renamed to ${name}: that exists on ${sink.name} already`, {
@@ -94,7 +127,10 @@ export function keptError(target: TargetName): TidemarkError {
   return new TidemarkError(
     "refused",
     `${target.db}.${target.name} on the target still holds a collection that the source dropped`,
-    { hint: "The DDL policy leaves drops out; drop or rename it on the target, or allow drop_collection." },
+    {
+      hint:
+        "It was left there, by the DDL policy or because it holds what this run did not write: drop or rename it on the target.",
+    },
   );
 }
 

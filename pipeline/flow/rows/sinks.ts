@@ -260,9 +260,11 @@ export class RowSinks {
 
   /** Users and roles. With a tail the catalog's changes do it. */
   async rbac({ catalog }: Snapshot, signal: AbortSignal): Promise<void> {
-    const { deps } = this.#o;
+    const { deps, save } = this.#o;
     if (!deps.rbac) return;
-    for (const { setup } of this.#legs) await reconcileRbac(deps, setup.sink, catalog, true, signal);
+    for (const { setup: { sink }, state } of this.#legs) {
+      await reconcileRbac(deps, { sink, state, save }, catalog, true, signal);
+    }
   }
 
   /** Their parts of the tail. */

@@ -3,23 +3,25 @@
  * to one id at a time, and every change of that is in the state before and after it is made, so that drop-and-recreate
  * under one name, renames in a ring and a crash in between all end right.
  */
-import { TidemarkError } from "../../errors.ts";
 import {
-  BESIDE_ROWS,
   type Catalog,
   type Collection,
   type DdlOutcome,
   type DdlStep,
+  forget,
   type TargetName,
 } from "../../model/mod.ts";
 import type { FlowDependencies, RowSinkSetup } from "../dependencies.ts";
 import { Beside } from "./beside.ts";
-import { clashError, goneError, keptError, makeRoom, partitionGoneError, refuseForeign } from "./existing_target.ts";
+import { verdictOf } from "../../transforms/mod.ts";
+import { clashError, isReplaced, keptError, makeRoom, refuseForeign } from "./existing_target.ts";
 import { Held } from "./held.ts";
 import { Mutex } from "../mutex.ts";
 import { isAllowed, passRefusal } from "./ddl_decisions.ts";
 import { SharedGate } from "../tail/mod.ts";
 import { type CollectionState, newCollectionState, type SinkState } from "../state/mod.ts";
+import { StructureSteps } from "./structure_steps.ts";
+import { hasMade } from "./whose.ts";
 
 export interface TargetsOptions {
   readonly deps: FlowDependencies;
@@ -34,6 +36,7 @@ export interface TargetsOptions {
 
 export class Targets {
   readonly #o: TargetsOptions;
+  readonly #steps: StructureSteps;
   readonly #structure = new Mutex();
   readonly #perCollection = new Map<bigint, Mutex>();
   readonly #gates = new Map<bigint, SharedGate>();
@@ -48,6 +51,11 @@ export class Targets {
   constructor(options: TargetsOptions, catalog: Catalog) {
     this.#o = options;
     this.#catalog = catalog;
+    this.#steps = new StructureSteps({
+      ...options,
+      live: (id) => this.live(id),
+      beside: (own, outcomes, initial) => this.beside.note(own, outcomes, initial),
+    });
     this.update(catalog);
     const { deps, setup, state, changed } = options;
     const again = async (id: bigint, initial: boolean) => {
@@ -116,7 +124,7 @@ export class Targets {
     if (own?.phase === "dropped") return undefined;
     if (own !== undefined && own.phase !== "creating" && same(own.target, target)) {
       own.source = source;
-      await this.#apply(collection, own, undefined, "structure", initial);
+      await this.#steps.apply(collection, own, undefined, "structure", initial);
       return own;
     }
     underWay.add(collection.id);
@@ -129,13 +137,16 @@ export class Targets {
     if (own === undefined) {
       await this.#free(target, collection, underWay);
       const there = await setup.sink.state(target, signal);
-      if (there.exists) await makeRoom(deps, setup, collection, target, there.rows, signal);
+      // Where the name is an alias, whose it is decides: see the sink's plan.
+      const taken = there.exists && await setup.sink.identity(target, signal) !== undefined;
+      const room = taken ? await makeRoom(deps, setup, collection, target, there.rows, signal) : "free";
       own = newCollectionState(collection.id, source, target, collection.vchannels, "creating");
+      if (room !== "merged") own.made.add("collection");
       state.collections.set(collection.id, own);
       await save();
     }
     deps.crash("inside_reconcile");
-    await this.#apply(collection, own, undefined, "structure", initial);
+    await this.#steps.apply(collection, own, undefined, "structure", initial);
     const identity = await setup.sink.identity(target, signal);
     if (identity === undefined) {
       // Left out by policy: nothing of it is on the target, and nothing will be.
@@ -157,7 +168,7 @@ export class Targets {
     return this.#mutex(collection.id).run(async () => {
       const own = this.#o.state.collections.get(collection.id);
       if (own === undefined || own.phase === "dropped") return;
-      await this.#apply(collection, own, undefined, "all", initial);
+      await this.#steps.apply(collection, own, undefined, "all", initial);
     });
   }
 
@@ -181,7 +192,8 @@ export class Targets {
         sentence: `Drop partition ${partition} of ${own.target.db}.${own.target.name}`,
         destructive: true,
       };
-      if (!isAllowed(this.#o.deps, step, own)) return;
+      if (!isAllowed(deps, step, own)) return;
+      await this.#steps.refuseNotMade("drop_partition", { kind: "partition", name: partition }, step, own);
       // Before it goes: after a crash in between, another one of that name may be made.
       own.partitions = own.partitions.filter((name) => name !== partition);
       await save();
@@ -195,11 +207,12 @@ export class Targets {
       }
       own.partitionsDropped.push(partitionId);
       own.refusedRows.leavePartition(partitionId);
+      forget(own.made, { kind: "partition", name: partition });
       await save();
       // Another partition of that name may live on the source by now.
       const live = this.#live.get(id);
       if (live?.partitions.some((other) => other.name === partition && other.id !== partitionId)) {
-        await this.#apply(live, own, undefined, "structure", false);
+        await this.#steps.apply(live, own, undefined, "structure", false);
       }
     });
   }
@@ -216,7 +229,8 @@ export class Targets {
         sentence: `Truncate ${own.target.db}.${own.target.name}`,
         destructive: true,
       };
-      if (!isAllowed(this.#o.deps, step, own)) return;
+      if (!isAllowed(deps, step, own)) return;
+      await this.#steps.refuseNotMade("truncate_collection", { kind: "collection" }, step, own);
       deps.crash("inside_barrier");
       try {
         // It may be dropped and made anew for it.
@@ -238,7 +252,11 @@ export class Targets {
   startOver(own: CollectionState): Promise<void> {
     return this.#structure.run(async () => {
       const { setup, state, save, signal } = this.#o;
-      await setup.sink.dropCollection(own.target, signal);
+      const step = dropStep(own);
+      if (await setup.sink.identity(own.target, signal) !== undefined) {
+        await this.#steps.refuseNotMade("begin_anew", { kind: "collection" }, step, own);
+        await setup.sink.dropCollection(own.target, signal);
+      }
       state.collections.delete(own.id);
       await save();
     });
@@ -246,17 +264,19 @@ export class Targets {
 
   async #drop(own: CollectionState): Promise<void> {
     const { setup, save, signal, deps } = this.#o;
-    const step: DdlStep = {
-      kind: "drop_collection",
-      collectionId: own.id,
-      sentence: `Drop collection ${own.target.db}.${own.target.name}`,
-      destructive: true,
-    };
-    if (!isAllowed(this.#o.deps, step, own)) return;
+    const step = dropStep(own);
+    if (!isAllowed(deps, step, own)) return;
+    if (!hasMade(own, { kind: "collection" }, setup.onExisting) && verdictOf("drop_collection", "foreign") === "left") {
+      const detail = "it was there before this run, with rows of others: it stays";
+      deps.report.ddl({ ...step, result: "skipped", detail });
+      return;
+    }
     deps.crash("inside_barrier");
+    const replaced = await isReplaced(setup, own, signal);
+    if (replaced) deps.report.ddl({ ...step, result: "skipped", detail: "another one has its name there by now" });
     const dropped = await this.#gate(own.id).exclusive(async () => {
       try {
-        await setup.sink.dropCollection(own.target, signal);
+        if (!replaced) await setup.sink.dropCollection(own.target, signal);
       } catch (error) {
         passRefusal(this.#o, step, own, error);
         return false;
@@ -265,7 +285,7 @@ export class Targets {
       return true;
     });
     if (!dropped) return;
-    deps.report.ddl({ ...step, result: "applied", detail: "" });
+    if (!replaced) deps.report.ddl({ ...step, result: "applied", detail: "" });
     own.segmentsBegun = [];
     own.segmentsDone = [];
     own.blocked = undefined;
@@ -312,7 +332,7 @@ export class Targets {
     await save();
     await this.#gate(own.id).exclusive(async () => {
       try {
-        await this.#apply(collection, own, own.target, "structure", initial, to);
+        await this.#steps.apply(collection, own, own.target, "structure", initial, to);
       } catch (error) {
         // It may have been a later step that was refused.
         if (!(error instanceof Held)) throw error;
@@ -327,59 +347,15 @@ export class Targets {
     if (held !== undefined) throw held;
   }
 
-  async #apply(
-    collection: Collection,
-    own: CollectionState,
-    previous: TargetName | undefined,
-    parts: "structure" | "all",
-    initial: boolean,
-    target = own.target,
-  ): Promise<void> {
-    const { deps, setup, signal, refused } = this.#o;
-    const outcomes = await setup.sink.reconcile(
-      { source: collection, target },
-      previous,
-      parts,
-      (step) => {
-        // It was made once: an empty one in its place would lack every row that was written before.
-        if (step.kind === "create_collection" && own.phase !== "creating") {
-          throw new Held(goneError(own, setup.sink.name));
-        }
-        if (step.partition !== undefined && own.partitions.includes(step.partition)) {
-          throw new Held(partitionGoneError(own, step.partition, setup.sink.name));
-        }
-        return initial || isAllowed(deps, step, own, false) ? "apply" : "skip";
-      },
-      signal,
-    );
-    const missing = new Set(outcomes.flatMap(({ result, partition }) => result === "applied" ? [] : partition ?? []));
-    own.partitions = collection.partitions.map(({ name }) => name).filter((name) => !missing.has(name));
-    if (parts === "all") this.beside.note(own, outcomes.filter(({ kind }) => BESIDE_ROWS.has(kind)), initial);
-    for (const outcome of outcomes) {
-      if (outcome.result === "refused" && BESIDE_ROWS.has(outcome.kind)) continue;
-      deps.report.ddl(outcome);
-      if (outcome.result !== "refused") continue;
-      if (!initial && deps.ddl.onRefusal(outcome) === "report" && outcome.kind !== "create_collection") {
-        refused.push(outcome);
-        deps.report.warn(`refused ${outcome.sentence}`, `${outcome.sentence}: the target refused: ${outcome.detail}`);
-        continue;
-      }
-      throw new Held(
-        new TidemarkError("refused", `${outcome.sentence}: the target refused: ${outcome.detail}`, {
-          // What rows need cannot be let pass, and a first copy makes everything or nothing.
-          hint: initial || outcome.kind === "create_collection"
-            ? "Mend it on the target and start the run again, or leave the collection out (transforms.select.exclude)."
-            : "Mend it on the target and start the run again, or set transforms.ddl.policy to try_evolve.",
-        }),
-      );
-    }
-  }
-
   #mutex(id: bigint): Mutex {
     let mutex = this.#perCollection.get(id);
     if (mutex === undefined) this.#perCollection.set(id, mutex = new Mutex());
     return mutex;
   }
+}
+
+function dropStep({ id, target: { db, name } }: CollectionState): DdlStep {
+  return { kind: "drop_collection", collectionId: id, sentence: `Drop collection ${db}.${name}`, destructive: true };
 }
 
 function same(a: TargetName, b: TargetName): boolean {

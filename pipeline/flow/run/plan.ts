@@ -12,7 +12,7 @@ import {
 import { positionsOf } from "../../positions/mod.ts";
 import { deleteHorizon, firstExactTs, liveSegments, makeCuts } from "../../transforms/mod.ts";
 import type { FlowDependencies } from "../dependencies.ts";
-import { isGone } from "../rows/mod.ts";
+import { foreseeTarget, foreseeWhose, isGone } from "../rows/mod.ts";
 import { foreseeLoad, type LoadChoice } from "../imports/mod.ts";
 import { nameClashes, requireSelection } from "../selection.ts";
 import { isFinished, parseRunState, type RunState } from "../state/mod.ts";
@@ -58,6 +58,8 @@ export interface Plan {
   readonly serverVersion: string;
   readonly collections: readonly PlannedCollection[];
   readonly notSelected: readonly string[];
+  /** Databases, users and roles on each sink. */
+  readonly targets: readonly { readonly sink: string; readonly steps: readonly DdlStep[] }[];
   /** Why a run would stop or hold a collection, one sentence each. */
   readonly problems: readonly string[];
   /** The first moment at which a copy is exact over all channels. */
@@ -90,11 +92,23 @@ async function planOnce(deps: FlowDependencies, signal: AbortSignal): Promise<Pl
       collections.push(await planOne(deps, snapshot, state, collection.id, signal));
     } else notSelected.push(qualifiedName(collection));
   }
+  const targets = [];
+  for (const setup of deps.sinks) {
+    const { name } = setup.sink;
+    try {
+      const steps = await foreseeTarget(deps, setup, snapshot, state?.sinks.get(name), signal);
+      targets.push({ sink: name, steps });
+    } catch (thrown) {
+      // Each collection says it already.
+      if (signal.aborted) throw thrown;
+    }
+  }
   return {
     revision: snapshot.revision,
     serverVersion: snapshot.serverVersion,
     collections,
     notSelected,
+    targets,
     problems: [...clashes, ...collections.flatMap(problemsOf)],
     exactFrom: firstExactTs(snapshot),
   };
@@ -132,8 +146,13 @@ async function planOne(
       const own = gone ? undefined : known;
       const mine = own === undefined ? "base" : done ? "tail" : "resume";
       if (mine !== "tail") action = mine;
-      const steps = await sink.plan({ source: collection, target }, signal);
-      const taken = own === undefined && there.exists && onExisting === "fail";
+      const exists = await sink.identity(target, signal) !== undefined;
+      const place = { target, state: state?.sinks.get(sink.name), own, exists };
+      const whose = foreseeWhose(deps, setup, snapshot, collection, place);
+      const steps = await sink.plan({ source: collection, target, whose }, signal);
+      const held = steps.find(({ foreign }) => foreign?.fate === "held");
+      // An alias that has the name is the plan's.
+      const taken = own === undefined && exists && onExisting === "fail";
       const todo = live.filter(({ id }) => !own?.segmentsDone.includes(id));
       // What is replaced goes before the rows come.
       const made = there.exists && (own !== undefined || onExisting !== "replace");
@@ -147,7 +166,9 @@ async function planOne(
         steps,
         problem: taken
           ? `${target.db}.${target.name} exists on ${sink.name} already: set sinks.${sink.name}.on_existing to merge or replace`
-          : undefined,
+          : held === undefined
+          ? undefined
+          : `${held.sentence}: ${held.foreign!.words}`,
       });
     } catch (thrown) {
       if (signal.aborted) throw thrown;

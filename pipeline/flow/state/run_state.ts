@@ -45,6 +45,10 @@ export interface CollectionState {
   identity: string;
   /** Names of the partitions that are there. */
   partitions: string[];
+  /** What of it the run made, as texts of things. Noted before it is made. */
+  made: Set<string>;
+  /** The state is of a version that did not note that: what is there as it is wanted is taken for the run's, once. */
+  adopt: boolean;
   /** Set while the target is asked for a rename: it has the collection under this name or under `target`. */
   renaming: TargetName | undefined;
   /** The source collection's vchannels: who takes part in its barriers, also after it is gone from the metadata. */
@@ -96,6 +100,8 @@ export interface SinkState {
   vchannels: Map<string, VchannelState>;
   /** Of a backup sink: how its bases went. */
   bases: BasesState | undefined;
+  /** What the run made beside collections: databases, users, roles, grants. As texts of things. */
+  made: Set<string>;
   /** Sink's own facts (an archive's ledger key, …), opaque to the flow. */
   extra: Json;
 }
@@ -143,6 +149,7 @@ export function newSinkState(): SinkState {
     positions: new Map(),
     vchannels: new Map(),
     bases: undefined,
+    made: new Set(),
     extra: null,
   };
 }
@@ -169,6 +176,8 @@ export function newCollectionState(
     target,
     identity: "",
     partitions: [],
+    made: new Set(),
+    adopt: false,
     renaming: undefined,
     vchannels,
     phase,
@@ -205,13 +214,18 @@ export function formatRunState(state: RunState): string {
     restore: state.restore ?? null,
     topicIds: Object.fromEntries(state.topicIds),
     sinks: Object.fromEntries([...state.sinks].map(([name, sink]) => [name, {
-      collections: [...sink.collections.values()].map((own) => ({ ...own, refusedRows: [...own.refusedRows] })),
+      collections: [...sink.collections.values()].map((own) => ({
+        ...own,
+        refusedRows: [...own.refusedRows],
+        made: [...own.made],
+      })),
       databases: [...sink.databases].map(([id, name]) => ({ id, name })),
       positions: Object.fromEntries(
         [...sink.positions].map(([pchannel, point]) => [pchannel, stored(point, state.queue)]),
       ),
       vchannels: [...sink.vchannels.values()].map((own) => stored(own, state.queue)),
       ...(sink.bases === undefined ? {} : { bases: sink.bases }),
+      made: [...sink.made],
       extra: sink.extra,
     }])),
   }, 1);
@@ -266,11 +280,21 @@ export function parseRunState(text: string, location: string): RunState {
   }
 }
 
-/** What states of earlier versions lack: nothing was imported, no rename was under way. */
-type Later = Pick<
-  CollectionState,
-  "importUnits" | "importFolder" | "byRows" | "renaming" | "identity" | "partitions" | "broadcastsDone" | "refused"
->;
+/** What states of earlier versions lack: nothing was imported, no rename was under way, nothing noted of what was made. */
+type Later =
+  & Pick<
+    CollectionState,
+    | "importUnits"
+    | "importFolder"
+    | "byRows"
+    | "renaming"
+    | "identity"
+    | "partitions"
+    | "adopt"
+    | "broadcastsDone"
+    | "refused"
+  >
+  & { readonly made: readonly string[] };
 type Stored = Omit<CollectionState, keyof Later | "refusedRows"> & Partial<Later> & {
   readonly refusedRows?: RefusedRow[];
 };
@@ -292,6 +316,8 @@ function parseSink(raw: Record<string, Json>, queue: Queue, location: string): S
       ...item,
       identity: item.identity ?? "",
       partitions: item.partitions ?? [],
+      made: new Set(item.made ?? ["collection"]),
+      adopt: item.adopt ?? item.made === undefined,
       renaming: item.renaming ?? undefined,
       broadcastsDone: item.broadcastsDone ?? [],
       importUnits: item.importUnits ?? [],
@@ -313,6 +339,7 @@ function parseSink(raw: Record<string, Json>, queue: Queue, location: string): S
     ),
     vchannels: new Map(vchannels),
     bases: basesOf(raw.bases),
+    made: new Set((raw.made ?? []) as string[]),
     extra: raw.extra ?? null,
   };
 }

@@ -1,29 +1,21 @@
 /** From what is wanted and what the target has to the steps between: pure, no server is asked here. */
-import type {
-  DdlKind,
-  DdlStep,
-  LoadMode,
-  Properties,
-  TargetName,
-  WantedCollection,
-} from "../../../pipeline/model/mod.ts";
-import { partitionKey } from "../../../pipeline/model/mod.ts";
-import { ConsistencyLevel } from "../../../pipeline/proto/gen/common_pb.ts";
+import { type AliasOwner, type DdlKind, type LoadMode, type OwnedCollection } from "../../../pipeline/model/mod.ts";
+import { partitionKey, type Properties, type TargetName } from "../../../pipeline/model/mod.ts";
 import type { CollectionSchema } from "../../../pipeline/proto/gen/schema_pb.ts";
-import type { Actual, ActualCollection } from "../actual.ts";
+import type { Actual, ActualCollection, ActualIndex } from "../actual.ts";
 import { isVectorType, targetText } from "../described.ts";
 import type { Features } from "../features.ts";
-import { indexChanges, indexText } from "./indexes.ts";
-import type { Action } from "./action.ts";
+import { planAliases } from "./aliases.ts";
+import { indexChanges, indexText, sharesField } from "./indexes.ts";
 import { loadAgain, loadSteps, RELEASE_ALL } from "./load.ts";
+import { ownProperties, planProperties } from "./properties.ts";
 import { type ResourceGroups, withOwnGroups } from "./resource_groups.ts";
 import { type AutoIdPolicy, schemaDifferences, schemaToCreate, unknownToTarget, widened } from "./schema.ts";
+import type { Action } from "./action.ts";
+import { foreignThing, pairsText, type PlannedStep, type StepDetails } from "./step.ts";
 
 export type { Action } from "./action.ts";
-
-export interface PlannedStep extends DdlStep {
-  readonly action: Action;
-}
+export type { PlannedStep } from "./step.ts";
 
 export interface PlanOptions {
   readonly parts: "structure" | "all";
@@ -44,45 +36,41 @@ export interface ActualState {
   readonly current: Actual;
   /** The name that the collection had so far, and what is there; undefined where it was not renamed. */
   readonly previous: { readonly name: TargetName; readonly actual: Actual } | undefined;
-  /** Collections that own an alias which is wanted here but is not one of this collection: alias -> collection. */
-  readonly foreignAliases: ReadonlyMap<string, string>;
+  /** Which other collections have an alias that is wanted here. */
+  readonly aliasOwners: ReadonlyMap<string, AliasOwner>;
 }
 
 /**
  * The steps that make the target's collection what is wanted, in the order in which they must be done. Nothing that
- * drops a collection or a partition is ever among them.
+ * drops a collection or a partition is ever among them. What the run did not make is touched by none of them, but for what
+ * the configuration allows; steps that it is in the way of say so (`foreign`).
  */
-export function planCollection(wanted: WantedCollection, state: ActualState, options: PlanOptions): PlannedStep[] {
+export function planCollection(wanted: OwnedCollection, state: ActualState, options: PlanOptions): PlannedStep[] {
   const plan = new Plan(wanted, options);
   let actual: ActualCollection | undefined;
   if (state.current.kind === "collection") {
     actual = state.current.collection;
   } else {
-    if (state.current.kind === "alias") plan.freeName(state.current.of);
+    if (state.current.kind === "alias" && !plan.freeName(state.current.of)) return plan.steps;
     if (state.previous?.actual.kind === "collection") {
       actual = state.previous.actual.collection;
-      plan.rename(state.previous.name);
+      if (!plan.rename(state.previous.name)) return plan.steps;
     }
   }
   if (actual === undefined) plan.createCollection();
   else plan.alterCollection(actual);
   plan.partitions(actual);
   if (options.parts === "all") {
-    plan.aliases(actual, state.foreignAliases);
+    planAliases(wanted, actual, state.aliasOwners, plan.add);
     const released = plan.indexes(actual);
     plan.load(actual, released);
   }
   return plan.steps;
 }
 
-/** Set by the server for itself, or meaningful on one cluster only. */
-const FOREIGN_PROPERTY = /^(?:replicate\.|cipher\.|timezone$|collection\.(?:description|consistency)$)/;
-/** Only a collection that is not loaded takes these. */
-const NEEDS_RELEASE: ReadonlySet<string> = new Set(["mmap.enabled"]);
-
 class Plan {
   readonly steps: PlannedStep[] = [];
-  readonly #wanted: WantedCollection;
+  readonly #wanted: OwnedCollection;
   readonly #options: PlanOptions;
   readonly #where: string;
   readonly #schema: CollectionSchema;
@@ -90,7 +78,7 @@ class Plan {
   readonly #roomy: CollectionSchema;
   readonly #hasPartitionKey: boolean;
 
-  constructor(wanted: WantedCollection, options: PlanOptions) {
+  constructor(wanted: OwnedCollection, options: PlanOptions) {
     this.#wanted = wanted;
     this.#options = options;
     this.#where = targetText(wanted.target);
@@ -99,21 +87,49 @@ class Plan {
     this.#hasPartitionKey = partitionKey(wanted.source.schema) !== undefined;
   }
 
-  #add(kind: DdlKind, sentence: string, action: Action, destructive = false): void {
-    const step = { kind, collectionId: this.#wanted.source.id, sentence, destructive, action };
-    this.steps.push(action.do === "create_partition" ? { ...step, partition: action.partition } : step);
-  }
-
-  freeName(owner: string): void {
-    const { db, name } = this.#wanted.target;
-    this.#add("drop_alias", `Drop alias ${name} of ${db}.${owner}, a collection takes its name`, {
-      do: "drop_alias",
-      alias: name,
+  readonly add = (kind: DdlKind, sentence: string, action: Action, details: StepDetails = {}): void => {
+    const { makes, ends, foreign } = details;
+    this.steps.push({
+      kind,
+      collectionId: this.#wanted.source.id,
+      sentence,
+      destructive: false,
+      action,
+      ...(action.do === "create_partition" ? { partition: action.partition } : {}),
+      ...(makes === undefined ? {} : { makes }),
+      ...(ends === undefined ? {} : { ends }),
+      ...(foreign === undefined ? {} : { foreign }),
     });
+  };
+
+  /** Whether the collection can have its name, which is an alias of another one now. */
+  freeName(owner: AliasOwner): boolean {
+    const { target: { db, name }, whose } = this.#wanted;
+    const sentence = `Drop alias ${name} of ${db}.${owner.name}, a collection takes its name`;
+    const whoseIs = whose.aliasOf(name, owner);
+    const what = `${db}.${name} is an alias of ${db}.${owner.name}`;
+    const consents = whose.aliases === "take" ? ["aliases: take"] as const : [];
+    const foreign = typeof whoseIs === "object"
+      ? { fate: "held", words: whoseIs.clash } as const
+      : foreignThing("take_alias_name", whoseIs, what, consents);
+    if (foreign?.fate === "held") {
+      const taken = `Create collection ${this.#where}`;
+      this.add("create_collection", taken, { do: "impossible", reason: foreign.words }, { foreign });
+      return false;
+    }
+    this.add("drop_alias", sentence, { do: "drop_alias", alias: name }, { foreign });
+    return true;
   }
 
-  rename(from: TargetName): void {
-    this.#add("rename_collection", `Rename collection ${targetText(from)} to ${this.#where}`, { do: "rename", from });
+  /** Whether it gets the name: a collection that the run did not make keeps its own. */
+  rename(from: TargetName): boolean {
+    const { whose } = this.#wanted;
+    const owner = whose.made({ kind: "collection" }) ? "run" : "foreign";
+    const foreign = foreignThing("rename_collection", owner, `${targetText(from)} was there before`);
+    this.add("rename_collection", `Rename collection ${targetText(from)} to ${this.#where}`, { do: "rename", from }, {
+      foreign,
+    });
+    return foreign === undefined;
   }
 
   createCollection(): void {
@@ -122,33 +138,38 @@ class Plan {
     const sentence = `Create collection ${this.#where} (${this.#schema.fields.length} fields, ${source.shards} shards)`;
     if (unknown.length > 0) {
       const reason = `Milvus ${this.#options.features.version} on the target does not know ${unknown.join(", ")}`;
-      this.#add("create_collection", sentence, { do: "impossible", reason });
+      this.add("create_collection", sentence, { do: "impossible", reason });
       return;
     }
-    this.#add("create_collection", sentence, {
+    const properties = this.#ownProperties(source.properties);
+    this.add("create_collection", sentence, {
       do: "create_collection",
       schema: this.#roomy,
       shards: source.shards,
       consistency: source.consistency,
-      properties: this.#ownProperties(source.properties),
+      properties,
       partitionCount: this.#hasPartitionKey ? source.partitions.length : 0,
-    });
+    }, { makes: Object.entries(properties).map(([key, value]) => ({ kind: "property", key, value })) });
   }
 
   alterCollection(actual: ActualCollection): void {
     const { features } = this.#options;
+    const { whose } = this.#wanted;
+    const owner = whose.made({ kind: "collection" }) ? "run" : "foreign";
+    const consents = whose.merge ? ["on_existing: merge"] as const : [];
+    const foreign = foreignThing("alter_schema", owner, `${this.#where} was there before`, consents);
     for (
       const difference of schemaDifferences(features.altersFields ? this.#roomy : this.#schema, actual.schema, features)
     ) {
       switch (difference.kind) {
         case "add_field":
-          this.#add("alter_collection", `Add field ${difference.field.name} to ${this.#where}`, {
+          this.add("alter_collection", `Add field ${difference.field.name} to ${this.#where}`, {
             do: "add_field",
             field: difference.field,
-          });
+          }, { foreign });
           break;
         case "alter_field":
-          this.#add(
+          this.add(
             "alter_collection",
             `Set ${pairsText(difference.set)} on field ${difference.field} of ${this.#where}`,
             {
@@ -156,10 +177,11 @@ class Plan {
               field: difference.field,
               set: difference.set,
             },
+            { foreign },
           );
           break;
         case "impossible":
-          this.#add("alter_collection", `Change the schema of ${this.#where}`, {
+          this.add("alter_collection", `Change the schema of ${this.#where}`, {
             do: "impossible",
             reason: `On the target ${difference.what}`,
           });
@@ -167,93 +189,37 @@ class Plan {
       }
     }
     if (this.#hasPartitionKey && actual.partitions.length !== this.#wanted.source.partitions.length && !features.lite) {
-      this.#add("alter_collection", `Change the number of partitions of ${this.#where}`, {
+      this.add("alter_collection", `Change the number of partitions of ${this.#where}`, {
         do: "impossible",
         reason: `On the target it has ${actual.partitions.length} hash partitions, the source has ` +
           `${this.#wanted.source.partitions.length}; the number is fixed at creation`,
       });
     }
-    this.#properties(actual);
-  }
-
-  #properties(actual: ActualCollection): void {
-    const { source } = this.#wanted;
-    const { features } = this.#options;
-    const want: Record<string, string> = { ...this.#ownProperties(source.properties) };
-    const have = ownProperties(actual.properties);
-    const set: Record<string, string> = {};
-    for (const [key, value] of Object.entries(want)) if (have[key] !== value) set[key] = value;
-    const remove = Object.keys(have).filter((key) => !(key in want));
-    const loaded = actual.load !== undefined;
-    if (Object.keys(set).length > 0) {
-      const release = loaded && !features.lite && Object.keys(set).some((key) => NEEDS_RELEASE.has(key));
-      const alter: Action = { do: "alter_collection", set, remove: [] };
-      this.#add(
-        "alter_collection",
-        `Set ${pairsText(set)} on ${this.#where}${release ? " (released for it and loaded again)" : ""}`,
-        release ? { do: "sequence", actions: [RELEASE_ALL, alter, loadAgain(actual)] } : alter,
-      );
-    }
-    if (remove.length > 0) {
-      this.#add(
-        "alter_collection",
-        `Remove ${remove.join(", ")} from ${this.#where}`,
-        features.deletesProperties
-          ? { do: "alter_collection", set: {}, remove }
-          : { do: "impossible", reason: `Milvus ${features.version} on the target cannot remove a property` },
-      );
-    }
-    if (features.describesDefinition && source.consistency !== actual.consistency) {
-      const level = ConsistencyLevel[source.consistency] ?? String(source.consistency);
-      this.#add(
-        "alter_collection",
-        `Set consistency level ${level} on ${this.#where}`,
-        features.altersDefinition ? { do: "alter_collection", set: { consistency_level: level }, remove: [] } : {
-          do: "impossible",
-          reason: `Milvus ${features.version} on the target cannot change the consistency level`,
-        },
-      );
-    }
-    if (features.altersDefinition && source.schema.description !== actual.schema.description) {
-      this.#add("alter_collection", `Set the description of ${this.#where}`, {
-        do: "alter_collection",
-        set: { "collection.description": source.schema.description },
-        remove: [],
-      });
-    }
+    planProperties(this.#wanted, actual, features, this.add, this.#ownProperties(this.#wanted.source.properties));
   }
 
   partitions(actual: ActualCollection | undefined): void {
     if (this.#hasPartitionKey) return;
+    const { source, whose } = this.#wanted;
     const there = new Set(actual?.partitions ?? ["_default"]);
-    for (const { name } of this.#wanted.source.partitions) {
-      if (there.has(name)) continue;
-      this.#add("create_partition", `Create partition ${name} of ${this.#where}`, {
-        do: "create_partition",
-        partition: name,
-      });
-    }
-  }
-
-  aliases(actual: ActualCollection | undefined, foreign: ReadonlyMap<string, string>): void {
-    const { source, target } = this.#wanted;
-    const there = new Set(actual?.aliases ?? []);
-    for (const alias of there) {
-      if (source.aliases.includes(alias)) continue;
-      this.#add("drop_alias", `Drop alias ${target.db}.${alias} of ${this.#where}`, { do: "drop_alias", alias });
-    }
-    for (const alias of source.aliases) {
-      if (there.has(alias)) continue;
-      const owner = foreign.get(alias);
-      if (owner === undefined) {
-        this.#add("create_alias", `Create alias ${target.db}.${alias} for ${this.#where}`, {
-          do: "create_alias",
-          alias,
-        });
-      } else {
-        const sentence = `Alter alias ${target.db}.${alias} from ${target.db}.${owner} to ${this.#where}`;
-        this.#add("alter_alias", sentence, { do: "alter_alias", alias });
+    const consents = whose.merge ? ["on_existing: merge"] as const : [];
+    for (const { name } of source.partitions) {
+      const thing = { kind: "partition", name } as const;
+      const create: Action = { do: "create_partition", partition: name };
+      const sentence = `Create partition ${name} of ${this.#where}`;
+      if (!there.has(name)) {
+        this.add("create_partition", sentence, create, { makes: [thing] });
+        continue;
       }
+      // Every collection has it from its beginning.
+      if (name === "_default" || whose.made(thing)) continue;
+      if (whose.adopt !== undefined) {
+        whose.adopt(thing);
+        continue;
+      }
+      const what = `${this.#where} has a partition ${name}`;
+      const foreign = foreignThing("create_partition", "foreign", what, consents);
+      if (foreign !== undefined) this.add("create_partition", sentence, create, { foreign });
     }
   }
 
@@ -263,8 +229,22 @@ class Plan {
 
   /** True if a step releases the collection. */
   indexes(actual: ActualCollection | undefined): boolean {
-    const { source } = this.#wanted;
+    const { source, whose } = this.#wanted;
     const { features } = this.#options;
+    const thingOf = ({ name, id }: ActualIndex) => ({ kind: "index", name, id }) as const;
+    const left: ActualIndex[] = [];
+    /** Of what the run did not make nothing is released or dropped. */
+    const foreignIndex = (change: "drop_index" | "replace_index" | "alter_index", index: ActualIndex) => {
+      const owner = whose.made(thingOf(index)) ? "run" : "foreign";
+      const what = `${this.#where}.${index.fieldName} has the index ${index.name} (${indexText(index.params)})`;
+      const foreign = foreignThing(change, owner, what);
+      if (foreign !== undefined) left.push(index);
+      return foreign;
+    };
+    for (const index of actual?.indexes ?? []) {
+      const wanted = source.indexes.some(({ name }) => name === index.name);
+      if (wanted && !whose.made(thingOf(index)) && whose.adopt !== undefined) whose.adopt(thingOf(index));
+    }
     let loaded = actual?.load !== undefined;
     const wasLoaded = loaded;
     const fields = new Map([...(actual?.schema.fields ?? []), ...this.#schema.fields].map((one) => [one.name, one]));
@@ -287,31 +267,54 @@ class Plan {
           const sentence = `Create index ${index.name} (${
             indexText(index.params)
           }) on ${this.#where}.${index.fieldName}`;
-          this.#add("create_index", sentence, { do: "create_index", index });
+          const other = left.find((there) => sharesField(index, there));
+          const foreign = other === undefined ? undefined : foreignThing(
+            "create_index",
+            "foreign",
+            `${this.#where}.${index.fieldName} has the index ${other.name} (${indexText(other.params)})`,
+          );
+          this.add("create_index", sentence, { do: "create_index", index }, {
+            makes: [{ kind: "index", name: index.name, id: "" }],
+            foreign,
+          });
           break;
         }
         case "drop": {
           const { name, fieldName } = change.index;
-          const { action, note } = withRelease(fieldName, [{ do: "drop_index", name, fieldName }]);
-          this.#add("drop_index", `Drop index ${name} on ${this.#where}.${fieldName}${note}`, action);
+          const drop: Action = { do: "drop_index", name, fieldName };
+          const foreign = foreignIndex("drop_index", change.index);
+          const { action, note } = foreign === undefined ? withRelease(fieldName, [drop]) : { action: drop, note: "" };
+          this.add("drop_index", `Drop index ${name} on ${this.#where}.${fieldName}${note}`, action, {
+            ends: [thingOf(change.index)],
+            foreign,
+          });
           break;
         }
         case "replace": {
           const { index, old } = change;
-          const { action, note } = withRelease(old.fieldName, [
-            { do: "drop_index", name: old.name, fieldName: old.fieldName },
-            { do: "create_index", index },
-          ]);
+          const foreign = foreignIndex("replace_index", old);
+          const drop: Action = { do: "drop_index", name: old.name, fieldName: old.fieldName };
+          const { action, note } = foreign === undefined
+            ? withRelease(old.fieldName, [drop, { do: "create_index", index }])
+            : { action: drop, note: "" };
           const sentence = `Replace index ${index.name} (${indexText(old.params)}) by (${indexText(index.params)}) ` +
             `on ${this.#where}.${index.fieldName}${note}`;
-          this.#add("alter_index", sentence, action);
+          this.add("alter_index", sentence, action, {
+            ends: [thingOf(old)],
+            makes: [{ kind: "index", name: index.name, id: "" }],
+            foreign,
+          });
           break;
         }
         case "alter": {
-          const { index, name, set, remove } = change;
-          const { action, note } = withRelease(index.fieldName, [{ do: "alter_index", name, set, remove }]);
+          const { index, old, name, set, remove } = change;
+          const foreign = foreignIndex("alter_index", old);
+          const alter: Action = { do: "alter_index", name, set, remove };
+          const { action, note } = foreign === undefined
+            ? withRelease(index.fieldName, [alter])
+            : { action: alter, note: "" };
           const words = [pairsText(set), ...remove.map((key) => `no ${key}`)].filter(Boolean).join(", ");
-          this.#add("alter_index", `Set ${words} on index ${name} of ${this.#where}${note}`, action);
+          this.add("alter_index", `Set ${words} on index ${name} of ${this.#where}${note}`, action, { foreign });
           break;
         }
       }
@@ -322,18 +325,27 @@ class Plan {
   load(actual: ActualCollection | undefined, released: boolean): void {
     const { features, load = "source", replicas, resourceGroups } = this.#options;
     const options = { features, load, replicas, resourceGroups };
-    for (const step of loadSteps(this.#wanted, actual, released, options)) {
-      const { kind, sentence, action, disturbs } = step;
-      this.#add(kind, sentence, action);
+    const { source, whose } = this.#wanted;
+    const things = [{ kind: "load" }] as const;
+    const said = `${this.#where} is loaded`;
+    if (actual?.load !== undefined && source.load !== undefined && !whose.made(things[0])) whose.adopt?.(things[0]);
+    const owner = whose.made(things[0]) ? "run" : "foreign";
+    const mine = whose.made({ kind: "collection" }) ? "run" : "foreign";
+    const consents = whose.merge ? ["on_existing: merge"] as const : [];
+    const steps = loadSteps(this.#wanted, actual, released, options);
+    for (const { kind, sentence, action, disturbs } of steps) {
+      if (kind === "release") {
+        this.add(kind, sentence, action, { ends: things, foreign: foreignThing("release", owner, said) });
+      } else if (actual?.load !== undefined && !released && sentence.includes(" instead of ")) {
+        this.add(kind, sentence, action, { foreign: foreignThing("change_replicas", owner, said) });
+      } else {
+        const foreign = foreignThing("load", mine, `${this.#where} was there before`, consents);
+        this.add(kind, sentence, action, { makes: things, foreign });
+      }
       if (disturbs) this.steps.push({ ...this.steps.pop()!, disturbs });
     }
+    if (released && steps.length === 0 && actual !== undefined && owner === "foreign") {
+      this.add("load", `Load ${this.#where} again, as somebody had`, loadAgain(actual));
+    }
   }
-}
-
-function ownProperties(properties: Properties): Properties {
-  return Object.fromEntries(Object.entries(properties).filter(([key]) => !FOREIGN_PROPERTY.test(key)));
-}
-
-function pairsText(pairs: Properties): string {
-  return Object.entries(pairs).map(([key, value]) => `${key}=${value}`).join(", ");
 }

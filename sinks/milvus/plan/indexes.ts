@@ -12,6 +12,7 @@ export type IndexChange =
   | {
     readonly kind: "alter";
     readonly index: Index;
+    readonly old: ActualIndex;
     readonly name: string;
     readonly set: Properties;
     readonly remove: readonly string[];
@@ -84,13 +85,26 @@ export function indexChanges(
     if (keys !== undefined && features.altersIndexes && keys.every((key) => ALTERABLE.has(key))) {
       const want = normalisedParams(index.params);
       const set = Object.fromEntries(keys.flatMap((key) => want.has(key) ? [[key, want.get(key)!]] : []));
-      others.push({ kind: "alter", index, name: found.name, set, remove: keys.filter((key) => !want.has(key)) });
+      others.push({
+        kind: "alter",
+        index,
+        old: found,
+        name: found.name,
+        set,
+        remove: keys.filter((key) => !want.has(key)),
+      });
     } else {
       others.push({ kind: "replace", index, old: found });
     }
   }
   for (const one of actual) if (!used.has(one)) drops.push({ kind: "drop", index: one });
   return [...drops, ...others];
+}
+
+/** Whether one cannot be made beside the other: a field has one index, or one for each path of its JSON. */
+export function sharesField(wanted: Index, actual: ActualIndex): boolean {
+  const path = (params: Properties) => normalisedParams(params).get("json_path");
+  return wanted.fieldName === actual.fieldName && path(wanted.params) === path(actual.params);
 }
 
 /** "HNSW, L2" */

@@ -1,5 +1,7 @@
 /** Users, roles, grants and privilege groups: from what is wanted and what the target has to the steps between. Pure. */
-import type { DdlStep, Grant, Rbac } from "../../../pipeline/model/mod.ts";
+import type { DdlStep, ForeignThing, Grant, Rbac, Thing, Whose } from "../../../pipeline/model/mod.ts";
+import { type Change, type Consent, verdictOf } from "../../../pipeline/transforms/mod.ts";
+import { foreignThing } from "./step.ts";
 
 export interface ActualRbac {
   readonly users: ReadonlyMap<string, readonly string[]>;
@@ -30,9 +32,9 @@ export interface RbacStep extends DdlStep {
 export interface RbacPlanOptions {
   /** Passwords of users to create. */
   readonly passwords: ReadonlyMap<string, string>;
-  /** What the source had when it was last reconciled; what disappeared since is removed. */
-  readonly before: Rbac | undefined;
-  /** Remove also what only the target has. */
+  /** What the run made; what of it the source has no more is removed. */
+  readonly whose: Whose;
+  /** Change and remove also what the run did not make. */
   readonly mirror: boolean;
   /** The user the sink works as: never dropped, never unbound. */
   readonly self: string | undefined;
@@ -41,114 +43,210 @@ export interface RbacPlanOptions {
 const BUILT_IN_ROLES: ReadonlySet<string> = new Set(["admin", "public"]);
 const BUILT_IN_GROUP = /^(?:Cluster|Database|Collection)(?:ReadOnly|ReadWrite|Admin)$/;
 
+interface Details {
+  readonly makes?: readonly Thing[];
+  readonly ends?: readonly Thing[];
+  readonly foreign?: ForeignThing | undefined;
+}
+
 export function planRbac(wanted: Rbac, actual: ActualRbac, options: RbacPlanOptions): RbacStep[] {
-  const steps: RbacStep[] = [];
-  const add = (sentence: string, action: RbacAction, destructive = false): void =>
-    void steps.push({ kind: "rbac", collectionId: undefined, sentence, destructive, action });
-  const { before, mirror, passwords, self } = options;
-  const groupNames = new Set(wanted.privilegeGroups.map((one) => one.name));
+  const plan = new RbacPlan(wanted, actual, options);
+  plan.groups();
+  plan.rolesAndGrants();
+  plan.users();
+  // Removal, in the reverse order: bindings, users, grants, roles, groups.
+  plan.removeBindings();
+  plan.removeUsers();
+  plan.removeGrantsAndRoles();
+  plan.removeGroups();
+  return plan.steps;
+}
 
-  for (const { name, privileges } of wanted.privilegeGroups) {
-    const have = actual.privilegeGroups.get(name);
-    if (have === undefined) add(`Create privilege group ${name}`, { do: "create_group", group: name });
-    const missing = privileges.filter((one) => !have?.includes(one));
-    const extra = (have ?? []).filter((one) => !privileges.includes(one));
-    if (missing.length > 0) {
-      add(`Add ${missing.join(", ")} to privilege group ${name}`, {
-        do: "add_privileges",
-        group: name,
-        privileges: missing,
-      });
-    }
-    if (extra.length > 0) {
-      add(`Remove ${extra.join(", ")} from privilege group ${name}`, {
-        do: "remove_privileges",
-        group: name,
-        privileges: extra,
-      });
+class RbacPlan {
+  readonly steps: RbacStep[] = [];
+  readonly #wanted: Rbac;
+  readonly #actual: ActualRbac;
+  readonly #options: RbacPlanOptions;
+  readonly #consents: readonly Consent[];
+  readonly #groups: ReadonlySet<string>;
+
+  constructor(wanted: Rbac, actual: ActualRbac, options: RbacPlanOptions) {
+    this.#wanted = wanted;
+    this.#actual = actual;
+    this.#options = options;
+    this.#consents = options.mirror ? ["rbac_mirror"] : [];
+    this.#groups = new Set(wanted.privilegeGroups.map((one) => one.name));
+  }
+
+  #add(sentence: string, action: RbacAction, { makes, ends, foreign }: Details = {}, destructive = false): void {
+    this.steps.push({
+      kind: "rbac",
+      collectionId: undefined,
+      sentence,
+      destructive,
+      action,
+      ...(makes === undefined ? {} : { makes }),
+      ...(ends === undefined ? {} : { ends }),
+      ...(foreign === undefined ? {} : { foreign }),
+    });
+  }
+
+  /** What is in the way of a change to a thing that is there; `what` names it. */
+  #foreign(change: Change, thing: Thing, what: string): ForeignThing | undefined {
+    return foreignThing(change, this.#options.whose.made(thing) ? "run" : "foreign", what, this.#consents);
+  }
+
+  groups(): void {
+    for (const { name, privileges } of this.#wanted.privilegeGroups) {
+      const group = { kind: "privilege_group", name } as const;
+      const have = this.#actual.privilegeGroups.get(name);
+      if (have === undefined) {
+        this.#add(`Create privilege group ${name}`, { do: "create_group", group: name }, { makes: [group] });
+      }
+      const missing = privileges.filter((one) => !have?.includes(one));
+      const extra = (have ?? []).filter((one) => !privileges.includes(one));
+      const foreign = have === undefined
+        ? undefined
+        : this.#foreign("alter_privilege_group", group, `The target has a privilege group ${name}`);
+      if (missing.length > 0) {
+        const action = { do: "add_privileges", group: name, privileges: missing } as const;
+        this.#add(`Add ${missing.join(", ")} to privilege group ${name}`, action, { foreign });
+      }
+      if (extra.length > 0) {
+        const action = { do: "remove_privileges", group: name, privileges: extra } as const;
+        this.#add(`Remove ${extra.join(", ")} from privilege group ${name}`, action, { foreign });
+      }
     }
   }
 
-  for (const role of wanted.roles) {
-    if (!BUILT_IN_ROLES.has(role) && !actual.roles.includes(role)) {
-      add(`Create role ${role}`, { do: "create_role", role });
+  rolesAndGrants(): void {
+    const there = new Set(this.#actual.roles);
+    for (const name of this.#wanted.roles) {
+      if (BUILT_IN_ROLES.has(name) || there.has(name)) continue;
+      this.#add(`Create role ${name}`, { do: "create_role", role: name }, { makes: [{ kind: "role", name }] });
+    }
+    const have = new Set(this.#actual.grants.map(grantKey));
+    for (const grant of this.#wanted.grants) {
+      if (have.has(grantKey(grant))) continue;
+      const foreign = there.has(grant.role) || BUILT_IN_ROLES.has(grant.role)
+        ? this.#foreign("grant", { kind: "role", name: grant.role }, `The target has a role ${grant.role}`)
+        : undefined;
+      const makes = [{ kind: "grant", text: grantKey(grant) }] as const;
+      this.#add(`Grant ${grantText(grant)}`, { do: "grant", grant, v2: this.#isGroup(grant) }, { makes, foreign });
     }
   }
 
-  const grantKey = (one: Grant): string =>
-    JSON.stringify([one.role, one.objectType, one.object, one.dbName || "default", one.privilege]);
-  const isGroup = (one: Grant): boolean => groupNames.has(one.privilege) || BUILT_IN_GROUP.test(one.privilege);
-  const have = new Set(actual.grants.map(grantKey));
-  const want = new Set(wanted.grants.map(grantKey));
-  for (const grant of wanted.grants) {
-    if (!have.has(grantKey(grant))) add(`Grant ${grantText(grant)}`, { do: "grant", grant, v2: isGroup(grant) });
+  users(): void {
+    const { whose, passwords } = this.#options;
+    const there = new Set(this.#actual.roles);
+    for (const { name, roles } of this.#wanted.users) {
+      const bound = this.#actual.users.get(name);
+      if (bound === undefined && !this.#createUser(name, passwords.get(name))) continue;
+      // One without any role was made by hand for this, since its password could not be copied.
+      const user = { kind: "user", name } as const;
+      const adopted = bound !== undefined && !whose.made(user) && bound.every((role) => BUILT_IN_ROLES.has(role));
+      const taken = bound === undefined || adopted
+        ? undefined
+        : this.#foreign("bind_role", user, `The target has a user ${name}`);
+      for (const role of roles) {
+        if (bound?.includes(role)) continue;
+        const foreignRole = there.has(role) && !BUILT_IN_ROLES.has(role)
+          ? this.#foreign("bind_role", { kind: "role", name: role }, `The target has a role ${role}`)
+          : undefined;
+        this.#add(`Bind user ${name} to role ${role}`, { do: "bind", user: name, role }, {
+          makes: [{ kind: "binding", user: name, role }],
+          foreign: taken ?? foreignRole,
+        });
+      }
+    }
   }
 
-  const wantedUsers = new Map(wanted.users.map((one) => [one.name, one]));
-  const unmade = new Set<string>();
-  for (const { name } of wanted.users) {
-    if (actual.users.has(name)) continue;
-    const password = passwords.get(name);
-    if (password !== undefined) add(`Create user ${name}`, { do: "create_user", user: name, password });
-    else {
-      unmade.add(name);
-      add(`Create user ${name}`, {
+  /** Whether it can be. */
+  #createUser(name: string, password: string | undefined): boolean {
+    if (password === undefined) {
+      this.#add(`Create user ${name}`, {
         do: "impossible",
         reason: "The source stores only a hash of the password. Name a password for this user in the file of " +
           "rbac_passwords_file, or create the user on the target by hand",
       });
+      return false;
     }
+    this.#add(`Create user ${name}`, { do: "create_user", user: name, password }, { makes: [{ kind: "user", name }] });
+    return true;
   }
-  for (const { name, roles } of wanted.users) {
-    if (unmade.has(name)) continue;
-    const bound = actual.users.get(name) ?? [];
-    for (const role of roles) {
-      if (!bound.includes(role)) add(`Bind user ${name} to role ${role}`, { do: "bind", user: name, role });
+
+  removeBindings(): void {
+    const wanted = new Map(this.#wanted.users.map((one) => [one.name, one.roles]));
+    for (const [user, roles] of this.#actual.users) {
+      const keep = wanted.get(user);
+      if (keep === undefined || user === this.#options.self) continue;
+      for (const role of roles) {
+        const binding = { kind: "binding", user, role } as const;
+        if (keep.includes(role) || !this.#removes("unbind_role", binding)) continue;
+        this.#add(`Unbind user ${user} from role ${role}`, { do: "unbind", user, role }, { ends: [binding] });
+      }
     }
   }
 
-  // Removal, in the reverse order: bindings, users, grants, roles, groups.
-  const removable = <T>(
-    there: readonly T[],
-    key: (one: T) => string,
-    was: ReadonlySet<string>,
-    now: ReadonlySet<string>,
-  ) => there.filter((one) => !now.has(key(one)) && (mirror || was.has(key(one))));
-  const beforeRoles = new Map(before?.users.map((one) => [one.name, new Set(one.roles)]) ?? []);
-  for (const [user, roles] of actual.users) {
-    const wantedUser = wantedUsers.get(user);
-    if (wantedUser === undefined || user === self) continue;
-    const gone = removable(roles, (one) => one, beforeRoles.get(user) ?? new Set(), new Set(wantedUser.roles));
-    for (const role of gone) add(`Unbind user ${user} from role ${role}`, { do: "unbind", user, role });
-  }
-  const beforeUsers = new Set(before?.users.map((one) => one.name));
-  for (const user of removable([...actual.users.keys()], (one) => one, beforeUsers, new Set(wantedUsers.keys()))) {
-    if (user === "root" || user === self) continue;
-    add(`Drop user ${user}`, { do: "drop_user", user }, true);
-  }
-  const dyingRoles = new Set(
-    removable(actual.roles, (one) => one, new Set(before?.roles), new Set(wanted.roles))
-      .filter((role) => !BUILT_IN_ROLES.has(role)),
-  );
-  for (const grant of removable(actual.grants, grantKey, new Set(before?.grants.map(grantKey)), want)) {
-    // What the built-in roles may do by themselves is the target's own business.
-    if (BUILT_IN_ROLES.has(grant.role) && !before?.grants.some((one) => grantKey(one) === grantKey(grant))) continue;
-    add(`Revoke ${grantText(grant)}`, { do: "revoke", grant, v2: isGroup(grant) });
-  }
-  for (const role of dyingRoles) {
-    // A role with grants cannot be dropped; those that nobody wants were revoked above when mirroring.
-    for (const grant of actual.grants) {
-      if (grant.role !== role || mirror || before?.grants.some((one) => grantKey(one) === grantKey(grant))) continue;
-      add(`Revoke ${grantText(grant)}`, { do: "revoke", grant, v2: isGroup(grant) });
+  removeUsers(): void {
+    const wanted = new Set(this.#wanted.users.map(({ name }) => name));
+    for (const name of this.#actual.users.keys()) {
+      const user = { kind: "user", name } as const;
+      if (wanted.has(name) || name === "root" || name === this.#options.self) continue;
+      if (!this.#removes("drop_user", user)) continue;
+      this.#add(`Drop user ${name}`, { do: "drop_user", user: name }, { ends: [user] }, true);
     }
-    add(`Drop role ${role}`, { do: "drop_role", role }, true);
   }
-  const beforeGroups = new Set(before?.privilegeGroups.map((one) => one.name));
-  for (const group of removable([...actual.privilegeGroups.keys()], (one) => one, beforeGroups, groupNames)) {
-    if (BUILT_IN_GROUP.test(group)) continue;
-    add(`Drop privilege group ${group}`, { do: "drop_group", group }, true);
+
+  removeGrantsAndRoles(): void {
+    const { whose } = this.#options;
+    const keep = new Set(this.#wanted.grants.map(grantKey));
+    const revoked = new Set<string>();
+    const revoke = (grant: Grant) => {
+      const key = grantKey(grant);
+      if (revoked.has(key)) return;
+      revoked.add(key);
+      const ends = [{ kind: "grant", text: key }] as const;
+      this.#add(`Revoke ${grantText(grant)}`, { do: "revoke", grant, v2: this.#isGroup(grant) }, { ends });
+    };
+    for (const grant of this.#actual.grants) {
+      const thing = { kind: "grant", text: grantKey(grant) } as const;
+      if (keep.has(thing.text) || !this.#removes("revoke", thing)) continue;
+      // What the built-in roles may do by themselves is the target's own business.
+      if (BUILT_IN_ROLES.has(grant.role) && !whose.made(thing)) continue;
+      revoke(grant);
+    }
+    for (const name of this.#actual.roles) {
+      const role = { kind: "role", name } as const;
+      if (BUILT_IN_ROLES.has(name) || this.#wanted.roles.includes(name) || !this.#removes("drop_role", role)) continue;
+      // A role with grants cannot be dropped.
+      for (const grant of this.#actual.grants) if (grant.role === name) revoke(grant);
+      this.#add(`Drop role ${name}`, { do: "drop_role", role: name }, { ends: [role] }, true);
+    }
   }
-  return steps;
+
+  removeGroups(): void {
+    for (const name of this.#actual.privilegeGroups.keys()) {
+      const group = { kind: "privilege_group", name } as const;
+      if (BUILT_IN_GROUP.test(name) || this.#groups.has(name)) continue;
+      if (!this.#removes("drop_privilege_group", group)) continue;
+      this.#add(`Drop privilege group ${name}`, { do: "drop_group", group: name }, { ends: [group] }, true);
+    }
+  }
+
+  /** What only the target has and the run did not make is nothing to say. */
+  #removes(change: Change, thing: Thing): boolean {
+    const verdict = verdictOf(change, this.#options.whose.made(thing) ? "run" : "foreign", this.#consents);
+    return verdict === "go" || verdict === "taken";
+  }
+
+  #isGroup({ privilege }: Grant): boolean {
+    return this.#groups.has(privilege) || BUILT_IN_GROUP.test(privilege);
+  }
+}
+
+function grantKey({ role, objectType, object, dbName, privilege }: Grant): string {
+  return JSON.stringify([role, objectType, object, dbName || "default", privilege]);
 }
 
 function grantText({ role, objectType, object, dbName, privilege }: Grant): string {

@@ -1,8 +1,17 @@
 /** Brings one collection of the target to what is wanted. */
-import type { DdlGate, DdlOutcome, LoadMode, TargetName, WantedCollection } from "../../../pipeline/model/mod.ts";
+import type {
+  AliasOwner,
+  DdlGate,
+  DdlOutcome,
+  LoadMode,
+  OwnedCollection,
+  TargetName,
+  Thing,
+  WantedCollection,
+} from "../../../pipeline/model/mod.ts";
 import { TidemarkError, toTidemarkError } from "../../../pipeline/errors.ts";
-import { readActual, unless } from "../actual.ts";
-import { METHOD, type MilvusClient } from "../client.ts";
+import { readActual, readAliasOwner } from "../actual.ts";
+import type { MilvusClient } from "../client.ts";
 import { targetText } from "../described.ts";
 import { execute, isEssential, plainStep, type RunnableStep, runSteps } from "./execute.ts";
 import type { Features } from "../features.ts";
@@ -22,13 +31,13 @@ export interface ReconcileOptions {
 
 export interface CollectionReconciler {
   plan(
-    wanted: WantedCollection,
+    wanted: OwnedCollection,
     previous: TargetName | undefined,
     parts: "structure" | "all",
     signal: AbortSignal,
   ): Promise<PlannedStep[]>;
   reconcile(
-    wanted: WantedCollection,
+    wanted: OwnedCollection,
     previous: TargetName | undefined,
     parts: "structure" | "all",
     gate: DdlGate,
@@ -40,7 +49,7 @@ export function createCollectionReconciler(options: ReconcileOptions): Collectio
   const { client } = options;
 
   async function plan(
-    wanted: WantedCollection,
+    wanted: OwnedCollection,
     previous: TargetName | undefined,
     parts: "structure" | "all",
     signal: AbortSignal,
@@ -52,28 +61,22 @@ export function createCollectionReconciler(options: ReconcileOptions): Collectio
     const state: ActualState = {
       current,
       previous: renamed ? { name: previous, actual: await readActual(client, previous, signal) } : undefined,
-      foreignAliases: parts === "all" ? await foreignAliases(wanted, signal) : new Map(),
+      aliasOwners: parts === "all" && wanted.whose.aliases !== "none" ? await aliasOwners(wanted, signal) : new Map(),
     };
     const { autoId, replicas, load, resourceGroups, widen } = options;
     return planCollection(wanted, state, { parts, autoId, features, replicas, load, resourceGroups, widen });
   }
 
-  async function foreignAliases(wanted: WantedCollection, signal: AbortSignal): Promise<Map<string, string>> {
-    const owners = new Map<string, string>();
+  async function aliasOwners(wanted: WantedCollection, signal: AbortSignal): Promise<Map<string, AliasOwner>> {
+    const owners = new Map<string, AliasOwner>();
     for (const alias of wanted.source.aliases) {
-      const db = wanted.target.db;
-      const answer = await unless(
-        ["not_found", "unsupported", "refused"],
-        client.call(METHOD.describeAlias, { dbName: db, alias }, { what: `describe the alias ${alias}`, db, signal }),
-      );
-      if (answer !== undefined && answer.collection !== "" && answer.collection !== wanted.target.name) {
-        owners.set(alias, answer.collection);
-      }
+      const owner = await readAliasOwner(client, { db: wanted.target.db, name: alias }, signal);
+      if (owner !== undefined && owner.name !== wanted.target.name) owners.set(alias, owner);
     }
     return owners;
   }
 
-  async function run(step: PlannedStep, target: TargetName, signal: AbortSignal): Promise<void> {
+  async function run(step: PlannedStep, target: TargetName, signal: AbortSignal): Promise<readonly Thing[] | void> {
     try {
       await execute(step.action, { client, target, step, signal });
     } catch (thrown) {
@@ -89,6 +92,7 @@ export function createCollectionReconciler(options: ReconcileOptions): Collectio
       }
       throw error;
     }
+    if (step.makes?.some(({ kind }) => kind === "index")) return await numbered(step.makes, target, signal);
     if (step.action.do !== "create_collection") return;
     // What a server does not know it drops without a word: look at what became of the request.
     const made = await readActual(client, target, signal);
@@ -99,8 +103,17 @@ export function createCollectionReconciler(options: ReconcileOptions): Collectio
     }
   }
 
+  /** Indexes with the numbers that the target gave them. */
+  async function numbered(things: readonly Thing[], target: TargetName, signal: AbortSignal): Promise<Thing[]> {
+    const actual = await readActual(client, target, signal);
+    const indexes = actual.kind === "collection" ? actual.collection.indexes : [];
+    return things.map((thing) =>
+      thing.kind === "index" ? { ...thing, id: indexes.find(({ name }) => name === thing.name)?.id ?? "" } : thing
+    );
+  }
+
   async function reconcile(
-    wanted: WantedCollection,
+    wanted: OwnedCollection,
     previous: TargetName | undefined,
     parts: "structure" | "all",
     gate: DdlGate,

@@ -1,7 +1,9 @@
 /** Databases: create, alter properties, drop. */
-import type { DdlGate, DdlKind, DdlOutcome, DdlStep, Properties } from "../../../pipeline/model/mod.ts";
+import type { DdlGate, DdlKind, DdlOutcome, DdlStep, Properties, Thing, Whose } from "../../../pipeline/model/mod.ts";
+import type { Owner } from "../../../pipeline/transforms/mod.ts";
 import { propertiesOf, unless } from "../actual.ts";
 import { METHOD, type MilvusClient, type Request } from "../client.ts";
+import { foreignThing, type StepDetails } from "../plan/step.ts";
 import { pairs, plainStep, type RunnableStep, runSteps } from "./execute.ts";
 
 export interface WantedDatabase {
@@ -24,42 +26,80 @@ const FOREIGN_PROPERTY = /^(?:cipher\.|replicate\.|timezone$)/;
 
 /**
  * The steps from what the target has (name -> properties, undefined where it does not tell them) to what is wanted.
- * `default` is never created or dropped.
+ * `default` is never created or dropped. A database that the run did not make keeps its properties and stays.
  */
 export function planDatabases(
   wanted: readonly WantedDatabase[],
   drop: readonly string[],
   actual: ReadonlyMap<string, Properties | undefined>,
+  whose: Whose,
 ): DatabaseStep[] {
   const steps: DatabaseStep[] = [];
-  const add = (kind: DdlKind, sentence: string, action: DatabaseAction): void =>
-    void steps.push({ kind, collectionId: undefined, sentence, destructive: kind === "drop_database", action });
+  const add = (kind: DdlKind, sentence: string, action: DatabaseAction, details: StepDetails = {}): void => {
+    const { makes, ends, foreign } = details;
+    steps.push({
+      ...{ kind, collectionId: undefined, sentence, destructive: kind === "drop_database", action },
+      ...(makes === undefined ? {} : { makes }),
+      ...(ends === undefined ? {} : { ends }),
+      ...(foreign === undefined ? {} : { foreign }),
+    });
+  };
+  const owner = (name: string): Owner => whose.made({ kind: "database", name }) ? "run" : "foreign";
   for (const { name, properties } of wanted) {
     const own = Object.fromEntries(Object.entries(properties ?? {}).filter(([key]) => !FOREIGN_PROPERTY.test(key)));
     if (!actual.has(name)) {
       if (name !== "default") {
-        add("create_database", `Create database ${name}`, { do: "create", name, properties: own });
+        const makes: Thing[] = [{ kind: "database", name }, ...propertyThings(name, own)];
+        add("create_database", `Create database ${name}`, { do: "create", name, properties: own }, { makes });
         continue;
       }
     }
     if (properties === undefined) continue;
     const have = actual.get(name) ?? {};
-    const set = Object.fromEntries(Object.entries(own).filter(([key, value]) => have[key] !== value));
-    const remove = Object.keys(have).filter((key) => !(key in own) && !FOREIGN_PROPERTY.test(key));
-    if (Object.keys(set).length > 0) {
-      const words = Object.entries(set).map(([key, value]) => `${key}=${value}`).join(", ");
-      add("alter_database", `Set ${words} on database ${name}`, { do: "alter", name, set, remove: [] });
+    const ownerOf = (key: string): Owner => {
+      if (owner(name) === "foreign") return "foreign";
+      if (have[key] === undefined) return "nobody";
+      return whose.made({ kind: "database_property", database: name, key, value: have[key] }) ? "run" : "foreign";
+    };
+    const foreignOf = (key: string) =>
+      foreignThing(
+        "alter_database",
+        ownerOf(key),
+        have[key] === undefined ? `Database ${name} has no ${key}` : `Database ${name} has ${key}=${have[key]}`,
+      );
+    for (const [key, value] of Object.entries(own)) {
+      if (have[key] === value) continue;
+      add("alter_database", `Set ${key}=${value} on database ${name}`, {
+        do: "alter",
+        name,
+        set: { [key]: value },
+        remove: [],
+      }, {
+        makes: propertyThings(name, { [key]: value }),
+        ends: have[key] === undefined ? [] : propertyThings(name, { [key]: have[key] }),
+        foreign: foreignOf(key),
+      });
     }
-    if (remove.length > 0) {
-      const sentence = `Remove ${remove.join(", ")} from database ${name}`;
-      add("alter_database", sentence, { do: "alter", name, set: {}, remove });
+    for (const [key, value] of Object.entries(have)) {
+      if (key in own || FOREIGN_PROPERTY.test(key)) continue;
+      add("alter_database", `Remove ${key} from database ${name}`, { do: "alter", name, set: {}, remove: [key] }, {
+        ends: propertyThings(name, { [key]: value }),
+        foreign: foreignOf(key),
+      });
     }
   }
   for (const name of drop) {
     if (name === "default" || !actual.has(name)) continue;
-    add("drop_database", `Drop database ${name}`, { do: "drop", name });
+    add("drop_database", `Drop database ${name}`, { do: "drop", name }, {
+      ends: [{ kind: "database", name }],
+      foreign: foreignThing("drop_database", owner(name), `Database ${name} was there before`),
+    });
   }
   return steps;
+}
+
+function propertyThings(database: string, properties: Properties): Thing[] {
+  return Object.entries(properties).map(([key, value]) => ({ kind: "database_property", database, key, value }));
 }
 
 export async function readDatabases(
@@ -87,11 +127,12 @@ export async function reconcileDatabases(
   client: MilvusClient,
   wanted: readonly WantedDatabase[],
   drop: readonly string[],
+  whose: Whose,
   gate: DdlGate,
   signal: AbortSignal,
 ): Promise<DdlOutcome[]> {
   const actual = await readDatabases(client, wanted.map((one) => one.name), signal);
-  const steps = planDatabases(wanted, drop, actual);
+  const steps = planDatabases(wanted, drop, actual, whose);
   const runnable: RunnableStep[] = steps.map((step) => ({
     step: plainStep(step),
     essential: false,

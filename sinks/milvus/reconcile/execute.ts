@@ -8,6 +8,7 @@ import {
   type DdlStep,
   type Properties,
   type TargetName,
+  type Thing,
 } from "../../../pipeline/model/mod.ts";
 import { KeyValuePairSchema } from "../../../pipeline/proto/gen/common_pb.ts";
 import { CollectionSchemaSchema, FieldSchemaSchema } from "../../../pipeline/proto/gen/schema_pb.ts";
@@ -23,7 +24,8 @@ export function pairs(properties: Properties) {
 /** A step with what it does. */
 export interface RunnableStep {
   readonly step: DdlStep;
-  readonly run: () => Promise<void>;
+  /** Resolves with what it made, where that is known better by then than from the step. */
+  readonly run: () => Promise<readonly Thing[] | void>;
   /** A failure of it makes the steps after it pointless. */
   readonly essential: boolean;
 }
@@ -40,14 +42,20 @@ export async function runSteps(steps: readonly RunnableStep[], gate: DdlGate): P
       outcomes.push({ ...step, result: "skipped", detail: `Not tried, since this failed before: ${lost}` });
       continue;
     }
-    if (gate(step) === "skip") {
+    if (step.foreign?.fate === "left" || step.foreign?.fate === "held") {
+      const { fate, words } = step.foreign;
+      outcomes.push({ ...step, result: fate === "held" ? "refused" : "skipped", detail: words });
+      if (essential) lost = step.sentence;
+      continue;
+    }
+    if (await gate(step) === "skip") {
       outcomes.push({ ...step, result: "skipped", detail: "Left out by the DDL policy" });
       if (essential) lost = step.sentence;
       continue;
     }
     try {
-      await run();
-      outcomes.push({ ...step, result: "applied", detail: "" });
+      const made = await run();
+      outcomes.push({ ...step, ...(made ? { makes: made } : {}), result: "applied", detail: "" });
     } catch (thrown) {
       const error = toTidemarkError(thrown);
       if (error.code === "aborted" || error.code === "unexpected") throw error;
@@ -60,9 +68,19 @@ export async function runSteps(steps: readonly RunnableStep[], gate: DdlGate): P
 }
 
 /** The plain step, without what belongs to the plan. */
-export function plainStep({ kind, collectionId, sentence, destructive, partition, disturbs }: DdlStep): DdlStep {
-  const step = { kind, collectionId, sentence, destructive, ...disturbs === undefined ? {} : { disturbs } };
-  return partition === undefined ? step : { ...step, partition };
+export function plainStep(step: DdlStep): DdlStep {
+  const { kind, collectionId, sentence, destructive, partition, disturbs, makes, ends, foreign } = step;
+  return {
+    kind,
+    collectionId,
+    sentence,
+    destructive,
+    ...(partition === undefined ? {} : { partition }),
+    ...(disturbs === undefined ? {} : { disturbs }),
+    ...(makes === undefined ? {} : { makes }),
+    ...(ends === undefined ? {} : { ends }),
+    ...(foreign === undefined ? {} : { foreign }),
+  };
 }
 
 /** Without the collection itself nothing else can be done. */

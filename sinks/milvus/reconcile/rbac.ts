@@ -90,10 +90,7 @@ export async function reconcileRbac(
       detail: "The target has no users, roles and grants",
     }];
   }
-  const runnable: RunnableStep[] = planRbac(asApiNames(wanted), actual, {
-    ...options,
-    before: options.before === undefined ? undefined : asApiNames(options.before),
-  }).map((step) => ({
+  const runnable: RunnableStep[] = planRbac(asApiNames(wanted), actual, options).map((step) => ({
     step: plainStep(step),
     essential: false,
     run: () => executeRbac(client, step, signal),

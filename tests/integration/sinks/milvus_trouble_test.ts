@@ -1,6 +1,13 @@
 /** The Milvus sink against a target of its own with logins and a write quota, which is stopped and killed under it. */
 import assert from "node:assert/strict";
-import type { Catalog, Rbac, RowSink } from "../../../pipeline/model/mod.ts";
+import {
+  type Catalog,
+  type DdlStep,
+  type Rbac,
+  type RowSink,
+  type Thing,
+  thingText,
+} from "../../../pipeline/model/mod.ts";
 import { createMilvusSink, milvusSinkSpec, type SinkState } from "../../../sinks/milvus/mod.ts";
 import { items, loaded, made, named, range, readAll, removal, write } from "../../conformance/row_sink.ts";
 import { LOADED } from "../../sinks/milvus/sample.ts";
@@ -8,7 +15,6 @@ import { eventually } from "../../stack/eventually.ts";
 import { startStack } from "../../stack/mod.ts";
 
 const signal = new AbortController().signal;
-const yes = () => "apply" as const;
 
 interface Opened extends AsyncDisposable {
   readonly sink: RowSink;
@@ -73,6 +79,12 @@ Deno.test("createMilvusSink on a target with logins, quotas and outages", async 
     await Deno.writeTextFile(passwords, JSON.stringify({ alice: "Wonderland9" }));
     await using opened = open(address, { rbac: true, rbac_passwords_file: passwords });
     const { sink } = opened;
+    const made = new Set<string>();
+    const whose = { made: (thing: Thing) => made.has(thingText(thing)) };
+    const notes = ({ makes = [] }: DdlStep) => {
+      for (const thing of makes) made.add(thingText(thing));
+      return "apply" as const;
+    };
     const grant = { role: "reader", objectType: "Global", object: "*", dbName: "default", grantor: "root" };
     const full = catalog({
       roles: ["admin", "public", "reader"],
@@ -86,7 +98,7 @@ Deno.test("createMilvusSink on a target with logins, quotas and outages", async 
         { name: "root", passwordHash: "", roles: [] },
       ],
     });
-    const done = await sink.reconcileRbac(full, yes, signal);
+    const done = await sink.reconcileRbac(full, whose, notes, signal);
     assert.deepEqual(done.map((one) => [one.sentence, one.result]), [
       ["Create role reader", "applied"],
       ["Grant ShowCollections to role reader", "applied"],
@@ -95,7 +107,7 @@ Deno.test("createMilvusSink on a target with logins, quotas and outages", async 
       ["Create user bob", "refused"],
       ["Bind user alice to role reader", "applied"],
     ]);
-    const again = await sink.reconcileRbac(full, yes, signal);
+    const again = await sink.reconcileRbac(full, whose, notes, signal);
     assert.deepEqual(again.map((one) => one.sentence), ["Create user bob"]);
     await using alice = open(address, { token: "alice:Wonderland9" });
     const lines = await alice.sink.check(signal);
@@ -103,7 +115,7 @@ Deno.test("createMilvusSink on a target with logins, quotas and outages", async 
     assert.deepEqual(of("login").map((one) => [one.ok, one.detail]), [["ok", "as alice"]]);
     assert.deepEqual(of("rights").map((one) => [one.ok, one.code]).slice(0, 1), [["fail", "authentication"]]);
     assert.match(of("rights")[0]!.detail, /does not permit this: PrivilegeListDatabases/);
-    const gone = await sink.reconcileRbac(catalog({}), yes, signal);
+    const gone = await sink.reconcileRbac(catalog({}), whose, notes, signal);
     assert.deepEqual(
       gone.map((one) => [one.sentence, one.result]),
       [

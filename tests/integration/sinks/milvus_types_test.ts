@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { keysOf } from "../../../pipeline/columns/mod.ts";
-import type { Collection, RowSink, WantedCollection } from "../../../pipeline/model/mod.ts";
+import type { Collection, OwnedCollection, RowSink, WantedCollection } from "../../../pipeline/model/mod.ts";
 import {
   type CollectionSchema,
   DataType,
@@ -33,7 +33,7 @@ async function withTarget(body: (sink: RowSink, make: typeof wantedOf) => Promis
   }
 }
 
-function wantedOf(schema: CollectionSchema, more: Partial<Collection> = {}): WantedCollection {
+function wantedOf(schema: CollectionSchema, more: Partial<Collection> = {}): OwnedCollection {
   const name = `sink_types_${crypto.randomUUID().slice(0, 8)}`;
   return named({ db: "default", name }, { schema, load: LOADED, ...more });
 }

@@ -1,6 +1,6 @@
 /** Source collections and rows for tests of the Milvus sink. */
 import { create, toBinary } from "@bufbuild/protobuf";
-import type { Collection, Index, WantedCollection } from "../../../pipeline/model/mod.ts";
+import type { Collection, Index, OwnedCollection, WhoseCollection } from "../../../pipeline/model/mod.ts";
 import { ConsistencyLevel } from "../../../pipeline/proto/gen/common_pb.ts";
 import {
   type CollectionSchema,
@@ -86,8 +86,16 @@ export function collection(name: string, more: Partial<Collection> = {}): Collec
 
 export const LOADED = { scope: "collection", partitionIds: [], replicas: 1, loadFields: [], loaded: true } as const;
 
-export function wanted(name: string, more: Partial<Collection> = {}, db = "default"): WantedCollection {
-  return { source: collection(name, more), target: { db, name } };
+/** Everything that is there is the run's own. */
+export const ALL_MADE: WhoseCollection = {
+  made: () => true,
+  aliases: "keep_foreign",
+  merge: false,
+  aliasOf: () => "run",
+};
+
+export function wanted(name: string, more: Partial<Collection> = {}, db = "default"): OwnedCollection {
+  return { source: collection(name, more), target: { db, name }, whose: ALL_MADE };
 }
 
 export interface Item {

@@ -29,7 +29,7 @@ function there(source: Collection, more: Partial<ActualCollection> = {}): Actual
       properties: source.properties,
       partitions: source.partitions.map((one) => one.name),
       aliases: source.aliases,
-      indexes: source.indexes.map(({ name, fieldName, params }) => ({ name, fieldName, params })),
+      indexes: source.indexes.map(({ name, fieldName, params }) => ({ name, fieldName, params, id: "1" })),
       load: source.load === undefined
         ? undefined
         : { loaded: true, partitions: source.partitions.map((one) => one.name), replicas: source.load.replicas },
@@ -39,7 +39,7 @@ function there(source: Collection, more: Partial<ActualCollection> = {}): Actual
 }
 
 function state(current: Actual, more: Partial<ActualState> = {}): ActualState {
-  return { current, previous: undefined, foreignAliases: new Map(), ...more };
+  return { current, previous: undefined, aliasOwners: new Map(), ...more };
 }
 
 const MISSING: Actual = { kind: "missing" };
@@ -143,7 +143,7 @@ Deno.test("planCollection creates where neither the name nor the previous one is
 });
 
 Deno.test("planCollection frees a name that an alias holds", () => {
-  const steps = plan({}, () => state({ kind: "alias", of: "other" }));
+  const steps = plan({}, () => state({ kind: "alias", of: { name: "other", identity: "5" } }));
   assert.deepEqual(summary(steps).slice(0, 2), [["drop_alias", "drop_alias"], [
     "create_collection",
     "create_collection",
@@ -220,7 +220,7 @@ Deno.test("planCollection replaces an index under one release and loads again", 
   const hnsw = { index_type: "HNSW", metric_type: "L2", params: '{"M":8}' };
   const steps = plan(
     { load: LOADED, indexes: [index("vec_idx", "vec", hnsw)] },
-    (s) => state(there(s, { indexes: [{ name: "vec_idx", fieldName: "vec", params: FLAT }] })),
+    (s) => state(there(s, { indexes: [{ name: "vec_idx", fieldName: "vec", params: FLAT, id: "1" }] })),
   );
   assert.deepEqual(summary(steps), [["alter_index", "sequence"], ["load", "load"]]);
   assert.ok(steps[0]!.action.do === "sequence");
@@ -236,7 +236,7 @@ Deno.test("planCollection compares index parameters by meaning, not by spelling"
   const actualParams = { index_type: "HNSW", metric_type: "L2", efConstruction: "64", M: "8" };
   const steps = plan(
     { indexes: [index("vec_idx", "vec", wantedParams)] },
-    (s) => state(there(s, { indexes: [{ name: "vec_idx", fieldName: "vec", params: actualParams }] })),
+    (s) => state(there(s, { indexes: [{ name: "vec_idx", fieldName: "vec", params: actualParams, id: "1" }] })),
   );
   assert.deepEqual(steps, []);
 });
@@ -248,7 +248,7 @@ Deno.test("planCollection takes an automatic index as whatever the target made o
     (s) =>
       state(
         there(s, {
-          indexes: [{ name: "vec_idx", fieldName: "vec", params: { index_type: "HNSW", metric_type: "L2" } }],
+          indexes: [{ name: "vec_idx", fieldName: "vec", params: { index_type: "HNSW", metric_type: "L2" }, id: "1" }],
         }),
       ),
   );
@@ -258,14 +258,15 @@ Deno.test("planCollection takes an automatic index as whatever the target made o
 Deno.test("planCollection drops an index that the source does not have before it creates another on the field", () => {
   const steps = plan(
     { indexes: [index("new", "vec", FLAT)] },
-    (s) => state(there(s, { indexes: [{ name: "old", fieldName: "vec", params: FLAT }] })),
+    (s) => state(there(s, { indexes: [{ name: "old", fieldName: "vec", params: FLAT, id: "1" }] })),
   );
   assert.deepEqual(summary(steps), [["drop_index", "drop_index"], ["create_index", "create_index"]]);
 });
 
 Deno.test("planCollection alters an index where only a changeable parameter differs", () => {
   const mmap = { ...FLAT, "mmap.enabled": "true" };
-  const actual = (s: Collection) => state(there(s, { indexes: [{ name: "vec_idx", fieldName: "vec", params: FLAT }] }));
+  const actual = (s: Collection) =>
+    state(there(s, { indexes: [{ name: "vec_idx", fieldName: "vec", params: FLAT, id: "1" }] }));
   assert.equal(plan({ indexes: [index("vec_idx", "vec", mmap)] }, actual)[0]!.action.do, "sequence");
   assert.deepEqual(plan({ indexes: [index("vec_idx", "vec", mmap)] }, actual, options("2.5.0"))[0]!.action, {
     do: "alter_index",
@@ -278,7 +279,10 @@ Deno.test("planCollection alters an index where only a changeable parameter diff
 Deno.test("planCollection moves, creates and drops aliases", () => {
   const steps = plan(
     { aliases: ["kept", "new", "moved"] },
-    (s) => state(there(s, { aliases: ["kept", "old"] }), { foreignAliases: new Map([["moved", "other"]]) }),
+    (s) =>
+      state(there(s, { aliases: ["kept", "old"] }), {
+        aliasOwners: new Map([["moved", { name: "other", identity: "5" }]]),
+      }),
   );
   assert.deepEqual(steps.map((one) => one.sentence), [
     "Drop alias default.old of default.items",

@@ -1,6 +1,6 @@
 import { privilegeName } from "../../../../sinks/milvus/reconcile/rbac.ts";
 import assert from "node:assert/strict";
-import type { Grant, Rbac } from "../../../../pipeline/model/mod.ts";
+import { type Grant, type Rbac, type Thing, thingText } from "../../../../pipeline/model/mod.ts";
 import { type ActualRbac, planRbac } from "../../../../sinks/milvus/plan/rbac.ts";
 import { planDatabases } from "../../../../sinks/milvus/reconcile/databases.ts";
 
@@ -11,7 +11,8 @@ const BARE: ActualRbac = {
   grants: [],
   privilegeGroups: new Map(),
 };
-const OPTIONS = { passwords: new Map<string, string>(), before: undefined, mirror: false, self: undefined };
+const OPTIONS = { passwords: new Map<string, string>(), whose: { made: () => false }, mirror: false, self: undefined };
+const madeAll = (...texts: string[]) => ({ made: (thing: Thing) => texts.includes(thingText(thing)) });
 const grant = (role: string, privilege: string, object = "*"): Grant => ({
   role,
   objectType: "Collection",
@@ -59,7 +60,9 @@ Deno.test("planRbac removes what disappeared from the source, and leaves what on
     grants: [grant("reader", "Search"), grant("keeper", "Search")],
     privilegeGroups: new Map([["ops", ["Query"]]]),
   };
-  assert.deepEqual(sentences(planRbac(EMPTY, actual, { ...OPTIONS, before: FULL })), [
+  const granted = ["reader", "Collection", "*", "default", "Search"];
+  const whose = madeAll("user alice", "role reader", `grant ${JSON.stringify(granted)}`, "privilege_group ops");
+  assert.deepEqual(sentences(planRbac(EMPTY, actual, { ...OPTIONS, whose })), [
     "Drop user alice",
     "Revoke Search on Collection default.* to role reader",
     "Drop role reader",
@@ -92,6 +95,7 @@ Deno.test("planDatabases creates, alters and drops, and leaves the default one",
     [{ name: "default", properties: {} }, { name: "a", properties: { x: "2" } }, { name: "b", properties: { y: "1" } }],
     ["old", "default", "missing"],
     actual,
+    { made: () => true },
   );
   assert.deepEqual(steps.map((one) => [one.kind, one.sentence, one.destructive]), [
     ["alter_database", "Set x=2 on database a", false],

@@ -1,0 +1,132 @@
+/** Steps that change a collection on the target: asked of the policy, noted in the state, done only to what the run made. */
+import { TidemarkError } from "../../errors.ts";
+import {
+  BESIDE_ROWS,
+  type Collection,
+  type DdlOutcome,
+  type DdlStep,
+  forget,
+  type TargetName,
+  type Thing,
+  type WhoseCollection,
+} from "../../model/mod.ts";
+import { type Change, verdictOf } from "../../transforms/mod.ts";
+import type { FlowDependencies, RowSinkSetup } from "../dependencies.ts";
+import type { CollectionState, SinkState } from "../state/mod.ts";
+import { foreignText, goneError, inTheWay, isReplaced, notMadeError, partitionGoneError } from "./existing_target.ts";
+import { isAllowed } from "./ddl_decisions.ts";
+import { Held } from "./held.ts";
+import { hasMade, note, settle, whoseCollection } from "./whose.ts";
+
+export interface StructureStepsOptions {
+  readonly deps: FlowDependencies;
+  readonly setup: RowSinkSetup;
+  readonly state: SinkState;
+  /** Makes the state durable. */
+  readonly save: () => Promise<void>;
+  readonly signal: AbortSignal;
+  readonly refused: DdlOutcome[];
+  /** A collection of the source as it is now; undefined: dropped. */
+  readonly live: (id: bigint) => Collection | undefined;
+  /** Told what became of the steps that rows do not need. */
+  readonly beside: (own: CollectionState, outcomes: readonly DdlOutcome[], initial: boolean) => void;
+}
+
+export class StructureSteps {
+  readonly #o: StructureStepsOptions;
+
+  constructor(options: StructureStepsOptions) {
+    this.#o = options;
+  }
+
+  /** Brings a collection to what is wanted, as far as the policy and the owners of what is there allow. */
+  async apply(
+    collection: Collection,
+    own: CollectionState,
+    previous: TargetName | undefined,
+    parts: "structure" | "all",
+    initial: boolean,
+    target = own.target,
+  ): Promise<void> {
+    const { deps, setup, signal, refused, save } = this.#o;
+    const noted = new Map<string, readonly Thing[]>();
+    const outcomes = await setup.sink.reconcile(
+      { source: collection, target, whose: this.#whose(own, target) },
+      previous,
+      parts,
+      async (step) => {
+        // It was made once: an empty one in its place would lack every row that was written before.
+        if (step.kind === "create_collection" && own.phase !== "creating") {
+          throw new Held(goneError(own, setup.sink.name));
+        }
+        if (step.partition !== undefined && own.partitions.includes(step.partition)) {
+          throw new Held(partitionGoneError(own, step.partition, setup.sink.name));
+        }
+        if (!initial && !isAllowed(deps, step, own, false)) return "skip";
+        const fresh = note(own.made, step);
+        noted.set(step.sentence, fresh);
+        if (fresh.length > 0) await save();
+        return "apply";
+      },
+      signal,
+    );
+    if (parts === "all") own.adopt = false;
+    for (const outcome of outcomes) settle(own.made, outcome, noted.get(outcome.sentence) ?? []);
+    const missing = new Set(outcomes.flatMap(({ result, partition }) => result === "applied" ? [] : partition ?? []));
+    own.partitions = collection.partitions.map(({ name }) => name).filter((name) => !missing.has(name));
+    if (parts === "all") this.#o.beside(own, outcomes.filter(({ kind }) => BESIDE_ROWS.has(kind)), initial);
+    for (const outcome of outcomes) {
+      if (outcome.result === "refused" && BESIDE_ROWS.has(outcome.kind) && outcome.foreign === undefined) continue;
+      if (outcome.foreign?.fate === "left" || outcome.foreign?.fate === "taken") {
+        // Each once, and for whoever reads the status, too.
+        deps.report.warn(`foreign ${setup.sink.name} ${outcome.sentence}`, foreignText(outcome, outcome.foreign));
+      } else deps.report.ddl(outcome);
+      if (outcome.kind === "alter_alias" && outcome.result === "applied") this.#giveUp(outcome, own);
+      if (outcome.result !== "refused") continue;
+      if (outcome.foreign?.fate === "held") throw new Held(inTheWay(outcome, outcome.foreign));
+      if (!initial && deps.ddl.onRefusal(outcome) === "report" && outcome.kind !== "create_collection") {
+        refused.push(outcome);
+        deps.report.warn(`refused ${outcome.sentence}`, `${outcome.sentence}: the target refused: ${outcome.detail}`);
+        continue;
+      }
+      throw new Held(
+        new TidemarkError("refused", `${outcome.sentence}: the target refused: ${outcome.detail}`, {
+          // What rows need cannot be let pass, and a first copy makes everything or nothing.
+          hint: initial || outcome.kind === "create_collection"
+            ? "Mend it on the target and start the run again, or leave the collection out (transforms.select.exclude)."
+            : "Mend it on the target and start the run again, or set transforms.ddl.policy to try_evolve.",
+        }),
+      );
+    }
+  }
+
+  /** Whose is what is there of a collection, under the name that it has or is to have. */
+  #whose(own: CollectionState, target: TargetName): WhoseCollection {
+    const { deps, setup, state } = this.#o;
+    const { aliases } = deps;
+    return whoseCollection({
+      aliases,
+      onExisting: setup.onExisting,
+      state,
+      own,
+      target,
+      live: (id) => this.#o.live(id),
+    });
+  }
+
+  /** An alias that moved to `own` is no other's any more. */
+  #giveUp({ makes = [] }: DdlOutcome, own: CollectionState): void {
+    for (const thing of makes) {
+      if (thing.kind !== "alias") continue;
+      for (const other of this.#o.state.collections.values()) if (other !== own) forget(other.made, thing);
+    }
+  }
+
+  /** Throws {@link Held} where a destructive step concerns what the run did not make. */
+  async refuseNotMade(change: Change, thing: Thing, step: DdlStep, own: CollectionState): Promise<void> {
+    const { setup, signal } = this.#o;
+    const replaced = await isReplaced(setup, own, signal);
+    const owner = !replaced && hasMade(own, thing, setup.onExisting) ? "run" : "foreign";
+    if (verdictOf(change, owner) === "held") throw new Held(notMadeError(own, step.sentence, setup.sink.name));
+  }
+}
