@@ -171,7 +171,8 @@ Deno.test("docs/copying.md: its commands copy, end where they say, show the stat
   await withOrders(async ({ env, source, target }) => {
     await using reader = await Reader.open("docs/copying.md", env);
     const copy = `${DB}_dr`;
-    for (const command of reader.commands) {
+    // A file of dead letters needs a row that the target refuses: tests/field/refused_rows_put_aside_test.ts.
+    for (const command of reader.commands.filter(({ words }) => !words.includes("--file"))) {
       const [, verb, ...options] = command.words;
       if (options.includes("--until")) {
         await source.call("insert_generated", { ...ORDERS, start: 500, count: 100, seed: 1 });
