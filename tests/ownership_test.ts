@@ -118,13 +118,14 @@ function occupied(onExisting: OnExisting) {
   return { source, replica, pipeline };
 }
 
-/** What a barrier does to a collection into which the run merged. */
-async function barrier(work: (targets: Targets, id: bigint) => Promise<void>): Promise<FakeRowSink> {
-  const { source, replica, pipeline: _ } = occupied("merge");
+/** A collection into which the run merged, beside a partition that somebody made by hand, and what a barrier works on. */
+async function merged() {
+  const { source, replica } = occupied("merge");
   const [a] = source.collections as [Collection];
   const state = newSinkState();
   const name = { db: "default", name: "a" };
-  state.collections.set(a.id, newCollectionState(a.id, name, name, a.vchannels, "tail"));
+  const own = newCollectionState(a.id, name, name, a.vchannels, "tail");
+  state.collections.set(a.id, own);
   const deps = {
     ddl: makeDdlRules({ policy: "evolve", include: undefined, exclude: [] }),
     report: { ddl: () => {}, warn: () => {}, info: () => {}, blocked: () => {} },
@@ -138,15 +139,31 @@ async function barrier(work: (targets: Targets, id: bigint) => Promise<void>): P
     catalog,
   );
   const gone = (): never => assert.fail("It was asked for");
-  replica.dropCollection = gone;
-  Object.assign(replica, { truncate: gone, dropPartition: gone });
-  await assert.rejects(work(targets, a.id), (error) => {
+  const there = { exists: true, rows: 1n, loaded: false, partitions: ["_default", "p1"] };
+  Object.assign(replica, {
+    truncate: gone,
+    dropPartition: gone,
+    dropCollection: gone,
+    state: () => Promise.resolve(there),
+  });
+  return { targets, own, replica };
+}
+
+async function barrier(work: (targets: Targets, id: bigint) => Promise<void>): Promise<FakeRowSink> {
+  const { targets, own, replica } = await merged();
+  await assert.rejects(work(targets, own.id), (error) => {
     assert.ok(error instanceof Held, `${error}`);
     assert.match(error.message, /default\.a on replica holds what this run did not make/);
     return true;
   });
   return replica;
 }
+
+Deno.test("Targets.dropPartition passes a partition that the source dropped before it was made, and holds nothing for it", async () => {
+  const { targets, own } = await merged();
+  await targets.dropPartition(own.id, 5n, "never_made");
+  assert.deepEqual(own.partitionsDropped, [5n]);
+});
 
 const SCENES: { readonly [Row in Change]: () => void | Promise<void> } = {
   create_database: () => assert.deepEqual(databases([{ name: "sales", properties: undefined }]), []),

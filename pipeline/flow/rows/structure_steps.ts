@@ -122,6 +122,14 @@ export class StructureSteps {
     }
   }
 
+  /** Whether the source dropped a partition before it was made here, and nobody else has one of its name. */
+  async lacksPartition(name: string, own: CollectionState): Promise<boolean> {
+    const { setup, signal } = this.#o;
+    if (hasMade(own, { kind: "partition", name }, setup.onExisting)) return false;
+    const { exists, partitions } = await setup.sink.state(own.target, signal);
+    return exists && !partitions.includes(name);
+  }
+
   /** Throws {@link Held} where a destructive step concerns what the run did not make. */
   async refuseNotMade(change: Change, thing: Thing, step: DdlStep, own: CollectionState): Promise<void> {
     const { setup, signal } = this.#o;

@@ -193,6 +193,10 @@ export class Targets {
         destructive: true,
       };
       if (!isAllowed(deps, step, own)) return;
+      if (await this.#steps.lacksPartition(partition, own)) {
+        own.partitionsDropped.push(partitionId);
+        return await save();
+      }
       await this.#steps.refuseNotMade("drop_partition", { kind: "partition", name: partition }, step, own);
       // Before it goes: after a crash in between, another one of that name may be made.
       own.partitions = own.partitions.filter((name) => name !== partition);
