@@ -104,8 +104,8 @@ Deno.test("createMilvusSink on a target with logins, quotas and outages", async 
       ["Grant ShowCollections to role reader", "applied"],
       ["Grant Search on Collection default.* to role reader", "applied"],
       ["Create user alice", "applied"],
-      ["Create user bob", "refused"],
       ["Bind user alice to role reader", "applied"],
+      ["Create user bob", "refused"],
     ]);
     const again = await sink.reconcileRbac(full, whose, notes, signal);
     assert.deepEqual(again.map((one) => one.sentence), ["Create user bob"]);
