@@ -194,6 +194,7 @@ export class Targets {
       };
       if (!isAllowed(deps, step, own)) return;
       if (await this.#steps.lacksPartition(partition, own)) {
+        deps.crash("inside_barrier");
         own.partitionsDropped.push(partitionId);
         return await save();
       }
