@@ -438,7 +438,8 @@ function clientConfig(options: S3StoreOptions, credentials: S3Keys | undefined):
       logger: { trace: silent, debug: silent, info: silent, warn: silent, error: silent },
     },
     ...(options.endpoint === undefined ? {} : { endpoint: options.endpoint }),
-    ...(credentials === undefined ? {} : { credentials }),
+    // A copy: the client writes into what it is given, and these are compared with those of other stores.
+    ...(credentials === undefined ? {} : { credentials: { ...credentials } }),
   };
 }
 
