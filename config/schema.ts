@@ -6,7 +6,7 @@ import { limitsSpec } from "./limits_spec.ts";
 import { backupSinkSpec } from "../sinks/backup/spec.ts";
 import { milvusSinkSpec } from "../sinks/milvus/spec.ts";
 import { binlogSpec } from "../sources/binlog/spec.ts";
-import { kafkaLogSpec } from "../sources/log/spec.ts";
+import { kafkaLogSpec } from "../sources/log/kafka/spec.ts";
 import { etcdMetaSpec } from "../sources/meta/spec.ts";
 import { transformsSpec } from "./transforms_spec.ts";
 

@@ -10,7 +10,6 @@ import type {
   DeadLetters,
   LogSource,
   ObjectStore,
-  Queue,
   RowSink,
   StateStore,
 } from "../pipeline/model/mod.ts";
@@ -20,6 +19,7 @@ import type { MilvusSinkConfig } from "../sinks/milvus/spec.ts";
 import type { BackupSource } from "../sources/backup/mod.ts";
 import type { EtcdMetaSource } from "../sources/meta/mod.ts";
 import type { TokenBucket } from "../stores/mod.ts";
+import { openLog, queueOf } from "./open_log.ts";
 import type { PipelineConfig, SinkConfig } from "./schema.ts";
 import { stateName } from "./state_name.ts";
 
@@ -69,7 +69,7 @@ const DEAD_LETTERS_HINT = "Set transforms.dead_letters: a state in etcd has no f
 
 /** Opens nothing yet. */
 export function createComponents(config: PipelineConfig, options: ComponentOptions): Components {
-  const queue: Queue = config.sources.log?.type ?? "kafka";
+  const queue = queueOf(config.sources.log);
   const waits = new Waits();
   const opened: (() => Promise<void>)[] = [];
   const telling = new Set<ReturnType<typeof setTimeout>>();
@@ -207,15 +207,16 @@ export function createComponents(config: PipelineConfig, options: ComponentOptio
       });
     }),
     log: once(async () => {
-      const { openKafkaLog } = await import("../sources/log/mod.ts");
       const topics = new Map<string, ReturnType<typeof wait>>();
       const stateOf = (topic: string) => {
         let state = topics.get(topic);
         if (state === undefined) topics.set(topic, state = wait("sources.log"));
         return state;
       };
-      return await openKafkaLog(required(config.sources.log, "log"), {
-        onState: ({ topic, state, reason }) => stateOf(topic)(state === "down" ? `${topic}: ${reason}` : undefined),
+      return await openLog(required(config.sources.log, "log"), {
+        sources: config.sources,
+        onState: (topic, reason) => stateOf(topic)(reason === undefined ? undefined : `${topic}: ${reason}`),
+        onRetry: (error) => options.onRetry?.("sources.log", error),
         ...(options.onFetched === undefined ? {} : { onFetched: options.onFetched }),
       });
     }),

@@ -15,7 +15,7 @@ export {
   parseRecords,
 } from "./inspect.ts";
 export type { KafkaLogOptions } from "./kafka/source.ts";
-export { openKafkaLog } from "./open.ts";
+export { openKafkaLog } from "./kafka/open.ts";
 export { type OrderCounts, TickOrderer, type TickOrdererOptions } from "./order.ts";
 export { lostByBounds, lostByIdentity, lostByRemoval } from "./position.ts";
 export {
@@ -26,6 +26,6 @@ export {
   type ReplicatePage,
   type ReplicateRequest,
 } from "./replicate.ts";
-export { type KafkaLogConfig, kafkaLogSpec } from "./spec.ts";
+export { type KafkaLogConfig, kafkaLogSpec } from "./kafka/spec.ts";
 export type { LogState } from "./topic_tail.ts";
 export { pchannelOfVchannel, VchannelBook } from "./vchannel_book.ts";

@@ -1,6 +1,6 @@
 /** The configuration in the words of the Kafka client, without the client: a wrong path is found before it is loaded. */
 import { TidemarkError } from "../../../pipeline/errors.ts";
-import type { KafkaLogConfig } from "../spec.ts";
+import type { KafkaLogConfig } from "./spec.ts";
 
 /** Of every consumer; as the client names them. */
 export interface KafkaClientOptions {

@@ -14,7 +14,7 @@ import { beginsAsInsert, isInsert } from "../gen1/is_insert.ts";
 import { kafkaError } from "./errors.ts";
 import { assertWhole, frontOfOnly, isControl, type OtherCodec, readBatches, recordsOf } from "./record_batch.ts";
 import type { KafkaClientOptions } from "./options.ts";
-import type { KafkaLogConfig } from "../spec.ts";
+import type { KafkaLogConfig } from "./spec.ts";
 import { type TopicPort, TopicTail, type TopicTailOptions } from "../topic_tail.ts";
 
 export interface KafkaLogOptions extends TopicTailOptions {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { kafkaLogSpec } from "../../../sources/log/mod.ts";
+import { kafkaLogSpec } from "../../../../sources/log/mod.ts";
 
 function problems(config: unknown): string[] {
   const result = kafkaLogSpec.safeParse(config);

@@ -1,7 +1,7 @@
 /** Opens the log of the configured kind. Its client takes a third of the program's start, so only who reads it loads it. */
-import type { LogSource } from "../../pipeline/model/mod.ts";
-import type { KafkaLogOptions } from "./kafka/source.ts";
-import { kafkaOptions } from "./kafka/options.ts";
+import type { LogSource } from "../../../pipeline/model/mod.ts";
+import type { KafkaLogOptions } from "./source.ts";
+import { kafkaOptions } from "./options.ts";
 import type { KafkaLogConfig } from "./spec.ts";
 
 /** Reads the certificate files, and throws `config` where one cannot be read. Loads the client when it is first used. */
@@ -9,8 +9,8 @@ export async function openKafkaLog(config: KafkaLogConfig, options: KafkaLogOpti
   const client = await kafkaOptions(config);
   let opened: Promise<LogSource> | undefined;
   const load = async () => {
-    const { withLateValidators } = await import("./kafka/late_validators.ts");
-    const { createKafkaLog } = await withLateValidators(() => import("./kafka/source.ts"));
+    const { withLateValidators } = await import("./late_validators.ts");
+    const { createKafkaLog } = await withLateValidators(() => import("./source.ts"));
     return createKafkaLog(config, client, options);
   };
   const log = () => opened ??= load();

@@ -1,6 +1,6 @@
 /** Config of the log source: the message queue that carries the source's channels. */
 import { z } from "zod";
-import { duration, size } from "../../pipeline/units/mod.ts";
+import { duration, size } from "../../../pipeline/units/mod.ts";
 
 const sasl = z.strictObject({
   mechanism: z.enum(["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]).default("PLAIN")

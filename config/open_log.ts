@@ -1,0 +1,39 @@
+/**
+ * Opens the log source of the configured type, lazily: the clients of the queues are large and a pipeline reads one. A queue
+ * adds its spec to `sourcesSpec`, its case to {@link openLog} and, where its records have places of another queue's form, to
+ * {@link queueOf}.
+ */
+import type { TidemarkError } from "../pipeline/errors.ts";
+import type { LogSource, Queue } from "../pipeline/model/mod.ts";
+import type { PipelineConfig } from "./schema.ts";
+
+export type LogConfig = NonNullable<PipelineConfig["sources"]["log"]>;
+
+/** What a log source may need besides its own keys. */
+export interface LogSurroundings {
+  /** The sources beside it: some queues keep their log in the same etcd and bucket. */
+  readonly sources: PipelineConfig["sources"];
+  /** A topic's reader stopped getting answers, and why; undefined: it gets them again. */
+  readonly onState: (topic: string, reason: string | undefined) => void;
+  /** Something is tried again. */
+  readonly onRetry: (error: TidemarkError) => void;
+  /** Bytes of values that a response brought. */
+  readonly onFetched?: (topic: string, bytes: number) => void;
+}
+
+/** Whose places the log's records and the source's metadata have. */
+export function queueOf(log: LogConfig | undefined): Queue {
+  return log?.type ?? "kafka";
+}
+
+export async function openLog(config: LogConfig, { onState, onFetched }: LogSurroundings): Promise<LogSource> {
+  switch (config.type) {
+    case "kafka": {
+      const { openKafkaLog } = await import("../sources/log/mod.ts");
+      return await openKafkaLog(config, {
+        onState: ({ topic, state, reason }) => onState(topic, state === "down" ? reason : undefined),
+        ...(onFetched === undefined ? {} : { onFetched }),
+      });
+    }
+  }
+}
