@@ -12,12 +12,15 @@ import {
   type LogFileEntry,
   type LogFileFacts,
   readLogFacts,
+  silenceFolder,
 } from "../../stores/mod.ts";
 
 /**
  * Copies the archive files of `from` that hold offsets from the cuts on, with their numbers, and what was noted of the catalog
- * after the base's snapshot and of drops after its oldest cut. A pchannel without a cut may be that of a collection made since: there all that is later than the
- * oldest cut is taken. Files that are there already are left. Returns the pchannels that got files.
+ * after the base's snapshot, of drops after its oldest cut, and of silent pchannels. A pchannel without a cut may be that of a
+ * collection made since: there all that is later than the oldest cut is taken. One on which nothing was written since its cut
+ * keeps the last file before it: silences count from its end. Files that are there already are left. Returns the pchannels that
+ * got files.
  */
 export async function adoptLogFiles(
   store: ObjectStore,
@@ -41,6 +44,10 @@ export async function adoptLogFiles(
     if (oldest !== undefined && ts <= oldest) continue;
     await copyWithin(store, key, dropFolder(to) + key.slice(dropFolder(from).length), signal);
   }
+  // Without them the moments between a pchannel's last tick and the end of the archive could not be restored.
+  for await (const { key } of store.list(silenceFolder(from), signal)) {
+    await copyWithin(store, key, silenceFolder(to) + key.slice(silenceFolder(from).length), signal);
+  }
   const pchannels = new Set([...starts.keys(), ...await listLogChannels(store, from, signal)]);
   for (const pchannel of pchannels) {
     const start = starts.get(pchannel);
@@ -49,7 +56,7 @@ export async function adoptLogFiles(
     const there = new Map(
       (await listLogFiles(store, to, pchannel, signal)).map((entry) => [entry.sequence, entry.size]),
     );
-    for (const entry of await filesFrom(store, from, pchannel, before, signal)) {
+    for (const entry of await filesFrom(store, from, pchannel, before, start !== undefined, signal)) {
       if (there.get(entry.sequence) === entry.size) continue;
       const key = archiveKey(to, pchannel, entry.sequence);
       await copyWithin(store, entry.key, key, signal);
@@ -64,17 +71,19 @@ async function copyWithin(store: ObjectStore, from: string, to: string, signal: 
   await store.put(to, await store.get(from, undefined, signal), {}, signal);
 }
 
-/** The files behind the last one for which `before` holds. Searched from the end: a cut is recent. */
+/** The files behind the last one for which `before` holds, or `atLeast` that one. Searched from the end: a cut is recent. */
 async function filesFrom(
   store: ObjectStore,
   name: string,
   pchannel: string,
   before: (facts: LogFileFacts) => boolean,
+  atLeast: boolean,
   signal: AbortSignal,
 ): Promise<LogFileEntry[]> {
   const files = await listLogFiles(store, name, pchannel, signal);
   for (let i = files.length - 1; i >= 0; i--) {
-    if (before(await readLogFacts(store, files[i]!, signal))) return files.slice(i + 1);
+    if (!before(await readLogFacts(store, files[i]!, signal))) continue;
+    return files.slice(atLeast && i + 1 === files.length ? i : i + 1);
   }
   return files;
 }

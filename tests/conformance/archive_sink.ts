@@ -468,6 +468,7 @@ export function testArchiveSink(name: string, harness: ArchiveSinkHarness): void
     await first.noteCatalog(6n, facts().catalog, signal);
     await first.noteDrops(new Map([[91n, T0], [92n, T0 + 3n]]), signal);
     await first.noteDrops(new Map([[92n, T0 + 2n]]), signal);
+    await first.noteSilences(new Map([[PCHANNEL, { tick: T0 + 2n, ts: T0 + 7n }]]), signal);
     const second = await open(sinkOn(await store(), { name: "b2" }), undefined, "b1");
     const cut = { ...CUT, offset: 115n, ts: T0 + 1n };
     await second.begin({ ...facts([cut]), takenAtMs: 1_795_188_390_000 }, signal);
@@ -475,6 +476,7 @@ export function testArchiveSink(name: string, harness: ArchiveSinkHarness): void
     await second.adoptLog(first, signal);
     await second.finishBase([{ collection: collection(), segmentIds: [11n, 12n, 13n] }], [], signal);
     deepStrictEqual((await second.progress(PCHANNEL, signal)).lastOffset, 129n);
+    strictEqual((await verifyBackup(await store(), "b2")).restorable?.to.ts, T0 + 7n);
     await second.appendLog(PCHANNEL, records(130n, 5), { offset: 135n, tick: T0 + 9n }, signal);
     await second.flushLog(signal);
     deepStrictEqual(await readLog(await store(), "b2", 115n), range(115n, 135n));
