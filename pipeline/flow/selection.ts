@@ -1,6 +1,6 @@
 /** What is looked at of the configuration against the catalog, before anything is made: is there anything, has each its name. */
 import { TidemarkError } from "../errors.ts";
-import { type Catalog, type Collection, qualifiedName } from "../model/mod.ts";
+import { type Catalog, type Collection, qualifiedName, type Snapshot } from "../model/mod.ts";
 import type { FlowDependencies } from "./dependencies.ts";
 import type { RunState } from "./state/mod.ts";
 
@@ -12,6 +12,14 @@ const NAMES = 12;
 /** Collections of the catalog that are carried. */
 export function selectedOf({ selects }: Pick<FlowDependencies, "selects">, { collections }: Catalog): Collection[] {
   return collections.filter(({ dbName, name }) => selects(dbName, name));
+}
+
+/** Of those that are selected, the ones whose metadata can be used. */
+export function usableOf(
+  deps: Pick<FlowDependencies, "selects">,
+  { catalog, unusable }: Pick<Snapshot, "catalog" | "unusable">,
+): Collection[] {
+  return selectedOf(deps, catalog).filter(({ id }) => unusable?.has(id) !== true);
 }
 
 /**

@@ -114,6 +114,8 @@ export interface BlockEvent extends EventBase {
   readonly reason: string;
   /** What it says cannot be read: a type or version that is not known, or encrypted rows. */
   readonly unreadable?: true;
+  /** What it did is in the source's files: it concerns only who copied them before it. */
+  readonly inFiles?: true;
 }
 
 export type LogEvent = InsertEvent | DeleteEvent | DdlEvent | BlockEvent;

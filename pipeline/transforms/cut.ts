@@ -77,6 +77,8 @@ function positionOf(
     const truncated = collection.truncated?.get(vchannel) ?? 0n;
     return { offset: checkpoint.offset, ts: truncated > checkpoint.ts ? truncated : checkpoint.ts };
   }
+  const unusable = snapshot.unusable?.get(collection.id);
+  if (unusable !== undefined) throw new TidemarkError("damaged", unusable);
   const start = collection.startOffsets.get(pchannel);
   if (start === undefined) {
     throw new TidemarkError(

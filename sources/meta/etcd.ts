@@ -1,5 +1,5 @@
 /** The metadata source that reads the source's etcd. */
-import { TidemarkError } from "../../pipeline/errors.ts";
+import type { TidemarkError } from "../../pipeline/errors.ts";
 import type {
   CatalogChange,
   CheckLine,
@@ -13,9 +13,9 @@ import { sourceClock } from "./clock.ts";
 import { CATALOG_PREFIXES, CLOCK_KEYS, INDEX_FILE_PREFIXES, type MetaRoots, SEGMENT_PREFIXES } from "./keys.ts";
 import { lookupCollection } from "./lookup.ts";
 import { emptyCatalog } from "./roots.ts";
+import { Settling } from "./settling.ts";
 import { type MetaReading, SnapshotReader } from "./snapshot.ts";
 import type { EtcdMetaConfig } from "./spec.ts";
-import type { TornSign } from "./torn.ts";
 import { watchCatalog } from "./watch.ts";
 
 export interface EtcdMetaDependencies {
@@ -39,9 +39,6 @@ export interface EtcdMetaSource extends MetaSource, AsyncDisposable {
   inspect(signal: AbortSignal): Promise<MetaReading>;
 }
 
-const ATTEMPTS = 6;
-const BASE_DELAY_MS = 200;
-
 /** Throws `config` where a file that the config names cannot be read; connects when first used. */
 export async function openEtcdMeta(
   config: EtcdMetaConfig,
@@ -62,26 +59,10 @@ export async function openEtcdMeta(
     kvRoot: `${config.root_path}/${config.kv_sub_path}`,
     ...(positions === undefined ? {} : { positions }),
   };
+  const settling = new Settling({ endpoint: () => etcd.endpoint, random, sleep, onRetry });
   return {
-    async snapshot(signal: AbortSignal): Promise<MetaReading> {
-      for (let attempt = 1;; attempt++) {
-        const reading = await readOnce(etcd, roots, [], now, signal).catch((error) => {
-          // etcd compacted the revision away while its pages were read: a newer one is as good.
-          if (!(error instanceof TidemarkError) || error.code !== "position_lost" || attempt >= ATTEMPTS) throw error;
-          onRetry(error, 0);
-          return undefined;
-        });
-        if (reading === undefined) continue;
-        const fatal = reading.torn.filter((sign) => sign.fatal);
-        // What is not fatal is believed once reading again has not changed it.
-        if (fatal.length === 0 && (reading.torn.length === 0 || attempt > 2)) return reading;
-        const error = tornError(reading, fatal.length > 0 ? fatal : reading.torn, etcd.endpoint);
-        if (attempt >= ATTEMPTS) throw error;
-        const delay = BASE_DELAY_MS * 2 ** (attempt - 1) * (0.5 + random() / 2);
-        onRetry(error, delay);
-        await sleep(delay, signal);
-      }
-    },
+    snapshot: (signal: AbortSignal): Promise<MetaReading> =>
+      settling.read(() => readOnce(etcd, roots, [], now, signal), signal),
     inspect: (signal) => readOnce(etcd, roots, INDEX_FILE_PREFIXES, now, signal),
     watch: (revision: bigint, signal: AbortSignal): AsyncIterable<CatalogChange> =>
       watchCatalog(etcd, roots, revision, signal),
@@ -118,20 +99,6 @@ async function readOnce(
     for await (const page of etcd.range(prefix, { revision }, signal)) page.kvs.forEach((kv) => reader.add(kv));
   }
   return reader.finish();
-}
-
-function tornError(reading: MetaReading, signs: readonly TornSign[], endpoint: string): TidemarkError {
-  const shown = signs.slice(0, 3).map(({ segmentId, what }) => `segment ${segmentId} ${what}`).join("; ");
-  const more = signs.length > 3 ? `; and ${signs.length - 3} more` : "";
-  return new TidemarkError(
-    "torn",
-    `The metadata in etcd at ${endpoint} is in the middle of a change at revision ${reading.revision}: ${shown}${more}`,
-    {
-      hint:
-        "It was read again several times. If this stays, the source has a broken segment: `inspect meta` shows it, " +
-        "and a flush or a compaction of its collection usually repairs it.",
-    },
-  );
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {

@@ -224,6 +224,7 @@ function notices(reading: MetaReading, filesRoot: string): Json {
     dbIds.filter((other) => other !== id && other.startsWith(id)).map((other) => [id, other])
   );
   return orNull([
+    ...reading.damaged.values(),
     ...oldRoots.map(({ id }) =>
       `segment ${id} carries inline log_path values with another root: only the last path element (the log id) is to be used`
     ),

@@ -1,4 +1,5 @@
 /** All segments that the metadata knows, with their files and classes. */
+import { TidemarkError } from "../../pipeline/errors.ts";
 import type { FieldFiles, PositionForms, Segment, SegmentState as StateName } from "../../pipeline/model/mod.ts";
 import { SegmentState } from "../../pipeline/proto/gen/common_pb.ts";
 import type { SegmentInfo } from "../../pipeline/proto/gen/data_coord_pb.ts";
@@ -7,6 +8,7 @@ import { positionOf } from "./decode.ts";
 import { classify, type Surroundings } from "./segment_class.ts";
 import { filesOf, type SegmentFiles } from "./segment_files.ts";
 import type { SegmentKeys } from "./segment_keys.ts";
+import type { SegmentParts } from "./segment_parts.ts";
 
 /** A segment with what only `inspect` and the consistency test need. */
 export interface SegmentReading extends Segment {
@@ -26,18 +28,19 @@ const STATE_NAMES: Readonly<Record<SegmentState, StateName>> = {
   [SegmentState.Importing]: "importing",
 };
 
-/** By id. Throws `damaged`. */
+/** By id. `damaged` is told of live collections' segments whose files have no names; throws `damaged` where it is left out. */
 export function readSegments(
   keys: SegmentKeys,
   collections: readonly CollectionReading[],
   forms: PositionForms,
+  damaged?: (collectionId: bigint, error: TidemarkError) => void,
 ): SegmentReading[] {
   const stored = [...keys.segments()];
   const around = surroundingsOf(stored.map(({ info }) => info), collections);
   return stored.map((parts) => {
     const { info } = parts;
     const dead = info.state === SegmentState.Dropped || !around.isLiveCollection(info.collectionID);
-    const files = namedFiles(info, filesOf(parts, !dead));
+    const files = namedFiles(info, filesIn(parts, !dead, damaged));
     const { class: segmentClass, reason } = classify(info, files, around);
     return {
       id: info.ID,
@@ -64,6 +67,20 @@ export function readSegments(
       classReason: reason,
     };
   });
+}
+
+function filesIn(
+  parts: SegmentParts & { readonly info: SegmentInfo },
+  strict: boolean,
+  damaged: ((collectionId: bigint, error: TidemarkError) => void) | undefined,
+): SegmentFiles {
+  try {
+    return filesOf(parts, strict);
+  } catch (thrown) {
+    if (damaged === undefined || !(thrown instanceof TidemarkError)) throw thrown;
+    damaged(parts.info.collectionID, thrown);
+    return filesOf(parts, false);
+  }
 }
 
 /**

@@ -7,6 +7,7 @@ import { CatalogKeys } from "./catalog_keys.ts";
 import { ChannelKeys } from "./channels.ts";
 import { ClusterKeys, type StreamingReading } from "./cluster.ts";
 import type { ImportReading } from "./readings.ts";
+import { DamagedCollections } from "./damaged.ts";
 import { IndexFileKeys } from "./index_files.ts";
 import type { MetaRecord, MetaRoots } from "./keys.ts";
 import { SegmentKeys } from "./segment_keys.ts";
@@ -29,6 +30,8 @@ export interface MetaReading extends Snapshot {
   /** The cluster's clock as saved, some seconds ahead; unix ms. */
   readonly clockMs: number | undefined;
   readonly torn: readonly TornSign[];
+  /** Collections, live or not, of whose segments or channels a key does not hold what Milvus keeps there: id -> which, and why. */
+  readonly damaged: ReadonlyMap<bigint, string>;
 }
 
 export interface SnapshotOptions extends MetaRoots {
@@ -44,6 +47,7 @@ const CLOCK_TRUST_MS = 5 * 60_000;
 export class SnapshotReader {
   readonly catalog: CatalogKeys;
   readonly #segments = new SegmentKeys();
+  readonly #damaged = new DamagedCollections();
   readonly #channels: ChannelKeys;
   readonly #cluster = new ClusterKeys();
   readonly #indexFiles = new IndexFileKeys();
@@ -57,13 +61,16 @@ export class SnapshotReader {
     this.#kvRoot = `${options.kvRoot}/`;
   }
 
-  /** Takes one record, in any order; keys that are not needed are left alone. Throws `damaged`. */
+  /**
+   * Takes one record, in any order; keys that are not needed are left alone. Throws `damaged` for what concerns more than the
+   * files and channels of one collection.
+   */
   add({ key, value }: MetaRecord): void {
     if (key.startsWith(this.#metaRoot)) {
       const name = key.slice(this.#metaRoot.length);
       if (name.startsWith("datacoord-meta/") && !name.startsWith("datacoord-meta/import-")) {
-        this.#segments.apply(name, value);
-        this.#channels.apply(name, value);
+        this.#damaged.guard(name, () => this.#segments.apply(name, value));
+        this.#damaged.guard(name, () => this.#channels.apply(name, value));
       } else {
         this.catalog.apply(name, value);
         this.#cluster.apply(name, value);
@@ -77,7 +84,7 @@ export class SnapshotReader {
   /** Throws `damaged`. */
   finish(): MetaReading {
     const { databases, aliases, collections, catalog } = readCatalog(this.catalog);
-    const allSegments = readSegments(this.#segments, collections, this.catalog.positions);
+    const allSegments = readSegments(this.#segments, collections, this.catalog.positions, this.#damaged.note);
     const live = new Map<bigint, Collection>(catalog.collections.map((collection) => [collection.id, collection]));
     const channels = this.#channels.read(collections);
     const clockMs = this.#cluster.clockMs;
@@ -87,6 +94,7 @@ export class SnapshotReader {
     );
     // dropped_at is by the cluster's clock, so recency is measured by it where it is known.
     const nowMs = clockMs !== undefined && Math.abs(clockMs - takenAtMs) < CLOCK_TRUST_MS ? clockMs : takenAtMs;
+    const damaged = this.#damaged.reasons;
     const { v1, v2 } = { v1: this.catalog.collectionsV1, v2: this.catalog.collectionsV2 };
     return {
       revision: this.options.revision ?? 0n,
@@ -109,6 +117,8 @@ export class SnapshotReader {
       streaming: this.#cluster.streaming,
       clockMs,
       torn: findTorn(allSegments, live, nowMs),
+      damaged,
+      unusable: new Map([...damaged].filter(([id]) => live.has(id))),
     };
   }
 }

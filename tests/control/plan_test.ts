@@ -22,6 +22,7 @@ function planned(load: LoadChoice | undefined): Plan {
       channels: [],
       findings: [],
       unreadable: [],
+      unusable: undefined,
       sinks: [sink],
     }],
   };

@@ -17,7 +17,7 @@ import {
 import { firstExactTs, liveSegments } from "../../transforms/mod.ts";
 import { ForgottenDeletes, forgottenDemands } from "./deletes.ts";
 import { readForgotten, statesOf } from "./known.ts";
-import { type LogDeletes, refuseWrongRoot, Slots } from "../base/mod.ts";
+import { type LogDeletes, refuseWrongRoot, Slots, unreadableDeletes } from "../base/mod.ts";
 import type { FlowDependencies } from "../dependencies.ts";
 import type { RunProgress } from "../state/mod.ts";
 
@@ -220,6 +220,8 @@ export class ArchiveBase {
     signal: AbortSignal,
   ): Promise<bigint[]> {
     const { deps, session, progress, sink, slots } = this.#o;
+    const unusable = snapshot.unusable?.get(collection.id);
+    if (unusable !== undefined) throw new TidemarkError("damaged", unusable);
     const live = liveSegments(snapshot, collection);
     const all = snapshot.segments.filter((segment) => segment.collectionId === collection.id);
     const files = await deps.binlogs.verify(collection.id, all, signal);
@@ -261,11 +263,14 @@ export class ArchiveBase {
     const searching = logDeletes();
     const copied = await copying;
     for (const result of copied) if (result.status === "rejected") throw result.reason;
+    const found = await searching;
+    const unknown = unreadableDeletes(found, collection.vchannels);
+    if (unknown !== undefined) throw unknown;
     const forgotten = new ForgottenDeletes({
       binlogs,
       collection,
       segments: all,
-      logDeletes: await searching,
+      logDeletes: found,
       deltaFiles: files.deltaFiles,
     });
     const results = await Promise.allSettled(live.map((segment) =>

@@ -23,6 +23,8 @@ export interface LogDeletes {
   readonly fromKnown: readonly string[];
   /** pchannel -> id of the topic that was read. */
   readonly topicIds: ReadonlyMap<string, string>;
+  /** vchannel -> why its deletes are not all known: up to its cut the log holds a record that cannot be read. */
+  readonly unreadable: ReadonlyMap<string, string>;
 }
 
 interface Found extends LogDeletes {
@@ -30,6 +32,7 @@ interface Found extends LogDeletes {
   readonly beyondLog: string[];
   readonly fromKnown: string[];
   readonly topicIds: Map<string, string>;
+  readonly unreadable: Map<string, string>;
 }
 
 /** pchannels searched at once. */
@@ -44,7 +47,7 @@ export async function readLogDeletes(
   demands: readonly DeleteDemand[],
   signal: AbortSignal,
 ): Promise<LogDeletes> {
-  const found: Found = { marks: new Map(), beyondLog: [], fromKnown: [], topicIds: new Map() };
+  const found: Found = { marks: new Map(), beyondLog: [], fromKnown: [], topicIds: new Map(), unreadable: new Map() };
   if (deps.baseDeletes === "files") return found;
   const queue = [...Map.groupBy(demands.filter(({ horizon }) => horizon !== undefined), ({ cut }) => cut.pchannel)];
   const failed = new AbortController();
@@ -89,7 +92,7 @@ async function searchPchannel(
     if (from < bounds.earliest) from = bounds.earliest;
     try {
       if (from < bounds.latest) {
-        await search(deps, pchannel, wanted, { offset: from, topicId, marks: found.marks }, signal);
+        await search(deps, pchannel, wanted, { offset: from, topicId, found }, signal);
       }
       break;
     } catch (error) {
@@ -103,19 +106,20 @@ async function searchPchannel(
   found.beyondLog.push(...beyond);
 }
 
-/** Adds to `marks` what the log holds of deletes from `offset` on. Throws `position_lost` when the log loses what is still to be read. */
+/** Adds to `found` what the log holds of deletes from `offset` on. Throws `position_lost` when the log loses what is still to be read. */
 async function search(
   deps: Pick<FlowDependencies, "follow">,
   pchannel: string,
   wanted: readonly DeleteDemand[],
-  { offset, topicId, marks }: { offset: bigint; topicId: string; marks: Map<string, DeleteMark[]> },
+  { offset, topicId, found }: { offset: bigint; topicId: string; found: Found },
   signal: AbortSignal,
 ): Promise<void> {
   const cuts = new Map(wanted.map(({ cut }) => [cut.vchannel, cut.ts]));
   const vchannels = new Map(wanted.map(({ cut }) => [cut.collectionId, cut.vchannel]));
   const last = maxTs([...cuts.values()]);
   const select = (event: LogEvent) => {
-    const cutTs = event.kind === "delete" || event.kind === "block" ? cuts.get(event.vchannel) : undefined;
+    if (event.kind !== "delete" && (event.kind !== "block" || event.inFiles === true)) return false;
+    const cutTs = event.vchannel === "" ? last : cuts.get(event.vchannel);
     return cutTs !== undefined && event.ts <= cutTs;
   };
   const groups = deps.follow({
@@ -130,16 +134,34 @@ async function search(
   }, signal);
   for await (const group of groups) {
     for (const event of group.events) {
-      if (event.kind === "block") {
-        throw new TidemarkError(
-          "unsupported",
-          `The log of ${event.vchannel} holds a record that the base needs and that cannot be read: ${event.reason}`,
-        );
+      if (event.kind === "delete") append(found.marks, event.vchannel, markOf(event));
+      if (event.kind !== "block") continue;
+      // Without a channel nobody knows whose rows it would have deleted.
+      for (const [vchannel, cutTs] of cuts) {
+        const concerned = event.vchannel === vchannel || event.vchannel === "" && event.ts <= cutTs;
+        if (concerned && !found.unreadable.has(vchannel)) found.unreadable.set(vchannel, event.reason);
       }
-      if (event.kind === "delete") append(marks, event.vchannel, markOf(event));
     }
     if (group.tick >= last) break;
   }
+}
+
+/** Why the rows of a collection with these vchannels are not known from what was found. */
+export function unreadableDeletes(
+  { unreadable }: Pick<LogDeletes, "unreadable">,
+  vchannels: readonly string[],
+): TidemarkError | undefined {
+  const vchannel = vchannels.find((item) => unreadable.has(item));
+  if (vchannel === undefined) return undefined;
+  return new TidemarkError(
+    "unsupported",
+    `The log of ${vchannel} holds a record that the base needs and that cannot be read: ${unreadable.get(vchannel)}`,
+    {
+      hint:
+        "It may have deleted rows that the files still hold. Once the source has compacted the segments of before it, " +
+        "the log is not needed back to there.",
+    },
+  );
 }
 
 function markOf(event: Extract<LogEvent, { kind: "delete" }>): DeleteMark {

@@ -1,6 +1,6 @@
 /** The base of one collection: its live rows, and what deletes them. */
 export { copyBase } from "./copy.ts";
-export { type DeleteDemand, type LogDeletes, readLogDeletes } from "./deletes.ts";
+export { type DeleteDemand, type LogDeletes, readLogDeletes, unreadableDeletes } from "./deletes.ts";
 export type { BaseJob, BaseRows } from "./job.ts";
 export { Slots } from "./slots.ts";
 export { refuseWrongRoot } from "./wrong_root.ts";

@@ -12,8 +12,14 @@ interface Open {
   running: boolean;
 }
 
+/** Why nobody can wait for a change any more: not all its members will come. */
+export type Unfinished = (key: string, missing: readonly string[], members: number) => Error;
+
 export class Barriers {
   readonly #open = new Map<string, Open>();
+  /** Change -> members on whose way it lies. */
+  readonly #announced = new Map<string, Set<string>>();
+  #unfinished: Unfinished | undefined;
 
   /**
    * `vchannel` reached the change `key` of timestamp `ts`. Resolves once `action` ran, which happens when the last of
@@ -36,13 +42,39 @@ export class Barriers {
       this.#open.set(key, open);
     }
     open.arrived.add(vchannel);
+    this.#giveUp(key, open);
     const complete = [...open.members].every((member) => open.arrived.has(member));
     if (complete && !open.running) {
       open.running = true;
       const { done } = open;
-      action().then(done.resolve, done.reject).finally(() => this.#open.delete(key));
+      action().then(done.resolve, done.reject).finally(() => {
+        this.#open.delete(key);
+        this.#announced.delete(key);
+      });
     }
     return open.done.promise;
+  }
+
+  /** `vchannel` will reach the change `key`, if it is not held before. */
+  announce(key: string, vchannel: string): void {
+    const known = this.#announced.get(key);
+    if (known === undefined) this.#announced.set(key, new Set([vchannel]));
+    else known.add(vchannel);
+  }
+
+  /** Nothing more will be announced: who waits for a change that does not lie on every member's way waits in vain. */
+  end(unfinished: Unfinished): void {
+    this.#unfinished = unfinished;
+    for (const [key, open] of this.#open) this.#giveUp(key, open);
+  }
+
+  #giveUp(key: string, open: Open): void {
+    const announced = this.#announced.get(key);
+    if (this.#unfinished === undefined || announced === undefined || open.running) return;
+    const missing = [...open.members].filter((member) => !announced.has(member));
+    if (missing.length === 0) return;
+    this.#open.delete(key);
+    open.done.reject(this.#unfinished(key, missing, open.members.size));
   }
 
   /** Lets all who wait for changes of a collection go on, without the change. */

@@ -15,6 +15,9 @@ export interface LaneIdentity {
 /** Of one collection; its channels are never so far apart. */
 const BROADCASTS_NOTED = 64;
 
+/** Thrown to whoever waits for a drop that does not reach every channel: the vchannel goes on before it with the next run. */
+export class Unfinished extends Error {}
+
 type ImportItem = Extract<LaneItem, { kind: "import" }>;
 
 export class RowDdl {
@@ -36,6 +39,28 @@ export class RowDdl {
     this.#dropped = dropped;
   }
 
+  /** A change that lies on a vchannel's way. */
+  announce({ vchannel, event }: Extract<LaneItem, { kind: "ddl" }>): void {
+    const key = keyOf(event);
+    if (key !== undefined) this.#barriers.announce(`${event.collectionId}:${key}`, vchannel);
+  }
+
+  /** The log is read no further. What has not reached every channel by now is not applied; the next run goes on before it. */
+  end(): void {
+    this.#barriers.end((key, missing, members) => {
+      const [id, what = ""] = key.split(":");
+      const own = this.#o.targets.state(BigInt(id!));
+      const name = own === undefined ? `collection ${id}` : `${own.source.db}.${own.source.name}`;
+      const reason = `The ${NAMES[what] ?? what} of ${name} has reached ${
+        members - missing.length
+      } of its ${members} channels where this run ends (not yet ${missing.join(", ")}): it is not applied`;
+      const hint = "The next run goes on before it and applies it once it has reached all of them.";
+      if (what !== "drop") return new Held(new TidemarkError("unsupported", reason, { hint }));
+      this.#o.deps.report.warn(`unfinished ${key}`, `${reason}. ${hint}`);
+      return new Unfinished(reason);
+    });
+  }
+
   /** A change that `lane`'s vchannel reached. Throws {@link Held} for one that cannot be carried. */
   async apply(lane: LaneIdentity, event: DdlEvent): Promise<void> {
     const { targets } = this.#o;
@@ -46,16 +71,16 @@ export class RowDdl {
         // Made from the metadata; the record says nothing more.
         return;
       case "drop_collection":
-        return await this.#change(lane, "drop", event, async () => {
+        return await this.#change(lane, event, async () => {
           await targets.dropCollection(lane.collectionId);
           await this.#dropped(lane.collectionId);
         });
       case "drop_partition":
-        return await this.#change(lane, `partition:${event.partitionIds.join(",")}`, event, async () => {
+        return await this.#change(lane, event, async () => {
           for (const id of event.partitionIds) await targets.dropPartition(lane.collectionId, id, event.partitionName);
         });
       case "truncate_collection":
-        return await this.#change(lane, `truncate:${event.broadcast?.id ?? event.ts}`, event, async () => {
+        return await this.#change(lane, event, async () => {
           await targets.truncate(lane.collectionId);
         });
       case "import":
@@ -81,7 +106,8 @@ export class RowDdl {
    * broadcast has one on each channel: which channels have it says itself, and whether it was done says the state, since a
    * channel whose copy is checkpointed does not bring it again.
    */
-  async #change(lane: LaneIdentity, key: string, event: DdlEvent, action: () => Promise<void>): Promise<void> {
+  async #change(lane: LaneIdentity, event: DdlEvent, action: () => Promise<void>): Promise<void> {
+    const key = keyOf(event)!;
     const { broadcast, ts } = event;
     if (broadcast === undefined) return await this.#barrier(lane, key, ts, action);
     const { targets, save } = this.#o;
@@ -142,3 +168,23 @@ export class RowDdl {
     return known === undefined || known.length === 0 ? [state.vchannel] : [...known];
   }
 }
+
+/** Of a change that destroys rows, among those of its collection; copies on other channels have the same. */
+function keyOf({ operation, partitionIds, broadcast, ts }: DdlEvent): string | undefined {
+  switch (operation) {
+    case "drop_collection":
+      return "drop";
+    case "drop_partition":
+      return `partition:${partitionIds.join(",")}`;
+    case "truncate_collection":
+      return `truncate:${broadcast?.id ?? ts}`;
+    default:
+      return undefined;
+  }
+}
+
+const NAMES: Readonly<Record<string, string>> = {
+  drop: "drop",
+  partition: "drop of a partition",
+  truncate: "truncation",
+};

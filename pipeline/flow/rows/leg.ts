@@ -10,6 +10,7 @@ import {
   readLogDeletes,
   refuseWrongRoot,
   type Slots,
+  unreadableDeletes,
 } from "../base/mod.ts";
 import type { FlowDependencies, RowSinkSetup } from "../dependencies.ts";
 import { beginAnew, chooseBulk, ImportTrouble } from "../imports/mod.ts";
@@ -276,6 +277,8 @@ export class RowLeg {
     const { deps, setup } = this.#o;
     const unusable = snapshot.unusable?.get(collection.id);
     if (unusable !== undefined) throw new TidemarkError("damaged", unusable);
+    const unknown = unreadableDeletes(logDeletes, collection.vchannels);
+    if (unknown !== undefined) throw unknown;
     const segments = liveSegments(snapshot, collection);
     const all = snapshot.segments.filter((segment) => segment.collectionId === collection.id);
     const files = await deps.binlogs.verify(collection.id, all, signal);

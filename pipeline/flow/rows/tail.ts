@@ -21,7 +21,7 @@ import { inConflict, type LaneItem, type LaneWork, splitGroup, type Ticket } fro
 import { pause } from "../pause.ts";
 import { collectionOf, pchannelOf, type TailConsumer } from "../tail/mod.ts";
 import { type NotCarried, RowCatalog, standsStill } from "./catalog.ts";
-import { RowDdl } from "./ddl.ts";
+import { RowDdl, Unfinished } from "./ddl.ts";
 import { RowWriter } from "./writer.ts";
 import type { SinkState } from "../state/mod.ts";
 import { foldTarget } from "./fold_target.ts";
@@ -147,6 +147,7 @@ export class RowTail implements TailConsumer {
   /** No more imports will be announced. */
   closeControl(): void {
     this.#control.complete();
+    this.#ddl.end();
   }
 
   #enter(group: TickGroup): LaneItem[] {
@@ -166,6 +167,7 @@ export class RowTail implements TailConsumer {
       this.#ledgers.set(pchannel, ledger = new AckLedger((done) => this.#advance(done)));
     }
     ledger.open(group, items.length);
+    for (const item of items) if (item.kind === "ddl") this.#ddl.announce(item);
     return items;
   }
 
@@ -229,12 +231,7 @@ export class RowTail implements TailConsumer {
   #laneOf(vchannel: string): LaneState {
     const existing = this.#lanes.get(vchannel);
     if (existing !== undefined) return existing;
-    const state: LaneState = {
-      vchannel,
-      collectionId: collectionOf(vchannel),
-      fold: undefined,
-      carried: false,
-    };
+    const state: LaneState = { vchannel, collectionId: collectionOf(vchannel), fold: undefined, carried: false };
     this.#lanes.set(vchannel, state);
     return state;
   }
@@ -354,6 +351,10 @@ export class RowTail implements TailConsumer {
       await work();
       return true;
     } catch (thrown) {
+      if (thrown instanceof Unfinished) {
+        this.#markHeld(id);
+        return false;
+      }
       const error = thrown instanceof Held ? thrown.error : toTidemarkError(thrown);
       const ours = thrown instanceof Held || error.code === "refused" || error.code === "unsupported" ||
         error.code === "damaged" || error.code === "target_not_empty" || error.code === "not_found";

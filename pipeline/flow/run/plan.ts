@@ -38,6 +38,8 @@ export interface PlannedCollection {
   readonly bytes: bigint;
   readonly channels: readonly PlannedChannel[];
   readonly findings: readonly FileFinding[];
+  /** Why it waits, for what its metadata says cannot be used. */
+  readonly unusable: string | undefined;
   /** Those of the findings for which its base could not be copied. */
   readonly unreadable: readonly FileFinding[];
   readonly sinks: readonly {
@@ -110,11 +112,15 @@ async function planOnce(deps: FlowDependencies, signal: AbortSignal): Promise<Pl
     notSelected,
     targets,
     problems: [...clashes, ...collections.flatMap(problemsOf)],
-    exactFrom: firstExactTs(snapshot),
+    exactFrom: firstExactTs(
+      snapshot,
+      snapshot.catalog.collections.filter(({ id }) => snapshot.unusable?.has(id) !== true),
+    ),
   };
 }
 
-function problemsOf({ source, sinks, unreadable }: PlannedCollection): string[] {
+function problemsOf({ source, sinks, unreadable, unusable }: PlannedCollection): string[] {
+  if (unusable !== undefined) return [`${source}: ${unusable}`];
   const files = unreadable.map(({ path, detail }) => `${source}: ${path}: ${detail}`);
   return [...files, ...sinks.flatMap(({ problem }) => problem === undefined ? [] : [`${source}: ${problem}`])];
 }
@@ -127,6 +133,7 @@ async function planOne(
   signal: AbortSignal,
 ): Promise<PlannedCollection> {
   const collection = snapshot.catalog.collections.find((item) => item.id === id)!;
+  const unusable = snapshot.unusable?.get(id);
   const all = snapshot.segments.filter((segment) => segment.collectionId === id);
   const live = liveSegments(snapshot, collection);
   const report = await deps.binlogs.verify(id, all, signal);
@@ -192,7 +199,8 @@ async function planOne(
     segments: live.length,
     rows: live.reduce((sum, segment) => sum + segment.rows, 0n),
     bytes: live.reduce((sum, segment) => sum + bytesOf(segment.binlogs), 0n),
-    channels: makeCuts(snapshot, [collection]).map((cut) => ({
+    unusable,
+    channels: unusable !== undefined ? [] : makeCuts(snapshot, [collection]).map((cut) => ({
       vchannel: cut.vchannel,
       pchannel: cut.pchannel,
       position: format(cut.offset),

@@ -19,7 +19,7 @@ import type { OpenWait } from "../../waits.ts";
 import type { FlowDependencies, RunOptions, RunResult } from "../dependencies.ts";
 import { pause } from "../pause.ts";
 import { RowSinks } from "../rows/mod.ts";
-import { refuseClashes, requireSelection, selectedOf } from "../selection.ts";
+import { refuseClashes, requireSelection, selectedOf, usableOf } from "../selection.ts";
 import { endAfter, endAt, endAtBase, endless, type RunEnd, SourceClock, Window } from "../tail/mod.ts";
 import { RunSinks, tickingPchannels } from "./sinks.ts";
 
@@ -325,8 +325,7 @@ class Run {
             { hint: "Choose a later time, or begin anew with a state of its own." },
           );
         }
-        const selected = selectedOf(this.#deps, snapshot.catalog);
-        const exact = firstExactTs(snapshot, selected);
+        const exact = firstExactTs(snapshot, usableOf(this.#deps, snapshot));
         if (end.ts < exact && reached === 0n && rows.size > 0) {
           throw new TidemarkError(
             "usage",

@@ -146,7 +146,10 @@ export class RunSinks {
       if (snapshot === undefined) return rows.late.leave();
       if (kind === "base") continue;
       const { collections } = snapshot.catalog;
-      const exact = firstExactTs(snapshot, collections.filter(({ id }) => rows.carries(id)));
+      const exact = firstExactTs(
+        snapshot,
+        collections.filter(({ id }) => rows.carries(id) && snapshot.unusable?.has(id) !== true),
+      );
       await using tail = this.#tail(snapshot, endAt(exact > (end.ts ?? 0n) ? exact : end.ts!), false);
       const members = rows.members(snapshot);
       await tail.read(members, tickingPchannels(deps, rows, snapshot), collections);

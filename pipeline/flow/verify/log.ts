@@ -13,7 +13,7 @@ import {
   type TickGroup,
 } from "../../model/mod.ts";
 import { completeColumns, DeadRows, deleteHorizon, homePartition, makeCuts } from "../../transforms/mod.ts";
-import { readLogDeletes } from "../base/mod.ts";
+import { readLogDeletes, unreadableDeletes } from "../base/mod.ts";
 import type { FlowDependencies } from "../dependencies.ts";
 import type { SinkState } from "../state/mod.ts";
 
@@ -134,6 +134,8 @@ export async function replay(
   const cuts = makeCuts(snapshot, [collection]);
   const horizons = deleteHorizon(snapshot, collection);
   const deletes = await readLogDeletes(deps, cuts.map((cut) => ({ cut, horizon: horizons.get(cut.vchannel) })), signal);
+  const unknown = unreadableDeletes(deletes, collection.vchannels);
+  if (unknown !== undefined) throw unknown;
   const all = snapshot.segments.filter((segment) => segment.collectionId === collection.id);
   const files = await deps.binlogs.verify(collection.id, all, signal);
   const partitions = new Set(collection.partitions.map((partition) => partition.id));

@@ -16,7 +16,7 @@ import {
 import { liveSegments } from "../../transforms/mod.ts";
 import type { FlowDependencies } from "../dependencies.ts";
 import { pause } from "../pause.ts";
-import { requireSelection, selectedOf } from "../selection.ts";
+import { requireSelection, selectedOf, usableOf } from "../selection.ts";
 import { parseRunState, type SinkState } from "../state/mod.ts";
 import { compareCollection, type Compared, type Difference, type FoundDifference } from "./compare.ts";
 import { readTail, type Tail } from "./log.ts";
@@ -108,7 +108,7 @@ async function verifyOnce(
   const snapshot = await deps.meta.snapshot(signal);
   // A state says nothing here: a comparison of nothing would be called equal.
   requireSelection(deps, snapshot.catalog, undefined);
-  const selected = selectedOf(deps, snapshot.catalog);
+  const selected = usableOf(deps, snapshot);
   const pchannels = [...new Set(selected.flatMap((collection) => collection.pchannels))];
   const tails = new Map<string, Tail>();
   let ts = 0n;
@@ -125,10 +125,15 @@ async function verifyOnce(
   for (const setup of deps.sinks) {
     const { sink } = setup;
     const own = state.sinks.get(sink.name);
-    for (const collection of selected) {
+    for (const collection of selectedOf(deps, snapshot.catalog)) {
+      const unusable = snapshot.unusable?.get(collection.id);
       const there = own?.collections.get(collection.id);
       const target = there?.target ?? deps.route(collection.dbName, collection.name);
       options.onProgress?.(`${qualifiedName(collection)} against ${target.db}.${target.name} on ${sink.name}`);
+      if (unusable !== undefined) {
+        verdicts.push(none(sink, collection, target, "held", unusable));
+        continue;
+      }
       if (there?.blocked !== undefined) {
         verdicts.push(none(sink, collection, target, "held", there.blocked));
         continue;

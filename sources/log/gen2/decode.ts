@@ -143,7 +143,7 @@ function change(type: number, record: LogRecord, head: Head): Decoded {
   const blocking = BLOCKING_TYPES.get(type);
   if (blocking !== undefined) {
     const header = propertyMessage(record, "_h", blocking.header) as { collectionId?: bigint } | undefined;
-    return block(record, head, type, blocking.reason, header?.collectionId);
+    return { ...block(record, head, type, blocking.reason, header?.collectionId), inFiles: true };
   }
   const known = DDL_TYPES.get(type);
   if (known === undefined) {

@@ -5,6 +5,7 @@ import { TidemarkError } from "../../../pipeline/errors.ts";
 import { BroadcastTaskSchema, BroadcastTaskState } from "../../../pipeline/proto/gen/streaming_pb.ts";
 import { decodeSnapshot } from "../../../sources/meta/snapshot.ts";
 import type { MetaRecord } from "../../../sources/meta/keys.ts";
+import { makeCuts } from "../../../pipeline/transforms/mod.ts";
 import { binlogRecords, collectionRecord, logRecord, record, segmentRecord } from "./records_of.ts";
 import { ROOTS, vectorReading, vectorRecords } from "./vectors.ts";
 
@@ -72,20 +73,44 @@ Deno.test("decodeSnapshot refuses a value that belongs to another key", () => {
     () => decode(collectionRecord({}, "root-coord/collection/555")),
     damaged(/collection 100, expected 555/),
   );
-  const segment = segmentRecord(1n);
-  const moved = { ...segment, key: segment.key.replace(/1$/, "2") };
-  assert.throws(() => decode(collectionRecord(), moved), damaged(/segment 1, expected 2/));
   assert.throws(
     () => decode(record("root-coord/collection/abc", new Uint8Array())),
     damaged(/expected a number, found "abc"/),
   );
 });
 
+Deno.test("decodeSnapshot holds a damaged segment or channel against its collection alone", () => {
+  const segment = segmentRecord(1n);
+  const moved = { ...segment, key: segment.key.replace(/1$/, "2") };
+  const broken = (key: string) => record(`datacoord-meta/${key}`, new Uint8Array([0x0a, 0xff]));
+  const cases: [MetaRecord, RegExp][] = [
+    [moved, /segment 1, expected 2/],
+    [broken("s/100/101/7"), /s\/100\/101\/7 does not hold/],
+    [broken("binlog/100/101/1/100"), /binlog\/100\/101\/1\/100 does not hold/],
+    [broken("channel-cp/p_0_100v0"), /channel-cp\/p_0_100v0 does not hold/],
+  ];
+  for (const [wrong, expected] of cases) {
+    const { unusable, catalog } = decode(collectionRecord(), wrong);
+    assert.match(unusable!.get(100n)!, expected);
+    // Where the cut is, nobody may guess.
+    if (/channel/.test(wrong.key)) {
+      assert.throws(() => makeCuts(decode(collectionRecord(), wrong), catalog.collections));
+    }
+  }
+  const elsewhere = decode(collectionRecord(), broken("s/555/101/7"));
+  assert.deepEqual([elsewhere.unusable!.size, elsewhere.damaged.size], [0, 1]);
+  assert.throws(() => decode(collectionRecord(), broken("s/abc/101/7")), damaged(/s.abc.101.7 does not hold/));
+});
+
 Deno.test("decodeSnapshot refuses a file without id and path, but only where it would be read", () => {
   const nameless = logRecord("binlog", 1n, 100n, [{ entriesNum: 10n }]);
-  assert.throws(() => decode(collectionRecord(), segmentRecord(1n), nameless), damaged(/neither an id nor a path/));
-  const { segments } = decode(collectionRecord(), segmentRecord(1n, { state: 6 }), nameless);
+  assert.match(
+    decode(collectionRecord(), segmentRecord(1n), nameless).unusable!.get(100n)!,
+    /neither an id nor a path/,
+  );
+  const { segments, unusable } = decode(collectionRecord(), segmentRecord(1n, { state: 6 }), nameless);
   assert.deepEqual(segments[0]!.binlogs[0]!.files, []);
+  assert.equal(unusable!.size, 0);
 });
 
 Deno.test("decodeSnapshot takes an empty deltalog value as no deletes", () => {

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { create, toBinary } from "@bufbuild/protobuf";
-import { TidemarkError } from "../../../../pipeline/errors.ts";
-import { readLogDeletes } from "../../../../pipeline/flow/base/deletes.ts";
+import { readLogDeletes, unreadableDeletes } from "../../../../pipeline/flow/base/deletes.ts";
 import { MsgType } from "../../../../pipeline/proto/gen/common_pb.ts";
 import { DeleteRequestSchema, InsertRequestSchema, TimeTickMsgSchema } from "../../../../pipeline/proto/gen/msg_pb.ts";
 import { followPchannel } from "../../../../sources/log/mod.ts";
@@ -141,25 +140,34 @@ Deno.test("readLogDeletes throws where the topic is made anew while it reads", a
   await assert.rejects(readLogDeletes({ ...deps, follow }, [demand(0, 20n)], never), { code: "position_lost" });
 });
 
-Deno.test("readLogDeletes throws for a record that it cannot read of a demanded vchannel, and stops the other channels", async () => {
+Deno.test("readLogDeletes names the vchannels of which it cannot read a record up to the cut, and finds the deletes of the others", async () => {
   const log = new FakeLog();
-  // Without its last tick, this channel would be waited for for ever.
-  log.createTopic(pchannel(0));
-  log.append(pchannel(0), [insert(vchannel(0), 10n), tick(15n)]);
-  log.createTopic(pchannel(1));
-  const cut = remove(vchannel(1), 1n, 20n).value;
-  log.append(pchannel(1), [insert(vchannel(1), 10n), { value: cut.subarray(0, cut.length - 3) }, tick(30n)]);
+  for (const i of [0, 1]) {
+    log.createTopic(pchannel(i));
+    log.append(pchannel(i), [remove(vchannel(i), 1n, 10n), tick(15n)]);
+  }
   const unknown = { base: { msgType: MsgType.Delete, timestamp: 20n }, shardName: vchannel(1), collectionID: 7n };
   const predicate = toBinary(
     DeleteRequestSchema,
     create(DeleteRequestSchema, { ...unknown, serializedExprPlan: new Uint8Array([1]) }),
   );
-  log.append(pchannel(1), [{ value: predicate }, tick(40n)]);
-  await assert.rejects(
-    readLogDeletes(dependencies(log), [demand(0, 40n), demand(1, 40n)], never),
-    (thrown: unknown) =>
-      thrown instanceof TidemarkError && thrown.code === "unsupported" && /predicate/.test(thrown.message),
+  log.append(pchannel(1), [{ value: predicate }, remove(vchannel(1, 8n), 5n, 25n), tick(30n)]);
+  const base = toBinary(
+    TimeTickMsgSchema,
+    create(TimeTickMsgSchema, { base: { msgType: MsgType.Delete, timestamp: 35n } }),
   );
+  // Cut short in its key: nobody knows of which channel it is.
+  const torn = new Uint8Array([...base, 0x12, 0x7f]);
+  log.append(pchannel(1), [{ value: torn }, tick(40n)]);
+  log.append(pchannel(0), [tick(40n)]);
+  const other = { ...demand(1, 32n), cut: { ...demand(1, 32n).cut, vchannel: vchannel(1, 8n), collectionId: 8n } };
+  const later = { ...demand(1, 40n), cut: { ...demand(1, 40n).cut, vchannel: vchannel(1, 9n), collectionId: 9n } };
+  const found = await readLogDeletes(dependencies(log), [demand(0, 40n), demand(1, 40n), other, later], never);
+  assert.deepEqual([...found.unreadable.keys()].sort(), [vchannel(1), vchannel(1, 9n)]);
+  assert.match(unreadableDeletes(found, [vchannel(0), vchannel(1)])!.message, /cannot be read: .*predicate/);
+  assert.match(unreadableDeletes(found, [vchannel(1, 9n)])!.message, /cannot be decoded/);
+  assert.equal(unreadableDeletes(found, [vchannel(0), vchannel(1, 8n)]), undefined);
+  assert.deepEqual([keysOf(found.marks, vchannel(0)), keysOf(found.marks, vchannel(1, 8n))], [[1n], [5n]]);
 });
 
 Deno.test("readLogDeletes of a backup reads no log", async () => {

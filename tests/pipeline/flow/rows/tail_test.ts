@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { from, lastValueFrom } from "rxjs";
+import { finalize, from, lastValueFrom } from "rxjs";
 import { newSinkState } from "../../../../pipeline/flow/state/run_state.ts";
 import { RowTail } from "../../../../pipeline/flow/rows/tail.ts";
 import type { RowTailOptions } from "../../../../pipeline/flow/rows/tail_options.ts";
@@ -52,3 +52,74 @@ Deno.test("RowTail holds the collection that an unreadable change on the control
   assert.equal(own.blocked, "Files were replaced");
   assert.equal(tail.cares(7n), true, "what it lacks is kept for the next run");
 });
+
+for (
+  const [operation, name, blocks] of [["drop_collection", "drop", 0], ["truncate_collection", "truncation", 1]] as const
+) {
+  Deno.test(`RowTail ends though a ${name} has reached only some channels, does not apply it, and goes on before it`, async () => {
+    const vchannels = ["p_0_7v0", "p_1_7v1"];
+    const own = {
+      id: 7n,
+      vchannels,
+      source: { db: "default", name: "a" },
+      target: {},
+      broadcastsDone: [],
+      phase: "tail",
+    };
+    const said: string[] = [];
+    const collection = {
+      id: 7n,
+      dbName: "default",
+      name: "a",
+      vchannels,
+      pchannels: ["p_0", "p_1"],
+      schema: { fields: [{ isPrimaryKey: true, dataType: 5 }] },
+    };
+    const state = newSinkState();
+    const destroyed = () => Promise.reject(new Error("it must not be applied"));
+    const options = {
+      state,
+      targets: {
+        later: new Set<bigint>(),
+        state: () => own,
+        live: () => collection,
+        ensure: () => Promise.resolve(own),
+        dropCollection: destroyed,
+        truncate: destroyed,
+      },
+      deps: {
+        report: { warn: (_key: string, message: string) => void said.push(message) },
+        selects: () => true,
+        limits: { laneDepth: 2, batchRows: 1, batchBytes: 1 },
+        crash: () => {},
+      },
+      blocked: (_collection: string, { message }: Error) => void said.push(message),
+      changed: () => {},
+      acknowledged: () => {},
+      signal: new AbortController().signal,
+    } as unknown as RowTailOptions;
+    const group = (pchannel: string, tick: bigint, events: unknown[] = []) =>
+      ({ pchannel, tick, events, records: [], resume: { offset: tick, tick }, bytes: 0 }) as unknown as TickGroup;
+    const copy = {
+      kind: "ddl",
+      operation,
+      vchannel: vchannels[0],
+      pchannel: "p_0",
+      ts: 15n,
+      offset: 14n,
+      collectionId: 7n,
+      partitionIds: [],
+      broadcast: { id: 9n, vchannels: ["p_0_vcchan", ...vchannels] },
+    };
+    const tail = new RowTail(options);
+    for (const pchannel of ["p_0", "p_1"]) tail.startsAt(pchannel, { offset: 1n, tick: 1n });
+    const groups = from([group("p_0", 10n), group("p_1", 20n), group("p_0", 20n, [copy])]);
+    await lastValueFrom(tail.run(groups.pipe(finalize(() => tail.closeControl()))), { defaultValue: undefined });
+    assert.equal(said.length, 1);
+    assert.match(said[0]!, new RegExp(`The ${name} of default.a has reached 1 of its 2 channels .*not yet p_1_7v1`));
+    assert.equal("blocked" in own ? 1 : 0, blocks);
+    assert.deepEqual([...state.positions.keys()].sort(), ["p_0", "p_1"], "all is acknowledged");
+    const held = state.vchannels.get("p_0_7v0");
+    assert.deepEqual([held?.held, held?.offset, held?.ts], [true, 10n, 10n]);
+  });
+}
