@@ -3,8 +3,9 @@
  * adds its spec to `sourcesSpec`, its case to {@link openLog} and, where its records have places of another queue's form, to
  * {@link queueOf}.
  */
-import type { TidemarkError } from "../pipeline/errors.ts";
+import { assertNever, type TidemarkError } from "../pipeline/errors.ts";
 import type { LogSource, Queue } from "../pipeline/model/mod.ts";
+import type { RetryOptions } from "../stores/mod.ts";
 import type { PipelineConfig } from "./schema.ts";
 
 export type LogConfig = NonNullable<PipelineConfig["sources"]["log"]>;
@@ -13,6 +14,8 @@ export type LogConfig = NonNullable<PipelineConfig["sources"]["log"]>;
 export interface LogSurroundings {
   /** The sources beside it: some queues keep their log in the same etcd and bucket. */
   readonly sources: PipelineConfig["sources"];
+  /** How object stores are to be patient. */
+  readonly retry: RetryOptions;
   /** A topic's reader stopped getting answers, and why; undefined: it gets them again. */
   readonly onState: (topic: string, reason: string | undefined) => void;
   /** Something is tried again. */
@@ -26,7 +29,8 @@ export function queueOf(log: LogConfig | undefined): Queue {
   return log?.type ?? "kafka";
 }
 
-export async function openLog(config: LogConfig, { onState, onFetched }: LogSurroundings): Promise<LogSource> {
+export async function openLog(config: LogConfig, around: LogSurroundings): Promise<LogSource> {
+  const { sources, retry, onState, onRetry, onFetched } = around;
   switch (config.type) {
     case "kafka": {
       const { openKafkaLog } = await import("../sources/log/mod.ts");
@@ -35,5 +39,18 @@ export async function openLog(config: LogConfig, { onState, onFetched }: LogSurr
         ...(onFetched === undefined ? {} : { onFetched }),
       });
     }
+    case "woodpecker": {
+      const { openWoodpeckerLog } = await import("../sources/log/mod.ts");
+      return await openWoodpeckerLog(config, {
+        etcd: sources.meta!,
+        binlogs: sources.binlogs,
+        retry,
+        onState,
+        onRetry,
+        ...(onFetched === undefined ? {} : { onFetched }),
+      });
+    }
+    default:
+      return assertNever(config);
   }
 }

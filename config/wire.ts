@@ -215,6 +215,7 @@ export function createComponents(config: PipelineConfig, options: ComponentOptio
       };
       return await openLog(required(config.sources.log, "log"), {
         sources: config.sources,
+        ...storeRetry("sources.log"),
         onState: (topic, reason) => stateOf(topic)(reason === undefined ? undefined : `${topic}: ${reason}`),
         onRetry: (error) => options.onRetry?.("sources.log", error),
         ...(options.onFetched === undefined ? {} : { onFetched: options.onFetched }),

@@ -29,3 +29,7 @@ export {
 export { type KafkaLogConfig, kafkaLogSpec } from "./kafka/spec.ts";
 export type { LogState } from "./topic_tail.ts";
 export { pchannelOfVchannel, VchannelBook } from "./vchannel_book.ts";
+export { openWoodpeckerLog, type WoodpeckerSurroundings } from "./woodpecker/open.ts";
+export { createWoodpeckerLog, type WoodpeckerLogOptions } from "./woodpecker/source.ts";
+export { type WoodpeckerKeys, WoodpeckerLogs } from "./woodpecker/logs.ts";
+export { type WoodpeckerLogConfig, woodpeckerLogSpec } from "./woodpecker/spec.ts";

@@ -4,12 +4,13 @@ import type { LogBounds, Position, PositionForms } from "../../pipeline/model/mo
 
 const AFRESH = "Set on_position_lost: resnapshot to copy afresh, or delete the run's state.";
 
-/** `wanted` lies outside of what the topic holds. */
+/** `wanted` lies outside of what the topic holds. `keep`: how the queue is told to hold more. */
 export function lostByBounds(
   topic: string,
   wanted: Position,
   bounds: LogBounds,
   { format }: PositionForms,
+  keep = "give the topic a longer retention.ms than any pause of a run",
 ): TidemarkError {
   const why = wanted < bounds.earliest
     ? "the records in between were removed by the topic's retention"
@@ -20,13 +21,13 @@ export function lostByBounds(
       format(wanted)
     } is wanted: ${why}`,
     {
-      hint: `${AFRESH} To keep it from happening again, give the topic a longer retention.ms than any pause of a run.`,
+      hint: `${AFRESH} To keep it from happening again, ${keep}.`,
     },
   );
 }
 
 /** The topic was deleted and created again. */
-export function lostByIdentity(topic: string, wanted: bigint, expected: string, found: string): TidemarkError {
+export function lostByIdentity(topic: string, wanted: bigint | string, expected: string, found: string): TidemarkError {
   return new TidemarkError(
     "position_lost",
     `Topic ${topic} was deleted and created again (its id was ${expected} and is ${found}), so offset ${wanted} means nothing there`,
@@ -35,8 +36,11 @@ export function lostByIdentity(topic: string, wanted: bigint, expected: string, 
 }
 
 /** The topic is gone. */
-export function lostByRemoval(topic: string): TidemarkError {
+export function lostByRemoval(
+  topic: string,
+  names = "sources.log.brokers still names the source's Kafka",
+): TidemarkError {
   return new TidemarkError("position_lost", `Topic ${topic} does not exist any more`, {
-    hint: `${AFRESH} Check that sources.log.brokers still names the source's Kafka.`,
+    hint: `${AFRESH} Check that ${names}.`,
   });
 }

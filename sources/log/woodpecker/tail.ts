@@ -1,0 +1,290 @@
+/** A log from a place on: segment after segment, each to its end, waiting where the last one ends. */
+import { assertNever, TidemarkError } from "../../../pipeline/errors.ts";
+import { after, type LogBounds, type LogFetch, type Position } from "../../../pipeline/model/mod.ts";
+import { woodpeckerPlace, woodpeckerPosition, woodpeckerPositions } from "../../../pipeline/positions/mod.ts";
+import { lostByBounds, lostByIdentity, lostByRemoval } from "../position.ts";
+import { recordOf } from "./entry.ts";
+import { FrameError } from "./frames.ts";
+import type { SegmentMeta } from "./keys.ts";
+import type { LogView, WoodpeckerLogs } from "./logs.ts";
+import type { SegmentReader } from "./segment.ts";
+
+export interface TailSurroundings {
+  readonly logs: WoodpeckerLogs;
+  readonly open: (
+    log: LogView,
+    segment: bigint,
+    meta: () => SegmentMeta,
+    signal: AbortSignal,
+  ) => Promise<SegmentReader>;
+  readonly pollMs: number;
+  readonly idlePollMs: number;
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  readonly onState?: ((topic: string, reason: string | undefined) => void) | undefined;
+  readonly onFetched?: ((topic: string, bytes: number) => void) | undefined;
+}
+
+/** No segment has so many entries: a place beyond is one between two segments. */
+const NO_ENTRY = 1n << 32n;
+/** Looks for what should be there, with the waits between them, before it counts as lost: two compactions take 20 s. */
+const MISSING_LOOKS = 30;
+const MISSING_TOLD = 4;
+const GROWTH = 1.5;
+
+export class WoodpeckerTail {
+  readonly #topic: string;
+  readonly #around: TailSurroundings;
+  readonly #signal: AbortSignal;
+  #topicId: string | undefined;
+  #segment: bigint;
+  #entry: bigint;
+  #reader: SegmentReader | undefined;
+  /** The place that was asked for has not been seen to be inside the log. */
+  #unproven = true;
+  #missing = 0;
+  #waitMs: number;
+  /** Where the entries of the segment end, if nothing follows. */
+  #end: bigint | undefined;
+  /** The version of the metadata at which the log was found to end. */
+  #rest: number | undefined;
+
+  constructor(
+    topic: string,
+    from: Position,
+    topicId: string | undefined,
+    around: TailSurroundings,
+    signal: AbortSignal,
+  ) {
+    this.#topic = topic;
+    this.#topicId = topicId;
+    this.#around = around;
+    this.#signal = signal;
+    this.#waitMs = around.pollMs;
+    ({ segment: this.#segment, entry: this.#entry } = woodpeckerPlace(from));
+  }
+
+  /**
+   * While there are records one response is fetched ahead, no more: whoever does not call `next()` stops the reading. That the
+   * log ends is never said from a look of earlier.
+   */
+  async *pages(): AsyncGenerator<LogFetch> {
+    await this.#around.logs.log(this.#topic, this.#signal);
+    let ahead: Promise<LogFetch | undefined> | undefined;
+    try {
+      while (true) {
+        const page = await ahead ?? await this.#page();
+        ahead = page.records.length > 0 ? this.#next() : undefined;
+        ahead?.catch(() => {});
+        yield page;
+      }
+    } finally {
+      await ahead?.catch(() => {});
+    }
+  }
+
+  /** The next entries, or that there are none, which is said again after a while. */
+  async #page(): Promise<LogFetch> {
+    if (this.#rest !== undefined) await this.#wait(this.#rest);
+    this.#rest = undefined;
+    for (;;) {
+      const { version } = this.#around.logs;
+      const page = await this.#next();
+      if (page !== undefined) return page;
+      // The watch may be behind: that nothing follows is said only where etcd itself says so now.
+      if (await this.#around.logs.isCurrent(this.#topic, this.#last(), this.#signal)) {
+        const end = this.#end;
+        if (end !== undefined) {
+          if (end < this.#entry) throw this.#beyond(this.#view(), end);
+          this.#unproven = false;
+          this.#rest = version;
+          const next = woodpeckerPosition(this.#segment, this.#entry);
+          return { records: [], highWatermark: next, next };
+        }
+      }
+      await this.#wait(version, this.#around.pollMs);
+    }
+  }
+
+  /** The last segment that this tail has looked into. */
+  #last(): bigint {
+    return this.#reader === undefined ? this.#segment - 1n : this.#segment;
+  }
+
+  /** The next entries; undefined where there are none now, and then `#end` is where they end, if that can be said. */
+  async #next(): Promise<LogFetch | undefined> {
+    for (;;) {
+      this.#signal.throwIfAborted();
+      const seen = this.#around.logs.version;
+      const view = this.#view();
+      const segment = this.#segment;
+      this.#end = undefined;
+      if (!this.#enter(view)) {
+        this.#end = 0n;
+        return undefined;
+      }
+      this.#reader ??= await this.#around.open(view, segment, () => this.#meta(segment), this.#signal);
+      const step = await this.#reader.read(this.#entry, this.#signal);
+      if (step.kind === "missing") {
+        await this.#look(step.what, seen);
+        continue;
+      }
+      this.#found();
+      switch (step.kind) {
+        case "entries":
+          return this.#records(step.entries);
+        case "end":
+          this.#checkEnd(view);
+          this.#leave();
+          continue;
+        case "nothing":
+          // The next segment is begun before this one is finished.
+          if (!view.segments.has(segment + 1n)) this.#end = step.next;
+          return undefined;
+        default:
+          assertNever(step);
+      }
+    }
+  }
+
+  #records(entries: readonly Uint8Array[]): LogFetch {
+    const first = this.#entry;
+    const segment = this.#segment;
+    this.#unproven = false;
+    this.#waitMs = this.#around.pollMs;
+    let bytes = 0;
+    const records = entries.map((entry, i) => {
+      const offset = woodpeckerPosition(segment, first + BigInt(i));
+      try {
+        const record = recordOf(entry, this.#topic, offset);
+        bytes += record.value?.length ?? 0;
+        return record;
+      } catch (thrown) {
+        if (!(thrown instanceof FrameError)) throw thrown;
+        throw new TidemarkError(
+          "damaged",
+          `${woodpeckerPositions.format(offset)} of ${this.#topic}: ${thrown.message}`,
+          { cause: thrown },
+        );
+      }
+    });
+    this.#entry = first + BigInt(entries.length);
+    this.#around.onFetched?.(this.#topic, bytes);
+    const next = woodpeckerPosition(segment, this.#entry);
+    // Whether more follows is known by looking only.
+    return { records, highWatermark: after(next), next };
+  }
+
+  #view(): LogView {
+    const view = this.#around.logs.known(this.#topic);
+    if (view === undefined) {
+      throw lostByRemoval(this.#topic, "sources.meta and sources.log.meta_prefix still name the source's Woodpecker");
+    }
+    const wanted = woodpeckerPositions.format(woodpeckerPosition(this.#segment, this.#entry));
+    if (this.#topicId !== undefined && this.#topicId !== view.topicId) {
+      throw lostByIdentity(this.#topic, wanted, this.#topicId, view.topicId);
+    }
+    this.#topicId = view.topicId;
+    return view;
+  }
+
+  /** False: the segment is not written yet. Moves on from a segment that was left to the next one that there is. */
+  #enter(view: LogView): boolean {
+    const numbers = kept(view);
+    const first = numbers[0];
+    const last = numbers.at(-1);
+    if (first === undefined || last === undefined) {
+      if (this.#segment === 0n && this.#entry === 0n) return false;
+      throw this.#lost({ earliest: 0n, latest: 0n, topicId: view.topicId });
+    }
+    if (this.#segment >= first && this.#segment <= last && view.segments.has(this.#segment)) return true;
+    const bounds = {
+      earliest: woodpeckerPosition(first, 0n),
+      latest: woodpeckerPosition(last + 1n, 0n),
+      topicId: view.topicId,
+    };
+    // Segments are begun in order and removed from the front.
+    if (this.#segment !== last + 1n || this.#entry > 0n) throw this.#lost(bounds);
+    return false;
+  }
+
+  #meta(segment: bigint): SegmentMeta {
+    const view = this.#view();
+    const meta = view.segments.get(segment);
+    if (meta !== undefined && !view.cleaning.has(segment)) return meta;
+    const first = kept(view)[0] ?? segment + 1n;
+    throw this.#lost({
+      earliest: woodpeckerPosition(first, 0n),
+      latest: woodpeckerPosition([...view.segments.keys()].reduce((max, n) => n > max ? n : max, first), 0n),
+      topicId: view.topicId,
+    });
+  }
+
+  /** A place that was asked for behind the end of a finished segment is none that this log ever gave. */
+  #checkEnd(view: LogView): void {
+    const meta = view.segments.get(this.#segment);
+    if (!this.#unproven || meta === undefined || meta.state === "active") return;
+    if (this.#entry > meta.lastEntry + 1n && this.#entry < NO_ENTRY) throw this.#beyond(view, meta.lastEntry + 1n);
+  }
+
+  #leave(): void {
+    this.#segment += 1n;
+    this.#entry = 0n;
+    this.#reader = undefined;
+    this.#unproven = false;
+  }
+
+  #beyond(view: LogView, end: bigint): TidemarkError {
+    const earliest = woodpeckerPosition(kept(view)[0] ?? 0n, 0n);
+    return this.#lost({ earliest, latest: woodpeckerPosition(this.#segment, end), topicId: view.topicId });
+  }
+
+  #lost(bounds: LogBounds): TidemarkError {
+    return lostByBounds(
+      this.#topic,
+      woodpeckerPosition(this.#segment, this.#entry),
+      bounds,
+      woodpeckerPositions,
+      "give woodpecker.logstore.retentionPolicy.ttl and streaming.walTruncate.retentionInterval of the source more than any pause of a run",
+    );
+  }
+
+  async #look(what: string, seen: number): Promise<void> {
+    this.#missing++;
+    if (this.#missing > MISSING_LOOKS) {
+      throw new TidemarkError("damaged", `A part of the log that etcd names is missing: ${what}`, {
+        hint:
+          "Are sources.log.storage and root_path those of the source (minio.rootPath of its milvus.yaml, then /wp)? " +
+          "Otherwise somebody removed a part of its log: only a fresh copy helps (delete the run's state).",
+      });
+    }
+    if (this.#missing === MISSING_TOLD) this.#around.onState?.(this.#topic, what);
+    // At first at once: a compaction has moved the block.
+    if (this.#missing > 1) await this.#wait(seen);
+  }
+
+  #found(): void {
+    if (this.#missing >= MISSING_TOLD) this.#around.onState?.(this.#topic, undefined);
+    this.#missing = 0;
+  }
+
+  /** Until etcd tells something new, at the longest for the poll's time, which grows. */
+  async #wait(seen: number, ms = this.#waitMs): Promise<void> {
+    const { logs, sleep, idlePollMs } = this.#around;
+    this.#waitMs = Math.min(idlePollMs, this.#waitMs * GROWTH);
+    const over = new AbortController();
+    const signal = AbortSignal.any([this.#signal, over.signal]);
+    const slept = sleep(ms, signal);
+    slept.catch(() => {});
+    try {
+      await Promise.race([slept, logs.changed(seen, signal)]);
+    } finally {
+      over.abort();
+    }
+    this.#signal.throwIfAborted();
+  }
+}
+
+/** Numbers of the segments that can be read, in order. */
+export function kept({ segments, cleaning }: LogView): bigint[] {
+  return [...segments.keys()].filter((segment) => !cleaning.has(segment)).sort((a, b) => a < b ? -1 : 1);
+}
