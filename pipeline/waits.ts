@@ -8,6 +8,8 @@ export interface Waiter {
   readonly component: string;
   /** `database.collection` where only that one waits; the others go on. */
   readonly collection?: string;
+  /** All else goes on: the run as a whole does not wait. */
+  readonly aside?: boolean;
 }
 
 export interface Wait extends Waiter {

@@ -74,6 +74,15 @@ function details(item: PlannedCollection): string[] {
   const kinds = new Map<string, number>();
   for (const finding of item.findings) kinds.set(finding.kind, (kinds.get(finding.kind) ?? 0) + 1);
   for (const [kind, number] of kinds) lines.push(`  ${number} ${FINDINGS[kind] ?? kind}`);
+  for (const one of item.overLong) {
+    lines.push(
+      `  ! ${one.field}: texts of up to ${count(one.longest)} bytes in ${count(one.files)} ${
+        one.files === 1 ? "file" : "files"
+      }, max_length is ${
+        count(one.limit)
+      }: a target with the same limit refuses such rows, and transforms.bad_rows says what becomes of them`,
+    );
+  }
   for (const sink of item.sinks) {
     const there = sink.exists ? `exists with ${count(sink.rowsThere)} rows` : "does not exist yet";
     lines.push(`  ${sink.sink}: ${sink.target.db}.${sink.target.name} ${there}`);

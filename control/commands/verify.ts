@@ -98,6 +98,21 @@ function remarks(item: CollectionVerdict): string[] {
   return lines;
 }
 
+function conclusion({ equal, collections }: VerifyReport): string {
+  if (equal) return "Equal";
+  const differs = collections.filter(({ verdict }) => verdict === "different").length;
+  if (differs > 0) return "Not equal";
+  const compared = collections.filter(({ expectedRows }) => expectedRows !== null).length;
+  const rows = collections.reduce((sum, { heldRows }) => sum + heldRows, 0);
+  const parts = [
+    ...rows === 0 ? [] : [`${count(rows)} held ${rows === 1 ? "row" : "rows"}`],
+    ...compared === collections.length
+      ? []
+      : [`${collections.length - compared} of ${collections.length} collections, not compared`],
+  ];
+  return compared === 0 ? "Nothing was compared" : `Equal but for ${parts.join(" and ")}`;
+}
+
 /** Pure. */
 export function renderVerify(report: VerifyReport): string[] {
   const lines = [
@@ -110,7 +125,7 @@ export function renderVerify(report: VerifyReport): string[] {
         item.verdict.replace("_", " "),
         // What was not compared has no numbers.
         ...[item.expectedRows, item.targetRows, item.missing, item.extra, item.content].map((number) =>
-          item.verdict === "held" || item.verdict === "not_loaded" ? "-" : count(number)
+          number === null || item.expectedRows === null ? "-" : count(number)
         ),
         item.keyValues === null ? "" : count(item.unfindable),
       ]),
@@ -130,6 +145,6 @@ export function renderVerify(report: VerifyReport): string[] {
     }
     lines.push(...remarks(item));
   }
-  lines.push(report.equal ? "Equal" : "Not equal");
+  lines.push(conclusion(report));
   return lines;
 }

@@ -32,8 +32,10 @@ export interface ImportState {
 export interface BulkImport {
   /** `import`: whatever can be; `auto`: what is worth it, and rows where the target fails; `rows`: nothing, but one begun is ended. */
   readonly mode: "rows" | "import" | "auto";
-  /** Under `auto`, a collection with less than this in files is written by rows. */
+  /** Under `auto`, a collection with less than this in files for each round of imports side by side is written by rows. */
   readonly worthBytes: bigint;
+  /** How many imports the target works on side by side, at least 1: of 2.3, one a data node. */
+  workers(signal: AbortSignal): Promise<number>;
   /** The target's own storage, for what it must find there. */
   readonly store: ObjectStore;
   /** Folder of `store`, with a slash at its end, in which files may lie for a while. */

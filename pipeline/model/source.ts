@@ -83,6 +83,12 @@ export interface FileReport {
   listed(file: LogFile): ObjectInfo | undefined;
 }
 
+/** Of one file of a text field: its first and its last text in their order, of each of its row groups. */
+export interface TextExtremes {
+  readonly path: string;
+  readonly texts: readonly string[];
+}
+
 export interface BinlogSource {
   /** Lists the collection's folders and compares them with what `segments` (all of the collection's) name. */
   verify(collectionId: bigint, segments: readonly Segment[], signal: AbortSignal): Promise<FileReport>;
@@ -102,6 +108,11 @@ export interface BinlogSource {
   deletes(file: LogFile, signal: AbortSignal): AsyncIterable<DeleteMark>;
   /** The same from the bytes of a delta log that lies elsewhere; `path` is as {@link LogFile.path} and says the partition. */
   deletesIn(bytes: Uint8Array, path: string, signal: AbortSignal): AsyncIterable<DeleteMark>;
+  /**
+   * What the statistics of a text field's files name, file by file, without a row being read. Not every kind of file has them.
+   * Throws as `rows` does.
+   */
+  readonly extremes?: (segment: Segment, fieldId: bigint, signal: AbortSignal) => AsyncIterable<TextExtremes>;
   /** The store and key of a file, for copying it whole. */
   object(file: LogFile): { readonly store: ObjectStore; readonly key: string };
   check(signal: AbortSignal): Promise<CheckLine[]>;

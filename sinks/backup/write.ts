@@ -1,5 +1,5 @@
 /** A whole base from a snapshot, in one call: what a run does, without a run. */
-import { TidemarkError } from "../../pipeline/errors.ts";
+import { type ErrorCode, TidemarkError, toTidemarkError } from "../../pipeline/errors.ts";
 import { latestTs } from "../../pipeline/transforms/mod.ts";
 import type {
   ArchiveSink,
@@ -58,7 +58,7 @@ export async function writeBackup(
     knownDeletes: [],
   }, signal);
   const done: { collection: typeof collections[number]; segmentIds: bigint[] }[] = [];
-  const failed: { id: bigint; name: string; reason: string }[] = [];
+  const failed: { id: bigint; name: string; reason: string; code: ErrorCode }[] = [];
   for (const collection of collections) {
     const segments = snapshot.segments.filter((segment) =>
       segment.collectionId === collection.id && segment.class !== "none"
@@ -78,17 +78,15 @@ export async function writeBackup(
       done.push({ collection, segmentIds: segments.map(({ id }) => id) });
     } catch (thrown) {
       signal.throwIfAborted();
-      const reason = thrown instanceof Error ? thrown.message : String(thrown);
-      failed.push({ id: collection.id, name: `${collection.dbName}.${collection.name}`, reason });
+      const { message: reason, code } = toTidemarkError(thrown);
+      failed.push({ id: collection.id, name: `${collection.dbName}.${collection.name}`, reason, code });
     }
   }
   if (done.length === 0 && failed.length > 0) {
-    throw new TidemarkError(
-      "partial",
-      `No collection could be backed up; first ${failed[0]!.name}: ${failed[0]!.reason}`,
-    );
+    const [{ name, reason, code }] = failed as [typeof failed[number]];
+    throw new TidemarkError(code, `Nothing could be backed up; ${name}: ${reason}`);
   }
-  const report = await session.finishBase(done, failed, signal);
+  const report = await session.finishBase(done, failed.map(({ id, name, reason }) => ({ id, name, reason })), signal);
   return { session, report, failed: failed.map(({ name, reason }) => `${name}: ${reason}`) };
 }
 

@@ -2,7 +2,7 @@
  * Milvus' own bulk import of a backup's files (`backup: true`), as 2.3.5 does it: its rootcoord keeps a queue of tasks, one
  * at a time a data node; a task's segments become visible when it is completed, and queryable some seconds later.
  */
-import { TidemarkError } from "../../pipeline/errors.ts";
+import { TidemarkError, toTidemarkError } from "../../pipeline/errors.ts";
 import type { BulkImport, ImportState, ObjectStore, WantedCollection } from "../../pipeline/model/mod.ts";
 import { ImportState as Code } from "../../pipeline/proto/gen/common_pb.ts";
 import type { GetImportStateResponse } from "../../pipeline/proto/gen/milvus_pb.ts";
@@ -45,6 +45,7 @@ export function createBulkImport(
   return {
     mode,
     worthBytes: BigInt(config.import_from),
+    workers: (signal) => dataNodes(client, signal),
     store,
     scratch: `${joinKey(root, SCRATCH)}/`,
     path: (key) => base + key,
@@ -122,6 +123,37 @@ async function fieldObstacle(
     }
   }
   return undefined;
+}
+
+/** 1 where the target does not say it: a standalone has one, and login may lack the right to ask. */
+async function dataNodes(client: MilvusClient, signal: AbortSignal): Promise<number> {
+  try {
+    const { response } = await client.call(METHOD.getMetrics, { request: '{"metric_type":"system_info"}' }, {
+      what: "ask for the target's nodes",
+      db: "",
+      signal,
+    });
+    return countDataNodes(response);
+  } catch (thrown) {
+    const error = toTidemarkError(thrown);
+    if (error.code === "aborted" || error.retriable) throw error;
+    return 1;
+  }
+}
+
+/** Of an answer about `system_info`. */
+export function countDataNodes(answer: string): number {
+  let nodes: unknown;
+  try {
+    nodes = (JSON.parse(answer) as { nodes_info?: unknown } | null)?.nodes_info;
+  } catch {
+    return 1;
+  }
+  if (!Array.isArray(nodes)) return 1;
+  const found = nodes.filter((node: { infos?: { type?: unknown; has_error?: unknown } } | null) =>
+    node?.infos?.type === "datanode" && node.infos.has_error !== true
+  );
+  return Math.max(1, found.length);
 }
 
 function infoOf(task: GetImportStateResponse, key: string): string {

@@ -43,7 +43,7 @@ export const milvusSinkSpec = z.strictObject({
     "How a restore brings the rows of a backup's files: rows, through the public API; import, by Milvus' own bulk import, which needs storage; auto, import where storage is given and there is enough to import, else rows",
   ),
   import_from: size({ min: 0 }).prefault("128MiB").describe(
-    "restore_by: auto writes a collection with less than this in files by rows: an import takes the target five seconds whatever its size",
+    "restore_by: auto writes a collection with less than this in files by rows: an import takes the target five seconds whatever its size. Each partition needs an import of its own, so this much is asked for each round of as many imports as the target has data nodes",
   ),
   storage: targetStorageSpec.optional().describe(
     "Where the target itself keeps its files, for restore_by: import and auto. Files that do not lie there are put there for the time of the import",

@@ -10,6 +10,7 @@ import {
   type TokenBucket,
   withBandwidth,
 } from "../../stores/mod.ts";
+import { readExtremes } from "./extremes.ts";
 import { fileError } from "./damage.ts";
 import { readDeltaFile } from "./delta.ts";
 import { createGcPauser, type GcPauser } from "./gc.ts";
@@ -97,6 +98,7 @@ export function createBinlogSource(options: BinlogSourceOptions): BinlogSource {
         throw fileError(thrown, what);
       }
     },
+    extremes: (segment, fieldId, signal) => readExtremes(segment, fieldId, object, signal),
     object,
     async check(signal) {
       const lines = [await checkRoot(store, root, signal)];

@@ -1,6 +1,9 @@
 /** Finding out where in an etcd Milvus' metadata is, to tell what a wrong root path should have been. */
-import { TidemarkError } from "../../pipeline/errors.ts";
+import { TidemarkError, toTidemarkError } from "../../pipeline/errors.ts";
+import { type HybridTs, isoOfHybrid } from "../../pipeline/model/mod.ts";
 import type { EtcdClient } from "../../stores/mod.ts";
+import { readCatalog } from "./catalog.ts";
+import { CatalogKeys } from "./catalog_keys.ts";
 import type { MetaRoots } from "./keys.ts";
 
 const MAX_DEPTH = 4;
@@ -39,13 +42,66 @@ export async function findMetaRoots(etcd: EtcdClient, signal: AbortSignal): Prom
   return roots;
 }
 
+/** What tells one cluster's root from another's. */
+export interface FoundRoot {
+  /** For example `by-dev/meta`. */
+  readonly root: string;
+  readonly collections: number;
+  /** When the oldest of them was made; undefined: there are none, or they could not be read. */
+  readonly since: HybridTs | undefined;
+}
+
+/** Roots that are looked into. */
+const DESCRIBED = 8;
+
+async function describeRoot(
+  etcd: EtcdClient,
+  root: string,
+  positions: MetaRoots["positions"],
+  signal: AbortSignal,
+): Promise<FoundRoot> {
+  try {
+    const keys = new CatalogKeys(positions);
+    for await (const page of etcd.range(`${root}/root-coord/`, {}, signal)) {
+      for (const { key, value } of page.kvs) keys.apply(key.slice(root.length + 1), value);
+    }
+    const { collections } = readCatalog(keys).catalog;
+    const since = collections.reduce<HybridTs | undefined>(
+      (min, { createTs }) => min === undefined || createTs < min ? createTs : min,
+      undefined,
+    );
+    return { root, collections: collections.length, since };
+  } catch (thrown) {
+    signal.throwIfAborted();
+    const error = toTidemarkError(thrown);
+    if (error.code === "unreachable") throw error;
+    return { root, collections: 0, since: undefined };
+  }
+}
+
+/** The likeliest to be a source first: a copy's collections are younger than their originals, and a new target has none. */
+export function likeliestFirst(roots: readonly FoundRoot[]): FoundRoot[] {
+  const age = ({ since }: FoundRoot) => since ?? (1n << 63n);
+  return [...roots].sort((a, b) => age(a) < age(b) ? -1 : age(a) > age(b) ? 1 : a.root < b.root ? -1 : 1);
+}
+
+function rootText({ root, collections, since }: FoundRoot): string {
+  if (since === undefined) return `${root}/ (no collections)`;
+  return `${root}/ (${collections} ${collections === 1 ? "collection" : "collections"}, the oldest of ${
+    isoOfHybrid(since).slice(0, 10)
+  })`;
+}
+
 /** There is no catalog where the config says: not an empty source but a wrong path, until shown otherwise. */
 export async function emptyCatalog(
   etcd: EtcdClient,
-  { metaRoot }: MetaRoots,
+  { metaRoot, positions }: MetaRoots,
   signal: AbortSignal,
 ): Promise<TidemarkError> {
-  const found = await findMetaRoots(etcd, signal);
+  const names = await findMetaRoots(etcd, signal);
+  const found: FoundRoot[] = [];
+  for (const name of names.slice(0, DESCRIBED)) found.push(await describeRoot(etcd, name, positions, signal));
+  for (const root of names.slice(DESCRIBED)) found.push({ root, collections: 0, since: undefined });
   const message =
     `No Milvus metadata below ${metaRoot}/ in etcd at ${etcd.endpoint}: not one database, collection or user`;
   if (found.length === 0) {
@@ -54,7 +110,8 @@ export async function emptyCatalog(
         "Check that sources.meta.endpoints is the etcd of the source, and sources.meta.root_path is etcd.rootPath of its milvus.yaml.",
     });
   }
-  const settings = found.map((root) => {
+  const sorted = likeliestFirst(found);
+  const settings = sorted.map(({ root }) => {
     const at = root.lastIndexOf("/");
     const sub = root.slice(at + 1);
     return `root_path: ${root.slice(0, at)}` +
@@ -62,9 +119,10 @@ export async function emptyCatalog(
   });
   return new TidemarkError(
     "not_found",
-    `${message}; this etcd has metadata below ${found.map((root) => `${root}/`).join(", ")}`,
+    `${message}; this etcd has metadata below ${sorted.map(rootText).join(", ")}`,
     {
-      hint: `Set sources.meta to ${settings.join(" or ")}.`,
+      hint: `Set sources.meta to ${settings.join(" or ")}` +
+        (settings.length === 1 ? "." : ": that of the source. A target that shares this etcd has a root of its own."),
     },
   );
 }

@@ -21,6 +21,7 @@ function planned(load: LoadChoice | undefined): Plan {
       bytes: 1n,
       channels: [],
       findings: [],
+      overLong: [],
       unreadable: [],
       unusable: undefined,
       sinks: [sink],

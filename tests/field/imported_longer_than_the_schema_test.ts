@@ -20,6 +20,11 @@ Deno.test("run copies all rows but those that the target refuses, names key, fie
     await sourceShows(servers, name, 200);
     await using setup = await TidemarkSetup.make({ env, include: [`default.${PREFIX}*`] });
 
+    // Statistics of the source's files name the long text, and the long key; the run would not stop for them.
+    const plan = await setup.command(["plan"]);
+    assert.equal(plan.code, 0, plan.stderr);
+    assert.match(plan.stdout, /! title: texts of up to 40 bytes in \d files?, max_length is 8/);
+    assert.match(plan.stdout, /! id: texts of up to 41 bytes/);
     const first = await setup.once(3);
     // Loaded and indexed, with all rows but four.
     await eventually("the target is loaded", async () => await target.call("count", { name }) === 196);
@@ -33,6 +38,13 @@ Deno.test("run copies all rows but those that the target refuses, names key, fie
     assert.match(first.stdout, new RegExp(`refused  default\\.${name}: 4 rows held \\(keys "k1001"`));
     assert.doesNotMatch(first.stderr + first.stdout, /x{40}|j{100}/);
     assert.match((await setup.command(["status"])).stdout, /partly held/);
+
+    // What is held is no difference.
+    const held = await setup.command(["verify"]);
+    assert.equal(held.code, 3, held.stdout + held.stderr);
+    assert.match(held.stdout, /held +200 +196 +0 +0 +0/);
+    assert.match(held.stdout, /4 rows that the target refused are held, no difference: key "k1001"/);
+    assert.match(held.stdout, /\nEqual but for 4 held rows\n/);
 
     // The tail goes on for the others; what is deleted or written anew on the source is mended.
     await source.call("upsert", { name, rows: [{ ...fitting(1001), title: "short" }, fitting(5000)] });

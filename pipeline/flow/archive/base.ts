@@ -1,5 +1,5 @@
 /** The base of a backup: every file that metadata names of the wanted collections, and the deletes that it forgot. */
-import { TidemarkError, toTidemarkError } from "../../errors.ts";
+import { type ErrorCode, TidemarkError, toTidemarkError } from "../../errors.ts";
 import {
   type BackupSession,
   type BaseCollection,
@@ -17,6 +17,7 @@ import {
 import { firstExactTs, liveSegments } from "../../transforms/mod.ts";
 import { ForgottenDeletes, forgottenDemands } from "./deletes.ts";
 import { readForgotten, statesOf } from "./known.ts";
+import type { LeftOutCollection } from "./left_out.ts";
 import { type LogDeletes, refuseWrongRoot, Slots, unreadableDeletes } from "../base/mod.ts";
 import type { FlowDependencies } from "../dependencies.ts";
 import type { RunProgress } from "../state/mod.ts";
@@ -26,6 +27,8 @@ export interface BasePlan {
   readonly snapshot: Snapshot;
   readonly collections: readonly Collection[];
   readonly cuts: readonly Cut[];
+  /** Selected, and yet not taken. */
+  readonly leftOut?: readonly LeftOutCollection[];
 }
 
 export interface ArchiveBaseOptions {
@@ -36,15 +39,21 @@ export interface ArchiveBaseOptions {
   readonly progress: RunProgress;
   /** Shared with the row sinks: pieces of work that hold rows in memory. */
   readonly slots: Slots;
+  readonly leftOut: readonly LeftOutCollection[];
   /** A collection failed; the others go on. */
   readonly failed: (collection: Collection, error: TidemarkError) => void;
 }
 
 export interface FailedCollection {
+  readonly code: ErrorCode;
   readonly id: bigint;
   readonly name: string;
   readonly reason: string;
+  readonly hint: string | undefined;
 }
+
+/** There is no backup; the code says what was wrong with the first collection. */
+export class NothingBackedUp extends TidemarkError {}
 
 /** Attempts at a collection whose files vanish because the source compacts under it, each with fresh metadata. */
 const BASE_ATTEMPTS = 8;
@@ -87,7 +96,7 @@ export class ArchiveBase {
     await this.#o.session.begin(this.#facts(this.#o.plan.collections), signal);
   }
 
-  /** Copies all collections. Throws `partial` if there are some and none succeeded. */
+  /** Copies all collections. Throws what was wrong with the first if there are some and none succeeded. */
   async copy(signal: AbortSignal): Promise<void> {
     const { plan, progress, sink } = this.#o;
     const { snapshot, collections } = plan;
@@ -108,9 +117,11 @@ export class ArchiveBase {
     const workers = Array.from({ length: Math.min(collections.length, COLLECTIONS_AT_ONCE) }, worker);
     const results = await Promise.allSettled(workers);
     for (const result of results) if (result.status === "rejected") throw result.reason;
-    const first = this.#failed[0];
+    const first = this.#failed[0] ?? this.#o.leftOut.map(leftOutFault)[0];
     if (this.#done.length === 0 && first !== undefined) {
-      throw new TidemarkError("partial", `No collection could be backed up; ${first.name}: ${first.reason}`);
+      throw new NothingBackedUp(first.code, `Nothing could be backed up; ${first.name}: ${first.reason}`, {
+        hint: first.hint ?? "There is no backup of this base. Each collection that failed is named above.",
+      });
     }
   }
 
@@ -121,7 +132,8 @@ export class ArchiveBase {
     const failed = new Set(this.#failed.map(({ id }) => id));
     const there = new Set([...this.#done.map(({ collection }) => collection.id), ...failed]);
     await session.begin(this.#facts(this.#o.plan.collections.filter(({ id }) => there.has(id))), signal);
-    const report = await session.finishBase(this.#done, this.#failed, signal);
+    const missing = [...this.#failed, ...this.#o.leftOut].map(({ id, name, reason }) => ({ id, name, reason }));
+    const report = await session.finishBase(this.#done, missing, signal);
     deps.report.info(
       `Backup ${report.name}: ${report.objects} objects, ${report.bytes} bytes, ${report.sharedBytes} of them shared with the base before; ${this.#counts()}` +
         (report.removed.length === 0 ? "" : `; ${report.removed.length} files of replaced segments removed`),
@@ -173,7 +185,8 @@ export class ArchiveBase {
       if (!OWN_FAULT.has(error.code)) throw thrown;
       const { state } = await this.#o.deps.meta.lookup(collection.id, signal);
       if (state === "dropping" || state === "unknown") return this.#gone(collection);
-      this.#failed.push({ id: collection.id, name: qualifiedName(collection), reason: error.message });
+      const { code, message: reason, hint } = error;
+      this.#failed.push({ id: collection.id, name: qualifiedName(collection), code, reason, hint });
       this.#o.failed(collection, error);
     }
   }
@@ -330,4 +343,9 @@ export class ArchiveBase {
       `${qualifiedName(collection)} was dropped while it was copied; it is not in the backup`,
     );
   }
+}
+
+/** Where the log is gone no later run finds it; metadata that cannot be used is damage. */
+function leftOutFault({ id, name, component, reason }: LeftOutCollection): FailedCollection {
+  return { id, name, reason, hint: undefined, code: component === "sources.log" ? "position_lost" : "damaged" };
 }

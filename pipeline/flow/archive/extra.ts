@@ -1,5 +1,6 @@
 /** What the state keeps of an archive sink beyond positions. */
 import type { Json } from "../../json.ts";
+import type { LeftOutCollection } from "./left_out.ts";
 
 export interface ArchiveExtra {
   /** The backup being written. */
@@ -13,11 +14,13 @@ export interface ArchiveExtra {
   imports: bigint[];
   /** pchannel -> the topic whose records are archived. The run's own memory follows the row sinks to a topic made anew. */
   topics: Record<string, string>;
+  /** What the base leaves out although it is selected. */
+  left: readonly LeftOutCollection[];
 }
 
 /** As it stands in the state; `undefined` for a sink that never ran. */
 export function archiveExtra(kept: Json | undefined): ArchiveExtra {
-  const { name, previous, next, complete, imports, topics } = (kept ?? {}) as {
+  const { name, previous, next, complete, imports, topics, left } = (kept ?? {}) as {
     [K in keyof ArchiveExtra]?: ArchiveExtra[K] | null;
   };
   return {
@@ -27,9 +30,18 @@ export function archiveExtra(kept: Json | undefined): ArchiveExtra {
     complete: complete ?? false,
     imports: imports ?? [],
     topics: topics ?? {},
+    left: left ?? [],
   };
 }
 
-export function extraJson({ name, previous, next, complete, imports, topics }: ArchiveExtra): Json {
-  return { name: name ?? null, previous: previous ?? null, next: next ?? null, complete, imports, topics };
+export function extraJson({ name, previous, next, complete, imports, topics, left }: ArchiveExtra): Json {
+  return {
+    name: name ?? null,
+    previous: previous ?? null,
+    next: next ?? null,
+    complete,
+    imports,
+    topics,
+    left: left.map((one) => ({ ...one })),
+  };
 }

@@ -4,7 +4,6 @@
  */
 import { TidemarkError } from "../../errors.ts";
 import {
-  after,
   type ArchiveSink,
   type BackupSession,
   type Catalog,
@@ -20,10 +19,12 @@ import {
 import { makeCuts } from "../../transforms/mod.ts";
 import { ArchiveBase } from "./base.ts";
 import { failedBase, goodBase } from "./bases.ts";
-import { noteBeginning } from "./beginning.ts";
+import { stateGaps } from "./gaps.ts";
+import { LeftOut } from "./left_out.ts";
 import { type ArchiveExtra, archiveExtra, extraJson } from "./extra.ts";
 import { ArchiveNotes } from "./notes.ts";
 import { ArchiveResume } from "./resume.ts";
+import { Wanted } from "./wanted.ts";
 import type { Slots } from "../base/mod.ts";
 import type { FlowDependencies } from "../dependencies.ts";
 import { Mutex } from "../mutex.ts";
@@ -39,13 +40,14 @@ export interface ArchiveLegOptions {
   readonly topicIds: Map<string, string>;
   readonly save: () => Promise<void>;
   readonly blocked: (collection: string, error: TidemarkError) => void;
+  /** It is in a base now. */
+  readonly mended: (collection: string) => void;
 }
 
 export class ArchiveLeg {
   readonly #o: ArchiveLegOptions;
   readonly #extra: ArchiveExtra;
   readonly #turns = new Mutex();
-  readonly #notWanted = new Set<bigint>();
   #session: BackupSession | undefined;
   #base: ArchiveBase | undefined;
   /** Why the backup is not whole without a new base. */
@@ -54,6 +56,8 @@ export class ArchiveLeg {
   readonly #passed = new Set<string>();
   readonly #notes: ArchiveNotes;
   readonly #resume: ArchiveResume;
+  readonly #left: LeftOut;
+  readonly #wanted: Wanted;
   #exactFrom: HybridTs = 0n;
   #openedTs: HybridTs = 0n;
 
@@ -62,6 +66,8 @@ export class ArchiveLeg {
     this.#extra = archiveExtra(options.state.extra);
     this.#notes = new ArchiveNotes(options.deps, options.state);
     this.#resume = new ArchiveResume(options.deps.log);
+    this.#left = new LeftOut(options.deps, options.state, options.sink.logArchive);
+    this.#wanted = new Wanted(options.deps, options.state, this.#left);
   }
 
   get state(): SinkState {
@@ -78,11 +84,11 @@ export class ArchiveLeg {
     return this.#exactFrom;
   }
 
-  /**
-   * True if a collection's records belong into this archive. A collection that nobody knows yet may turn out to be
-   * selected, so its records are kept: too many do no harm, a missing one does.
-   */
-  readonly wanted = (id: bigint): boolean => !this.#notWanted.has(id);
+  /** True if a collection's records belong into this archive. */
+  readonly wanted = (id: bigint): boolean => this.#wanted.has(id);
+
+  /** Whether its base could not take it: then nothing of its log is needed, either. */
+  readonly leavesOut = (id: bigint): boolean => this.#left.has(id);
 
   /** One after the other, and never while a new base takes the log over. */
   readonly inTurn = <T>(work: () => Promise<T>): Promise<T> => this.#turns.run(work);
@@ -101,7 +107,11 @@ export class ArchiveLeg {
       );
       this.#base = this.#newBase(this.session, { snapshot, collections, cuts });
       await this.#base.begin(signal);
-    } else this.#recall(snapshot);
+    } else {
+      this.#recall(snapshot);
+      await this.lookAgain(snapshot, signal);
+    }
+    for (const { name, reason } of this.#left.all) this.#miss(name, reason);
     if (this.#o.sink.logArchive) await this.#notes.note(this.session, snapshot, signal);
     this.#openedTs = hybridFromMs(this.#o.deps.now());
   }
@@ -126,7 +136,11 @@ export class ArchiveLeg {
     const { deps, sink } = this.#o;
     const { name, previous } = this.#extra;
     this.#session = await sink.open({ resume: name, previous, nowMs: deps.now() }, signal);
-    if (name !== this.#session.name || this.#session.base === "none") this.#adopt(this.#cutsOf(snapshot), snapshot);
+    const fresh = name !== this.#session.name || this.#session.base === "none";
+    const live = this.#live(snapshot);
+    const known = this.#extra.left.filter(({ id }) => live.some((collection) => collection.id === id));
+    this.#leave(fresh ? await this.#left.find(snapshot, live, { adopts: false }, signal) : known);
+    if (fresh) this.#adopt(this.#cutsOf(snapshot), snapshot);
     this.#extra.name = this.#session.name;
     this.#extra.complete = this.#session.base === "complete";
     this.learn(snapshot.catalog);
@@ -161,7 +175,8 @@ export class ArchiveLeg {
   }
 
   async #afterLoss(pchannels: readonly string[], snapshot: Snapshot, signal: AbortSignal): Promise<void> {
-    if (this.#extra.complete && await this.#stateGaps(pchannels, signal)) {
+    const { deps: { log }, state } = this.#o;
+    if (this.#extra.complete && await stateGaps(log, this.session, state, pchannels, signal)) {
       this.#demand = "the log lost records that the archive does not have";
       return;
     }
@@ -170,26 +185,6 @@ export class ArchiveLeg {
     if (this.#extra.complete) this.#extra.previous = this.#extra.name;
     this.#extra.name = undefined;
     await this.#openNamed(snapshot, signal);
-  }
-
-  /** False where the log counts from the beginning again, in a topic that was made anew: that can follow no archive. */
-  async #stateGaps(pchannels: readonly string[], signal: AbortSignal): Promise<boolean> {
-    const { deps, state } = this.#o;
-    const gaps = await Promise.all(pchannels.map(async (pchannel) => {
-      const { earliest } = await deps.log.bounds(pchannel, signal);
-      const { lastOffset } = await this.session.progress(pchannel, signal);
-      return { pchannel, from: after(lastOffset), to: earliest };
-    }));
-    if (gaps.some(({ from, to }) => to <= from)) return false;
-    for (const { pchannel, from, to } of gaps) {
-      await this.session.gap(pchannel, from, to, "the log's retention had passed it");
-      state.positions.set(pchannel, { offset: to, tick: 0n });
-      // Cuts before the gap are no place to go on from.
-      for (const own of [...state.vchannels.values()]) {
-        if (own.pchannel === pchannel) state.vchannels.delete(own.vchannel);
-      }
-    }
-    return true;
   }
 
   /** Names what a former run found out about the complete base. */
@@ -201,6 +196,20 @@ export class ArchiveLeg {
     }
     if (this.#extra.next !== undefined) this.#demand ??= `the base ${this.#extra.next} was begun`;
     this.#noteImports(snapshot.imports.filter(({ state }) => state === "completed"), snapshot.catalog);
+  }
+
+  /** Demands a new base as soon as it can take something that this one left out. */
+  async lookAgain(taken: Snapshot | undefined, signal: AbortSignal): Promise<void> {
+    if (this.#left.all.length === 0) return;
+    const snapshot = taken ?? await this.#o.deps.meta.snapshot(signal);
+    const { all, ready } = await this.#left.lookAgain(snapshot, this.#live(snapshot), signal);
+    this.#leave(all);
+    if (ready !== undefined) this.#demand ??= `${qualifiedName(ready)}, which it left out, can be backed up now`;
+  }
+
+  #leave(all: Parameters<LeftOut["set"]>[0]): void {
+    this.#left.set(all);
+    this.#extra.left = all;
   }
 
   #miss(collection: string, reason: string): void {
@@ -224,18 +233,8 @@ export class ArchiveLeg {
   }
 
   learn(catalog: Catalog): void {
-    const { deps, state } = this.#o;
     this.#notes.see(catalog);
-    for (const collection of catalog.collections) {
-      const selected = deps.selects(collection.dbName, collection.name);
-      const known = state.collections.get(collection.id);
-      if (selected && known === undefined) {
-        state.collections.set(collection.id, ownCollectionState(collection, "tail"));
-        noteBeginning(this.#o.state, collection);
-      }
-      if (selected || known !== undefined) this.#notWanted.delete(collection.id);
-      else this.#notWanted.add(collection.id);
-    }
+    this.#wanted.learn(catalog);
   }
 
   /** The rows of an import never pass through the log: only a base brings them. */
@@ -269,7 +268,12 @@ export class ArchiveLeg {
     await this.#o.save();
   }
 
+  /** Those that the base has, or is to have. */
   #selected(snapshot: Snapshot): Collection[] {
+    return this.#live(snapshot).filter(({ id }) => !this.#left.has(id));
+  }
+
+  #live(snapshot: Snapshot): Collection[] {
     return snapshot.catalog.collections.filter((item) => this.#o.deps.selects(item.dbName, item.name));
   }
 
@@ -282,6 +286,7 @@ export class ArchiveLeg {
       plan,
       progress,
       slots,
+      leftOut: plan.leftOut ?? this.#left.all,
       failed: (collection, error) => this.#o.blocked(qualifiedName(collection), error),
     });
   }
@@ -298,16 +303,8 @@ export class ArchiveLeg {
 
   /** Where the archive of each pchannel goes on: what is durable decides. */
   async startPoints(signal: AbortSignal): Promise<Map<string, ResumePoint>> {
-    const { state } = this.#o;
-    for (const pchannel of this.#begun()) {
-      const { resume } = await this.session.progress(pchannel, signal);
-      const known = state.positions.get(pchannel);
-      // Behind a stated gap the log goes on later than the archive's last word.
-      if (resume !== undefined && (known === undefined || known.offset < resume.offset || known.tick > 0n)) {
-        state.positions.set(pchannel, this.#resume.point(pchannel, resume));
-      }
-    }
-    return startPoints([state]);
+    await this.#resume.move(this.#o.state.positions, this.#begun(), this.session, signal);
+    return startPoints([this.#o.state]);
   }
 
   /** Copies what is not in the backup yet and writes its metadata. Does nothing for a complete one. */
@@ -327,12 +324,13 @@ export class ArchiveLeg {
   }
 
   async #finished(base: ArchiveBase): Promise<void> {
-    const { state, deps } = this.#o;
+    const { state, deps, mended } = this.#o;
     state.bases = goodBase(deps.now());
     const failed = new Map(base.failed.map((item) => [item.id, item.reason]));
     for (const own of state.collections.values()) {
       own.phase = "tail";
       own.blocked = failed.get(own.id);
+      if (own.blocked === undefined) mended(`${own.source.db}.${own.source.name}`);
     }
     if (base.exactFrom > this.#exactFrom) this.#exactFrom = base.exactFrom;
     this.#base = undefined;
@@ -357,7 +355,9 @@ export class ArchiveLeg {
     try {
       this.#extra.next = after.name;
       await this.#remember();
-      const plan = { snapshot, collections: this.#selected(snapshot), cuts: this.#cutsOf(snapshot) };
+      const leftOut = await this.#left.find(snapshot, this.#live(snapshot), { adopts: true }, signal);
+      const collections = this.#live(snapshot).filter(({ id }) => !leftOut.some((one) => one.id === id));
+      const plan = { snapshot, collections, cuts: makeCuts(snapshot, collections), leftOut };
       const base = this.#newBase(after, plan);
       // A kill between the new base's metadata and the state leaves a complete one: it only takes its place.
       const whole = after.base === "complete";
@@ -374,6 +374,8 @@ export class ArchiveLeg {
         if (!whole) await base.finish(signal);
         this.#session = after;
         switched = true;
+        this.#leave(leftOut);
+        for (const { name, reason } of leftOut) this.#miss(name, reason);
         this.#adopt(plan.cuts, snapshot);
         this.#extra.previous = previous;
         this.#extra.name = after.name;
@@ -392,6 +394,7 @@ export class ArchiveLeg {
   }
 
   async close(): Promise<void> {
+    this.#left[Symbol.dispose]();
     await this.#session?.close();
   }
 }

@@ -19,6 +19,23 @@ export class ArchiveResume {
     return ahead !== undefined && isSame(ahead.word, word) ? ahead.point : word;
   }
 
+  /** Moves positions on to where the archive of each pchannel goes on: what is durable decides. */
+  async move(
+    positions: Map<string, ResumePoint>,
+    pchannels: Iterable<string>,
+    session: Pick<BackupSession, "progress">,
+    signal: AbortSignal,
+  ): Promise<void> {
+    for (const pchannel of pchannels) {
+      const { resume } = await session.progress(pchannel, signal);
+      const known = positions.get(pchannel);
+      // Behind a stated gap the log goes on later than the archive's last word.
+      if (resume !== undefined && (known === undefined || known.offset < resume.offset || known.tick > 0n)) {
+        positions.set(pchannel, this.point(pchannel, resume));
+      }
+    }
+  }
+
   /** Looks for those of `lost` that can go on behind what is archived. True if there is one. */
   async skipArchived(
     session: BackupSession,

@@ -6,7 +6,7 @@ import { ArchiveTail } from "./tail.ts";
 import type { FlowDependencies } from "../dependencies.ts";
 import { pause } from "../pause.ts";
 import type { SinkState } from "../state/mod.ts";
-import type { TailConsumer, TailMember } from "../tail/mod.ts";
+import { startPoints, type TailConsumer, type TailMember } from "../tail/mod.ts";
 
 export interface ArchiveRunOptions {
   readonly deps: FlowDependencies;
@@ -22,6 +22,8 @@ export interface ArchiveRunOptions {
 const CARE_MS = 1000;
 const SILENCES_MS = 10_000;
 const REBASE_AGAIN_MS = 60_000;
+/** Of {@link CARE_MS}: how often what a base left out is looked at. */
+const LOOK_AGAIN_ROUNDS = 5;
 
 export class ArchiveRun implements TailMember {
   readonly #o: ArchiveRunOptions;
@@ -46,6 +48,11 @@ export class ArchiveRun implements TailMember {
     return this.#o.leg.pchannels;
   }
 
+  /** As {@link ArchiveLeg.leavesOut}. */
+  leavesOut(id: bigint): boolean {
+    return this.#o.leg.leavesOut(id);
+  }
+
   /** As {@link ArchiveLeg.exactFrom}. */
   get exactFrom(): HybridTs {
     return this.#o.leg.exactFrom;
@@ -54,8 +61,10 @@ export class ArchiveRun implements TailMember {
   /** Opens the backup; where it goes on shows in its state. Throws `position_lost`. */
   async open(snapshot: Snapshot, signal: AbortSignal): Promise<void> {
     this.#o.phase("base");
-    await this.#o.leg.open(snapshot, signal);
-    if (this.keepsLog) await this.#o.leg.startPoints(signal);
+    await this.#shown("Opens the backup", async () => {
+      await this.#o.leg.open(snapshot, signal);
+      if (this.keepsLog) await this.#o.leg.startPoints(signal);
+    });
   }
 
   /** What is missing of the base. Its log is kept also where that fails. */
@@ -74,22 +83,31 @@ export class ArchiveRun implements TailMember {
     if (this.keepsLog) await this.#o.leg.endsAt(snapshot, ts, signal);
   }
 
-  /** A run that ends makes the base that is due, too: it may be the nightly one. */
-  async rebaseOnce(signal: AbortSignal): Promise<void> {
+  /** A run that ends makes the base that is due, too: it may be the nightly one. True if one was. */
+  async rebaseOnce(signal: AbortSignal): Promise<boolean> {
     const why = this.#o.leg.due();
-    if (why === undefined) return;
+    if (why === undefined) return false;
     this.#o.phase("base");
     await this.#rebase(why, signal);
+    return true;
   }
 
-  /** A new base whenever one is due, until the signal fires. */
-  async rebaseForEver(signal: AbortSignal): Promise<void> {
+  /** Whether its log of some channel does not reach this moment. */
+  isBehind(ts: HybridTs): boolean {
+    return [...startPoints([this.state]).values()].some(({ tick }) => tick < ts);
+  }
+
+  /** A new base whenever one is due, until the signal fires. `rebased`: told of each. */
+  async rebaseForEver(signal: AbortSignal, rebased: () => void = () => {}): Promise<void> {
     const { deps, sink, leg } = this.#o;
-    while (!signal.aborted) {
+    for (let round = 1; !signal.aborted; round++) {
       try {
         await pause(CARE_MS, signal);
+        if (round % LOOK_AGAIN_ROUNDS === 0) await leg.lookAgain(undefined, signal);
         const why = leg.due();
-        if (why !== undefined) await this.#rebase(why, signal);
+        if (why === undefined) continue;
+        await this.#rebase(why, signal);
+        rebased();
       } catch (error) {
         if (signal.aborted) return;
         // The backup that is there goes on; what was copied of the new one is kept for the next try.
@@ -102,6 +120,12 @@ export class ArchiveRun implements TailMember {
           `The new base of ${sink.name} failed${failures > 1 ? `, ${failures} in a row` : ""}${
             goodAt === "" ? "" : `; the last good one is of ${goodAt}`
           }: ${message}${hint === undefined ? "" : `. ${hint}`}`,
+        );
+        const waiter = { component: `sinks.${sink.name}`, aside: true };
+        using _wait = deps.waits.begin(
+          waiter,
+          `The last base failed: ${message}; the next try`,
+          deps.now() + REBASE_AGAIN_MS,
         );
         await pause(REBASE_AGAIN_MS, signal).catch(() => {});
       }
@@ -163,12 +187,17 @@ export class ArchiveRun implements TailMember {
 
   async settle(): Promise<void> {
     const { leg, work, checkpoint } = this.#o;
-    await leg.inTurn(async () => {
-      await leg.session.flushLog(work);
-      await leg.startPoints(work);
-    });
+    await this.#shown("Closes the files of the log", () =>
+      leg.inTurn(async () => {
+        await leg.session.flushLog(work);
+        await leg.startPoints(work);
+      }));
     await this.#noteSilences();
     await checkpoint();
+  }
+
+  #shown(what: string, work: () => Promise<void>): Promise<void> {
+    return this.#o.deps.waits.during({ component: `sinks.${this.#o.sink.name}`, aside: true }, what, work);
   }
 
   /** Whoever restores counts them only where the archive has the ticks before them. */

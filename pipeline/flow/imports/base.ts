@@ -3,7 +3,7 @@ import { TidemarkError } from "../../errors.ts";
 import { hybridFromMs, qualifiedName, type Segment } from "../../model/mod.ts";
 import type { FlowDependencies } from "../dependencies.ts";
 import { prepareUnits, removeFolder } from "./files.ts";
-import { notWorthIt } from "./gate.ts";
+import { notWorthIt, workersOf } from "./gate.ts";
 import type { ImportJob, ImportProgress } from "./job.ts";
 import { type FoundSegment, type ImportPlan, planImport, portionsOf } from "./plan.ts";
 import { runImports } from "./tasks.ts";
@@ -27,7 +27,7 @@ export async function importSegments(
   if (bulk === undefined) return none;
   const name = qualifiedName(collection);
   const begun = own.importUnits.length > 0;
-  if (!begun && notWorthIt(bulk, segments) !== undefined) return none;
+  if (!begun && notWorthIt(bulk, segments, await workersOf(bulk, signal)) !== undefined) return none;
   const plan = await planImport(deps, collection, job.cuts, segments, found, signal);
   sayByRows(deps, name, plan, segments.length);
   if (begun) checkSame(own.importUnits, plan, new Set(segments.map(({ id }) => id)), name);
@@ -49,7 +49,11 @@ export async function importSegments(
   };
   const rows = units.reduce((sum, unit) => sum + unit.rows, 0n);
   const count = units.reduce((sum, unit) => sum + unit.segments.length, 0);
-  deps.report.info(`${name}: the target imports ${rows} rows of ${count} segments, in ${units.length} portions`);
+  deps.report.info(
+    `${name}: the target imports ${rows} rows of ${count} segments, in ${units.length} ${
+      units.length === 1 ? "portion" : "portions"
+    }`,
+  );
   const began = deps.now();
   show();
   await runImports(

@@ -10,7 +10,7 @@ import type { CollectionState } from "../state/mod.ts";
 
 /** What the choice needs of the row sink whose base it is. */
 export interface ChoiceOptions {
-  readonly deps: Pick<FlowDependencies, "report" | "now">;
+  readonly deps: Pick<FlowDependencies, "report" | "now" | "waits">;
   readonly setup: RowSinkSetup;
   /** Makes the state durable. */
   readonly save: () => Promise<void>;
@@ -85,7 +85,15 @@ export async function beginAnew(
     `import ${collection.id}`,
     `${error.message}; ${qualifiedName(collection)} is begun anew${stale ? "" : ", by rows"}`,
   );
-  if (bulk !== undefined) await settleImports(bulk, own.target, own.importUnits, deps.now, signal);
+  if (bulk !== undefined) {
+    const waiter = { component: `sinks.${setup.sink.name}`, collection: qualifiedName(collection), aside: true };
+    const reason = "Its imports are given up: waits until those that the target works on have ended";
+    await deps.waits.during(
+      waiter,
+      reason,
+      () => settleImports(bulk, own.target, own.importUnits, deps.now, signal),
+    );
+  }
   await leaveImports(deps, setup, own, signal);
   const again = await makeAnew();
   if (again === undefined) return undefined;

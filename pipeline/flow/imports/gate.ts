@@ -35,17 +35,31 @@ export async function importObstacle(gate: ImportGate, signal: AbortSignal): Pro
   return await bulk.obstacle({ source: collection, target }, made, signal);
 }
 
+/** Where a backup does not say how large its files are: a row of a few hundred dimensions has some 500 bytes. */
+const ROW_BYTES = 512n;
+
 /**
- * Why `restore_by: auto` does not find an import of these segments worth its time; undefined if it does. Old backups do not say how
- * large their files are: they are imported.
+ * Why `restore_by: auto` does not find an import of these segments worth its time; undefined if it does. Every import takes the
+ * target seconds whatever its size, and each partition is an import of its own, `workers` of them side by side. Old backups do not
+ * say how large their files are: of one partition they are imported, of more it counts how many rows each has.
  */
-export function notWorthIt(bulk: BulkImport, segments: readonly Segment[]): string | undefined {
+export function notWorthIt(bulk: BulkImport, segments: readonly Segment[], workers: number): string | undefined {
   if (bulk.mode !== "auto") return undefined;
-  const bytes = bytesOfAll(segments);
-  if (bytes === 0n || bytes >= bulk.worthBytes) return undefined;
-  return `it has ${formatSize(bytes)} in files, restore_by: auto imports from ${
-    formatSize(bulk.worthBytes)
-  } on (import_from)`;
+  const known = bytesOfAll(segments);
+  const partitions = new Set(segments.map(({ partitionId }) => partitionId)).size;
+  if (known === 0n && partitions <= 1) return undefined;
+  const bytes = known > 0n ? known : ROW_BYTES * segments.reduce((sum, { rows }) => sum + rows, 0n);
+  const rounds = BigInt(Math.max(1, Math.ceil(partitions / workers)));
+  const worth = bulk.worthBytes * rounds;
+  if (bytes >= worth) return undefined;
+  const imports = rounds === 1n
+    ? ""
+    : ` for ${partitions} partitions, each an import of its own, ${
+      workers === 1 ? "one after the other" : `${workers} at once`
+    }`;
+  return `it has ${known > 0n ? "" : "about "}${formatSize(bytes)} in files, restore_by: auto imports from ${
+    formatSize(worth)
+  } on${imports} (import_from)`;
 }
 
 /** How the rows of a base would be brought, and why. */
@@ -68,7 +82,7 @@ export async function foreseeLoad(
   const asked = bulk !== undefined && bulk.mode !== "rows";
   const begun = gate.own !== undefined && gate.own.importUnits.length > 0;
   const obstacle = await importObstacle(gate, signal) ??
-    (bulk === undefined || begun ? undefined : notWorthIt(bulk, segments));
+    (bulk === undefined || begun ? undefined : notWorthIt(bulk, segments, await workersOf(bulk, signal)));
   if (obstacle !== undefined) return { by: "rows", reason: obstacle, asked, byRows: [] };
   const counts = new Map<string, number>();
   for (const segment of segments) {
@@ -84,6 +98,11 @@ export async function foreseeLoad(
   const size = bytes === 0n ? "" : `, it has ${formatSize(bytes)} in files`;
   const reason = begun ? "an earlier run began it so" : `restore_by: ${bulk?.mode}${size}`;
   return { by: "import", reason, asked, byRows };
+}
+
+/** Asked only where it decides. */
+export async function workersOf(bulk: BulkImport, signal: AbortSignal): Promise<number> {
+  return bulk.mode === "auto" ? await bulk.workers(signal) : 1;
 }
 
 function bytesOfAll(segments: readonly Segment[]): bigint {

@@ -19,10 +19,12 @@ export interface ImportTasksOptions {
 
 const POLL_MS = 300;
 /**
- * Of one collection. A data node works on one import at a time, so a second one keeps it busy; more, of four collections at once,
- * would only age in its queue, and 2.3.5 expires what is older than a quarter of an hour.
+ * Of one collection, beyond one a worker of the target: it keeps them busy. More, of four collections at once, would only age in
+ * its queue, and 2.3.5 expires what is older than a quarter of an hour.
  */
-const AT_ONCE = 2;
+const QUEUED = 1;
+/** A target with more workers than this has other collections to import beside. */
+const AT_ONCE = 32;
 /** How long a collection that is given up waits for its imports to end: dropped under them, they keep their data node. */
 const END_MS = 120_000;
 
@@ -53,7 +55,9 @@ export async function runImports(
       }
     }
   };
-  const results = await Promise.allSettled(Array.from({ length: Math.min(AT_ONCE, todo.length) }, worker));
+  if (todo.length === 0) return;
+  const atOnce = todo.length === 1 ? 1 : Math.min(AT_ONCE, await options.bulk.workers(signal) + QUEUED, todo.length);
+  const results = await Promise.allSettled(Array.from({ length: atOnce }, worker));
   for (const result of results) if (result.status === "rejected") throw result.reason;
 }
 

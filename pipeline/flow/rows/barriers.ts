@@ -100,6 +100,12 @@ export class Barriers {
     return this.#open.get(key)?.arrived ?? new Set();
   }
 
+  /** Members that a change still waits for; empty while it is done. */
+  missingAt(key: string): string[] {
+    const open = this.#open.get(key);
+    return open === undefined ? [] : [...open.members].filter((member) => !open.arrived.has(member));
+  }
+
   get waiting(): number {
     return this.#open.size;
   }

@@ -109,32 +109,50 @@ export class RowDdl {
   async #change(lane: LaneIdentity, event: DdlEvent, action: () => Promise<void>): Promise<void> {
     const key = keyOf(event)!;
     const { broadcast, ts } = event;
-    if (broadcast === undefined) return await this.#barrier(lane, key, ts, action);
+    if (broadcast === undefined) return await this.#barrier(lane, key, ts, event.operation, action);
     const { targets, save } = this.#o;
     const done = () => targets.state(lane.collectionId)?.broadcastsDone;
     if (done()?.includes(broadcast.id) === true) return;
     const own = this.#membersOf(lane);
     const members = own.filter((vchannel) => vchannel === lane.vchannel || broadcast.vchannels.includes(vchannel));
-    await this.#barriers.arrive(
-      `${lane.collectionId}:${key}`,
-      ts,
-      lane.vchannel,
-      members,
-      () => false,
-      async () => {
-        await action();
-        const noted = done();
-        if (noted === undefined) return;
-        noted.push(broadcast.id);
-        noted.splice(0, noted.length - BROADCASTS_NOTED);
-        await save();
-      },
-    );
+    await this.#shown(lane, key, event.operation, () =>
+      this.#barriers.arrive(
+        `${lane.collectionId}:${key}`,
+        ts,
+        lane.vchannel,
+        members,
+        () => false,
+        async () => {
+          await action();
+          const noted = done();
+          if (noted === undefined) return;
+          noted.push(broadcast.id);
+          noted.splice(0, noted.length - BROADCASTS_NOTED);
+          await save();
+        },
+      ));
+  }
+
+  /** A channel that stands for long before a change is seen to. */
+  #shown(lane: LaneIdentity, key: string, what: string, work: () => Promise<void>): Promise<void> {
+    const { deps, targets } = this.#o;
+    const { collectionId } = lane;
+    const source = targets.state(collectionId)?.source;
+    const collection = source === undefined ? `collection ${collectionId}` : `${source.db}.${source.name}`;
+    const reason = () => {
+      const missing = this.#barriers.missingAt(`${collectionId}:${key}`);
+      const name = what.replaceAll("_", " ");
+      return missing.length === 0
+        ? `Does ${name}, which the rows behind it wait for`
+        : `${name} waits until ${missing.join(", ")} has reached it in the log`;
+    };
+    return deps.waits.during({ component: "sources.log", collection, aside: true }, reason, work);
   }
 
   /** An import that finished: once, when every vchannel stands still. */
   load(lane: LaneIdentity, item: ImportItem): Promise<void> {
-    return this.#barrier(lane, `import:${item.task.id}`, 0n, () => this.#import(lane, item.task, item.upTo));
+    const key = `import:${item.task.id}`;
+    return this.#barrier(lane, key, 0n, `import ${item.task.id}`, () => this.#import(lane, item.task, item.upTo));
   }
 
   async #import(state: LaneIdentity, task: ImportTask, upTo: ReadonlyMap<string, HybridTs>): Promise<void> {
@@ -149,16 +167,23 @@ export class RowDdl {
     this.#o.applied(collection.id, rows, 0);
   }
 
-  #barrier(state: LaneIdentity, key: string, ts: HybridTs, action: () => Promise<void>): Promise<void> {
+  #barrier(
+    state: LaneIdentity,
+    key: string,
+    ts: HybridTs,
+    what: string,
+    action: () => Promise<void>,
+  ): Promise<void> {
     const members = this.#membersOf(state);
-    return this.#barriers.arrive(
-      `${state.collectionId}:${key}`,
-      ts,
-      state.vchannel,
-      members,
-      (member) => ts !== 0n && this.#startOf(member) >= ts,
-      action,
-    );
+    return this.#shown(state, key, what, () =>
+      this.#barriers.arrive(
+        `${state.collectionId}:${key}`,
+        ts,
+        state.vchannel,
+        members,
+        (member) => ts !== 0n && this.#startOf(member) >= ts,
+        action,
+      ));
   }
 
   #membersOf(state: LaneIdentity): string[] {

@@ -4,12 +4,12 @@
  * tail of the others, and it joins them.
  */
 import type { TidemarkError } from "../../errors.ts";
-import { type Collection, isoOfHybrid, qualifiedName, type Snapshot } from "../../model/mod.ts";
-import { positionsOf } from "../../positions/mod.ts";
-import { beginGate, makeCuts } from "../../transforms/mod.ts";
+import { type Collection, qualifiedName, type Snapshot } from "../../model/mod.ts";
+import { beginGate } from "../../transforms/mod.ts";
 import type { Slots } from "../base/mod.ts";
 import type { FlowDependencies } from "../dependencies.ts";
 import { pause } from "../pause.ts";
+import { staleCuts } from "../tail/mod.ts";
 import { preflight } from "./preflight.ts";
 import { Postponed, type Postponement } from "./postponed.ts";
 import type { RowLeg } from "./leg.ts";
@@ -61,27 +61,10 @@ export class LateCollections {
       found.set(id, { component: "sources.meta", kind, reason });
     }
     if (withoutLog || restore) return found;
-    const { format } = positionsOf(this.#o.deps.log.queue);
     const cutless = this.#cutless(snapshot);
-    const bounds = new Map<string, { readonly earliest: bigint; readonly latest: bigint }>();
-    for (const collection of collections) {
-      if (found.has(collection.id) || !cutless.has(collection.id)) continue;
-      for (const { pchannel, offset, ts } of makeCuts(snapshot, [collection])) {
-        let known = bounds.get(pchannel);
-        if (known === undefined) bounds.set(pchannel, known = await this.#o.deps.log.bounds(pchannel, signal));
-        const { earliest, latest } = known;
-        if (offset >= earliest && offset <= latest) continue;
-        found.set(collection.id, {
-          component: "sources.log",
-          kind: "position",
-          reason: `The source's own checkpoint on ${pchannel} is ${format(offset)} (${isoOfHybrid(ts)}), and the log ` +
-            `holds ${format(earliest)} to ${format(latest)}: what lies between is in no log. Flush ${
-              qualifiedName(collection)
-            } on the ` +
-            "source: that moves its checkpoint",
-        });
-        break;
-      }
+    const fresh = collections.filter(({ id }) => !found.has(id) && cutless.has(id));
+    for (const [id, reason] of await staleCuts(this.#o.deps.log, snapshot, fresh, signal)) {
+      found.set(id, { component: "sources.log", kind: "position", reason });
     }
     return found;
   }
@@ -132,11 +115,16 @@ export class LateCollections {
       else this.#release(id);
     }
     const notYet = await this.notYet(snapshot, waiting, { withoutLog: false, restore: false }, signal);
-    const unsettled = new Set(snapshot.unsettled?.map(({ collectionId }) => collectionId));
+    const unsettled = new Map(snapshot.unsettled?.map(({ collectionId, typeName }) => [collectionId, typeName]));
     return waiting.filter((collection) => {
-      const why = notYet.get(collection.id);
+      const { id } = collection;
+      const change = unsettled.get(id);
+      const why = notYet.get(id) ?? (change === undefined ? undefined : {
+        ...this.#postponed.get(id)!,
+        reason: `Waits until ${change} has reached every channel of its collection`,
+      });
       if (why !== undefined) this.put(collection, why);
-      return why === undefined && !unsettled.has(collection.id);
+      return why === undefined;
     });
   }
 

@@ -2,6 +2,7 @@
 import { TidemarkError } from "../../errors.ts";
 import type { BinlogSource, Collection, RowSink, Snapshot } from "../../model/mod.ts";
 import { liveSegments } from "../../transforms/mod.ts";
+import type { OpenWait, Waits } from "../../waits.ts";
 import type { FlowReport } from "../dependencies.ts";
 import { pause } from "../pause.ts";
 
@@ -15,10 +16,12 @@ const REACH_AGAIN_MS = 1000;
  */
 export async function reach(
   sink: Pick<RowSink, "check" | "name">,
-  { now, report, wait = pause }: ReachDependencies,
+  { now, report, waits, wait = pause }: ReachDependencies,
   signal: AbortSignal,
 ): Promise<void> {
   const end = now() + REACH_MS;
+  using open = new DisposableStack();
+  let waiting: OpenWait | undefined;
   for (;;) {
     const away = (await sink.check(signal)).find(({ ok, code }) => ok === "fail" && code === "unreachable");
     if (away === undefined) return;
@@ -28,7 +31,10 @@ export async function reach(
         hint: "Nothing was copied there yet, so the run does not wait for it. `tidemark check` looks at everything.",
       });
     }
-    report.warn(`reach ${sink.name}`, `${what}: ${detail} The run ends if that lasts for ${REACH_MS / 1000} s`);
+    const reason = `${what}: ${detail} The run ends if that lasts for ${REACH_MS / 1000} s`;
+    report.warn(`reach ${sink.name}`, reason);
+    waiting ??= open.use(waits.begin({ component: `sinks.${sink.name}` }, reason));
+    waiting.say(reason, now() + REACH_AGAIN_MS);
     await wait(REACH_AGAIN_MS, signal);
   }
 }
@@ -37,6 +43,7 @@ export interface ReachDependencies {
   /** Unix ms. */
   readonly now: () => number;
   readonly report: Pick<FlowReport, "warn">;
+  readonly waits: Pick<Waits, "begin">;
   readonly wait?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 

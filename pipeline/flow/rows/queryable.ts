@@ -2,6 +2,7 @@
 import { TidemarkError, toTidemarkError } from "../../errors.ts";
 import { type Collection, partitionKey, qualifiedName, type RowSink, type TargetName } from "../../model/mod.ts";
 import { timeToLive } from "../../transforms/mod.ts";
+import { type OpenWait, SLOW_MS } from "../../waits.ts";
 import type { BaseRows } from "../base/mod.ts";
 import type { FlowDependencies } from "../dependencies.ts";
 import { ImportTrouble } from "../imports/mod.ts";
@@ -21,7 +22,7 @@ const EXPIRED_MS = 10_000;
  * Throws {@link ImportTrouble} when the number stays another one.
  */
 export async function untilQueryable(
-  deps: Pick<FlowDependencies, "now" | "report">,
+  deps: Pick<FlowDependencies, "now" | "report" | "waits">,
   sink: RowSink,
   target: TargetName,
   collection: Collection,
@@ -42,6 +43,9 @@ export async function untilQueryable(
       : byPartition.get(partition.id) ?? 0n;
     let last = -1n;
     let since = deps.now();
+    const began = since;
+    using open = new DisposableStack();
+    let waiting: OpenWait | undefined;
     for (;;) {
       const rows = await countOf(sink, target, partition?.name, signal);
       if (rows === wanted) break;
@@ -55,6 +59,12 @@ export async function untilQueryable(
         break;
       }
       if (deps.now() - since > STILL_MS) throw wrongNumber(collection, target, rows, wanted);
+      const waiter = { component: `sinks.${sink.name}`, collection: qualifiedName(collection), aside: true };
+      const shown = rows < 0n
+        ? "The target loads what it imported"
+        : `The target shows ${rows} of ${wanted} imported rows`;
+      if (waiting !== undefined) waiting.say(shown);
+      else if (deps.now() - began >= SLOW_MS) waiting = open.use(deps.waits.begin(waiter, shown));
       await pause(POLL_MS, signal);
     }
   }

@@ -15,10 +15,10 @@ import {
 } from "../../model/mod.ts";
 import { foldEvents, type FoldTarget } from "../../transforms/mod.ts";
 import { AckLedger } from "./ack_ledger.ts";
+import { awaitedCollection } from "./awaited_collection.ts";
 import { Barriers } from "./barriers.ts";
 import { lane } from "./lane.ts";
 import { inConflict, type LaneItem, type LaneWork, splitGroup, type Ticket } from "./lane_work.ts";
-import { pause } from "../pause.ts";
 import { collectionOf, pchannelOf, type TailConsumer } from "../tail/mod.ts";
 import { type NotCarried, RowCatalog, standsStill } from "./catalog.ts";
 import { RowDdl, Unfinished } from "./ddl.ts";
@@ -243,20 +243,14 @@ export class RowTail implements TailConsumer {
     const own = targets.state(id);
     if (this.#notCarried.get(id) === "later") return;
     if (own?.phase === "dropped") return this.#leave(id);
-    let collection = targets.live(id);
-    while (collection === undefined) {
-      const found = await deps.meta.lookup(id, signal);
-      if (found.state === "live") {
-        targets.learn(found.collection);
-        collection = found.collection;
-      } else if (found.state === "creating") {
-        await pause(100, signal);
-      } else {
-        // Doomed: the source has dropped it already. What it still has in the log matters to nobody, its drop does.
-        if (own === undefined) this.#leave(id);
-        return;
-      }
+    const known = targets.live(id);
+    const collection = known ?? await awaitedCollection(deps, id, signal);
+    if (collection === undefined) {
+      // Doomed: the source has dropped it already. What it still has in the log matters to nobody, its drop does.
+      if (own === undefined) this.#leave(id);
+      return;
     }
+    if (known === undefined) targets.learn(collection);
     if (!deps.selects(collection.dbName, collection.name) && own === undefined) return this.#leave(id);
     const carried = collection;
     await this.#guard(id, qualifiedName(carried), async () => {

@@ -15,6 +15,7 @@ import type { FlowDependencies } from "../dependencies.ts";
 import { foreseeTarget, foreseeWhose, isGone } from "../rows/mod.ts";
 import { foreseeLoad, type LoadChoice } from "../imports/mod.ts";
 import { nameClashes, requireSelection } from "../selection.ts";
+import { foreseeOverLong, type OverLongTexts } from "./over_long.ts";
 import { isFinished, parseRunState, type RunState } from "../state/mod.ts";
 
 export interface PlannedChannel {
@@ -40,6 +41,8 @@ export interface PlannedCollection {
   readonly findings: readonly FileFinding[];
   /** Why it waits, for what its metadata says cannot be used. */
   readonly unusable: string | undefined;
+  /** Rows that a target would refuse, as far as statistics show them. */
+  readonly overLong: readonly OverLongTexts[];
   /** Those of the findings for which its base could not be copied. */
   readonly unreadable: readonly FileFinding[];
   readonly sinks: readonly {
@@ -208,6 +211,9 @@ async function planOne(
       deletesFrom: textOf(horizons.get(cut.vchannel)),
     })),
     findings: report.findings,
+    overLong: action === "tail" || deps.sinks.length === 0
+      ? []
+      : await foreseeOverLong(deps.binlogs, collection, live, signal),
     unreadable: action === "tail" && deps.archives.length === 0
       ? []
       : report.findings.filter(({ kind, segmentId }) =>

@@ -3,7 +3,7 @@ import { TidemarkError, toTidemarkError } from "../../errors.ts";
 import type { Json } from "../../json.ts";
 import { type ArchiveSink, type DdlOutcome, isoOfHybrid, type RunStatus, type Snapshot } from "../../model/mod.ts";
 import { firstExactTs, importGate } from "../../transforms/mod.ts";
-import { ArchiveLeg, ArchiveRun } from "../archive/mod.ts";
+import { ArchiveLeg, ArchiveRun, NothingBackedUp } from "../archive/mod.ts";
 import { Slots } from "../base/mod.ts";
 import {
   Checkpointer,
@@ -17,6 +17,7 @@ import {
 } from "../state/mod.ts";
 import type { OpenWait } from "../../waits.ts";
 import type { FlowDependencies, RunOptions, RunResult } from "../dependencies.ts";
+import { formatSize } from "../../units/mod.ts";
 import { pause } from "../pause.ts";
 import { RowSinks } from "../rows/mod.ts";
 import { refuseClashes, requireSelection, selectedOf, usableOf } from "../selection.ts";
@@ -48,7 +49,8 @@ class Run {
   readonly #stop: AbortSignal;
   readonly #kill: AbortSignal;
   readonly #refused: DdlOutcome[] = [];
-  readonly #blocked = new Map<string, string>();
+  /** Sink and collection -> why it is held there. */
+  readonly #blocked = new Map<string, { readonly collection: string; readonly reason: string }>();
   #state: RunState;
   #progress: RunProgress;
   #checkpointer: Checkpointer | undefined;
@@ -68,7 +70,11 @@ class Run {
 
   async execute(): Promise<RunResult> {
     const deps = this.#deps;
-    const lease = await deps.state.lock(this.#stop);
+    const lease = await deps.waits.during(
+      { component: "state" },
+      `Asks for the lock of ${deps.state.location}`,
+      () => deps.state.lock(this.#stop),
+    );
     const lost = new AbortController();
     const onLost = () => lost.abort(lease.lost.reason);
     lease.lost.addEventListener("abort", onLost, { once: true });
@@ -78,6 +84,8 @@ class Run {
           return await this.#leased(lost);
         } catch (error) {
           if (deps.onPositionLost === "fail" || toTidemarkError(error).code !== "position_lost") throw error;
+          // No new copy begins where none could.
+          if (error instanceof NothingBackedUp) throw error;
           // The log ran away from a slow run; what is concerned starts over, the rest goes on from its checkpoint.
           deps.report.info(`${toTidemarkError(error).message}; starts again with what the log still holds`);
           await this.#checkpointer!.close();
@@ -108,6 +116,8 @@ class Run {
     this.#checkpointer = new Checkpointer(this.#state, deps.state, {
       intervalMs: deps.limits.checkpointIntervalMs,
       now: () => new Date(deps.now()),
+      during: (write) =>
+        deps.waits.during({ component: "state" }, `${deps.state.location} is slow to take the state`, write),
       beforeWrite: () => this.#state.status = this.status() as unknown as Json,
       onError: failed.reject,
     });
@@ -166,7 +176,15 @@ class Run {
     );
     await this.#checkpointer.save();
 
-    const window = new Window(deps.limits.inFlightBytes);
+    const { inFlightBytes } = deps.limits;
+    const window = new Window(inFlightBytes, (work) =>
+      deps.waits.during(
+        { component: "run" },
+        `limits.in_flight (${
+          formatSize(inFlightBytes)
+        }) is read and not yet written by every sink; reading goes on as they write`,
+        work,
+      ));
     this.#progress.window = window;
     const slots = new Slots(deps.limits.baseParallelism);
     const archives = deps.archives.map((sink) => this.#archive(sink, slots, work));
@@ -207,7 +225,7 @@ class Run {
     }
     const result = {
       upTo: end.ts ?? 0n,
-      blocked: [...this.#blocked].map(([collection, reason]) => ({ collection, reason })),
+      blocked: [...new Map([...this.#blocked.values()].map((one) => [one.collection, one])).values()],
       refused: this.#refused,
       basesFailed: [...this.#state.sinks].flatMap(([sink, { bases }]) =>
         bases === undefined || bases.error === "" ? [] : [{ sink, reason: bases.error }]
@@ -226,7 +244,10 @@ class Run {
    */
   #limitDrain(broken: AbortController): Disposable {
     let timer: ReturnType<typeof setTimeout> | undefined;
+    let wait: OpenWait | undefined;
     const onStop = () => {
+      const reason = `Stopped: what was read is written first, for ${DRAIN_MS / 1000} s at most`;
+      wait = this.#deps.waits.begin({ component: "run" }, reason);
       timer = setTimeout(() => broken.abort(this.#stop.reason), this.#progress.phase === "tail" ? DRAIN_MS : 1000);
     };
     if (this.#stop.aborted) onStop();
@@ -235,6 +256,7 @@ class Run {
       [Symbol.dispose]: () => {
         this.#stop.removeEventListener("abort", onStop);
         clearTimeout(timer);
+        wait?.[Symbol.dispose]();
       },
     };
   }
@@ -256,7 +278,11 @@ class Run {
     let wait: OpenWait | undefined;
     try {
       for (;;) {
-        const snapshot = await deps.meta.snapshot(signal);
+        const snapshot = await deps.waits.during(
+          { component: "run" },
+          "Reads the source's metadata",
+          () => deps.meta.snapshot(signal),
+        );
         const selected = selectedOf(deps, snapshot.catalog);
         const [first, ...more] = together ? importGate(snapshot, selected) : [];
         const ids = new Set(selected.map(({ id }) => id));
@@ -283,7 +309,7 @@ class Run {
       refused: this.#refused,
       save: () => this.#checkpointer!.save(),
       changed: () => this.#checkpointer!.touch(),
-      blocked: (name, error) => this.#hold(name, error),
+      blocked: (name, error) => this.#hold("", name, error),
       work,
     }, snapshot);
   }
@@ -301,7 +327,8 @@ class Run {
       slots,
       topicIds: this.#state.topicIds,
       save: checkpoint,
-      blocked: (name, error) => this.#hold(name, error),
+      blocked: (name, error) => this.#hold(sink.name, name, error),
+      mended: (name) => void this.#blocked.delete(`${sink.name} ${name}`),
     });
     const phase = (name: "base" | "tail") => {
       if (deps.sinks.length === 0) this.#progress.phase = name;
@@ -353,8 +380,8 @@ class Run {
     }
   }
 
-  #hold(collection: string, error: TidemarkError): void {
-    this.#blocked.set(collection, error.message);
+  #hold(archive: string, collection: string, error: TidemarkError): void {
+    this.#blocked.set(`${archive} ${collection}`, { collection, reason: error.message });
     this.#deps.report.blocked(collection, error);
   }
 }

@@ -41,6 +41,7 @@ export interface RunSinksOptions {
 export class RunSinks {
   readonly #o: RunSinksOptions;
   #parts: readonly Promise<void>[] = [];
+  #following: RunTail | undefined;
 
   constructor(options: RunSinksOptions) {
     this.#o = options;
@@ -56,7 +57,8 @@ export class RunSinks {
     const bases = archives.map(async (archive) => {
       await opened;
       await archive.base(reading);
-      if (kind === "follow") await archive.rebaseForEver(reading);
+      // What it left out so far may lie on channels that nobody reads.
+      if (kind === "follow") await archive.rebaseForEver(reading, () => this.#following?.followAgain());
     });
     const parts = [log, ...[based, opened, ...bases].map((part) => this.#drained(part, log))];
     this.#parts = parts;
@@ -94,6 +96,7 @@ export class RunSinks {
     const keepers = archives.filter(({ keepsLog }) => keepsLog);
     let { collections } = snapshot.catalog;
     await using tail = this.#tail(snapshot, end, kind === "follow");
+    this.#following = tail;
     if (copying && keepers.length > 0) {
       await tail.read(keepers, this.#archived(collections), collections, based);
       if (reading.aborted) return;
@@ -167,11 +170,18 @@ export class RunSinks {
     if (kind === "once" && ended !== undefined && ended > 0n) {
       await Promise.all(archives.map((archive) => archive.endsAt(begun, ended, reading)));
     }
-    await Promise.all(archives.map((archive) => archive.rebaseOnce(reading)));
-    // Segments that were looked up again, or a new base, hold rows from after the moment at which the log ended.
-    const short = archives.filter(({ keepsLog, exactFrom }) => keepsLog && exactFrom > (end.ts ?? 0n));
+    const rebased = new Set<ArchiveRun>();
+    await Promise.all(archives.map(async (archive) => {
+      if (await archive.rebaseOnce(reading)) rebased.add(archive);
+    }));
+    const reached = ended ?? 0n;
+    // Segments that were looked up again, or a new base, hold rows from after the moment at which the log ended; and a new base
+    // may have taken what lies on channels that nobody read.
+    const short = archives.filter((archive) =>
+      archive.keepsLog && (archive.exactFrom > reached || (rebased.has(archive) && archive.isBehind(reached)))
+    );
     if (short.length === 0) return;
-    const ts = short.reduce((max, { exactFrom }) => exactFrom > max ? exactFrom : max, 0n);
+    const ts = short.reduce((max, { exactFrom }) => exactFrom > max ? exactFrom : max, reached);
     const snapshot = await deps.meta.snapshot(reading);
     const { collections } = snapshot.catalog;
     await using tail = this.#tail(snapshot, endAt(ts, () => clock.passed(ts, reading)), false);
@@ -198,8 +208,8 @@ export class RunSinks {
   }
 
   #tail(snapshot: Snapshot, end: RunEnd, endless: boolean): RunTail {
-    const { deps, rows, topicIds, progress, window, clock, failed, reading, work } = this.#o;
-    const later = (id: bigint) => rows.isLater(id);
+    const { deps, rows, archives, topicIds, progress, window, clock, failed, reading, work } = this.#o;
+    const later = (id: bigint) => rows.isLater(id) || archives.some((archive) => archive.leavesOut(id));
     return new RunTail({
       deps,
       snapshot,

@@ -120,6 +120,11 @@ export class RunTail implements AsyncDisposable {
     await Promise.all(members.map((member) => member.settle()));
   }
 
+  /** Some that were to come later have begun. */
+  followAgain(): void {
+    this.#stream?.follow(this.#begun(this.#known ?? this.#o.snapshot.catalog.collections));
+  }
+
   /** Ends the watch. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#done.abort();

@@ -11,6 +11,8 @@ export interface CheckpointerOptions {
   readonly now: () => Date;
   /** Refreshes `state.status` before it is written. */
   readonly beforeWrite: () => void;
+  /** Runs each write, so that a slow one can be shown. Default: as it is. */
+  readonly during?: (write: () => Promise<void>) => Promise<void>;
   /** Called with an error of a background write; the flow ends with it. */
   readonly onError: (error: unknown) => void;
 }
@@ -49,7 +51,9 @@ export class Checkpointer {
     this.#dirty = false;
     this.#options.beforeWrite();
     this.#state.savedAt = this.#options.now().toISOString();
-    const writing = this.#store.write(formatRunState(this.#state));
+    const { during = (write) => write() } = this.#options;
+    const text = formatRunState(this.#state);
+    const writing = during(() => this.#store.write(text));
     this.#writing = writing.finally(() => {
       this.#writing = undefined;
     });

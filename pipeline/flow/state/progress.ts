@@ -121,8 +121,10 @@ export class RunProgress {
     const channels = this.#channelStatus(now, span);
     const waits = this.#waits.list();
     const waiting = new Map<string, string>();
-    for (const { component, collection, reason } of waits) {
-      if (collection === undefined && component !== "run" && !waiting.has(component)) waiting.set(component, reason);
+    for (const { component, collection, reason, aside } of waits) {
+      if (collection === undefined && aside !== true && component !== "run" && !waiting.has(component)) {
+        waiting.set(component, reason);
+      }
     }
     const collections = [...this.#state.sinks].flatMap(([sink, state]) => this.#collections(sink, state));
     const held = collections.length > 0 && collections.every((item) => item.phase === "blocked");

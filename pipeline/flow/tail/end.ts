@@ -18,6 +18,8 @@ export interface RunEnd {
   leave(pchannel: string, last?: HybridTs): void;
   /** T, once it is known. */
   readonly ts: HybridTs | undefined;
+  /** pchannels that have not reached what decides about T; those that have wait for them. */
+  readonly open?: ReadonlySet<string>;
 }
 
 /** Monotonic ms. */
@@ -105,6 +107,7 @@ export function endAfter(latest: ReadonlyMap<string, Position>, now?: Clock): Ru
     return { group, last: tick >= ts || silence.lasts(pchannel) };
   };
   return {
+    open: missing,
     leave(pchannel, last = 0n) {
       if (missing.has(pchannel) && last > largest) largest = last;
       reached(pchannel);

@@ -6,6 +6,7 @@ export type { TailMember } from "./member.ts";
 export { collectionOf, lostPositions, pchannelOf, prunePositions, startPoints } from "./pchannels.ts";
 export { SharedGate } from "./shared_gate.ts";
 export { dropsBehind, lastTickBehind, lastTicks } from "./silent_channels.ts";
+export { staleCuts } from "./stale_cuts.ts";
 export { SourceClock } from "./source_clock.ts";
 export { selectedPchannels, type TailConsumer, TailStream } from "./stream.ts";
 export { Window } from "./window.ts";

@@ -31,6 +31,7 @@ import type { FlowDependencies } from "../dependencies.ts";
 import { pause } from "../pause.ts";
 import { neededFrom, pchannelOf } from "./pchannels.ts";
 import { SilentTime } from "./silent_time.ts";
+import { Unconfirmed } from "./unconfirmed.ts";
 import type { Admitted, RunEnd } from "./end.ts";
 import type { SourceClock } from "./source_clock.ts";
 import type { RunProgress, SinkState } from "../state/mod.ts";
@@ -62,7 +63,7 @@ export interface TailConsumer {
 }
 
 export interface TailStreamOptions {
-  readonly deps: Pick<FlowDependencies, "follow" | "selects" | "report">;
+  readonly deps: Pick<FlowDependencies, "follow" | "selects" | "report" | "waits">;
   readonly end: RunEnd;
   /** False: the run ends with the pchannels it began with. */
   readonly endless: boolean;
@@ -241,6 +242,7 @@ export class TailStream {
     const select = (event: LogEvent) =>
       event.kind === "block" || this.#consumers.some((consumer) => consumer.cares(event.collectionId));
     let tick = 0n;
+    using unconfirmed = new Unconfirmed(deps.waits, pchannel);
     const vchannelOf = (id: bigint) => this.#o.vchannelsOf(id).find((vchannel) => pchannelOf(vchannel) === pchannel);
     try {
       const request = {
@@ -256,6 +258,7 @@ export class TailStream {
         // Each of those that read this has all up to where it began.
         const group = read.end === undefined || read.tick >= begun ? read : withTick(read, begun);
         progress.read(group);
+        unconfirmed.see(group);
         clock.saw(group.tick);
         own.at = group.resume;
         const admitted = await this.#admit(group, reader);
@@ -297,8 +300,15 @@ export class TailStream {
 
   /** A stream may wait here for the others; what ends the reading ends that, too. */
   async #admit(group: TickGroup, reader: ReaderWindow): Promise<Admitted> {
+    const { deps, end } = this.#o;
+    const others = () => {
+      const names = [...end.open ?? []];
+      return `${group.pchannel} is read as far as this run needs it; waits for ${names.slice(0, 4).join(", ")}${
+        names.length > 4 ? ` and ${names.length - 4} more` : ""
+      } to be read to the end that the log had when the run began`;
+    };
     try {
-      return await abortable(this.#o.end.admit(group), this.reading);
+      return await deps.waits.during({ component: "run" }, others, () => abortable(end.admit(group), this.reading));
     } catch (error) {
       reader.give(group.bytes);
       throw error;

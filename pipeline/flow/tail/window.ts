@@ -18,12 +18,14 @@ interface Waiter {
 
 export class Window {
   readonly limit: number;
+  readonly #full: (work: () => Promise<void>) => Promise<void>;
   #used = 0;
   #waiting: Waiter[] = [];
 
-  /** `limit`: bytes in flight, `limits.in_flight`. */
-  constructor(limit: number) {
+  /** `limit`: bytes in flight, `limits.in_flight`. `full`: runs each wait for credit, so that a long one can be shown. */
+  constructor(limit: number, full: (work: () => Promise<void>) => Promise<void> = (work) => work()) {
     this.limit = limit;
+    this.#full = full;
   }
 
   /** Bytes read and not yet given back. */
@@ -39,7 +41,7 @@ export class Window {
   async take(reader: ReaderWindow, bytes: number, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     if (this.#waiting.length > 0 || !this.#fits(reader, bytes)) {
-      if (!(reader.outstanding === 0)) await this.#wait(reader, bytes, signal);
+      if (!(reader.outstanding === 0)) await this.#full(() => this.#wait(reader, bytes, signal));
     }
     this.#used += bytes;
   }

@@ -55,6 +55,8 @@ export interface Compared {
   readonly countsOnly: boolean;
   expected: bigint;
   target: bigint;
+  /** Rows that the target refused: what the run remembers of them is no difference. */
+  held: number;
   /** Keys in motion. */
   changing: number;
   /** Rows past their time to live, on either side. */
@@ -82,6 +84,7 @@ export async function compareCollection(comparison: Comparison, signal: AbortSig
     countsOnly,
     expected: 0n,
     target: 0n,
+    held: 0,
     changing: 0,
     expired: 0,
     unfindableAtSource: 0,
@@ -97,6 +100,7 @@ export async function compareCollection(comparison: Comparison, signal: AbortSig
     result.unfindableAtSource += expected.misplaced.size;
     if (countsOnly) {
       result.target = await sink.count(target, undefined, signal);
+      result.held = comparison.own?.collections.get(collection.id)?.refusedRows.size ?? 0;
       continue;
     }
     const found = await compareRows(comparison, expected, result, signal);
@@ -163,7 +167,7 @@ async function compareRows(
   return differences;
 }
 
-/** Leaves out what is in motion or past its time to live. */
+/** Leaves out what is held, in motion or past its time to live. */
 async function settle(
   { deps, snapshot, collection, tails, own, ts }: Comparison,
   found: readonly FoundDifference[],
@@ -174,8 +178,10 @@ async function settle(
 ): Promise<void> {
   if (found.length === 0) return;
   const moved = await touchedSince(deps, collection, tails, own, signal);
-  const still = found.filter(({ key }) => !moved.has(key));
-  result.changing += found.length - still.length;
+  const resting = found.filter(({ key }) => !moved.has(key));
+  result.changing += found.length - resting.length;
+  const still = resting.filter((difference) => !isHeld(difference, collection, own));
+  result.held += resting.length - still.length;
   const extra = new Set(still.filter(({ kind }) => kind === "extra").map(({ name }) => name));
   const gone = ttlMs === undefined || extra.size === 0
     ? new Set<string>()
@@ -187,4 +193,12 @@ async function settle(
     if (expired) result.expired++;
     else result.differences.push(difference);
   }
+}
+
+/** While the target refuses a row it has of its key what was there before: nothing, or other content. */
+function isHeld({ kind, name }: FoundDifference, { id, schema }: Collection, own: SinkState | undefined): boolean {
+  const rows = own?.collections.get(id)?.refusedRows;
+  if (rows === undefined || (kind !== "missing" && kind !== "content")) return false;
+  const { partition, key } = partsOfName(name);
+  return rows.get(partitionKey(schema) === undefined ? partition : -1n, key) !== undefined;
 }

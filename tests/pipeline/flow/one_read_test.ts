@@ -345,6 +345,11 @@ Deno.test("run whose log lost only what the backup needs leaves the target as it
   const made = replica.rows.get("a");
   // Names of backups have seconds.
   await new Promise((resolve) => setTimeout(resolve, 1000));
+  // As on a real source, its checkpoint has moved meanwhile.
+  const channel = source.collections[0]!.vchannels[0]!;
+  const checkpoints = new Map([[channel, { channel, offset: kept.offset, ts: kept.tick }]]);
+  const snapshot = async (signal: AbortSignal) => ({ ...await source.meta.snapshot(signal), checkpoints });
+  pipeline.override = { ...pipeline.override, meta: { ...source.meta, snapshot } };
   source.insert("a", [500n, 500n]);
   await pipeline.once();
   assert.equal(replica.rows.get("a"), made, "the target's collection is still the same");

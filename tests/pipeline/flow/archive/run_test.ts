@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { TidemarkError } from "../../../../pipeline/errors.ts";
 import type { ArchiveLeg } from "../../../../pipeline/flow/archive/leg.ts";
 import { ArchiveRun, type ArchiveRunOptions } from "../../../../pipeline/flow/archive/run.ts";
+import { Waits } from "../../../../pipeline/waits.ts";
 import { newSinkState } from "../../../../pipeline/flow/state/run_state.ts";
 
 Deno.test("ArchiveRun tells of every base that fails, also for the reason of the one before, and keeps it in the state", async () => {
@@ -21,6 +22,8 @@ Deno.test("ArchiveRun tells of every base that fails, also for the reason of the
   };
   const options = {
     deps: {
+      waits: new Waits(),
+      now: () => 0,
       meta: { snapshot: () => Promise.resolve({}) },
       report: {
         info: () => {},

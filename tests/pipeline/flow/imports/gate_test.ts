@@ -34,6 +34,7 @@ function gateOf({ mode = "import", onExisting = "fail", own, made = true, obstac
   const bulk = {
     mode,
     worthBytes: 128n * MIB,
+    workers: () => Promise.resolve(1),
     obstacle: (_wanted: unknown, made: boolean) => Promise.resolve(made ? obstacle : undefined),
   } as unknown as BulkImport;
   const state = own && { ...newCollectionState(1n, target, target, [], "base"), ...own };
@@ -68,12 +69,28 @@ Deno.test("importObstacle says what is against an import, of the configuration, 
 Deno.test("notWorthIt leaves small collections to rows under auto alone, and imports what does not say how large it is", () => {
   const bulk = (mode: BulkImport["mode"]) => gateOf({ mode }).setup.sink.bulk!;
   assert.match(
-    notWorthIt(bulk("auto"), [segment(100n), segment(27n)])!,
+    notWorthIt(bulk("auto"), [segment(100n), segment(27n)], 1)!,
     /^it has 127 MiB in files, .* from 128 MiB on/,
   );
-  assert.equal(notWorthIt(bulk("auto"), [segment(100n), segment(28n)]), undefined);
-  assert.equal(notWorthIt(bulk("auto"), [segment(0n)]), undefined);
-  assert.equal(notWorthIt(bulk("import"), [segment(1n)]), undefined);
+  assert.equal(notWorthIt(bulk("auto"), [segment(100n), segment(28n)], 1), undefined);
+  assert.equal(notWorthIt(bulk("auto"), [segment(0n)], 1), undefined);
+  assert.equal(notWorthIt(bulk("import"), [segment(1n)], 1), undefined);
+});
+
+Deno.test("notWorthIt weighs how many imports there are, and how many the target works on side by side", () => {
+  const bulk = gateOf({ mode: "auto" }).setup.sink.bulk!;
+  const partitions = (mib: bigint, rows: bigint) =>
+    Array.from({ length: 59 }, (_, i) => ({ ...segment(mib), partitionId: BigInt(i), rows }));
+  assert.match(
+    notWorthIt(bulk, partitions(4n, 20n), 1)!,
+    /^it has 236 MiB in files, .* from 7.* GiB on for 59 partitions, each an import of its own, one after the other/,
+  );
+  assert.match(notWorthIt(bulk, partitions(4n, 20n), 8)!, /8 at once/);
+  assert.equal(notWorthIt(bulk, partitions(4n, 20n), 59), undefined, "as one import");
+  assert.equal(notWorthIt(bulk, partitions(128n, 20n), 1), undefined);
+  // A backup that does not say how large its files are says how many rows they have.
+  assert.match(notWorthIt(bulk, partitions(0n, 20n), 1)!, /^it has about /);
+  assert.equal(notWorthIt(bulk, partitions(0n, 1_000_000n), 1), undefined);
 });
 
 Deno.test("foreseeLoad tells rows from import as the run does, with the reason, and which segments go by rows anyway", async () => {

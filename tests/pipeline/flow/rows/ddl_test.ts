@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { Barriers } from "../../../../pipeline/flow/rows/barriers.ts";
 import { RowDdl } from "../../../../pipeline/flow/rows/ddl.ts";
 import type { RowTailOptions } from "../../../../pipeline/flow/rows/tail_options.ts";
+import { Waits } from "../../../../pipeline/waits.ts";
 import type { DdlEvent, DdlOperation } from "../../../../pipeline/model/mod.ts";
 
 const A = "p_0_7v0";
@@ -19,7 +20,8 @@ function setup(starts: Readonly<Record<string, bigint>> = {}) {
     dropPartition: (_id: bigint, partition: bigint) => Promise.resolve(void did.push(`partition ${partition}`)),
     dropCollection: () => Promise.resolve(void did.push("drop")),
   };
-  const options = { targets, save: () => Promise.resolve(void saves++) } as unknown as RowTailOptions;
+  const deps = { waits: new Waits() };
+  const options = { deps, targets, save: () => Promise.resolve(void saves++) } as unknown as RowTailOptions;
   const ddl = new RowDdl(options, new Barriers(), (vchannel) => starts[vchannel] ?? 0n, () => Promise.resolve());
   const arrive = (vchannel: string, event: DdlEvent) => ddl.apply({ vchannel, collectionId: 7n }, event);
   return { arrive, did, own, saves: () => saves };

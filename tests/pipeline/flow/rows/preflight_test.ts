@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { reach } from "../../../../pipeline/flow/rows/preflight.ts";
 import type { CheckLine } from "../../../../pipeline/model/mod.ts";
+import { Waits } from "../../../../pipeline/waits.ts";
 import { TidemarkError } from "../../../../pipeline/errors.ts";
 
 const AWAY: CheckLine = { what: "milvus dr:19530", ok: "fail", detail: "It cannot be reached.", code: "unreachable" };
@@ -9,18 +10,22 @@ const AWAY: CheckLine = { what: "milvus dr:19530", ok: "fail", detail: "It canno
 async function reaching(answerAt: (seconds: number) => CheckLine[]): Promise<{ seconds: number; warned: string[] }> {
   const warned: string[] = [];
   let seconds = 0;
+  const waits = new Waits(() => seconds * 1000);
   await reach(
     { name: "replica", check: () => Promise.resolve(answerAt(seconds)) },
     {
       now: () => seconds * 1000,
       report: { warn: (_key, message) => void warned.push(message) },
+      waits,
       wait: (ms) => {
+        assert.deepEqual(waits.list().map(({ component, sinceMs }) => [component, sinceMs]), [["sinks.replica", 0]]);
         seconds += ms / 1000;
         return Promise.resolve();
       },
     },
     new AbortController().signal,
   );
+  assert.deepEqual(waits.list(), []);
   return { seconds, warned };
 }
 

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { create } from "@bufbuild/protobuf";
 import { untilQueryable } from "../../../../pipeline/flow/rows/queryable.ts";
 import type { Collection, RowSink } from "../../../../pipeline/model/mod.ts";
+import { Waits } from "../../../../pipeline/waits.ts";
 import { CollectionSchemaSchema } from "../../../../pipeline/proto/gen/schema_pb.ts";
 
 const TARGET = { db: "default", name: "c" };
@@ -23,14 +24,19 @@ async function wait(ttlSeconds: string, beganMs: number, counts: readonly bigint
   let now = 1_000_000;
   let asked = 0;
   const said: string[] = [];
+  const shown: string[] = [];
   const report = { info: (message: string) => said.push(message), warn() {}, ddl() {}, blocked() {} };
   const count = () => {
+    if (asked > 0) shown.push(...waits.list().map(({ collection, reason }) => `${collection}: ${reason}`));
     now += 60_000;
     return Promise.resolve(counts[Math.min(asked++, counts.length - 1)]!);
   };
   const sink = { count } as unknown as RowSink;
   const { signal } = new AbortController();
-  await untilQueryable({ now: () => now, report }, sink, TARGET, collection(ttlSeconds), ROWS, beganMs, signal);
+  const waits = new Waits(() => now);
+  await untilQueryable({ now: () => now, report, waits }, sink, TARGET, collection(ttlSeconds), ROWS, beganMs, signal);
+  assert.deepEqual(waits.list(), []);
+  if (counts.length > 1) assert.match(shown[0]!, /^default\.c: The target shows 0 of 100 imported rows$/);
   return said;
 }
 

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { finalize, from, lastValueFrom } from "rxjs";
 import { newSinkState } from "../../../../pipeline/flow/state/run_state.ts";
 import { RowTail } from "../../../../pipeline/flow/rows/tail.ts";
+import { Waits } from "../../../../pipeline/waits.ts";
 import type { RowTailOptions } from "../../../../pipeline/flow/rows/tail_options.ts";
 import type { TickGroup } from "../../../../pipeline/model/mod.ts";
 
@@ -28,6 +29,7 @@ Deno.test("RowTail holds the collection that an unreadable change on the control
       meta: { lookup: () => Promise.resolve({ state: "unknown" }) },
       limits: { laneDepth: 1, batchRows: 1, batchBytes: 1 },
       crash: () => {},
+      waits: new Waits(),
     },
     blocked: (collection: string, { message }: Error) => void said.push(`${collection}: ${message}`),
     changed: () => {},

@@ -5,6 +5,7 @@ import type { FollowRequest } from "../../../../pipeline/flow/mod.ts";
 import { endAt, endless, type RunEnd } from "../../../../pipeline/flow/tail/end.ts";
 import { newSinkState, type SinkState } from "../../../../pipeline/flow/state/run_state.ts";
 import { type TailConsumer, TailStream, type TailStreamOptions } from "../../../../pipeline/flow/tail/stream.ts";
+import { Waits } from "../../../../pipeline/waits.ts";
 import { Window } from "../../../../pipeline/flow/tail/window.ts";
 
 /** Groups at ticks 10, 20, … of one record each, at offsets 1, 2, … */
@@ -70,6 +71,7 @@ function stream(
     deps: {
       report: { warn: () => {}, info: () => {}, ddl: () => {}, blocked: () => {} },
       selects: () => true,
+      waits: new Waits(),
       follow: (request, signal) => {
         requests.push(request);
         return options.stands ? standing(groups(request, 6n, signal), signal) : groups(request, 6n, signal);
