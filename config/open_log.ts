@@ -50,6 +50,13 @@ export async function openLog(config: LogConfig, around: LogSurroundings): Promi
         ...(onFetched === undefined ? {} : { onFetched }),
       });
     }
+    case "pulsar": {
+      const { openPulsarLog } = await import("../sources/log/mod.ts");
+      return await openPulsarLog(config, {
+        onState: ({ topic, state, reason }) => onState(topic, state === "down" ? reason : undefined),
+        ...(onFetched === undefined ? {} : { onFetched }),
+      });
+    }
     default:
       return assertNever(config);
   }

@@ -16,6 +16,9 @@ export {
 } from "./inspect.ts";
 export type { KafkaLogOptions } from "./kafka/source.ts";
 export { openKafkaLog } from "./kafka/open.ts";
+export type { PulsarLogOptions } from "./pulsar/source.ts";
+export { openPulsarLog } from "./pulsar/open.ts";
+export { type PulsarLogConfig, pulsarLogSpec } from "./pulsar/spec.ts";
 export { type OrderCounts, TickOrderer, type TickOrdererOptions } from "./order.ts";
 export { lostByBounds, lostByIdentity, lostByRemoval } from "./position.ts";
 export {

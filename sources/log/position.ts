@@ -2,7 +2,7 @@
 import { TidemarkError } from "../../pipeline/errors.ts";
 import type { LogBounds, Position, PositionForms } from "../../pipeline/model/mod.ts";
 
-const AFRESH = "Set on_position_lost: resnapshot to copy afresh, or delete the run's state.";
+export const AFRESH = "Set on_position_lost: resnapshot to copy afresh, or delete the run's state.";
 
 /** `wanted` lies outside of what the topic holds. `keep`: how the queue is told to hold more. */
 export function lostByBounds(

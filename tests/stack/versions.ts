@@ -18,5 +18,7 @@ export const VERSIONS = {
   milvusLite: ["milvus-lite==3.2.2", "pymilvus==3.0.2"],
   kafka: "3.9.2",
   slf4jReload4j: "1.7.36",
+  /** The release of the Milvus Helm chart. */
+  pulsar: "3.0.7",
   versitygw: "v1.8.0",
 } as const;

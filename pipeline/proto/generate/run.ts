@@ -1,10 +1,14 @@
 /**
- * Writes `pipeline/proto/gen` anew from the protobuf definitions in Milvus' released Go modules: `deno task proto`.
+ * Writes `pipeline/proto/gen` anew from the protobuf definitions in Milvus' released Go modules, and in that of Pulsar's client:
+ * `deno task proto`.
  * Needs Go and npx. `--check` leaves the folder alone and fails when it differs from what would be written.
  */
 
 const HERE = import.meta.dirname!;
 const GENERATED = `${HERE}/../gen`;
+/** Milvus' own client of Pulsar; its definitions lie beside its code. */
+const PULSAR = "github.com/apache/pulsar-client-go@v0.17.0";
+const PULSAR_API = "pulsar/internal/pulsar_proto/PulsarApi.proto";
 const BUF = "@bufbuild/buf@1.75.0";
 
 async function run(command: string, args: string[], cwd: string): Promise<Uint8Array> {
@@ -19,7 +23,12 @@ async function generate(scratch: string): Promise<string> {
   await Deno.mkdir(work);
   await Deno.writeFile(`${work}/milvus.binpb`, await run("go", ["run", "."], HERE));
   await Deno.copyFile(`${HERE}/buf.gen.yaml`, `${work}/buf.gen.yaml`);
-  await run("npx", ["-y", BUF, "generate", "milvus.binpb", "--template", "buf.gen.yaml"], work);
+  const downloaded = new TextDecoder().decode(await run("go", ["mod", "download", "-json", PULSAR], HERE));
+  await Deno.mkdir(`${work}/pulsar`);
+  await Deno.copyFile(`${JSON.parse(downloaded).Dir}/${PULSAR_API}`, `${work}/pulsar/pulsar_api.proto`);
+  for (const input of ["milvus.binpb", "pulsar"]) {
+    await run("npx", ["-y", BUF, "generate", input, "--template", "buf.gen.yaml"], work);
+  }
   return `${scratch}/gen`;
 }
 

@@ -5,7 +5,7 @@
 import { constants, gunzipSync, zstdDecompressSync } from "node:zlib";
 import type { LogRecord } from "../../../pipeline/model/mod.ts";
 import { ByteCursor, type Pieces } from "../byte_cursor.ts";
-import { crc32cOf } from "./crc32c.ts";
+import { crc32cOf } from "../crc32c.ts";
 
 export interface RecordBatch {
   readonly firstOffset: bigint;

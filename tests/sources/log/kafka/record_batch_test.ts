@@ -12,7 +12,7 @@ import {
   readBatches,
   recordsOf,
 } from "../../../../sources/log/kafka/record_batch.ts";
-import { crc32cInWindows, crc32cOf, crc32cOfAll, native } from "../../../../sources/log/kafka/crc32c.ts";
+import { crc32cInWindows, crc32cOf, crc32cOfAll, native } from "../../../../sources/log/crc32c.ts";
 import { isUndecodable } from "../../../../sources/log/kafka/errors.ts";
 import { at, batchOf, type Compression, inPieces, joined, otherCodec, type Written } from "../batches.ts";
 

@@ -1,0 +1,190 @@
+/**
+ * The log source on Pulsar: the reading half of its binary protocol. No client library is used: each makes a deleted topic anew
+ * when it reconnects, and none tells what a position that is gone was replaced by.
+ */
+import { TidemarkError } from "../../../pipeline/errors.ts";
+import type { CheckLine, LogBounds, LogFetch, LogSource, Position, TailOptions } from "../../../pipeline/model/mod.ts";
+import { pulsarPositions } from "../../../pipeline/positions/mod.ts";
+import { backoffDelay, sleep } from "../backoff.ts";
+import type { TopicTailOptions } from "../topic_tail.ts";
+import { PulsarClient } from "./client.ts";
+import { pulsarError } from "./errors.ts";
+import type { PulsarServer } from "./login.ts";
+import { Permits } from "./permits.ts";
+import { retentionLine } from "./retention.ts";
+import type { PulsarLogConfig } from "./spec.ts";
+import { beginningOf, endOf, PulsarTail } from "./tail.ts";
+
+export interface PulsarLogOptions extends TopicTailOptions {
+  /** Told of the values of each page, in bytes; what was read twice counts twice. */
+  readonly onFetched?: (topic: string, bytes: number) => void;
+}
+
+/** `check` names at most this many topics. */
+const TOPICS_NAMED = 64;
+const PCHANNEL = /-dml_\d+$/;
+/**
+ * Pulsar's topics have none. That one was made anew shows in its ledgers: their ids are given once in a cluster, so that no place
+ * of the old topic is one of the new.
+ */
+const NO_ID = "";
+
+const { format } = pulsarPositions;
+
+/** Connects to nothing. */
+export function createPulsarLog(config: PulsarLogConfig, server: PulsarServer, options: PulsarLogOptions): LogSource {
+  return new PulsarLog(config, server, options);
+}
+
+class PulsarLog implements LogSource {
+  readonly queue = "pulsar";
+  readonly #config: PulsarLogConfig;
+  readonly #server: PulsarServer;
+  readonly #options: PulsarLogOptions;
+  readonly #client: PulsarClient;
+  readonly #what: string;
+  readonly #tails = new Set<PulsarTail>();
+  /** The brokers have told the bounds of a topic once. */
+  #answered = false;
+
+  constructor(config: PulsarLogConfig, server: PulsarServer, options: PulsarLogOptions) {
+    this.#config = config;
+    this.#server = server;
+    this.#options = options;
+    this.#client = new PulsarClient(server, config);
+    this.#what = `Pulsar at ${config.address.replace(/^[a-z+]+:\/\//, "")}`;
+  }
+
+  async topics(signal: AbortSignal): Promise<string[]> {
+    return await this.#ask(() => this.#client.topics(signal), signal);
+  }
+
+  /** A wrong address is said at once; once the brokers have answered, an outage is waited out. */
+  async bounds(topic: string, signal: AbortSignal): Promise<LogBounds> {
+    const { onState, random = Math.random, sleep: wait = sleep } = this.#options;
+    const about = `bounds of ${topic}`;
+    for (let failures = 0;; failures++) {
+      try {
+        const bounds = await this.#ask(() => this.#bounds(topic, signal), signal);
+        this.#answered = true;
+        if (failures > 1) onState?.({ topic: about, state: "up", reason: "" });
+        return bounds;
+      } catch (thrown) {
+        const patient = this.#answered && !signal.aborted && thrown instanceof TidemarkError && thrown.retriable;
+        if (!patient && failures > 1) onState?.({ topic: about, state: "up", reason: "" });
+        if (!patient) throw thrown;
+        if (failures === 1) onState?.({ topic: about, state: "down", reason: thrown.message });
+        await wait(backoffDelay(failures, random), signal);
+      }
+    }
+  }
+
+  async *tail(
+    topic: string,
+    offset: Position,
+    topicId: string | undefined,
+    signal: AbortSignal,
+    options: TailOptions = {},
+  ): AsyncIterable<LogFetch> {
+    signal.throwIfAborted();
+    if (topicId !== undefined && topicId !== NO_ID) {
+      throw new TidemarkError(
+        "position_lost",
+        `The position in ${topic} is of the topic ${topicId}: of another queue`,
+        {
+          hint: "Set on_position_lost: resnapshot to copy afresh, or delete the run's state.",
+        },
+      );
+    }
+    const tail = new PulsarTail(offset, {
+      ...this.#options,
+      ...options,
+      client: this.#client,
+      topic,
+      what: this.#what,
+      window: this.#config.receive_bytes,
+      timeoutMs: this.#config.request_timeout_ms,
+    }, signal);
+    this.#tails.add(tail);
+    try {
+      yield* tail.pages();
+    } finally {
+      this.#tails.delete(tail);
+      tail.close();
+    }
+  }
+
+  async check(signal: AbortSignal): Promise<CheckLine[]> {
+    const { address, tenant, namespace } = this.#config;
+    const what = `pulsar ${address}`;
+    let topics: string[];
+    try {
+      topics = await this.topics(signal);
+    } catch (thrown) {
+      if (!(thrown instanceof TidemarkError)) throw thrown;
+      return [{ what, ok: "fail", detail: sentence(thrown), code: thrown.code }];
+    }
+    const { method } = this.#server.login;
+    const login = method === undefined
+      ? "no login"
+      : method === "token"
+      ? "logged in by token"
+      : "logged in by certificate";
+    const lines: CheckLine[] = [
+      { what, ok: "ok", detail: `reached, ${login}, ${topics.length} topics in ${tenant}/${namespace}` },
+    ];
+    const pchannels = topics.filter((topic) => PCHANNEL.test(topic));
+    if (pchannels.length === 0) {
+      lines.push({
+        what: "pulsar topics",
+        ok: "warn",
+        detail:
+          `no topic in ${tenant}/${namespace} is named like a channel of Milvus (…-dml_0). Right where nothing was ` +
+          "created yet; otherwise sources.log.tenant or namespace is another than in the source's milvus.yaml, or there " +
+          "is no such namespace.",
+      });
+    }
+    for (const topic of pchannels.slice(0, TOPICS_NAMED)) {
+      try {
+        const { earliest, latest } = await this.bounds(topic, signal);
+        lines.push({ what: `pulsar ${topic}`, ok: "ok", detail: `${format(earliest)} to ${format(latest)}` });
+      } catch (thrown) {
+        if (!(thrown instanceof TidemarkError)) throw thrown;
+        lines.push({ what: `pulsar ${topic}`, ok: "fail", detail: sentence(thrown), code: thrown.code });
+      }
+    }
+    lines.push(await retentionLine(this.#config, this.#server, signal));
+    return lines;
+  }
+
+  async close(): Promise<void> {
+    for (const tail of this.#tails) tail.close();
+    await this.#client.close();
+  }
+
+  async #bounds(topic: string, signal: AbortSignal): Promise<LogBounds> {
+    const request = { start: undefined, permits: new Permits(1) };
+    const { subscription } = await this.#client.subscribe(topic, request, signal);
+    try {
+      const answer = await subscription.last(signal);
+      const earliest = beginningOf(answer, topic);
+      return { earliest, latest: answer.last === undefined ? earliest : endOf(answer.last), topicId: NO_ID };
+    } finally {
+      subscription.close();
+    }
+  }
+
+  async #ask<T>(question: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    signal.throwIfAborted();
+    try {
+      return await question();
+    } catch (thrown) {
+      signal.throwIfAborted();
+      throw pulsarError(thrown, this.#what);
+    }
+  }
+}
+
+function sentence(error: TidemarkError): string {
+  return error.hint === undefined ? error.message : `${error.message}. ${error.hint}`;
+}
