@@ -153,12 +153,18 @@ export class WoodpeckerLogs {
     return revision;
   }
 
+  /** The one with logs; where none has any yet, the one that Woodpecker was begun in. */
   async #find(): Promise<string> {
-    const found: string[] = [];
-    for (const prefix of this.#candidates) {
-      const keys = this.#etcd.range(`${prefix}/logs/`, { limit: 1, keysOnly: true }, this.#stop.signal);
-      for await (const page of keys) if (page.kvs.length > 0) found.push(prefix);
-    }
+    const having = async (below: string) => {
+      const found: string[] = [];
+      for (const prefix of this.#candidates) {
+        const keys = this.#etcd.range(`${prefix}/${below}`, { limit: 1, keysOnly: true }, this.#stop.signal);
+        for await (const page of keys) if (page.kvs.length > 0) found.push(prefix);
+      }
+      return found;
+    };
+    let found = await having("logs/");
+    if (found.length === 0) found = (await having("")).slice(0, 1);
     const [first, second] = found;
     if (first === undefined) {
       throw new TidemarkError(

@@ -1,6 +1,14 @@
 /** The log source on Woodpecker. Nothing is ever written, neither to etcd nor to the bucket. */
 import { TidemarkError, toTidemarkError } from "../../../pipeline/errors.ts";
-import type { CheckLine, LogBounds, LogFetch, LogSource, ObjectStore, Position } from "../../../pipeline/model/mod.ts";
+import type {
+  CheckLine,
+  LogBounds,
+  LogFetch,
+  LogSource,
+  ObjectStore,
+  Position,
+  TailOptions,
+} from "../../../pipeline/model/mod.ts";
 import { woodpeckerPosition, woodpeckerPositions } from "../../../pipeline/positions/mod.ts";
 import { sleep } from "../backoff.ts";
 import { DATA_FILE, FileSegment } from "./file_segment.ts";
@@ -74,11 +82,14 @@ class WoodpeckerLog implements Omit<LogSource, "close"> {
     offset: Position,
     topicId: string | undefined,
     signal: AbortSignal,
+    { withoutInserts = false }: TailOptions = {},
   ): AsyncIterable<LogFetch> {
     signal.throwIfAborted();
     const tail = new WoodpeckerTail(topic, offset, topicId, {
       ...this.#options,
+      withoutInserts,
       sleep: this.#options.sleep ?? sleep,
+      bounds: () => this.bounds(topic, signal),
       open: (view, segment, meta, signal) => this.#open(view, segment, meta, signal),
     }, signal);
     yield* tail.pages();
@@ -101,7 +112,10 @@ class WoodpeckerLog implements Omit<LogSource, "close"> {
     let names: string[] = [];
     const found = await attempt("woodpecker", async () => {
       names = await logs.names(signal);
-      return { ok: "ok", detail: `${names.length} logs below ${await logs.prefix(signal)}/ in etcd` };
+      return {
+        ok: names.length === 0 ? "warn" : "ok",
+        detail: `${names.length} logs below ${await logs.prefix(signal)}/ in etcd`,
+      };
     });
     if (!found) return lines;
     const what = `woodpecker ${store.location}`;

@@ -2,6 +2,7 @@
 import { assertNever, TidemarkError } from "../../../pipeline/errors.ts";
 import { after, type LogBounds, type LogFetch, type Position } from "../../../pipeline/model/mod.ts";
 import { woodpeckerPlace, woodpeckerPosition, woodpeckerPositions } from "../../../pipeline/positions/mod.ts";
+import { isInsert } from "../gen1/is_insert.ts";
 import { lostByBounds, lostByIdentity, lostByRemoval } from "../position.ts";
 import { recordOf } from "./entry.ts";
 import { FrameError } from "./frames.ts";
@@ -17,8 +18,10 @@ export interface TailSurroundings {
     meta: () => SegmentMeta,
     signal: AbortSignal,
   ) => Promise<SegmentReader>;
+  readonly bounds: () => Promise<LogBounds>;
   readonly pollMs: number;
   readonly idlePollMs: number;
+  readonly withoutInserts: boolean;
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly onState?: ((topic: string, reason: string | undefined) => void) | undefined;
   readonly onFetched?: ((topic: string, bytes: number) => void) | undefined;
@@ -118,7 +121,7 @@ export class WoodpeckerTail {
       const view = this.#view();
       const segment = this.#segment;
       this.#end = undefined;
-      if (!this.#enter(view)) {
+      if (!await this.#enter(view)) {
         this.#end = 0n;
         return undefined;
       }
@@ -152,7 +155,7 @@ export class WoodpeckerTail {
     this.#unproven = false;
     this.#waitMs = this.#around.pollMs;
     let bytes = 0;
-    const records = entries.map((entry, i) => {
+    const all = entries.map((entry, i) => {
       const offset = woodpeckerPosition(segment, first + BigInt(i));
       try {
         const record = recordOf(entry, this.#topic, offset);
@@ -167,6 +170,7 @@ export class WoodpeckerTail {
         );
       }
     });
+    const records = this.#around.withoutInserts ? all.filter((record) => !isInsert(record)) : all;
     this.#entry = first + BigInt(entries.length);
     this.#around.onFetched?.(this.#topic, bytes);
     const next = woodpeckerPosition(segment, this.#entry);
@@ -187,23 +191,14 @@ export class WoodpeckerTail {
     return view;
   }
 
-  /** False: the segment is not written yet. Moves on from a segment that was left to the next one that there is. */
-  #enter(view: LogView): boolean {
+  /** False: the segment is not written yet. Throws `position_lost` for one that is not any more, or never was. */
+  async #enter(view: LogView): Promise<boolean> {
     const numbers = kept(view);
-    const first = numbers[0];
     const last = numbers.at(-1);
-    if (first === undefined || last === undefined) {
-      if (this.#segment === 0n && this.#entry === 0n) return false;
-      throw this.#lost({ earliest: 0n, latest: 0n, topicId: view.topicId });
-    }
-    if (this.#segment >= first && this.#segment <= last && view.segments.has(this.#segment)) return true;
-    const bounds = {
-      earliest: woodpeckerPosition(first, 0n),
-      latest: woodpeckerPosition(last + 1n, 0n),
-      topicId: view.topicId,
-    };
+    if (numbers.includes(this.#segment)) return true;
     // Segments are begun in order and removed from the front.
-    if (this.#segment !== last + 1n || this.#entry > 0n) throw this.#lost(bounds);
+    const isNext = this.#segment === (last ?? -1n) + 1n && this.#entry === 0n;
+    if (!isNext) throw this.#lost(await this.#around.bounds());
     return false;
   }
 

@@ -1,6 +1,14 @@
 /** Runs over a recording in real servers, into targets in memory that take every type and keep rows exactly. */
 import { openBinlogSource, s3BinlogSpec } from "../../../sources/binlog/mod.ts";
-import { followPchannel, kafkaLogSpec, openKafkaLog, recordFacts } from "../../../sources/log/mod.ts";
+import {
+  followPchannel,
+  kafkaLogSpec,
+  openKafkaLog,
+  openWoodpeckerLog,
+  recordFacts,
+  woodpeckerLogSpec,
+} from "../../../sources/log/mod.ts";
+import { positionsOf } from "../../../pipeline/positions/mod.ts";
 import { etcdMetaSpec, openEtcdMeta } from "../../../sources/meta/mod.ts";
 import { ExactRowSink } from "../../fakes/exact_row_sink.ts";
 import { FakePipeline, type FakePipelineOptions, type PipelineSource } from "../../fakes/pipeline.ts";
@@ -12,18 +20,21 @@ export interface RecordedSource extends PipelineSource, AsyncDisposable {}
 export async function recordedSource(
   servers: RecordedServers,
   env: Readonly<Record<string, string>>,
+  queue: "kafka" | "woodpecker" = "kafka",
 ): Promise<RecordedSource> {
-  const meta = await openEtcdMeta(
-    etcdMetaSpec.parse({ type: "etcd", endpoints: [env.ETCD_ENDPOINT], root_path: servers.cluster }),
-  );
-  const log = await openKafkaLog(kafkaLogSpec.parse({ type: "kafka", brokers: [env.KAFKA_BROKERS] }));
-  const binlogs = await openBinlogSource(s3BinlogSpec.parse({
+  const etcd = etcdMetaSpec.parse({ type: "etcd", endpoints: [env.ETCD_ENDPOINT], root_path: servers.cluster });
+  const meta = await openEtcdMeta(etcd, { positions: positionsOf(queue) });
+  const bucket = s3BinlogSpec.parse({
     type: "s3",
     endpoint: env.S3_ENDPOINT,
     bucket: servers.bucket,
     access_key_id: env.S3_ACCESS_KEY,
     secret_access_key: env.S3_SECRET_KEY,
-  }));
+  });
+  const log = queue === "kafka"
+    ? await openKafkaLog(kafkaLogSpec.parse({ type: "kafka", brokers: [env.KAFKA_BROKERS] }))
+    : await openWoodpeckerLog(woodpeckerLogSpec.parse({ type: "woodpecker" }), { etcd, binlogs: bucket });
+  const binlogs = await openBinlogSource(bucket);
   return {
     meta,
     log,

@@ -26,8 +26,9 @@ export class Player implements AsyncDisposable {
 
   /** With the topics made and nothing in them. */
   static async open(recording: Recording, env: Readonly<Record<string, string>>): Promise<Player> {
-    const player = new Player(recording, await RecordedServers.open(env));
-    await player.servers.createTopics([...new Set(recording.records.map(({ topic }) => topic))]);
+    const topics = [...new Set(recording.records.map(({ topic }) => topic))];
+    const player = new Player(recording, await RecordedServers.open(env, topics.length === 0));
+    if (topics.length > 0) await player.servers.createTopics(topics);
     return player;
   }
 

@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { Admin, Producer } from "@platformatic/kafka";
 import type { ObjectStore } from "../../../pipeline/model/mod.ts";
 import { connectEtcd, type EtcdClient, openObjectStore, s3Spec } from "../../../stores/mod.ts";
-import { clusterName, renameBytes, renameRecord, renameText } from "./cluster_name.ts";
+import { clusterName, RECORDED_NAME, renameBytes, renameRecord, renameText } from "./cluster_name.ts";
 import type { EtcdChange, RecordedRecord } from "./recording.ts";
 
 /** Of one transaction; etcd takes 128. */
@@ -13,13 +13,21 @@ export class RecordedServers implements AsyncDisposable {
   /** First part of the topics' names, and the root of the keys in etcd. */
   readonly cluster: string;
   readonly bucket: string;
+  /** The log lies in the bucket, where checksums guard the names in it: only the root of the keys is another. */
+  readonly #keepsNames: boolean;
   readonly #etcd: EtcdClient;
   readonly #objects: ObjectStore;
   readonly #admin: Admin;
   readonly #producer: Producer<Buffer, Buffer, Buffer, Buffer>;
 
-  private constructor(env: Readonly<Record<string, string>>, cluster: string, objects: ObjectStore) {
+  private constructor(
+    env: Readonly<Record<string, string>>,
+    cluster: string,
+    objects: ObjectStore,
+    keepsNames: boolean,
+  ) {
     this.cluster = cluster;
+    this.#keepsNames = keepsNames;
     this.bucket = `${cluster}-bucket`;
     this.#objects = objects;
     // A busy machine is slow, not gone.
@@ -29,8 +37,8 @@ export class RecordedServers implements AsyncDisposable {
     this.#producer = new Producer({ ...client, autocreateTopics: false });
   }
 
-  /** `env`: of the stack. Every call makes another cluster. */
-  static async open(env: Readonly<Record<string, string>>): Promise<RecordedServers> {
+  /** `env`: of the stack. Every call makes another cluster. `keepsNames`: the topics are called as they were recorded. */
+  static async open(env: Readonly<Record<string, string>>, keepsNames = false): Promise<RecordedServers> {
     const folders = await Array.fromAsync(Deno.readDir(`${env.STACK_DIR}/s3/data`));
     const taken = new Set(folders.map(({ name }) => name));
     let index = 0;
@@ -46,12 +54,12 @@ export class RecordedServers implements AsyncDisposable {
       access_key_id: env.S3_ACCESS_KEY,
       secret_access_key: env.S3_SECRET_KEY,
     }));
-    return new RecordedServers(env, cluster, objects);
+    return new RecordedServers(env, cluster, objects, keepsNames);
   }
 
   /** What a recorded topic is called here. */
   topicOf(topic: string): string {
-    return renameText(topic, this.cluster);
+    return this.#keepsNames ? topic : renameText(topic, this.cluster);
   }
 
   async createTopics(topics: readonly string[]): Promise<void> {
@@ -85,11 +93,17 @@ export class RecordedServers implements AsyncDisposable {
   async write(changes: readonly EtcdChange[]): Promise<void> {
     for (let at = 0; at < changes.length; at += WRITES_AT_ONCE) {
       const part = changes.slice(at, at + WRITES_AT_ONCE).map(({ key, value }) => {
-        const renamed = renameText(key, this.cluster);
-        return value === undefined ? { key: renamed } : { key: renamed, value: renameBytes(value, this.cluster) };
+        const renamed = this.#keepsNames ? this.#below(key) : renameText(key, this.cluster);
+        if (value === undefined) return { key: renamed };
+        return { key: renamed, value: this.#keepsNames ? value : renameBytes(value, this.cluster) };
       });
       await this.#etcd.transact([], part);
     }
+  }
+
+  /** Keys of Woodpecker lie beside the root of 2.6. */
+  #below(key: string): string {
+    return `${this.cluster}/${key.startsWith(`${RECORDED_NAME}/`) ? key.slice(RECORDED_NAME.length + 1) : key}`;
   }
 
   async put(objects: Iterable<readonly [key: string, content: Uint8Array]>): Promise<void> {
