@@ -132,8 +132,8 @@ function placeOf(root: ConfigNode, path: Path, type: string | undefined): string
   const storage = nodeAt(root, [...path, "storage"]);
   if (type !== "backup" || storage?.kind !== "map") return undefined;
   const part = (key: string) => text(root, [...path, "storage", key]) ?? "";
-  return ["backup", text(root, [...path, "name"]) ?? "", ...["type", "endpoint", "bucket", "path", "prefix"].map(part)]
-    .join(" ");
+  const place = ["type", "endpoint", "account", "bucket", "container", "path", "prefix"].map(part);
+  return ["backup", text(root, [...path, "name"]) ?? "", ...place].join(" ");
 }
 
 /** As the transform says it, with a guess where only the database's or the collection's name was given. */

@@ -24,7 +24,7 @@ export async function inspectMetaCommand(context: CommandContext, options: Inspe
   }
   const { binlogs } = context.config().sources;
   const meta = await context.components().meta();
-  print(context, await meta.inspect(context.stop), binlogs?.type === "s3" ? binlogs.root_path : binlogs?.path);
+  print(context, await meta.inspect(context.stop), binlogs?.type === "file" ? binlogs.path : binlogs?.root_path);
   return EXIT.ok;
 }
 

@@ -1,18 +1,30 @@
 /** Config of a Milvus sink's `storage`: the bucket or folder that the target itself reads. */
 import { z } from "zod";
-import { checkCredentials, fileShape, type ObjectStoreConfig, s3Shape } from "../../stores/mod.ts";
+import {
+  azureShape,
+  checkAzureLogin,
+  checkCredentials,
+  fileShape,
+  type ObjectStoreConfig,
+  s3Shape,
+} from "../../stores/mod.ts";
 
 const s3 = z.strictObject({
   ...s3Shape,
   root_path: z.string().default("files").describe("minio.rootPath of the target's milvus.yaml"),
 }).superRefine(checkCredentials);
 
+const azure = z.strictObject({
+  ...azureShape,
+  root_path: z.string().default("files").describe("minio.rootPath of the target's milvus.yaml"),
+}).superRefine(checkAzureLogin);
+
 const file = z.strictObject({
   ...fileShape,
   path: fileShape.path.describe("localStorage.path of the target's milvus.yaml, as the target sees it"),
 });
 
-export const targetStorageSpec = z.discriminatedUnion("type", [s3, file]);
+export const targetStorageSpec = z.discriminatedUnion("type", [s3, azure, file]);
 
 export type TargetStorageConfig = z.output<typeof targetStorageSpec>;
 

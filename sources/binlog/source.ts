@@ -44,10 +44,10 @@ export async function openBinlogSource(
   const { gc, ...rest } = config;
   let root = "";
   let store: ObjectStore;
-  if (rest.type === "s3") {
-    const { root_path, ...s3 } = rest;
+  if (rest.type !== "file") {
+    const { root_path, ...bucket } = rest;
     root = joinKey(root_path);
-    store = await openObjectStore({ ...s3, prefix: "" }, options);
+    store = await openObjectStore({ ...bucket, prefix: "" }, options);
   } else {
     store = await openObjectStore({ ...rest, prefix: "" }, options);
   }

@@ -1,6 +1,6 @@
 /** Config of `sources.binlogs`: where the source keeps its binlog files. */
 import { z } from "zod";
-import { checkCredentials, fileShape, s3Shape } from "../../stores/objects/spec.ts";
+import { azureShape, checkAzureLogin, checkCredentials, fileShape, s3Shape } from "../../stores/objects/spec.ts";
 
 const gc = z.strictObject({
   management_address: z.url({ protocol: /^https?$/ })
@@ -15,13 +15,19 @@ export const s3BinlogSpec = z.strictObject({
   gc,
 }).superRefine(checkCredentials);
 
+export const azureBinlogSpec = z.strictObject({
+  ...azureShape,
+  root_path: z.string().default("files").describe("minio.rootPath of the source's milvus.yaml"),
+  gc,
+}).superRefine(checkAzureLogin);
+
 export const fileBinlogSpec = z.strictObject({
   ...fileShape,
   path: fileShape.path.describe("localStorage.path of the source's milvus.yaml"),
   gc,
 });
 
-export const binlogSpec = z.discriminatedUnion("type", [s3BinlogSpec, fileBinlogSpec]);
+export const binlogSpec = z.discriminatedUnion("type", [s3BinlogSpec, azureBinlogSpec, fileBinlogSpec]);
 
 export type BinlogConfig = z.output<typeof binlogSpec>;
 export type GcConfig = NonNullable<BinlogConfig["gc"]>;

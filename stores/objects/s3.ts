@@ -19,9 +19,9 @@ import {
 import { Readable } from "node:stream";
 import { TidemarkError } from "../../pipeline/errors.ts";
 import type { ObjectInfo, ObjectStore } from "../../pipeline/model/mod.ts";
-import { collect } from "./body.ts";
 import { createGate } from "./gate.ts";
 import { compareKeys, joinKey, validateKey, validatePrefix } from "./key.ts";
+import { readBody, readChunks } from "./reading.ts";
 import { isNoBucket, isRefusal, nameOf, s3Error, statusOf } from "./s3_error.ts";
 import { undecorated } from "./undecorated.ts";
 
@@ -278,21 +278,10 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
         signal,
         () => client.send(new GetObjectCommand({ Bucket: bucket, Key: full(key) }), abort(signal)),
       );
-      const body = found.Body as unknown as Readable;
-      let size = 0;
       try {
-        for await (const chunk of body) {
-          signal?.throwIfAborted();
-          size += (chunk as Uint8Array).length;
-          yield plain(chunk as Uint8Array);
-        }
+        yield* readChunks(found.Body as unknown as Readable, found.ContentLength, signal);
       } catch (thrown) {
         throw s3Error(thrown, place, signal);
-      } finally {
-        body.destroy();
-      }
-      if (found.ContentLength !== undefined && size !== found.ContentLength) {
-        throw s3Error(cutOff(size, found.ContentLength), place, signal);
       }
     },
     async put(key, body, putOptions = {}, signal) {
@@ -460,29 +449,6 @@ async function listBuckets(client: S3Client): Promise<readonly string[] | undefi
 
 function isAbsent(thrown: unknown): boolean {
   return nameOf(thrown) === "NotFound" || nameOf(thrown) === "NoSuchKey" || statusOf(thrown) === 404;
-}
-
-/** The whole body in one array, allocated once where the length is known. */
-async function readBody(body: Readable, length: number | undefined): Promise<Uint8Array> {
-  if (length === undefined) return await collect(body);
-  const bytes = new Uint8Array(length);
-  let filled = 0;
-  for await (const chunk of body as AsyncIterable<Uint8Array>) {
-    if (filled + chunk.length > length) throw cutOff(filled + chunk.length, length);
-    bytes.set(chunk, filled);
-    filled += chunk.length;
-  }
-  if (filled !== length) throw cutOff(filled, length);
-  return bytes;
-}
-
-function cutOff(came: number, length: number): Error {
-  return Object.assign(new Error(`${came} of ${length} bytes came`), { code: "ECONNRESET" });
-}
-
-/** Without the subclass: a Buffer's `slice` is a view, not a copy. */
-function plain(bytes: Uint8Array): Uint8Array {
-  return bytes.constructor === Uint8Array ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 function unquoted(etag: string | undefined): string {

@@ -1,5 +1,6 @@
 /** What an S3 server's or the network's error means for the user. */
 import { TidemarkError, toTidemarkError } from "../../pipeline/errors.ts";
+import { certificateError, networkError } from "./network_error.ts";
 
 /** Where it happened, for the message. Never holds a key or secret. */
 export interface S3Place {
@@ -12,10 +13,7 @@ export interface S3Place {
 
 interface Thrown {
   readonly name?: string;
-  readonly code?: string;
   readonly message?: string;
-  readonly errors?: readonly Thrown[];
-  readonly cause?: unknown;
   readonly $metadata?: { readonly httpStatusCode?: number };
 }
 
@@ -44,9 +42,6 @@ const THROTTLED = new Set([
   "TooManyRequests",
   "TooManyRequestsException",
 ]);
-const NETWORK = /^(ECONN|ENOTFOUND|EAI_|EPIPE|ETIMEDOUT|EHOST|ENET|ERR_SOCKET|ERR_STREAM_PREMATURE)/;
-const NETWORK_WORDS = /connection|socket|timed? ?out|network|dns|refused|reset by peer|unexpected end|aborted|hang up/i;
-const CERTIFICATE = /certificate|CERT_|self.signed|unknown ?issuer|ERR_TLS|tls|ssl/i;
 
 export function nameOf(thrown: unknown): string {
   return (thrown as Thrown | undefined)?.name ?? "";
@@ -122,24 +117,10 @@ export function s3Error(thrown: unknown, place: S3Place, signal?: AbortSignal): 
       cause: thrown,
     });
   }
-  const codes = [error.code, error.errors?.[0]?.code, (error.cause as Thrown | undefined)?.code].filter((code) => code);
-  const network = codes.some((code) => NETWORK.test(code!)) || name === "TimeoutError" || name === "AbortError" ||
-    (status === 0 && NETWORK_WORDS.test(words));
-  if (status === 0 && (codes.some((code) => CERTIFICATE.test(code!)) || CERTIFICATE.test(error.message ?? ""))) {
-    return new TidemarkError("unreachable", `The certificate of ${place.endpoint} is not accepted: ${words}`, {
-      hint: "Give its certificate authority in tls.ca_file, or use http:// if the server has no TLS.",
-      retriable: false,
-      cause: thrown,
-    });
-  }
-  if (network) {
-    return new TidemarkError("unreachable", `Cannot reach ${place.endpoint}: ${codes[0] ?? words}`, {
-      hint: place.endpoint.startsWith("http://")
-        ? "Check that the S3 server runs, that endpoint names its host and port, and whether it wants https://."
-        : "Check that the S3 server runs and that endpoint names its host and port.",
-      cause: thrown,
-    });
-  }
+  const { endpoint } = place;
+  const network = (status === 0 ? certificateError(thrown, endpoint, words) : undefined) ??
+    networkError(thrown, { endpoint, words, server: "S3 server", answered: status !== 0 });
+  if (network !== undefined) return network;
   if (status >= 500) return new TidemarkError("unreachable", `${at} failed: ${words}`, { cause: thrown });
   if (status >= 400) return new TidemarkError("refused", `${at} refused: ${words}`, { cause: thrown });
   return toTidemarkError(thrown);

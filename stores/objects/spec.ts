@@ -1,5 +1,8 @@
-/** Config of an object store: an S3 bucket or a folder. */
+/** Config of an object store: an S3 bucket, a container of Azure Blob Storage or a folder. */
 import { z } from "zod";
+import { azureShape, checkAzureLogin } from "./azure_spec.ts";
+
+export { azureShape, checkAzureLogin } from "./azure_spec.ts";
 
 /** The keys of `type: s3` but for where in the bucket to look; components add `prefix` or `root_path` themselves. */
 export const s3Shape = {
@@ -70,11 +73,13 @@ export function checkCredentials(config: S3Credentials, context: z.RefinementCtx
 }
 
 export const s3Spec = z.strictObject({ ...s3Shape, prefix }).superRefine(checkCredentials);
+export const azureSpec = z.strictObject({ ...azureShape, prefix }).superRefine(checkAzureLogin);
 export const fileSpec = z.strictObject({ ...fileShape, prefix });
 
 /** `storage:` of a backup, and whatever else keeps objects. */
-export const objectStoreSpec = z.discriminatedUnion("type", [s3Spec, fileSpec]);
+export const objectStoreSpec = z.discriminatedUnion("type", [s3Spec, azureSpec, fileSpec]);
 
 export type S3Config = z.output<typeof s3Spec>;
+export type AzureConfig = z.output<typeof azureSpec>;
 export type FileConfig = z.output<typeof fileSpec>;
 export type ObjectStoreConfig = z.output<typeof objectStoreSpec>;

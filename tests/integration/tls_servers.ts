@@ -1,6 +1,6 @@
 /** TLS in front of what the stack's source writes to, and a target of its own that speaks TLS and asks for a login. */
 import { attachStack, install, type Stack, startStack } from "../stack/mod.ts";
-import { freePort } from "./stores/etcd_process.ts";
+import { freePort } from "../stack/free_port.ts";
 
 export const KAFKA_USER = { username: "tls-reader", password: "tls-secret" };
 

@@ -1,3 +1,4 @@
+import { installAzurite } from "./azurite.ts";
 import { installOnce } from "./cache.ts";
 import { runCommand } from "./command.ts";
 import { VERSIONS } from "./versions.ts";
@@ -38,6 +39,7 @@ export async function install(profile: Profile, options: InstallOptions = {}): P
     full ? installVersitygw(context) : "",
     full ? installMilvusLite(context) : "",
     full ? installEtcd(context) : "",
+    full ? installAzurite(context.log, context.signal) : "",
   ] as const;
   try {
     const [python, milvus, kafkaClasspath, versitygw, litePython] = await Promise.all(parts);

@@ -21,4 +21,5 @@ export const VERSIONS = {
   /** The release of the Milvus Helm chart. */
   pulsar: "3.0.7",
   versitygw: "v1.8.0",
+  azurite: "3.37.0",
 } as const;

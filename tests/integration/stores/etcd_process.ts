@@ -1,5 +1,6 @@
 /** An etcd of a test's own, which it may stop, restart and configure. */
 import { connectEtcd, type EtcdOptions } from "../../../stores/etcd.ts";
+import { freePort } from "../../stack/free_port.ts";
 
 export interface OwnEtcdOptions {
   /** Directory with ca.pem, server.pem, server-key.pem; plain text without. */
@@ -109,11 +110,4 @@ export async function makeCertificates(serverName: string, address?: string): Pr
     );
   }
   return dir;
-}
-
-export function freePort(): number {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr as Deno.NetAddr;
-  listener.close();
-  return port;
 }

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { TidemarkError } from "../../../pipeline/errors.ts";
 import { connectEtcd, type EtcdWatchBatch } from "../../../stores/etcd.ts";
 import { eventually } from "../../stack/eventually.ts";
-import { etcdctl, freePort, makeCertificates, OwnEtcd } from "./etcd_process.ts";
+import { freePort } from "../../stack/free_port.ts";
+import { etcdctl, makeCertificates, OwnEtcd } from "./etcd_process.ts";
 
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
 const hasCode = (code: string, words: RegExp) => (error: unknown): boolean =>

@@ -7,7 +7,7 @@ import { ConsistencyLevel } from "../../../../pipeline/proto/gen/common_pb.ts";
 import { openObjectStore, s3Spec } from "../../../../stores/mod.ts";
 import { stackEnv } from "../../../stack/env.ts";
 import { hungAfterMs } from "../../../stack/patience.ts";
-import { freePort } from "../../stores/etcd_process.ts";
+import { freePort } from "../../../stack/free_port.ts";
 import { Milvus } from "./milvus_client.ts";
 
 const forever = (): AbortSignal => new AbortController().signal;

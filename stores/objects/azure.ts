@@ -1,0 +1,447 @@
+/** A container of Azure Blob Storage as an object store. The only importer of the storage client. */
+import {
+  type BlobClient,
+  type BlobDownloadResponseParsed,
+  BlobSASPermissions,
+  BlobServiceClient,
+  type BlockBlobClient,
+  type ContainerClient,
+  generateBlobSASQueryParameters,
+  type StoragePipelineOptions,
+  StorageSharedKeyCredential,
+} from "@azure/storage-blob";
+import { createHash } from "node:crypto";
+import { Agent as HttpAgent } from "node:http";
+import { Agent as HttpsAgent } from "node:https";
+import type { ObjectInfo, ObjectStore, PutOptions } from "../../pipeline/model/mod.ts";
+import { azureCode, azureError, isAzureRefusal, isNoBlob, isNoContainer } from "./azure_error.ts";
+import { type AzureIdentityOptions, createAzureIdentity } from "./azure_identity.ts";
+import { sendBlocks } from "./blocks.ts";
+import { createGate } from "./gate.ts";
+import { inKeyOrder } from "./key_order.ts";
+import { compareKeys, joinKey, validateKey, validatePrefix } from "./key.ts";
+import { isProxied } from "./proxy.ts";
+import { readBody, readChunks } from "./reading.ts";
+import { createRotating } from "./rotating.ts";
+import { undecorated } from "./undecorated.ts";
+
+/** A stream is sent in blocks of this size, so that 50 000 of them reach 800 GB; so many are in memory. */
+const BLOCK_BYTES = 16 * 1024 ** 2;
+const BLOCKS_AT_ONCE = 3;
+const DELETES_AT_ONCE = 16;
+const LIST_PAGE = 5000;
+const REQUEST_TRIES = 3;
+/** A copy across accounts reads by a signature that must outlive it. */
+const SIGNATURE_HOURS = 24;
+
+export type AzureLogin =
+  | { readonly kind: "key"; readonly account: string; readonly key: string }
+  | { readonly kind: "sas"; readonly token: string }
+  | { readonly kind: "connection_string"; readonly text: string }
+  | { readonly kind: "identity"; readonly identity: AzureIdentityOptions };
+
+export interface AzureStoreOptions {
+  /** URL of the blob service; undefined with a connection string, which holds it. */
+  endpoint: string | undefined;
+  container: string;
+  /** Keys below which everything is kept; empty: the whole container. */
+  prefix: string;
+  login: AzureLogin;
+  /** The login as its files hold it now; asked for where the service refuses the one that it has. */
+  reread?: () => Promise<AzureLogin>;
+  encryptionScope?: string;
+  tls: { ca: string | undefined; insecure: boolean };
+  /** Requests open at once, streams not counted. */
+  maxConcurrency: number;
+  /** Objects that one answer of a listing holds; a smaller value is for tests. */
+  listPage?: number;
+}
+
+interface AzureStore extends ObjectStore {
+  readonly endpoint: string;
+  /** The container: what is a bucket elsewhere. */
+  readonly bucket: string;
+  readonly prefix: string;
+  /** The URL by which the service itself may read an object for a copy into `into`; undefined where there is none. */
+  copySource(key: string, into: string): Promise<string | undefined>;
+}
+
+export function createAzureStore(options: AzureStoreOptions): ObjectStore {
+  const { container } = options;
+  const prefix = joinKey(options.prefix);
+  const gate = createGate(options.maxConcurrency);
+  const agent = agentOf(options);
+  const rotating = createRotating({
+    credentials: options.login,
+    make: (login) => serviceClient(login, options, agent),
+    reread: options.reread,
+    isRefusal: isAzureRefusal,
+    close: () => {},
+  });
+  const endpoint = plainUrl(rotating.client.url);
+  let containers: readonly string[] | undefined;
+  const scope = options.encryptionScope === undefined ? {} : { encryptionScope: options.encryptionScope };
+
+  const full = (key: string): string => prefix === "" ? key : `${prefix}/${key}`;
+  const own = (key: string): string => prefix === "" ? key : key.slice(prefix.length + 1);
+  const place = (key?: string) => ({ container, endpoint, ...(key === undefined ? {} : { key: full(key) }) });
+  /** Runs a request and maps what it throws. The gate is not for uploads of streams: their bodies may need it themselves. */
+  const request = async <T>(
+    key: string | undefined,
+    signal: AbortSignal | undefined,
+    send: (client: ContainerClient) => Promise<T>,
+    gated = true,
+  ): Promise<T> => {
+    signal?.throwIfAborted();
+    const call = () => rotating.run((service) => send(service.getContainerClient(container)));
+    try {
+      return await (gated ? gate.run(call, signal) : call());
+    } catch (thrown) {
+      if (isNoContainer(thrown)) containers ??= await listContainers(rotating.client);
+      throw azureError(thrown, { ...place(key), containers }, signal);
+    }
+  };
+  const blob = (client: ContainerClient, key: string): BlockBlobClient => client.getBlockBlobClient(full(key));
+  const abort = (signal: AbortSignal | undefined) => signal === undefined ? {} : { abortSignal: signal };
+  const paging = (continuationToken: string | undefined) => ({
+    maxPageSize: options.listPage ?? LIST_PAGE,
+    ...(continuationToken === undefined ? {} : { continuationToken }),
+  });
+
+  const head = (key: string, signal?: AbortSignal): Promise<ObjectInfo | undefined> => {
+    validateKey(key);
+    return request(key, signal, async (client) => {
+      try {
+        const found = await blob(client, key).getProperties(abort(signal));
+        if (isFolder(found.metadata)) return undefined;
+        return {
+          key,
+          size: BigInt(found.contentLength ?? 0),
+          etag: unquoted(found.etag),
+          modifiedMs: found.lastModified?.getTime() ?? 0,
+        };
+      } catch (thrown) {
+        if (isNoBlob(thrown)) return undefined;
+        throw thrown;
+      }
+    });
+  };
+
+  const put = async (
+    client: ContainerClient,
+    key: string,
+    body: Uint8Array | AsyncIterable<Uint8Array>,
+    putOptions: PutOptions,
+    signal: AbortSignal | undefined,
+  ): Promise<ObjectInfo> => {
+    const target = blob(client, key);
+    const common = {
+      ...abort(signal),
+      ...scope,
+      ...(putOptions.ifAbsent ? { conditions: { ifNoneMatch: "*" } } : {}),
+    };
+    const headers = putOptions.contentType === undefined ? {} : { blobContentType: putOptions.contentType };
+    const whole = async (bytes: Uint8Array) => {
+      const md5 = createHash("md5").update(bytes).digest();
+      const done = await target.upload(bytes, bytes.length, {
+        ...common,
+        transactionalContentMD5: new Uint8Array(md5),
+        blobHTTPHeaders: { ...headers, blobContentMD5: new Uint8Array(md5) },
+      });
+      return infoOf(key, BigInt(bytes.length), done);
+    };
+    if (body instanceof Uint8Array) return await whole(body);
+    // Of this upload alone: two writers of one key must not mix their blocks. What is left of a failed one the service
+    // removes within a week; nobody sees it.
+    const upload = crypto.randomUUID();
+    const md5 = createHash("md5");
+    const ids: string[] = [];
+    let size = 0n;
+    const only = await sendBlocks(body, { bytes: BLOCK_BYTES, atOnce: BLOCKS_AT_ONCE, signal }, (bytes, index) => {
+      const id = btoa(`${upload}-${String(index).padStart(6, "0")}`);
+      ids.push(id);
+      size += BigInt(bytes.length);
+      md5.update(bytes);
+      const transactionalContentMD5 = new Uint8Array(createHash("md5").update(bytes).digest());
+      return target.stageBlock(id, bytes, bytes.length, { ...abort(signal), ...scope, transactionalContentMD5 });
+    });
+    if (only !== undefined) return await whole(only);
+    const done = await target.commitBlockList(ids, {
+      ...common,
+      blobHTTPHeaders: { ...headers, blobContentMD5: new Uint8Array(md5.digest()) },
+    });
+    return infoOf(key, size, done);
+  };
+
+  const store: AzureStore = {
+    location: `azure://${joinKey(container, prefix)}@${endpoint}`,
+    endpoint,
+    bucket: container,
+    prefix,
+    head,
+    async get(key, range, signal) {
+      validateKey(key);
+      if (range !== undefined && range.end <= range.start) {
+        if (await head(key, signal) !== undefined) return new Uint8Array();
+        throw azureError({ statusCode: 404, code: "BlobNotFound" }, place(key));
+      }
+      return await request(key, signal, async (client) => {
+        try {
+          const count = range === undefined ? undefined : range.end - range.start;
+          const found = await download(blob(client, key), range?.start ?? 0, count, signal);
+          return await readBody(bodyOf(found), found.contentLength, signal);
+        } catch (thrown) {
+          if (azureCode(thrown) === "InvalidRange") return new Uint8Array();
+          throw thrown;
+        }
+      });
+    },
+    async *stream(key, signal) {
+      validateKey(key);
+      const found = await request(key, signal, (client) => download(blob(client, key), 0, undefined, signal));
+      try {
+        yield* readChunks(bodyOf(found), found.contentLength, signal);
+      } catch (thrown) {
+        throw azureError(thrown, place(key), signal);
+      }
+    },
+    async put(key, body, putOptions = {}, signal) {
+      validateKey(key);
+      const whole = body instanceof Uint8Array;
+      // A stream is used up by its first try: what its source throws is no error of the service, and nothing is repeated.
+      if (whole) return await request(key, signal, (client) => put(client, key, body, putOptions, signal));
+      let broken: { readonly thrown: unknown } | undefined;
+      const guarded = async function* () {
+        try {
+          yield* body;
+        } catch (thrown) {
+          broken = { thrown };
+          throw thrown;
+        }
+      };
+      try {
+        return await request(key, signal, (client) => put(client, key, guarded(), putOptions, signal), false);
+      } catch (error) {
+        if (broken !== undefined && signal?.aborted !== true) throw broken.thrown;
+        // The other writer's commit has taken this one's blocks away with it.
+        const taken = azureCode((error as Error).cause) === "InvalidBlockList";
+        if (taken && putOptions.ifAbsent === true && await head(key, signal) !== undefined) {
+          throw azureError({ statusCode: 412, code: "ConditionNotMet" }, place(key));
+        }
+        throw error;
+      }
+    },
+    async copySource(key, into) {
+      const { client } = rotating;
+      const { url } = client.getContainerClient(container).getBlobClient(full(key));
+      // A signature in the URL is read by; within an account the request's own login is.
+      if (new URL(url).search !== "" || into === endpoint) return url;
+      if (!(client.credential instanceof StorageSharedKeyCredential)) return undefined;
+      const signature = generateBlobSASQueryParameters({
+        containerName: container,
+        blobName: full(key),
+        permissions: BlobSASPermissions.parse("r"),
+        expiresOn: new Date(Date.now() + SIGNATURE_HOURS * 3_600_000),
+      }, client.credential);
+      return `${url}?${signature}`;
+    },
+    async copyFrom(source, sourceKey, key, signal) {
+      const other = undecorated(source) as Partial<AzureStore>;
+      if (other.copySource === undefined) return undefined;
+      validateKey(key);
+      validateKey(sourceKey);
+      const url = await other.copySource(sourceKey, endpoint);
+      if (url === undefined) return undefined;
+      const from = { container: other.bucket!, endpoint: other.endpoint!, key: joinKey(other.prefix!, sourceKey) };
+      try {
+        return await request(key, signal, async (client) => {
+          const target = blob(client, key);
+          const poller = await target.beginCopyFromURL(url, { ...abort(signal), ...scope, intervalInMs: 500 });
+          const stop = () => poller.stopPolling();
+          signal?.addEventListener("abort", stop, { once: true });
+          try {
+            return { etag: unquoted((await poller.pollUntilDone()).etag) };
+          } catch (thrown) {
+            // Half a copy is a blob already.
+            const { copyId } = poller.getOperationState() as { copyId?: string };
+            if (copyId !== undefined) await target.abortCopyFromURL(copyId).catch(() => {});
+            await target.deleteIfExists().catch(() => {});
+            throw thrown;
+          } finally {
+            signal?.removeEventListener("abort", stop);
+          }
+        });
+      } catch (error) {
+        const code = azureCode((error as Error).cause);
+        // What is not there is the source.
+        if (code === "BlobNotFound" || code === "ResourceNotFound") {
+          throw azureError({ statusCode: 404, code: "BlobNotFound" }, from);
+        }
+        // The service may not read there, or has no copy: the caller streams.
+        const cannot = code === "CannotVerifyCopySource" || code === "CopyAcrossAccountsNotSupported" ||
+          code === "NotImplemented" || code === "APINotImplemented";
+        if (!cannot && !isAzureRefusal((error as Error).cause)) throw error;
+        if (await source.head(sourceKey, signal) === undefined) {
+          throw azureError({ statusCode: 404, code: "BlobNotFound" }, from);
+        }
+        return undefined;
+      }
+    },
+    list(below, signal) {
+      validatePrefix(below);
+      async function* pages() {
+        let continuationToken: string | undefined;
+        do {
+          const page = await request(undefined, signal, (client) => {
+            const listing = client.listBlobsFlat({
+              prefix: listPrefix(prefix, below),
+              includeMetadata: true,
+              ...abort(signal),
+            });
+            return onePage(listing.byPage(paging(continuationToken)));
+          });
+          yield page.segment.blobItems
+            .filter(({ name, metadata, deleted }) => !name.endsWith("/") && !isFolder(metadata) && deleted !== true)
+            .map((found): ObjectInfo => ({
+              key: own(found.name),
+              size: BigInt(found.properties.contentLength ?? 0),
+              etag: unquoted(found.properties.etag),
+              modifiedMs: found.properties.lastModified.getTime(),
+            }));
+          continuationToken = page.continuationToken || undefined;
+        } while (continuationToken !== undefined);
+      }
+      return inKeyOrder(pages(), store.location);
+    },
+    async folders(below, signal) {
+      validatePrefix(below);
+      const names = new Set<string>();
+      let continuationToken: string | undefined;
+      do {
+        const page = await request(undefined, signal, (client) => {
+          const listing = client.listBlobsByHierarchy("/", { prefix: listPrefix(prefix, below), ...abort(signal) });
+          return onePage(listing.byPage(paging(continuationToken)));
+        });
+        for (const { name } of page.segment.blobPrefixes ?? []) names.add(name.slice(0, -1).split("/").at(-1)!);
+        continuationToken = page.continuationToken || undefined;
+      } while (continuationToken !== undefined);
+      return [...names].sort(compareKeys);
+    },
+    async delete(keys, signal) {
+      keys.forEach(validateKey);
+      let next = 0;
+      const worker = async () => {
+        while (next < keys.length) {
+          const key = keys[next++]!;
+          await request(key, signal, async (client) => {
+            try {
+              await blob(client, key).delete({ deleteSnapshots: "include", ...abort(signal) });
+            } catch (thrown) {
+              if (!isNoBlob(thrown)) throw thrown;
+            }
+          });
+        }
+      };
+      await Promise.all(Array.from({ length: Math.min(DELETES_AT_ONCE, keys.length) }, worker));
+    },
+    async close() {
+      rotating.close();
+      agent?.destroy();
+    },
+  };
+  return store;
+}
+
+/** Undefined where a proxy is in between: the client then makes its own. */
+function agentOf({ endpoint, login, tls }: AzureStoreOptions): HttpAgent | HttpsAgent | undefined {
+  const url = login.kind === "connection_string" ? BlobServiceClient.fromConnectionString(login.text).url : endpoint!;
+  if (isProxied(url)) return undefined;
+  if (url.startsWith("http://")) return new HttpAgent({ keepAlive: true, maxSockets: 4096 });
+  return new HttpsAgent({
+    keepAlive: true,
+    maxSockets: 4096,
+    rejectUnauthorized: !tls.insecure,
+    ...(tls.ca === undefined ? {} : { ca: tls.ca }),
+  });
+}
+
+function serviceClient(
+  login: AzureLogin,
+  options: AzureStoreOptions,
+  agent: HttpAgent | HttpsAgent | undefined,
+): BlobServiceClient {
+  // The last two go to the client's core, whose options the storage client passes on without naming them.
+  const pipeline: StoragePipelineOptions & { agent?: unknown; tlsOptions?: { ca: string } } = {
+    retryOptions: { maxTries: REQUEST_TRIES, retryDelayInMs: 200, maxRetryDelayInMs: 2000 },
+    ...(agent === undefined ? {} : { agent }),
+    ...(agent === undefined && options.tls.ca !== undefined ? { tlsOptions: { ca: options.tls.ca } } : {}),
+  };
+  switch (login.kind) {
+    case "key":
+      return new BlobServiceClient(
+        options.endpoint!,
+        new StorageSharedKeyCredential(login.account, login.key),
+        pipeline,
+      );
+    case "sas":
+      return new BlobServiceClient(`${options.endpoint}?${login.token.replace(/^\?/, "")}`, undefined, pipeline);
+    case "connection_string":
+      return BlobServiceClient.fromConnectionString(login.text, pipeline);
+    case "identity":
+      return new BlobServiceClient(options.endpoint!, createAzureIdentity(login.identity), pipeline);
+  }
+}
+
+/** Without the client's own repetition of a broken body: the decorator of all stores continues it. */
+function download(
+  client: BlobClient,
+  offset: number,
+  count: number | undefined,
+  signal: AbortSignal | undefined,
+): Promise<BlobDownloadResponseParsed> {
+  return client.download(offset, count, {
+    maxRetryRequests: 0,
+    ...(signal === undefined ? {} : { abortSignal: signal }),
+  });
+}
+
+function bodyOf(found: BlobDownloadResponseParsed): AsyncIterable<Uint8Array> & { destroy(): unknown } {
+  return found.readableStreamBody as unknown as AsyncIterable<Uint8Array> & { destroy(): unknown };
+}
+
+/** Without the slash, a prefix `a` would also list what is below `ab`. */
+function listPrefix(prefix: string, below: string): string {
+  if (prefix === "") return below;
+  return `${prefix}/${below}`;
+}
+
+async function onePage<Page>(pages: AsyncIterableIterator<Page>): Promise<Page> {
+  const found = await pages.next();
+  return found.value as Page;
+}
+
+async function listContainers(client: BlobServiceClient): Promise<readonly string[] | undefined> {
+  try {
+    return (await Array.fromAsync(client.listContainers())).map((found) => found.name).sort();
+  } catch {
+    return undefined;
+  }
+}
+
+/** With a hierarchical namespace, folders are blobs that say so. */
+function isFolder(metadata: Record<string, string> | undefined): boolean {
+  return metadata?.hdi_isfolder === "true";
+}
+
+function infoOf(key: string, size: bigint, done: { etag?: string; lastModified?: Date }): ObjectInfo {
+  return { key, size, etag: unquoted(done.etag), modifiedMs: done.lastModified?.getTime() ?? Date.now() };
+}
+
+/** Without a signature and the slash at the end. */
+function plainUrl(url: string): string {
+  return url.replace(/\?.*$/, "").replace(/\/+$/, "");
+}
+
+function unquoted(etag: string | undefined): string {
+  return etag?.replace(/^"|"$/g, "") ?? "";
+}

@@ -1,0 +1,70 @@
+/** A stream cut into blocks of one size, for uploads in parts. */
+
+/** Every block has `bytes` bytes but the last, which has fewer, never none. Blocks are the caller's to keep. */
+export async function* blocksOf(
+  body: AsyncIterable<Uint8Array>,
+  bytes: number,
+  signal?: AbortSignal,
+): AsyncIterable<Uint8Array<ArrayBuffer>> {
+  let block = new Uint8Array(bytes);
+  let filled = 0;
+  for await (const chunk of body) {
+    signal?.throwIfAborted();
+    for (let offset = 0; offset < chunk.length;) {
+      const part = chunk.subarray(offset, offset + bytes - filled);
+      block.set(part, filled);
+      filled += part.length;
+      offset += part.length;
+      if (filled < bytes) continue;
+      yield block;
+      block = new Uint8Array(bytes);
+      filled = 0;
+    }
+  }
+  signal?.throwIfAborted();
+  if (filled > 0) yield block.subarray(0, filled);
+}
+
+export interface SendOptions {
+  readonly bytes: number;
+  readonly atOnce: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+/**
+ * Sends a stream in blocks, `atOnce` at a time, so that as many and one are in memory. `send` is called in order. A stream
+ * of one block or none is not sent but returned: it needs no upload in parts. Throws the first failure, of the stream or of
+ * `send`, when nothing is under way any more.
+ */
+export async function sendBlocks(
+  body: AsyncIterable<Uint8Array>,
+  { bytes, atOnce, signal }: SendOptions,
+  send: (block: Uint8Array<ArrayBuffer>, index: number) => Promise<unknown>,
+): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  const blocks = blocksOf(body, bytes, signal)[Symbol.asyncIterator]();
+  const sending = new Set<Promise<unknown>>();
+  let failed: { readonly thrown: unknown } | undefined;
+  let sent = 0;
+  const begin = async (block: Uint8Array<ArrayBuffer>) => {
+    while (sending.size >= atOnce) await Promise.race(sending);
+    if (failed !== undefined) return;
+    const mine: Promise<unknown> = send(block, sent++)
+      .catch((thrown) => void (failed ??= { thrown }))
+      .finally(() => sending.delete(mine));
+    sending.add(mine);
+  };
+  try {
+    const first = await blocks.next();
+    if (first.done) return new Uint8Array();
+    let next = await blocks.next();
+    if (next.done) return first.value;
+    await begin(first.value);
+    for (; !next.done && failed === undefined; next = await blocks.next()) await begin(next.value);
+  } finally {
+    await Promise.all(sending);
+    await blocks.return?.();
+  }
+  if (failed !== undefined) throw (failed as { readonly thrown: unknown }).thrown;
+  signal?.throwIfAborted();
+  return undefined;
+}
