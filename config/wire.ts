@@ -202,6 +202,7 @@ export function createComponents(config: PipelineConfig, options: ComponentOptio
       const { openEtcdMeta } = await import("../sources/meta/mod.ts");
       return await openEtcdMeta(required(config.sources.meta, "meta"), {
         positions: positionsOf(queue),
+        logQueue: queue,
         onRetry: (error) => options.onRetry?.("sources.meta", error),
         onState: faultOf(wait("sources.meta")),
       });

@@ -1,12 +1,13 @@
 /** What `check` says about the metadata source. */
 import { toTidemarkError } from "../../pipeline/errors.ts";
-import type { CheckLine } from "../../pipeline/model/mod.ts";
+import type { CheckLine, Queue } from "../../pipeline/model/mod.ts";
 import type { EtcdClient } from "../../stores/mod.ts";
 import { readCatalog } from "./catalog.ts";
 import { CatalogKeys } from "./catalog_keys.ts";
 import { CLOCK_AHEAD_MS } from "./clock.ts";
 import { ClusterKeys } from "./cluster.ts";
 import { CLOCK_KEYS, type MetaRoots } from "./keys.ts";
+import { findQueueInUse, type QueueInUse } from "./queue_in_use.ts";
 import { emptyCatalog } from "./roots.ts";
 
 const SKEW_WARN_MS = 5_000;
@@ -21,6 +22,7 @@ export async function checkEtcd(
   roots: MetaRoots,
   now: () => number,
   signal: AbortSignal,
+  [rootPath, logQueue]: readonly [rootPath: string, logQueue: Queue | undefined],
 ): Promise<CheckLine[]> {
   const lines: CheckLine[] = [];
   const where = `etcd ${etcd.endpoint}`;
@@ -73,6 +75,12 @@ export async function checkEtcd(
     }
     return versionLine(cluster.serverVersion);
   });
+  if (logQueue !== undefined) {
+    await attempt(
+      "source queue",
+      async () => queueLine(await findQueueInUse(etcd, rootPath, roots.metaRoot, signal), logQueue),
+    );
+  }
   await attempt("source clock", async () => {
     for (const key of CLOCK_KEYS) {
       const kv = await etcd.get(`${roots.kvRoot}/${key}`, signal);
@@ -81,6 +89,16 @@ export async function checkEtcd(
     return clockLine(cluster.clockMs, roots, now());
   });
   return lines;
+}
+
+function queueLine(found: QueueInUse | undefined, logQueue: Queue): Omit<CheckLine, "what"> {
+  if (found === undefined) return { ok: "ok", detail: `${logQueue} as configured; the metadata does not say it yet` };
+  const { queue, because } = found;
+  if (queue === logQueue) return { ok: "ok", detail: `${queue}, by ${because}` };
+  const log = queue === "rocksmq"
+    ? "it is inside of the server and cannot be read from outside: sources.log of type files does without a log"
+    : `set sources.log to type ${queue}`;
+  return { ok: "fail", code: "config", detail: `the source uses ${queue}, by ${because}, not ${logQueue}: ${log}` };
 }
 
 function versionLine(version: string): Omit<CheckLine, "what"> {

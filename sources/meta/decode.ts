@@ -51,7 +51,7 @@ export function positionOf(position: MsgPosition, forms: PositionForms): StoredP
   return { channel, offset, ts, ...(queue === undefined ? {} : { queue }) };
 }
 
-const QUEUES: Readonly<Partial<Record<WALName, Queue>>> = {
+export const QUEUES: Readonly<Partial<Record<WALName, Queue>>> = {
   [WALName.RocksMQ]: "rocksmq",
   [WALName.Pulsar]: "pulsar",
   [WALName.Kafka]: "kafka",

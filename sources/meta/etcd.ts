@@ -6,6 +6,7 @@ import type {
   CollectionLookup,
   MetaSource,
   PositionForms,
+  Queue,
 } from "../../pipeline/model/mod.ts";
 import { connectEtcd, type EtcdClient, etcdOptions } from "../../stores/mod.ts";
 import { checkEtcd } from "./check.ts";
@@ -21,6 +22,8 @@ import { watchCatalog } from "./watch.ts";
 export interface EtcdMetaDependencies {
   /** Of the queue that carries the source's log. Default: Kafka's. */
   readonly positions?: PositionForms;
+  /** Which `check` compares with the one that the source uses. Default: it does not. */
+  readonly logQueue?: Queue | undefined;
   /** Unix ms. */
   readonly now?: () => number;
   readonly random?: () => number;
@@ -68,7 +71,8 @@ export async function openEtcdMeta(
       watchCatalog(etcd, roots, revision, signal),
     lookup: (id: bigint, signal: AbortSignal): Promise<CollectionLookup> => lookupCollection(etcd, roots, id, signal),
     clockMs: (signal: AbortSignal): Promise<number | undefined> => sourceClock(etcd, roots, signal),
-    check: (signal: AbortSignal): Promise<CheckLine[]> => checkEtcd(etcd, roots, now, signal),
+    check: (signal: AbortSignal): Promise<CheckLine[]> =>
+      checkEtcd(etcd, roots, now, signal, [config.root_path, dependencies.logQueue]),
     close: () => etcd.close(),
     [Symbol.asyncDispose]: () => etcd.close(),
   };

@@ -5,3 +5,4 @@ export type { MetaRecord, MetaRoots } from "./keys.ts";
 export * from "./records.ts";
 export { decodeSnapshot, type MetaReading, type SnapshotOptions } from "./snapshot.ts";
 export * from "./spec.ts";
+export { findQueueInUse, type QueueEvidence, type QueueInUse, queueInUse } from "./queue_in_use.ts";
