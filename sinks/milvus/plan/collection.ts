@@ -333,9 +333,10 @@ class Plan {
     const mine = whose.made({ kind: "collection" }) ? "run" : "foreign";
     const consents = whose.merge ? ["on_existing: merge"] as const : [];
     const steps = loadSteps(this.#wanted, actual, released, options);
-    for (const { kind, sentence, action, disturbs } of steps) {
+    for (const { kind, sentence, action, disturbs, ends } of steps) {
       if (kind === "release") {
-        this.add(kind, sentence, action, { ends: things, foreign: foreignThing("release", owner, said) });
+        const foreign = foreignThing("release", owner, said);
+        this.add(kind, sentence, action, { ...(ends === true ? { ends: things } : {}), foreign });
       } else if (actual?.load !== undefined && !released && sentence.includes(" instead of ")) {
         this.add(kind, sentence, action, { foreign: foreignThing("change_replicas", owner, said) });
       } else {

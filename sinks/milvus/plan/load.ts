@@ -20,6 +20,8 @@ export interface LoadStep {
   readonly action: Action;
   /** Queries fail while it is tried. */
   readonly disturbs?: true;
+  /** A release after which nothing of it is loaded. */
+  readonly ends?: true;
 }
 
 export const RELEASE_ALL: Action = { do: "release", partitions: [], replicas: 0 };
@@ -42,7 +44,9 @@ export function loadSteps(
   const have = released ? undefined : actual?.load;
   const want = source.load;
   if (want === undefined) {
-    return have === undefined ? [] : [{ kind: "release", sentence: `Release ${where}`, action: RELEASE_ALL }];
+    return have === undefined
+      ? []
+      : [{ kind: "release", sentence: `Release ${where}`, action: RELEASE_ALL, ends: true }];
   }
   const replicas = options.replicas ?? Math.max(1, want.replicas);
   const resourceGroups = groupsOf(want.resourceGroups, options.resourceGroups);
@@ -86,7 +90,8 @@ export function loadSteps(
   }
   if (!whole && extra.length > 0) {
     const action: Action = { do: "release", partitions: extra, replicas };
-    steps.push({ kind: "release", sentence: `Release ${partitionsText(extra)} of ${where}`, action });
+    const sentence = `Release ${partitionsText(extra)} of ${where}`;
+    steps.push({ kind: "release", sentence, action, ...(names.length === 0 ? { ends: true } : {}) });
   }
   return steps;
 }

@@ -309,6 +309,12 @@ Deno.test("planCollection loads and releases partitions until the same ones are 
   const most = { ...LOADED, partitionIds: partitions.filter((one) => one.name !== "p1").map((one) => one.id) };
   assert.deepEqual(actions(most, loaded("_default", "p1", "p2")), [{ do: "release", partitions: ["p1"], replicas: 1 }]);
   assert.deepEqual(actions(most, loaded("_default", "p2")), []);
+  // The rest stays the run's: it is released, too, when the source is.
+  const ends = (load: Collection["load"], have: Partial<ActualCollection>) =>
+    plan({ partitions, load }, (s) => state(there(s, have))).map((one) => one.ends);
+  assert.deepEqual(ends(most, loaded("_default", "p1", "p2")), [undefined]);
+  assert.deepEqual(ends(some, loaded("p2")), [undefined, undefined]);
+  assert.deepEqual(ends(undefined, loaded("p1")), [[{ kind: "load" }]]);
 });
 
 Deno.test("planCollection changes the number of replicas, with a release where the target needs one", () => {
