@@ -3,6 +3,7 @@ import {
   type BasesStatus,
   type CollectionStatus,
   isoOfHybrid,
+  msOfHybrid,
   type RefusedRowsStatus,
   type RunStatus,
   type WaitStatus,
@@ -191,13 +192,31 @@ function oneLine(text: string): string {
 export function renderStatusFoot(status: RunStatus, now: Date): string[] {
   const age = (iso: string) =>
     iso === "" ? "never" : `${iso} (${formatDuration(Math.max(0, now.getTime() - Date.parse(iso)))} ago)`;
-  const safe = status.channels.reduce<bigint | undefined>(
-    (least, { tick }) => tick > 0n && (least === undefined || tick < least) ? tick : least,
-    undefined,
-  );
+  const safe = completeTo(status);
   return [
     `  started     ${age(status.startedAt)}`,
     `  checkpoint  ${age(status.checkpointAt)}`,
     ...(safe === undefined ? [] : [`  complete to ${isoOfHybrid(safe)} on all channels`]),
   ];
+}
+
+/** What the source has stamped is in its log after so long, if it is written at all. */
+const WRITTEN_MS = 1000;
+
+/**
+ * Everything up to here is on the sinks, on all channels. One on which nothing is written stays at its last tick, though nothing
+ * is behind: it is complete as far as the others were a while ago.
+ */
+function completeTo({ channels, checkpointAt }: RunStatus): bigint | undefined {
+  const at = Date.parse(checkpointAt);
+  const known = channels.filter(({ tick }) => tick > 0n);
+  const moving = known.filter(({ tick, lagMs }) => !(msOfHybrid(tick) + lagMs + WRITTEN_MS < at));
+  const least = (some: typeof known) => some.map(({ tick }) => tick).reduce((a, b) => a < b ? a : b);
+  if (known.length === 0 || moving.length === 0) return known.length === 0 ? undefined : least(known);
+  if (moving.length === known.length) return least(known);
+  // It was looked at so long ago.
+  const lookedMs = known.reduce((max, one) => moving.includes(one) ? max : Math.max(max, one.lagMs), 0);
+  const passed = least(moving) - (BigInt(Math.ceil(WRITTEN_MS + lookedMs)) << 18n);
+  const standing = least(known);
+  return passed > standing ? passed : standing;
 }

@@ -164,6 +164,31 @@ Deno.test("renderStatusFoot says what is safe on all channels", () => {
   ]);
 });
 
+Deno.test("renderStatusFoot takes a channel on which nothing is written for as complete as the others were a while ago", () => {
+  const channel = (iso: string, lagMs: number) => ({
+    pchannel: iso,
+    position: "1",
+    tick: hybridFromMs(Date.parse(`2026-11-21T${iso}Z`)),
+    lagMs,
+    recordsPerSec: 0,
+  });
+  const complete = (...channels: ReturnType<typeof channel>[]) =>
+    renderStatusFoot(status({ channels }), new Date("2026-11-21T12:00:00Z"))[2]!.trim();
+  const silent = channel("11:40:00", 500);
+  assert.equal(complete(silent, channel("11:59:58", 1000)), "complete to 2026-11-21T11:59:56.500Z on all channels");
+  assert.equal(
+    complete(silent, channel("11:41:00", 1_139_000)),
+    "complete to 2026-11-21T11:40:58.500Z on all channels",
+  );
+  // Nobody says how late it is.
+  assert.equal(complete(silent), "complete to 2026-11-21T11:40:00.000Z on all channels");
+  // Behind, not silent.
+  assert.equal(
+    complete(channel("11:40:00", 1_199_000), channel("11:59:58", 1000)),
+    "complete to 2026-11-21T11:40:00.000Z on all channels",
+  );
+});
+
 Deno.test("parseStatus gives back what formatJson wrote, 64-bit values exact, however the integers were parsed", () => {
   const given = status({
     channels: [{
