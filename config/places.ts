@@ -21,31 +21,40 @@ async function openObjectStore(config: ObjectStoreConfig): Promise<ObjectStore> 
   return await stores.openObjectStore(config);
 }
 
-/** The store of `--storage` (a folder, or `s3://bucket/prefix` with `--endpoint`). Throws `usage`. */
+/** The store of `--storage`: a folder, or a bucket's URL, with `--endpoint`. Throws `usage`. */
 export async function openPlace(storage: string, endpoint: string | undefined): Promise<BackupPlace> {
   return placeOf(storage, await openObjectStore(placeConfig(storage, endpoint)), undefined, undefined);
 }
 
-/** What `--storage` and `--endpoint` mean, as a configuration would say it. */
+/** The kinds of store by the scheme of their URL. */
+const SCHEMES: Readonly<Record<string, { readonly type: "s3" | "azure" | "gcs"; readonly key: string }>> = {
+  s3: { type: "s3", key: "bucket" },
+  azure: { type: "azure", key: "container" },
+  gs: { type: "gcs", key: "bucket" },
+};
+const KNOWN_PLACES = "s3://bucket/prefix, azure://container/prefix or gs://bucket/prefix";
+
+/** What `--storage` and `--endpoint` mean, as a configuration would say it. The logins are the environment's. */
 export function placeConfig(storage: string, endpoint: string | undefined): ObjectStoreConfig {
-  const s3 = /^s3:\/\/([^/]+)\/?(.*)$/.exec(storage);
-  if (s3 === null) {
+  const [, scheme = "", bucket, prefix = ""] = /^(\w+):\/\/([^/]+)\/?(.*)$/.exec(storage) ?? [];
+  const kind = Object.hasOwn(SCHEMES, scheme) ? SCHEMES[scheme] : undefined;
+  if (kind === undefined) {
     if (/^[a-z][a-z0-9+.-]*:\/\//i.test(storage) && !storage.startsWith("file://")) {
       throw new TidemarkError("usage", `--storage ${storage} is of no known kind`, {
-        hint: "Give a folder, or s3://bucket/prefix.",
+        hint: `Give a folder, ${KNOWN_PLACES}.`,
       });
     }
     if (endpoint !== undefined) {
       throw new TidemarkError("usage", "--endpoint has no meaning with a folder", {
-        hint: "Leave it out, or give --storage s3://bucket/prefix.",
+        hint: `Leave it out, or give --storage ${KNOWN_PLACES}.`,
       });
     }
     return objectStoreSpec.parse({ type: "file", path: storage.replace(/^file:\/\//, "") });
   }
   const parsed = objectStoreSpec.safeParse({
-    type: "s3",
-    bucket: s3[1],
-    prefix: s3[2]!.replace(/\/+$/, ""),
+    type: kind.type,
+    [kind.key]: bucket,
+    prefix: prefix.replace(/\/+$/, ""),
     ...(endpoint === undefined ? {} : { endpoint: /^https?:\/\//.test(endpoint) ? endpoint : `http://${endpoint}` }),
   });
   if (parsed.success) return parsed.data;
@@ -77,7 +86,7 @@ export async function openPlaces(config: PipelineConfig, name: string | undefine
       {
         hint: sinks.length > 0
           ? `It has ${sinks.map(([own]) => own).join(", ")}.`
-          : "Give --storage PATH or --storage s3://bucket/prefix instead of --config.",
+          : `Give --storage PATH or --storage ${KNOWN_PLACES} instead of --config.`,
       },
     );
   }

@@ -21,6 +21,7 @@ export function stateName({ pipeline, sources, transforms, sinks }: PipelineConf
 function placeOf(storage: ObjectStoreConfig): readonly string[] {
   switch (storage.type) {
     case "s3":
+    case "gcs":
       return [storage.endpoint ?? "", storage.bucket, storage.prefix];
     case "azure":
       return [storage.endpoint ?? storage.account ?? "", storage.container, storage.prefix];

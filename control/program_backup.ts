@@ -12,7 +12,12 @@ export function addBackupCommands(program: Command, parts: ProgramParts): void {
     .helpCommand(false);
   const place = (command: Command) =>
     parts.shared(command)
-      .addOption(new Option("--storage <place>", "a folder, or s3://bucket/prefix, instead of --config"))
+      .addOption(
+        new Option(
+          "--storage <place>",
+          "a folder, s3://bucket/prefix, azure://container/prefix or gs://bucket/prefix, instead of --config",
+        ),
+      )
       .option("--endpoint <url>", "S3 server of --storage; keys come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
       .option("--sink <name>", "of several backup sinks of the configuration, this one");
   place(backup.command("list"))

@@ -4,7 +4,9 @@ import {
   azureShape,
   checkAzureLogin,
   checkCredentials,
+  checkGcsLogin,
   fileShape,
+  gcsShape,
   type ObjectStoreConfig,
   s3Shape,
 } from "../../stores/mod.ts";
@@ -19,12 +21,17 @@ const azure = z.strictObject({
   root_path: z.string().default("files").describe("minio.rootPath of the target's milvus.yaml"),
 }).superRefine(checkAzureLogin);
 
+const gcs = z.strictObject({
+  ...gcsShape,
+  root_path: z.string().default("files").describe("minio.rootPath of the target's milvus.yaml"),
+}).superRefine(checkGcsLogin);
+
 const file = z.strictObject({
   ...fileShape,
   path: fileShape.path.describe("localStorage.path of the target's milvus.yaml, as the target sees it"),
 });
 
-export const targetStorageSpec = z.discriminatedUnion("type", [s3, azure, file]);
+export const targetStorageSpec = z.discriminatedUnion("type", [s3, azure, gcs, file]);
 
 export type TargetStorageConfig = z.output<typeof targetStorageSpec>;
 

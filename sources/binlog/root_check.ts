@@ -23,7 +23,7 @@ const MAX_PROBES = 100;
 export async function checkRoot(store: ObjectStore, root: string, signal: AbortSignal): Promise<CheckLine> {
   const what = `binlogs ${store.location}${root === "" ? "" : ` below ${root}`}`;
   // A folder is opened at the root itself.
-  const bucket = root !== "" || /^(s3|azure):/.test(store.location);
+  const bucket = root !== "" || /^(s3|azure|gs):/.test(store.location);
   const place = bucket ? "bucket" : "folder";
   try {
     const inRoot = await store.folders(root === "" ? "" : `${root}/`, signal);

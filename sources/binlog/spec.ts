@@ -1,6 +1,14 @@
 /** Config of `sources.binlogs`: where the source keeps its binlog files. */
 import { z } from "zod";
-import { azureShape, checkAzureLogin, checkCredentials, fileShape, s3Shape } from "../../stores/objects/spec.ts";
+import {
+  azureShape,
+  checkAzureLogin,
+  checkCredentials,
+  checkGcsLogin,
+  fileShape,
+  gcsShape,
+  s3Shape,
+} from "../../stores/objects/spec.ts";
 
 const gc = z.strictObject({
   management_address: z.url({ protocol: /^https?$/ })
@@ -21,13 +29,19 @@ export const azureBinlogSpec = z.strictObject({
   gc,
 }).superRefine(checkAzureLogin);
 
+export const gcsBinlogSpec = z.strictObject({
+  ...gcsShape,
+  root_path: z.string().default("files").describe("minio.rootPath of the source's milvus.yaml"),
+  gc,
+}).superRefine(checkGcsLogin);
+
 export const fileBinlogSpec = z.strictObject({
   ...fileShape,
   path: fileShape.path.describe("localStorage.path of the source's milvus.yaml"),
   gc,
 });
 
-export const binlogSpec = z.discriminatedUnion("type", [s3BinlogSpec, azureBinlogSpec, fileBinlogSpec]);
+export const binlogSpec = z.discriminatedUnion("type", [s3BinlogSpec, azureBinlogSpec, gcsBinlogSpec, fileBinlogSpec]);
 
 export type BinlogConfig = z.output<typeof binlogSpec>;
 export type GcConfig = NonNullable<BinlogConfig["gc"]>;

@@ -119,7 +119,7 @@ export function azureError(thrown: unknown, place: AzurePlace, signal?: AbortSig
     });
   }
   const network = (status === 0 ? certificateError(thrown, endpoint, words) : undefined) ??
-    networkError(thrown, { endpoint, words, server: "blob service", answered: status !== 0 });
+    networkError(thrown, { endpoint, server: "blob service", answered: status !== 0 });
   if (network !== undefined) return network;
   if (status >= 500) return new TidemarkError("unreachable", `${at} failed: ${words}`, options);
   if (status >= 400) return new TidemarkError("refused", `${at} refused: ${words}`, options);

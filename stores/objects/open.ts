@@ -3,6 +3,7 @@ import type { ObjectStore } from "../../pipeline/model/mod.ts";
 import { createFileStore } from "./file.ts";
 import { joinKey } from "./key.ts";
 import { openAzure } from "./open_azure.ts";
+import { openGcs } from "./open_gcs.ts";
 import { type RetryOptions, withRetry } from "./retry.ts";
 import type { S3Keys } from "./s3.ts";
 import { readSecret, readText } from "./secret_file.ts";
@@ -25,6 +26,8 @@ async function openPlain(config: ObjectStoreConfig): Promise<ObjectStore> {
       return await openS3(config);
     case "azure":
       return await openAzure(config);
+    case "gcs":
+      return await openGcs(config);
     case "file":
       return openFolder(config);
   }

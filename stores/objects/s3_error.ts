@@ -119,7 +119,7 @@ export function s3Error(thrown: unknown, place: S3Place, signal?: AbortSignal): 
   }
   const { endpoint } = place;
   const network = (status === 0 ? certificateError(thrown, endpoint, words) : undefined) ??
-    networkError(thrown, { endpoint, words, server: "S3 server", answered: status !== 0 });
+    networkError(thrown, { endpoint, server: "S3 server", answered: status !== 0 });
   if (network !== undefined) return network;
   if (status >= 500) return new TidemarkError("unreachable", `${at} failed: ${words}`, { cause: thrown });
   if (status >= 400) return new TidemarkError("refused", `${at} refused: ${words}`, { cause: thrown });

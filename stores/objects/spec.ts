@@ -1,8 +1,10 @@
-/** Config of an object store: an S3 bucket, a container of Azure Blob Storage or a folder. */
+/** Config of an object store: an S3 bucket, a container of Azure Blob Storage, a bucket of Google Cloud Storage or a folder. */
 import { z } from "zod";
 import { azureShape, checkAzureLogin } from "./azure_spec.ts";
+import { checkGcsLogin, gcsShape } from "./gcs_spec.ts";
 
 export { azureShape, checkAzureLogin } from "./azure_spec.ts";
+export { checkGcsLogin, gcsShape } from "./gcs_spec.ts";
 
 /** The keys of `type: s3` but for where in the bucket to look; components add `prefix` or `root_path` themselves. */
 export const s3Shape = {
@@ -74,12 +76,14 @@ export function checkCredentials(config: S3Credentials, context: z.RefinementCtx
 
 export const s3Spec = z.strictObject({ ...s3Shape, prefix }).superRefine(checkCredentials);
 export const azureSpec = z.strictObject({ ...azureShape, prefix }).superRefine(checkAzureLogin);
+export const gcsSpec = z.strictObject({ ...gcsShape, prefix }).superRefine(checkGcsLogin);
 export const fileSpec = z.strictObject({ ...fileShape, prefix });
 
 /** `storage:` of a backup, and whatever else keeps objects. */
-export const objectStoreSpec = z.discriminatedUnion("type", [s3Spec, azureSpec, fileSpec]);
+export const objectStoreSpec = z.discriminatedUnion("type", [s3Spec, azureSpec, gcsSpec, fileSpec]);
 
 export type S3Config = z.output<typeof s3Spec>;
 export type AzureConfig = z.output<typeof azureSpec>;
+export type GcsConfig = z.output<typeof gcsSpec>;
 export type FileConfig = z.output<typeof fileSpec>;
 export type ObjectStoreConfig = z.output<typeof objectStoreSpec>;

@@ -181,7 +181,7 @@ Deno.test("tidemark backup wants a place, and only one", async () => {
       [["backup", "list"], /Where are the backups\?/],
       [["backup", "list", "--endpoint", "http://x"], /--endpoint needs --storage/],
       [["backup", "list", "--storage", "/x", "--endpoint", "http://x"], /no meaning with a folder/],
-      [["backup", "list", "--storage", "gs://x/y"], /of no known kind/],
+      [["backup", "list", "--storage", "ftp://x/y"], /of no known kind/],
       [["backup", "list", "--storage", "/x", "--config", "y"], /exclude each other/],
       [["backup", "verify", "n", "--storage", "/x", "--sample", "0"], /is not a share/],
       [["backup", "prune", "--storage", "/x"], /No rule says what to keep/],

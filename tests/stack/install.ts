@@ -1,6 +1,7 @@
 import { installAzurite } from "./azurite.ts";
 import { installOnce } from "./cache.ts";
 import { runCommand } from "./command.ts";
+import { installFakeGcs } from "./fake_gcs.ts";
 import { VERSIONS } from "./versions.ts";
 import type { Profile } from "./profile.ts";
 
@@ -40,6 +41,7 @@ export async function install(profile: Profile, options: InstallOptions = {}): P
     full ? installMilvusLite(context) : "",
     full ? installEtcd(context) : "",
     full ? installAzurite(context.log, context.signal) : "",
+    full ? installFakeGcs(context.log, context.signal) : "",
   ] as const;
   try {
     const [python, milvus, kafkaClasspath, versitygw, litePython] = await Promise.all(parts);

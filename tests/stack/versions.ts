@@ -22,4 +22,5 @@ export const VERSIONS = {
   pulsar: "3.0.7",
   versitygw: "v1.8.0",
   azurite: "3.37.0",
+  fakeGcsServer: "v1.54.0",
 } as const;

@@ -1,0 +1,88 @@
+/** Requests to the JSON API of Google Cloud Storage. */
+import { answerOf, GcsLoginFailed, gcsStatus } from "./gcs_error.ts";
+import type { GcsLogin } from "./gcs_login.ts";
+
+export interface GcsRequest {
+  readonly method: string;
+  /** Below the endpoint, encoded; or a whole URL, which is an upload's session. */
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string | undefined>>;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array | string;
+  readonly signal?: AbortSignal | undefined;
+  /** Status codes besides 2xx that are no errors. */
+  readonly also?: readonly number[];
+}
+
+/** An object's metadata, as far as it is asked for. */
+export interface GcsObject {
+  readonly name: string;
+  readonly size?: string;
+  readonly updated?: string;
+  readonly md5Hash?: string;
+  readonly etag?: string;
+}
+
+export const OBJECT_FIELDS = "name,size,updated,md5Hash,etag";
+
+export interface GcsApi {
+  /** The answer with its body still to be read. Throws `GcsAnswer` for any other. */
+  send(request: GcsRequest): Promise<Response>;
+  json<T>(request: GcsRequest): Promise<T>;
+}
+
+/** So long a server may take to begin its answer. */
+const ANSWER_MS = 120_000;
+
+export function createGcsApi(endpoint: string, login: GcsLogin | undefined, client: Deno.HttpClient): GcsApi {
+  const once = async (request: GcsRequest, authorization: string | undefined): Promise<Response> => {
+    const url = new URL(request.path, `${endpoint}/`);
+    for (const [name, value] of Object.entries(request.query ?? {})) {
+      if (value !== undefined) url.searchParams.set(name, value);
+    }
+    const headers = new Headers(request.headers);
+    if (authorization !== undefined) headers.set("authorization", authorization);
+    const slow = new AbortController();
+    const timer = setTimeout(() => slow.abort(new DOMException("No answer came", "TimeoutError")), ANSWER_MS);
+    try {
+      const response = await fetch(url, {
+        method: request.method,
+        headers,
+        redirect: "manual",
+        client,
+        signal: request.signal === undefined ? slow.signal : AbortSignal.any([slow.signal, request.signal]),
+        ...(request.body === undefined ? {} : { body: request.body as BodyInit }),
+      });
+      if (response.ok || request.also?.includes(response.status)) return response;
+      throw await answerOf(response);
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+  const authorization = async () => {
+    try {
+      return await login?.authorization();
+    } catch (thrown) {
+      throw new GcsLoginFailed(thrown);
+    }
+  };
+  const send = async (request: GcsRequest): Promise<Response> => {
+    const used = await authorization();
+    try {
+      return await once(request, used);
+    } catch (thrown) {
+      if (used === undefined || gcsStatus(thrown) !== 401) throw thrown;
+      // A token that was withdrawn before its time.
+      login!.refused(used);
+      return await once(request, await authorization());
+    }
+  };
+  return {
+    send,
+    json: async <T>(request: GcsRequest) => await (await send(request)).json() as T,
+  };
+}
+
+export function objectPath(bucket: string, key: string): string {
+  return `storage/v1/b/${encodeURIComponent(bucket)}/o/${encodeURIComponent(key)}`;
+}

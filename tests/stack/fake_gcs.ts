@@ -1,0 +1,58 @@
+/** fake-gcs-server, an emulator of Google Cloud Storage: a server of a test's own, with its data in memory. */
+import { installOnce } from "./cache.ts";
+import { runCommand } from "./command.ts";
+import { isReady } from "./component.ts";
+import { eventually } from "./eventually.ts";
+import { freePort } from "./free_port.ts";
+import { VERSIONS } from "./versions.ts";
+
+export interface FakeGcs extends AsyncDisposable {
+  readonly endpoint: string;
+  createBucket(name: string): Promise<void>;
+}
+
+export async function installFakeGcs(log: (line: string) => void = () => {}, signal?: AbortSignal): Promise<string> {
+  const version = VERSIONS.fakeGcsServer;
+  const dir = await installOnce(`fake-gcs-server-${version}`, version, async (dir) => {
+    log(`build fake-gcs-server ${version} (Go, up to 3 minutes)`);
+    await runCommand("go", ["install", `github.com/fsouza/fake-gcs-server@${version}`], {
+      purpose: `Building fake-gcs-server ${version}`,
+      log: `${dir}.log`,
+      missing: "Install Go (https://go.dev/dl, or Debian: apt-get install golang).",
+      env: { GOBIN: dir, GOFLAGS: "-buildvcs=false" },
+      ...(signal === undefined ? {} : { signal }),
+    });
+  });
+  return `${dir}/fake-gcs-server`;
+}
+
+export async function startFakeGcs(): Promise<FakeGcs> {
+  const program = await installFakeGcs();
+  const port = freePort();
+  const endpoint = `http://127.0.0.1:${port}`;
+  const child = new Deno.Command(program, {
+    args: [
+      ...["-scheme", "http", "-host", "127.0.0.1", "-port", String(port), "-backend", "memory"],
+      ...["-external-url", endpoint, "-public-host", `127.0.0.1:${port}`, "-log-level", "error"],
+    ],
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+  await eventually("fake-gcs-server answers", () => isReady({ kind: "port", port }), { everyMs: 50 });
+  return {
+    endpoint,
+    async createBucket(name) {
+      const answer = await fetch(`${endpoint}/storage/v1/b?project=test`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ name }),
+      });
+      const text = await answer.text();
+      if (!answer.ok) throw new Error(`No bucket ${name}: ${text}`);
+    },
+    async [Symbol.asyncDispose]() {
+      child.kill("SIGKILL");
+      await child.status;
+    },
+  };
+}
