@@ -5,7 +5,7 @@ import { joinKey } from "./key.ts";
 import { openAzure } from "./open_azure.ts";
 import { openGcs } from "./open_gcs.ts";
 import { type RetryOptions, withRetry } from "./retry.ts";
-import type { S3Keys } from "./s3.ts";
+import type { S3KeyProvider, S3Keys } from "./s3.ts";
 import { readSecret, readText } from "./secret_file.ts";
 import type { FileConfig, ObjectStoreConfig, S3Config } from "./spec.ts";
 
@@ -42,6 +42,8 @@ async function openS3(config: S3Config): Promise<ObjectStore> {
   const credentials = await keysOf(config);
   const fromFiles = [config.access_key_id_file, config.secret_access_key_file, config.session_token_file]
     .some((file) => file !== undefined);
+  const lent = config.assume_role !== undefined || config.profile !== undefined;
+  const tls = { ca: await readText(config.tls.ca_file, "tls.ca_file"), insecure: config.tls.insecure };
   // The largest of the clients: whoever needs no bucket does without.
   const { createS3Store } = await import("./s3.ts");
   return createS3Store({
@@ -49,12 +51,33 @@ async function openS3(config: S3Config): Promise<ObjectStore> {
     bucket: config.bucket,
     prefix: config.prefix,
     region: config.region,
-    credentials,
-    ...(fromFiles ? { reread: () => keysOf(config) } : {}),
+    credentials: lent ? undefined : credentials,
+    ...(lent ? { provider: await providerOf(config) } : {}),
+    ...(fromFiles && !lent ? { reread: () => keysOf(config) } : {}),
     pathStyle: config.path_style,
     sse: { mode: config.sse.mode, ...(config.sse.kms_key_id === undefined ? {} : { kmsKeyId: config.sse.kms_key_id }) },
-    tls: { ca: await readText(config.tls.ca_file, "tls.ca_file"), insecure: config.tls.insecure },
+    tls,
     maxConcurrency: config.max_concurrency,
+  });
+}
+
+async function providerOf(config: S3Config): Promise<S3KeyProvider> {
+  const { createS3KeyProvider } = await import("./s3_login.ts");
+  const { assume_role: role, profile, region } = config;
+  return createS3KeyProvider({
+    region,
+    ...(profile === undefined ? {} : { profile }),
+    keys: () => keysOf(config),
+    ...(role === undefined ? {} : {
+      role: {
+        arn: role.role_arn,
+        sessionName: role.session_name,
+        durationSecs: Math.floor(role.duration / 1000),
+        ...(role.external_id === undefined ? {} : { externalId: role.external_id }),
+        ...(role.web_identity_token_file === undefined ? {} : { tokenFile: role.web_identity_token_file }),
+        ...(role.sts_endpoint === undefined ? {} : { stsEndpoint: role.sts_endpoint }),
+      },
+    }),
   });
 }
 

@@ -22,7 +22,7 @@ import type { ObjectInfo, ObjectStore } from "../../pipeline/model/mod.ts";
 import { createGate } from "./gate.ts";
 import { compareKeys, joinKey, validateKey, validatePrefix } from "./key.ts";
 import { readBody, readChunks } from "./reading.ts";
-import { isNoBucket, isRefusal, nameOf, s3Error, statusOf } from "./s3_error.ts";
+import { isNoBucket, isRefusal, isStale, nameOf, s3Error, statusOf } from "./s3_error.ts";
 import { undecorated } from "./undecorated.ts";
 
 /** CopyObject's limit; larger objects are copied in parts. */
@@ -40,6 +40,12 @@ export interface S3Keys {
   readonly sessionToken?: string;
 }
 
+export interface S3KeyProvider {
+  /** Stores of one name may be taken for the same account. */
+  readonly name: string;
+  keys(): Promise<S3Keys & { readonly expiration?: Date }>;
+}
+
 export interface S3StoreOptions {
   /** Undefined: AWS. */
   endpoint: string | undefined;
@@ -49,6 +55,8 @@ export interface S3StoreOptions {
   region: string;
   /** Undefined: the usual AWS sources. */
   credentials: S3Keys | undefined;
+  /** Where keys are asked for that end: a role. They are asked for again before they do. In the place of `credentials`. */
+  provider?: S3KeyProvider;
   /** The keys as their files hold them now; asked for where the server refuses those that it has. */
   reread?: () => Promise<S3Keys | undefined>;
   pathStyle: boolean;
@@ -84,44 +92,58 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
 
   const full = (key: string): string => prefix === "" ? key : `${prefix}/${key}`;
   const own = (key: string): string => prefix === "" ? key : key.slice(prefix.length + 1);
+  /** One request, and once more where the server refuses the keys and there may be others by now. */
+  const send = (async (command: never, settings: never) => {
+    const used = client;
+    try {
+      return await used.send(command, settings);
+    } catch (thrown) {
+      if (!isRefusal(thrown) || !await hasOtherKeys(used, thrown)) throw thrown;
+      return await client.send(command, settings);
+    }
+  }) as unknown as S3Client["send"];
   /** Runs a request and maps what it throws. The gate is not for uploads of streams: their bodies may need it themselves. */
   const request = async <T>(
     key: string | undefined,
     signal: AbortSignal | undefined,
-    send: () => Promise<T>,
+    task: () => Promise<T>,
     gated = true,
   ): Promise<T> => {
-    const used = client;
     try {
-      try {
-        return await (gated ? gate.run(send, signal) : send());
-      } catch (thrown) {
-        if (!isRefusal(thrown) || !await hasOtherKeys(used)) throw thrown;
-        return await (gated ? gate.run(send, signal) : send());
-      }
+      return await (gated ? gate.run(task, signal) : task());
     } catch (thrown) {
       if (isNoBucket(thrown)) buckets ??= await listBuckets(client);
       throw s3Error(thrown, { bucket, endpoint, key: key === undefined ? undefined : full(key), buckets }, signal);
     }
   };
-  /** Whether there are other keys than those of `used`, which the server refused: keys that come from files are rotated. */
-  const hasOtherKeys = async (used: S3Client): Promise<boolean> => {
+  /**
+   * Whether there are other keys than those of `used`, which the server refused: keys that come from files are rotated, those
+   * of a role are given anew, also where they were withdrawn before their time.
+   */
+  const hasOtherKeys = async (used: S3Client, thrown: unknown): Promise<boolean> => {
     if (used !== client) return true;
-    const now = await options.reread?.();
-    if (used !== client) return true;
-    if (now === undefined || JSON.stringify(now) === JSON.stringify(credentials)) return false;
+    if (options.reread === undefined) {
+      if (credentials !== undefined || !isStale(thrown)) return false;
+    } else {
+      const now = await options.reread();
+      if (used !== client) return true;
+      if (now === undefined || JSON.stringify(now) === JSON.stringify(credentials)) return false;
+      credentials = now;
+    }
     replaced.push(client);
-    credentials = now;
-    client = new S3Client(clientConfig(options, now));
+    client = new S3Client(clientConfig(options, credentials));
     return true;
   };
+  /** For uploads, which may outlive keys. */
+  const renewing = () =>
+    new Proxy(client, { get: (_, name) => name === "send" ? send : Reflect.get(client, name, client) });
   const abort = (signal: AbortSignal | undefined) => signal === undefined ? {} : { abortSignal: signal };
 
   const head = (key: string, signal?: AbortSignal): Promise<ObjectInfo | undefined> => {
     validateKey(key);
     return request(key, signal, async () => {
       try {
-        const found = await client.send(new HeadObjectCommand({ Bucket: bucket, Key: full(key) }), abort(signal));
+        const found = await send(new HeadObjectCommand({ Bucket: bucket, Key: full(key) }), abort(signal));
         return {
           key,
           size: BigInt(found.ContentLength ?? 0),
@@ -131,7 +153,7 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
       } catch (thrown) {
         if (!isAbsent(thrown)) throw thrown;
         // HEAD has no body: "no such key" and "no such bucket" look alike. A listing says which.
-        if (!bucketSeen) await client.send(new ListObjectsV2Command({ Bucket: bucket, MaxKeys: 1 }), abort(signal));
+        if (!bucketSeen) await send(new ListObjectsV2Command({ Bucket: bucket, MaxKeys: 1 }), abort(signal));
         bucketSeen = true;
         return undefined;
       }
@@ -153,7 +175,7 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
       ...(putOptions.ifAbsent ? { IfNoneMatch: "*" } : {}),
     };
     if (body instanceof Uint8Array) {
-      const done = await client.send(new PutObjectCommand({ ...input, Body: body }), abort(signal));
+      const done = await send(new PutObjectCommand({ ...input, Body: body }), abort(signal));
       return { key, size: BigInt(body.length), etag: unquoted(done.ETag), modifiedMs: Date.now() };
     }
     let size = 0n;
@@ -166,7 +188,7 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
     };
     const { Upload } = await import("@aws-sdk/lib-storage");
     const upload = new Upload({
-      client,
+      client: renewing(),
       params: { ...input, Body: Readable.from(counted(), { objectMode: false }) },
       partSize: UPLOAD_PART_BYTES,
       queueSize: UPLOAD_PARTS_AT_ONCE,
@@ -185,7 +207,7 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
   const copyInParts = async (from: string, key: string, size: bigint, signal: AbortSignal | undefined) => {
     const target = { Bucket: bucket, Key: full(key) };
     const partBytes = options.copyPartBytes ?? COPY_PART_BYTES;
-    const { UploadId } = await client.send(new CreateMultipartUploadCommand({ ...target, ...sse }), abort(signal));
+    const { UploadId } = await send(new CreateMultipartUploadCommand({ ...target, ...sse }), abort(signal));
     try {
       const starts: bigint[] = [];
       for (let start = 0n; start < size; start += partBytes) starts.push(start);
@@ -196,7 +218,7 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
           const index = next++;
           const start = starts[index]!;
           const last = (start + partBytes < size ? start + partBytes : size) - 1n;
-          const done = await client.send(
+          const done = await send(
             new UploadPartCopyCommand({
               ...target,
               UploadId,
@@ -211,14 +233,14 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
       };
       const workers = await Promise.allSettled(Array.from({ length: COPY_PARTS_AT_ONCE }, worker));
       for (const result of workers) if (result.status === "rejected") throw result.reason;
-      const done = await client.send(
+      const done = await send(
         new CompleteMultipartUploadCommand({ ...target, UploadId, MultipartUpload: { Parts: parts } }),
         abort(signal),
       );
       return done.ETag;
     } catch (thrown) {
       // Without the caller's signal: it may be why we are here. Parts that stay behind cost money.
-      await client.send(new AbortMultipartUploadCommand({ ...target, UploadId })).catch(() => {});
+      await send(new AbortMultipartUploadCommand({ ...target, UploadId })).catch(() => {});
       throw thrown;
     }
   };
@@ -230,7 +252,7 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
     let token: string | undefined;
     do {
       const page = await request(undefined, signal, () =>
-        client.send(
+        send(
           new ListObjectsV2Command({ Bucket: bucket, Prefix, Delimiter: delimiter, ContinuationToken: token }),
           abort(signal),
         ));
@@ -245,7 +267,7 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
     prefix,
     endpoint,
     get account() {
-      return JSON.stringify([endpoint, options.region, credentials ?? null]);
+      return JSON.stringify([endpoint, options.region, credentials ?? options.provider?.name ?? null]);
     },
     head,
     async get(key, range, signal) {
@@ -257,7 +279,7 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
       return await request(key, signal, async () => {
         const Range = range === undefined ? undefined : `bytes=${range.start}-${range.end - 1}`;
         try {
-          const found = await client.send(
+          const found = await send(
             new GetObjectCommand({ Bucket: bucket, Key: full(key), Range }),
             abort(signal),
           );
@@ -276,7 +298,7 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
       const found = await request(
         key,
         signal,
-        () => client.send(new GetObjectCommand({ Bucket: bucket, Key: full(key) }), abort(signal)),
+        () => send(new GetObjectCommand({ Bucket: bucket, Key: full(key) }), abort(signal)),
       );
       try {
         yield* readChunks(found.Body as unknown as Readable, found.ContentLength, signal);
@@ -322,7 +344,7 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
           if (size > (options.copyObjectMaxBytes ?? COPY_OBJECT_MAX)) {
             return { etag: unquoted(await copyInParts(CopySource, key, size, signal)) };
           }
-          const done = await client.send(
+          const done = await send(
             new CopyObjectCommand({ Bucket: bucket, Key: full(key), CopySource, ...sse }),
             abort(signal),
           );
@@ -365,7 +387,7 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
       keys.forEach(validateKey);
       for (let start = 0; start < keys.length; start += DELETE_BATCH) {
         const batch = keys.slice(start, start + DELETE_BATCH);
-        await request(batch[0], signal, () => deleteBatch(client, bucket, batch.map(full), abort(signal)));
+        await request(batch[0], signal, () => deleteBatch(send, bucket, batch.map(full), abort(signal)));
       }
     },
     async close() {
@@ -375,11 +397,16 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
   return store;
 }
 
-async function deleteBatch(client: S3Client, bucket: string, keys: readonly string[], abort: object): Promise<void> {
+async function deleteBatch(
+  send: S3Client["send"],
+  bucket: string,
+  keys: readonly string[],
+  abort: object,
+): Promise<void> {
   if (keys.length > 1) {
     try {
       const Objects = keys.map((Key) => ({ Key }));
-      const done = await client.send(
+      const done = await send(
         new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects, Quiet: true } }),
         abort,
       );
@@ -397,7 +424,7 @@ async function deleteBatch(client: S3Client, bucket: string, keys: readonly stri
   }
   for (const Key of keys) {
     try {
-      await client.send(new DeleteObjectCommand({ Bucket: bucket, Key }), abort);
+      await send(new DeleteObjectCommand({ Bucket: bucket, Key }), abort);
     } catch (thrown) {
       if (!isAbsent(thrown)) throw thrown;
     }
@@ -428,7 +455,11 @@ function clientConfig(options: S3StoreOptions, credentials: S3Keys | undefined):
     },
     ...(options.endpoint === undefined ? {} : { endpoint: options.endpoint }),
     // A copy: the client writes into what it is given, and these are compared with those of other stores.
-    ...(credentials === undefined ? {} : { credentials: { ...credentials } }),
+    ...(options.provider !== undefined
+      ? { credentials: options.provider.keys }
+      : credentials === undefined
+      ? {}
+      : { credentials: { ...credentials } }),
   };
 }
 

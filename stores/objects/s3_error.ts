@@ -22,11 +22,13 @@ const AUTHENTICATION = new Set([
   "AllAccessDisabled",
   "CredentialsProviderError",
   "ExpiredToken",
+  "ExpiredTokenException",
   "Forbidden",
   "InvalidAccessKeyId",
   "InvalidToken",
   "RequestTimeTooSkewed",
   "SignatureDoesNotMatch",
+  "TokenRefreshRequired",
   "Unauthorized",
   // versitygw's own, with status 404, for an access key that it does not know.
   "XAdminUserNotFound",
@@ -60,6 +62,13 @@ export function isNoBucket(thrown: unknown): boolean {
 export function isRefusal(thrown: unknown): boolean {
   const status = statusOf(thrown);
   return AUTHENTICATION.has(nameOf(thrown)) || status === 401 || status === 403;
+}
+
+/** True where the keys were good once, or may be so elsewhere: those of a role that have ended. */
+export function isStale(thrown: unknown): boolean {
+  return /^(ExpiredToken|ExpiredTokenException|InvalidToken|InvalidAccessKeyId|TokenRefreshRequired)$/.test(
+    nameOf(thrown),
+  );
 }
 
 /** Maps what the client threw. `signal` decides whether it was an abort. */

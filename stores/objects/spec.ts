@@ -1,5 +1,6 @@
 /** Config of an object store: an S3 bucket, a container of Azure Blob Storage, a bucket of Google Cloud Storage or a folder. */
 import { z } from "zod";
+import { duration } from "../../pipeline/units/mod.ts";
 import { azureShape, checkAzureLogin } from "./azure_spec.ts";
 import { checkGcsLogin, gcsShape } from "./gcs_spec.ts";
 
@@ -20,6 +21,17 @@ export const s3Shape = {
   secret_access_key_file: z.string().min(1).optional().describe("File that holds the secret of the access key"),
   session_token: z.string().min(1).optional().meta({ secret: true }).describe("Token of temporary credentials"),
   session_token_file: z.string().min(1).optional().describe("File that holds the token of temporary credentials"),
+  profile: z.string().min(1).optional().describe("Profile of AWS' own configuration files to take the keys from"),
+  assume_role: z.strictObject({
+    role_arn: z.string().min(1).describe("The role: arn:aws:iam::ACCOUNT:role/NAME"),
+    external_id: z.string().min(1).optional().describe("External ID that the role asks for"),
+    session_name: z.string().min(2).max(64).default("tidemark").describe("Name of the session in AWS' records"),
+    web_identity_token_file: z.string().min(1).optional().describe(
+      "File with the token of a pod or other identity, in the place of keys; read again at every renewal",
+    ),
+    duration: duration({ minMs: 900_000 }).prefault("1h").describe("For how long keys are asked for"),
+    sts_endpoint: z.url({ protocol: /^https?$/ }).optional().describe("URL of STS; left out for the region's own"),
+  }).optional().describe("Take a role with the keys that are given or found; its own keys are renewed before they end"),
   path_style: z.boolean().default(true)
     .describe("Bucket in the path (http://host/bucket/key) instead of in the host name; most servers but AWS want it"),
   sse: z.strictObject({
@@ -55,6 +67,8 @@ type S3Credentials = {
   secret_access_key_file?: string | undefined;
   session_token?: string | undefined;
   session_token_file?: string | undefined;
+  profile?: string | undefined;
+  assume_role?: { web_identity_token_file?: string | undefined; external_id?: string | undefined } | undefined;
 };
 
 /** Says what is wrong with the credentials: given twice, or by half. For `superRefine` of every schema made of {@link s3Shape}. */
@@ -71,6 +85,18 @@ export function checkCredentials(config: S3Credentials, context: z.RefinementCtx
   }
   if (id === undefined && secret !== undefined) {
     context.addIssue({ code: "custom", path: ["access_key_id"], message: "secret_access_key needs access_key_id" });
+  }
+  const keys = id ?? secret;
+  if (keys !== undefined && config.profile !== undefined) {
+    context.addIssue({ code: "custom", path: ["profile"], message: "profile and access_key_id exclude each other" });
+  }
+  if (config.assume_role?.web_identity_token_file === undefined) return;
+  const path = ["assume_role", "web_identity_token_file"];
+  if ((keys ?? config.profile) !== undefined) {
+    context.addIssue({ code: "custom", path, message: "A web identity needs neither keys nor a profile" });
+  }
+  if (config.assume_role.external_id !== undefined) {
+    context.addIssue({ code: "custom", path, message: "A web identity is asked for no external_id" });
   }
 }
 

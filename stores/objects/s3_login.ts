@@ -1,0 +1,55 @@
+/** Keys of a profile or a role. The only importer of AWS' credential providers. */
+import { fromIni, fromTemporaryCredentials, fromTokenFile } from "@aws-sdk/credential-providers";
+import type { S3KeyProvider, S3Keys } from "./s3.ts";
+
+export interface S3KeyProviderOptions {
+  readonly region: string;
+  readonly profile?: string;
+  /** The keys that are given, to take the role with; undefined: those of the profile, or the usual AWS sources. */
+  keys(): Promise<S3Keys | undefined>;
+  readonly role?: {
+    readonly arn: string;
+    readonly sessionName: string;
+    readonly durationSecs: number;
+    readonly externalId?: string;
+    /** Token of a web identity, which needs no keys. */
+    readonly tokenFile?: string;
+    readonly stsEndpoint?: string;
+  };
+}
+
+/** Its keys are not remembered here: the client that they are for asks again some minutes before they end. */
+export function createS3KeyProvider(options: S3KeyProviderOptions): S3KeyProvider {
+  const { region, profile, role } = options;
+  const name = JSON.stringify([profile, role?.arn, role?.externalId]);
+  if (role === undefined) {
+    return { name, keys: () => fromIni({ profile: profile!, ignoreCache: true, clientConfig: { region } })() };
+  }
+  const clientConfig = { region, ...(role.stsEndpoint === undefined ? {} : { endpoint: role.stsEndpoint }) };
+  if (role.tokenFile !== undefined) {
+    const web = {
+      webIdentityTokenFile: role.tokenFile,
+      roleArn: role.arn,
+      roleSessionName: role.sessionName,
+      durationSeconds: role.durationSecs,
+      clientConfig,
+    };
+    return { name, keys: () => fromTokenFile(web)() };
+  }
+  return {
+    name,
+    async keys() {
+      const master = profile === undefined ? await options.keys() : fromIni({ profile, ignoreCache: true });
+      return await fromTemporaryCredentials({
+        ...(master === undefined ? {} : { masterCredentials: typeof master === "function" ? master : { ...master } }),
+        params: {
+          RoleArn: role.arn,
+          RoleSessionName: role.sessionName,
+          DurationSeconds: role.durationSecs,
+          ...(role.externalId === undefined ? {} : { ExternalId: role.externalId }),
+        },
+        clientConfig,
+      })();
+    },
+  };
+}
