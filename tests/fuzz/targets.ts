@@ -13,12 +13,18 @@ import { parseRecords as parseLogRecords } from "../../sources/log/inspect/recor
 import { isUndecodable } from "../../sources/log/kafka/errors.ts";
 import { parseFetchResponse } from "../../sources/log/kafka/fetch_response.ts";
 import { assertWhole, readBatches, recordsOf } from "../../sources/log/kafka/record_batch.ts";
+import { readBlockFront, readBlockObject, readFooterObject } from "../../sources/log/woodpecker/block_object.ts";
+import { recordOf } from "../../sources/log/woodpecker/entry.ts";
+import { FileSegment } from "../../sources/log/woodpecker/file_segment.ts";
+import { FrameError, readIndex } from "../../sources/log/woodpecker/frames.ts";
+import { decodeLog, decodeSegment } from "../../sources/log/woodpecker/keys.ts";
 import { VchannelBook } from "../../sources/log/vchannel_book.ts";
 import type { MetaRecord } from "../../sources/meta/keys.ts";
 import { parseRecords as parseMetaRecords } from "../../sources/meta/records.ts";
 import { decodeSnapshot } from "../../sources/meta/snapshot.ts";
 import {
   bytesSource,
+  createMemoryStore,
   decodeCatalogEntry,
   decodeFullMeta,
   decodeManifest,
@@ -27,6 +33,7 @@ import {
   readLogBytes,
 } from "../../stores/mod.ts";
 import { answerOf, at, batchOf, otherCodec } from "../sources/log/batches.ts";
+import { readTarZst } from "../stack/recorded/tar.ts";
 import { randomOf } from "./mutation.ts";
 
 export interface FuzzTarget {
@@ -52,6 +59,12 @@ function below(path: string, most = 60): Uint8Array[] {
     else found.push(file(name));
   }
   return found.slice(0, most);
+}
+
+/** Files of genuine logs of Woodpecker. */
+function woodpeckerFiles(wanted: (path: string) => boolean): Uint8Array[] {
+  return [...readTarZst(file("../samples/woodpecker.tar.zst"))]
+    .flatMap(([path, content]) => wanted(path) ? [new Uint8Array(content)] : []).slice(0, 60);
 }
 
 /** Records of a file of vectors, each as one text: the headers' names stay as they are, their values and the value are mutated. */
@@ -139,6 +152,53 @@ export const TARGETS: readonly FuzzTarget[] = [
       }),
     throws: isUndecodable,
     run: (bytes) => parseFetchResponse(bytes, [4, 11, 12, 13][bytes.length % 4]!),
+  },
+  {
+    name: "woodpecker_object",
+    seeds: () => woodpeckerFiles((path) => path.endsWith(".blk")),
+    throws: (thrown) => thrown instanceof FrameError,
+    run(bytes) {
+      const parsers = [readBlockFront, readFooterObject, readIndex, (all: Uint8Array) => {
+        const object = readBlockObject(all);
+        if (object.kind === "block") { for (const entry of object.entries) recordOf(entry, "t", 0n); }
+      }];
+      for (const parse of parsers) {
+        try {
+          parse(bytes);
+        } catch (thrown) {
+          if (!(thrown instanceof FrameError)) throw thrown;
+        }
+      }
+      // The checksums find nearly everything; what they do not is read as well.
+      recordOf(bytes.subarray(Math.min(71, bytes.length)), "t", 0n);
+    },
+  },
+  {
+    name: "woodpecker_file",
+    seeds: () => woodpeckerFiles((path) => path.endsWith("data.log")),
+    async run(bytes) {
+      const store = createMemoryStore();
+      await store.put("s/data.log", bytes);
+      for (const [state, lastEntry] of [["active", -1n], ["completed", 40n]] as const) {
+        const meta = { segment: 0n, state, lastEntry, nodes: [] };
+        const segment = new FileSegment({ store, folder: "s", meta: () => meta });
+        const { signal } = new AbortController();
+        for (let entry = 0n, step; (step = await segment.read(entry, signal)).kind === "entries";) {
+          entry += BigInt(step.entries.length);
+        }
+      }
+    },
+  },
+  {
+    name: "woodpecker_keys",
+    seeds: () =>
+      woodpeckerFiles((path) => path.endsWith("etcd.jsonl")).flatMap((lines) =>
+        text(lines).trim().split("\n").map((line) => Uint8Array.fromBase64(JSON.parse(line).value))
+      ),
+    run(bytes) {
+      decodeLog(bytes, "k");
+      decodeSegment(bytes, 0n, "k");
+    },
   },
   { name: "parquet", seeds: PARQUET, run: readAll },
   {
