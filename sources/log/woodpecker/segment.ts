@@ -46,7 +46,7 @@ export async function getObject(
     signal.throwIfAborted();
     const error = toTidemarkError(thrown);
     // A bucket that is not there has no objects either, but that is another matter.
-    if (error.code === "not_found" && (error.cause as Error | undefined)?.name !== "NoSuchBucket") return undefined;
+    if (error.code === "not_found" && !/^No (bucket|container) /.test(error.message)) return undefined;
     if (error.code !== "authentication") throw error;
     throw new TidemarkError("authentication", error.message, {
       hint:

@@ -125,6 +125,13 @@ class WoodpeckerLog implements Omit<LogSource, "close"> {
         const { earliest, latest } = await this.bounds(name, signal);
         await this.#checkReadable(name, signal);
         const { format } = woodpeckerPositions;
+        if (earliest === latest) {
+          return {
+            ok: "warn",
+            detail:
+              "no entries: right before Milvus first opened the channel; otherwise sources.log.root_path is wrong",
+          };
+        }
         return { ok: "ok", detail: `${format(earliest)} to ${format(latest)}` };
       });
     }

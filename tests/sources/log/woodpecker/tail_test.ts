@@ -222,6 +222,15 @@ Deno.test("WoodpeckerTail tells a missing right from a log without anything new"
   assert.deepEqual(lines.map(({ ok, code }) => [ok, code]), [["ok", undefined], ["fail", "authentication"]]);
 });
 
+Deno.test("WoodpeckerTail tells a bucket that is not there from a log without anything new", async () => {
+  await using world = new World();
+  const store: ObjectStore = {
+    ...world.store,
+    get: () => Promise.reject(new TidemarkError("not_found", "No bucket b at s3:9000", { hint: "Set bucket." })),
+  };
+  await assert.rejects(next(world.pages(0n, store)), is("not_found", /No bucket b/));
+});
+
 Deno.test("WoodpeckerTail takes an object that etcd names and that is not there neither for the end nor for nothing", async () => {
   await using world = new World();
   await world.append(2);
