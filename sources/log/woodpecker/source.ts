@@ -186,8 +186,7 @@ class WoodpeckerLog implements Omit<LogSource, "close"> {
         "unsupported",
         `Segment ${segment} of ${view.name} lies on Woodpecker's own servers (${nodes.join(", ")}), which are not read`,
         {
-          hint:
-            "woodpecker.storage.type: service cannot be followed yet; `log: { type: milvus }` reads it through Milvus.",
+          hint: "woodpecker.storage.type: service cannot be followed: a source on minio or local storage can.",
         },
       );
     }
