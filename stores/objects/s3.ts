@@ -9,6 +9,7 @@ import {
   GetObjectCommand,
   HeadObjectCommand,
   ListBucketsCommand,
+  ListObjectsCommand,
   ListObjectsV2Command,
   PutObjectCommand,
   type PutObjectCommandInput,
@@ -153,7 +154,7 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
       } catch (thrown) {
         if (!isAbsent(thrown)) throw thrown;
         // HEAD has no body: "no such key" and "no such bucket" look alike. A listing says which.
-        if (!bucketSeen) await send(new ListObjectsV2Command({ Bucket: bucket, MaxKeys: 1 }), abort(signal));
+        if (!bucketSeen) await send(new ListObjectsCommand({ Bucket: bucket, MaxKeys: 1 }), abort(signal));
         bucketSeen = true;
         return undefined;
       }
@@ -245,20 +246,39 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
     }
   };
 
+  let oldListing = false;
+  /** By the second version of the listing; by the first where a server does not know the second, or takes it for the first. */
+  const listing = async (
+    query: { Bucket: string; Prefix: string; Delimiter: string | undefined },
+    after: { readonly token?: string | undefined; readonly marker?: string | undefined },
+    signal: AbortSignal | undefined,
+  ): Promise<ListPage> => {
+    if (!oldListing && after.marker === undefined) {
+      try {
+        return await send(new ListObjectsV2Command({ ...query, ContinuationToken: after.token }), abort(signal));
+      } catch (thrown) {
+        if (statusOf(thrown) !== 501 && nameOf(thrown) !== "NotImplemented") throw thrown;
+        oldListing = true;
+      }
+    }
+    return await send(new ListObjectsCommand({ ...query, Marker: after.marker }), abort(signal));
+  };
+
   async function* pages(below: string, delimiter: string | undefined, signal: AbortSignal | undefined) {
     validatePrefix(below);
     // Without the slash, a prefix `a` would also list what is below `ab`.
     const Prefix = below === "" && prefix !== "" ? `${prefix}/` : full(below);
-    let token: string | undefined;
-    do {
-      const page = await request(undefined, signal, () =>
-        send(
-          new ListObjectsV2Command({ Bucket: bucket, Prefix, Delimiter: delimiter, ContinuationToken: token }),
-          abort(signal),
-        ));
+    let after: { readonly token?: string | undefined; readonly marker?: string | undefined } | undefined = {};
+    while (after !== undefined) {
+      const { token, marker }: { readonly token?: string | undefined; readonly marker?: string | undefined } = after;
+      const page: ListPage = await request(
+        undefined,
+        signal,
+        () => listing({ Bucket: bucket, Prefix, Delimiter: delimiter }, { token, marker }, signal),
+      );
       yield page;
-      token = page.IsTruncated ? page.NextContinuationToken : undefined;
-    } while (token !== undefined);
+      after = following(page);
+    }
   }
 
   const store: S3Store = {
@@ -395,6 +415,36 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
     },
   };
   return store;
+}
+
+interface ListPage {
+  readonly Contents?:
+    | readonly {
+      readonly Key?: string | undefined;
+      readonly Size?: number | undefined;
+      readonly ETag?: string | undefined;
+      readonly LastModified?: Date | undefined;
+    }[]
+    | undefined;
+  readonly CommonPrefixes?: readonly { readonly Prefix?: string | undefined }[] | undefined;
+  readonly IsTruncated?: boolean | undefined;
+  readonly NextContinuationToken?: string | undefined;
+  readonly NextMarker?: string | undefined;
+}
+
+/**
+ * Where a listing goes on; undefined at its end. A page that is cut and gives no token is the first version's, whatever was
+ * asked for: to end there would lose objects. It goes on behind its last name.
+ */
+function following(page: ListPage): { readonly token?: string; readonly marker?: string } | undefined {
+  if (page.IsTruncated !== true) return undefined;
+  if (page.NextContinuationToken) return { token: page.NextContinuationToken };
+  const names = [page.Contents?.at(-1)?.Key, page.CommonPrefixes?.at(-1)?.Prefix].filter((name) => name !== undefined);
+  const marker = page.NextMarker || names.sort(compareKeys).at(-1);
+  if (marker !== undefined) return { marker };
+  throw new TidemarkError("unsupported", "The S3 server cut a listing and does not say where it goes on", {
+    hint: "Report it with the server's name and version.",
+  });
 }
 
 async function deleteBatch(
