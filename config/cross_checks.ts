@@ -44,6 +44,11 @@ function text(root: ConfigNode, path: Path): string | undefined {
   return node?.kind === "scalar" && typeof node.value === "string" ? node.value : undefined;
 }
 
+function isFalse(root: ConfigNode, path: Path): boolean {
+  const node = nodeAt(root, path);
+  return node !== undefined && plainValue(node) === false;
+}
+
 function keys(root: ConfigNode, path: Path): string[] {
   const node = nodeAt(root, path);
   return node?.kind === "map" ? [...node.entries.keys()] : [];
@@ -103,6 +108,18 @@ function sinks(root: ConfigNode): Problem[] {
           root,
           [...path, "restore_by"],
           `\`restore_by: import\` is for a restore (\`sources: { backup: … }\`); a running Milvus is copied by rows: remove it, or write \`auto\``,
+        ),
+      );
+    }
+    if (
+      type === "backup" && text(root, ["sources", "log", "type"]) === "files" &&
+      !isFalse(root, [...path, "log_archive"])
+    ) {
+      problems.push(
+        atValue(
+          root,
+          [...path, "type"],
+          `\`sources.log\` is of type files, so there is no log for sink \`${name}\` to keep: write \`log_archive: false\``,
         ),
       );
     }

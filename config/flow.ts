@@ -1,7 +1,7 @@
 /** From components to what the flow works with. */
 import type { CrashPoints, FlowDependencies, FlowReport, RowSinkSetup } from "../pipeline/flow/mod.ts";
 import { TidemarkError } from "../pipeline/errors.ts";
-import type { BinlogSource, HybridTs, LogSource, MetaSource, Queue } from "../pipeline/model/mod.ts";
+import type { BinlogSource, HybridTs, LogSource, MetaSource, Queue, RowSink } from "../pipeline/model/mod.ts";
 import type { LogOddity } from "../sources/log/mod.ts";
 import type { Components } from "./wire.ts";
 
@@ -42,7 +42,8 @@ export async function flowDependencies(components: Components, hooks: FlowHooks)
     meta,
     log,
     follow: (request, signal) => followPchannel(log, { ...request, onOddity: oddities(hooks.report) }, signal),
-    ...(config.sources.backup === undefined
+    ...stepsOf(components),
+    ...(config.sources.backup === undefined && log.queue !== "files"
       ? { flushes: (pchannel: string, signal: AbortSignal) => followFlushes(log, pchannel, signal) }
       : {}),
     binlogs,
@@ -90,6 +91,16 @@ export async function flowDependencies(components: Components, hooks: FlowHooks)
   };
 }
 
+/** Where no queue is read. */
+function stepsOf({ config, flushed }: Components): Pick<FlowDependencies, "steps"> {
+  const { log } = config.sources;
+  if (log?.type !== "files") return {};
+  const { poll: pollMs, flush } = log;
+  if (flush === undefined) return { steps: { pollMs } };
+  const ask = async (...asked: Parameters<RowSink["flush"]>) => await (await flushed()).flush(...asked);
+  return { steps: { pollMs, flush: { everyMs: flush.every, flush: ask } } };
+}
+
 const ODDITIES: Readonly<Record<LogOddity["kind"], string>> = {
   late: "a record came after the time tick that promised there would be none; it was applied with the next",
   staleTicks: "a time tick older than the one before it",
@@ -118,7 +129,7 @@ interface Sources extends Pick<FlowDependencies, "baseDeletes"> {
 async function openSources(components: Components, restoreTo: HybridTs | undefined): Promise<Sources> {
   if (components.config.sources.backup === undefined) {
     const [meta, log, binlogs] = await Promise.all([components.meta(), components.log(), components.binlogs()]);
-    return { meta, log, binlogs, baseDeletes: "log_and_files" };
+    return { meta, log, binlogs, baseDeletes: log.queue === "files" ? "files" : "log_and_files" };
   }
   const [source, { metaAt }] = await Promise.all([components.backup(), import("../sources/backup/mod.ts")]);
   return {

@@ -57,6 +57,10 @@ export async function openLog(config: LogConfig, around: LogSurroundings): Promi
         ...(onFetched === undefined ? {} : { onFetched }),
       });
     }
+    case "files": {
+      const { openFilesLog } = await import("../sources/log/mod.ts");
+      return openFilesLog(config);
+    }
     default:
       return assertNever(config);
   }

@@ -6,6 +6,7 @@ import { limitsSpec } from "./limits_spec.ts";
 import { backupSinkSpec } from "../sinks/backup/spec.ts";
 import { milvusSinkSpec } from "../sinks/milvus/spec.ts";
 import { binlogSpec } from "../sources/binlog/spec.ts";
+import { filesLogSpec } from "../sources/log/files/spec.ts";
 import { kafkaLogSpec } from "../sources/log/kafka/spec.ts";
 import { pulsarLogSpec } from "../sources/log/pulsar/spec.ts";
 import { woodpeckerLogSpec } from "../sources/log/woodpecker/spec.ts";
@@ -21,7 +22,7 @@ const name = (what: string) =>
 
 export const sourcesSpec = z.strictObject({
   meta: z.discriminatedUnion("type", [etcdMetaSpec]).optional().describe("Where the source's metadata is"),
-  log: z.discriminatedUnion("type", [kafkaLogSpec, pulsarLogSpec, woodpeckerLogSpec]).optional().describe(
+  log: z.discriminatedUnion("type", [kafkaLogSpec, pulsarLogSpec, woodpeckerLogSpec, filesLogSpec]).optional().describe(
     "Where the source's message log is",
   ),
   binlogs: binlogSpec.optional().describe("Where the source's binlog files are"),

@@ -58,6 +58,8 @@ export interface Components extends AsyncDisposable {
   state(): Promise<StateStore>;
   /** Where rows that a target refuses are put aside, whatever `bad_rows` says. Throws `config` where no folder is given for them. */
   deadLetters(): Promise<DeadLetters>;
+  /** The running source, where it may be asked to flush. Throws `config` where no address is given. */
+  flushed(): Promise<RowSink>;
   /** The folder of all backups of a sink of type backup. The caller closes it. */
   backupStore(sink: string): Promise<ObjectStore>;
   /** All that waits now. */
@@ -251,6 +253,17 @@ export function createComponents(config: PipelineConfig, options: ComponentOptio
     state: once(async () => {
       const { openStateStore } = await import("../stores/state/mod.ts");
       return await openStateStore(config.state, stateName(config));
+    }),
+    flushed: once(async () => {
+      const { log } = config.sources;
+      const { address, token, token_file, tls } = required(log?.type === "files" ? log.flush : undefined, "log");
+      const [{ createMilvusSink }, { milvusSinkSpec }] = await Promise.all([
+        import("../sinks/milvus/mod.ts"),
+        import("../sinks/milvus/spec.ts"),
+      ]);
+      return createMilvusSink(milvusSinkSpec.parse({ type: "milvus", address, token, token_file, tls }), {
+        name: "sources.log.flush",
+      });
     }),
     deadLetters: async () => {
       const { transforms, state } = config;

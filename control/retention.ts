@@ -1,6 +1,6 @@
 /** Whether the log still holds what a run would need, and whether it will until the base is copied. */
 import { toTidemarkError } from "../pipeline/errors.ts";
-import type { CheckLine, LogSource, Position, Snapshot } from "../pipeline/model/mod.ts";
+import { type CheckLine, isoOfHybrid, type LogSource, type Position, type Snapshot } from "../pipeline/model/mod.ts";
 import { positionsOf } from "../pipeline/positions/mod.ts";
 
 /** One line per pchannel of the selected collections: the oldest checkpoint against what the log holds. */
@@ -10,6 +10,7 @@ export async function checkRetention(
   selects: (db: string, name: string) => boolean,
   signal: AbortSignal,
 ): Promise<CheckLine[]> {
+  if (log.queue === "files") return checkAges(snapshot, selects);
   const { format, distance } = positionsOf(log.queue);
   const wanted = new Map<string, Position | undefined>();
   for (const collection of snapshot.catalog.collections) {
@@ -63,4 +64,15 @@ export async function checkRetention(
     }
   }
   return lines;
+}
+
+/** Without a log a copy is as old as the checkpoints are: how far they are behind, one line. */
+function checkAges(snapshot: Snapshot, selects: (db: string, name: string) => boolean): CheckLine[] {
+  const vchannels = snapshot.catalog.collections.filter(({ dbName, name }) => selects(dbName, name))
+    .flatMap((collection) => collection.vchannels);
+  const times = vchannels.flatMap((vchannel) => snapshot.checkpoints.get(vchannel)?.ts ?? []);
+  if (times.length === 0) return [];
+  const oldest = times.reduce((min, ts) => ts < min ? ts : min);
+  const detail = `the oldest of ${times.length} checkpoints is of ${isoOfHybrid(oldest)}: a copy reaches to there`;
+  return [{ what: "age of the files", ok: "ok", detail }];
 }

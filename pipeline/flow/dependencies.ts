@@ -133,6 +133,17 @@ export interface Selection {
   readonly source: string;
 }
 
+/** The source is followed by its metadata and files alone. */
+export interface FollowBySteps {
+  /** Between two looks at the source. A change of its catalog is looked at earlier. */
+  readonly pollMs: number;
+  /** Asks the source to write what it holds back. Undefined: it does that by itself. */
+  readonly flush?: {
+    readonly everyMs: number;
+    readonly flush: (collections: readonly TargetName[], signal: AbortSignal) => Promise<void>;
+  };
+}
+
 export interface FlowDependencies {
   readonly pipeline: string;
   readonly meta: MetaSource;
@@ -146,6 +157,8 @@ export interface FlowDependencies {
    * a backup has them all in its files.
    */
   readonly baseDeletes: "log_and_files" | "files";
+  /** Given: there is no log; the copy goes from cut to cut of the files. */
+  readonly steps?: FollowBySteps;
   readonly sinks: readonly RowSinkSetup[];
   readonly archives: readonly ArchiveSink[];
   readonly describeRecord: DescribeRecord;

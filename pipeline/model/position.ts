@@ -7,8 +7,8 @@
  */
 export type Position = bigint;
 
-/** The queues that Milvus writes its log to. */
-export type Queue = "kafka" | "rocksmq" | "pulsar" | "woodpecker";
+/** The queues that Milvus writes its log to; `files`: none of them is read, and there are no places. */
+export type Queue = "kafka" | "rocksmq" | "pulsar" | "woodpecker" | "files";
 
 /** How a queue writes the places of its logs. */
 export interface PositionForms {

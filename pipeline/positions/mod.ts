@@ -1,6 +1,7 @@
 /** The places of every queue's logs: how each is written as text, and by Milvus. */
 import { TidemarkError } from "../errors.ts";
 import type { Position, PositionForms, Queue } from "../model/mod.ts";
+import { filesPositions } from "./files.ts";
 import { kafkaPositions, rocksmqPositions } from "./kafka.ts";
 import { pulsarPositions } from "./pulsar.ts";
 import { woodpeckerPositions } from "./woodpecker.ts";
@@ -14,6 +15,7 @@ const FORMS: Readonly<Record<Queue, PositionForms>> = {
   rocksmq: rocksmqPositions,
   pulsar: pulsarPositions,
   woodpecker: woodpeckerPositions,
+  files: filesPositions,
 };
 
 export function isQueue(name: string): name is Queue {

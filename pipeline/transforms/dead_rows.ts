@@ -19,6 +19,16 @@ export interface DeadRowsOptions {
   readonly parts?: number;
   /** Marks with a larger ts are ignored. Default: none is; the tail repeats later deletes, so they do no harm but the base is no exact past state. */
   readonly deletesUpTo?: HybridTs;
+  /** Rows and marks of up to this ts are on the target already: they are passed over. Default: none is. */
+  readonly afterTs?: HybridTs;
+}
+
+/** Where keys that a mark deletes must be removed. */
+export interface Removal {
+  /** Undefined: in all partitions. */
+  readonly partitionId: bigint | undefined;
+  /** Indexes into the mark's keys. */
+  readonly keys: readonly number[];
 }
 
 export interface DeadCounts {
@@ -58,6 +68,9 @@ export function partsFor(
   return Math.max(1, Math.ceil(bytes / Math.max(1, budgetBytes)));
 }
 
+/** No ts is that small. */
+const BEFORE_ALL = -1;
+
 /** Tag of deletes that hold in all partitions, and of everything where partitions do not count. */
 const EVERYWHERE = 0;
 
@@ -91,7 +104,10 @@ interface SegmentRows {
 export class DeadRows {
   readonly #cutLow: number;
   readonly #cutHigh: number;
-  readonly #upTo: HybridTs;
+  readonly #upToLow: number;
+  readonly #upToHigh: number;
+  readonly #afterLow: number;
+  readonly #afterHigh: number;
   readonly #scoped: boolean;
   readonly #part: number;
   readonly #parts: number;
@@ -101,6 +117,8 @@ export class DeadRows {
   #deletes: KeyIndex | undefined;
   /** Largest delete ts per entry, as halves. */
   #deleteTs = new Uint32Array(0);
+  /** Delete entries that a removal was given out for. */
+  readonly #removed = new Set<number>();
   #everywhere = false;
   #inPartitions = false;
   #rows: KeyIndex | undefined;
@@ -113,7 +131,12 @@ export class DeadRows {
   constructor(options: DeadRowsOptions) {
     this.#cutLow = Number(options.cutTs & 0xffffffffn);
     this.#cutHigh = Number(options.cutTs >> 32n);
-    this.#upTo = options.deletesUpTo ?? 2n ** 64n - 1n;
+    const upTo = options.deletesUpTo ?? 2n ** 64n - 1n;
+    this.#upToLow = Number(upTo & 0xffffffffn);
+    this.#upToHigh = Number(upTo >> 32n);
+    const { afterTs } = options;
+    this.#afterLow = afterTs === undefined ? 0 : Number(afterTs & 0xffffffffn);
+    this.#afterHigh = afterTs === undefined ? BEFORE_ALL : Number(afterTs >> 32n);
     this.#scoped = options.partitions === "scoped";
     this.#part = options.part ?? 0;
     this.#parts = options.parts ?? 1;
@@ -139,15 +162,13 @@ export class DeadRows {
     if (tag === EVERYWHERE) this.#everywhere = true;
     else this.#inPartitions = true;
     const ts = halves(mark.timestamps);
-    const upToLow = Number(this.#upTo & 0xffffffffn);
-    const upToHigh = Number(this.#upTo >> 32n);
     for (let i = 0; i < keys.count; i++) {
       const at = i * keys.width;
       const hash = hashWords(keys.words, at, keys.width);
       if (this.#parts > 1 && partOf(hash, this.#parts) !== this.#part) continue;
       const low = ts[i * 2]!;
       const high = ts[i * 2 + 1]!;
-      if (isLater(low, high, upToLow, upToHigh)) continue;
+      if (!this.#counts(low, high)) continue;
       const before = index.size;
       const entry = index.add(keys.words, at, hash, tag);
       if (this.#deleteTs.length < index.capacity * 2) this.#deleteTs = grown(this.#deleteTs, index.capacity * 2);
@@ -187,6 +208,10 @@ export class DeadRows {
         bury(segment, row);
         continue;
       }
+      if (!isLater(low, high, this.#afterLow, this.#afterHigh)) {
+        bury(segment, row);
+        continue;
+      }
       if (this.#isDeleted(words, at, hash, segment.tag, low, high)) {
         segment.deleted++;
         bury(segment, row);
@@ -217,6 +242,60 @@ export class DeadRows {
       rows.sort();
       return [id, { dead: rows, counts: { later, deleted, duplicates } }];
     }));
+  }
+
+  /**
+   * Of what a mark deletes, the keys that no row is alive of any more, each once over all marks, and where they must go. To be
+   * asked when all marks and then all rows were added. `partitions`: those of the collection that are alive.
+   */
+  removals(mark: DeleteMark, partitions: readonly bigint[]): Removal[] {
+    const keys = wordsOf(mark.keys);
+    const index = this.#deletes;
+    if (index === undefined) return [];
+    const tag = mark.partitionId === -1n ? EVERYWHERE : this.#tagOf(mark.partitionId);
+    const ts = halves(mark.timestamps);
+    const found = new Map<bigint | undefined, number[]>();
+    const put = (partitionId: bigint | undefined, key: number) => {
+      const list = found.get(partitionId);
+      if (list === undefined) found.set(partitionId, [key]);
+      else list.push(key);
+    };
+    for (let i = 0; i < keys.count; i++) {
+      const at = i * keys.width;
+      const hash = hashWords(keys.words, at, keys.width);
+      if (this.#parts > 1 && partOf(hash, this.#parts) !== this.#part) continue;
+      if (!this.#counts(ts[i * 2]!, ts[i * 2 + 1]!)) continue;
+      const entry = index.find(keys.words, at, hash, tag);
+      if (this.#removed.has(entry)) continue;
+      this.#removed.add(entry);
+      const lives = (tag: number) => (this.#rows?.find(keys.words, at, hash, tag) ?? -1) >= 0;
+      if (tag !== EVERYWHERE || !this.#scoped) {
+        if (!lives(tag)) put(this.#scoped ? mark.partitionId : undefined, i);
+        continue;
+      }
+      const without = partitions.filter((id) => !lives(this.#tagOf(id)));
+      if (without.length === partitions.length) put(undefined, i);
+      else for (const id of without) put(id, i);
+    }
+    return [...found].map(([partitionId, keys]) => ({ partitionId, keys }));
+  }
+
+  /** Indexes of the keys of this part that no row is alive of in that partition. */
+  lifeless(partitionId: bigint, keys: Keys): number[] {
+    const { width, words, count } = wordsOf(keys);
+    const tag = this.#tagOf(partitionId);
+    const found: number[] = [];
+    for (let i = 0; i < count; i++) {
+      const hash = hashWords(words, i * width, width);
+      if (this.#parts > 1 && partOf(hash, this.#parts) !== this.#part) continue;
+      if ((this.#rows?.find(words, i * width, hash, tag) ?? -1) < 0) found.push(i);
+    }
+    return found;
+  }
+
+  /** Whether a mark of that ts is in the window. */
+  #counts(low: number, high: number): boolean {
+    return !isLater(low, high, this.#upToLow, this.#upToHigh) && isLater(low, high, this.#afterLow, this.#afterHigh);
   }
 
   #applyLateDeletes(index: KeyIndex): void {

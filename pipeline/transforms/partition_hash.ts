@@ -37,6 +37,22 @@ export function homePartition(
   return (value) => byNumber.get(hashOf(value) % count)!;
 }
 
+/**
+ * Which of a collection's vchannels carries a key: the same hash, modulo their number, in the order of the metadata
+ * (HashPK2Channels of the same file).
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { shardOf } from "./partition_hash.ts";
+ *
+ * assert.equal(shardOf("key", 1), 0);
+ * assert.equal(shardOf(7n, 2), shardOf(7n, 2));
+ * ```
+ */
+export function shardOf(key: bigint | string, shards: number): number {
+  return shards === 1 ? 0 : hashOf(key) % shards;
+}
+
 function hashOf(value: bigint | string): number {
   if (typeof value === "bigint") return murmur3(value) & 0x7fffffff;
   return crc32(TEXT.encode(value).subarray(0, TEXT_BYTES));

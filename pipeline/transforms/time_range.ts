@@ -58,3 +58,21 @@ export function earliestRowTs(segment: Segment): HybridTs {
   }
   return earliest === undefined || earliest < FIRST_TIME ? 0n : earliest;
 }
+
+/**
+ * The latest time that any row can have; deletes do not count. 0 for a segment without files.
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import type { Segment } from "../model/mod.ts";
+ * import { latestRowTs } from "./time_range.ts";
+ *
+ * const binlogs = [{ fieldId: 1n, childFields: [], files: [{ tsTo: 7n }, { tsTo: 9n }] }];
+ * const deltalogs = [{ fieldId: 0n, childFields: [], files: [{ tsTo: 20n }] }];
+ * const segment = { commitTimestamp: 0n, manifestPath: "", binlogs, deltalogs };
+ * assert.equal(latestRowTs(segment as unknown as Segment), 9n);
+ * ```
+ */
+export function latestRowTs(segment: Segment): HybridTs {
+  return latestTs({ ...segment, deltalogs: [] });
+}

@@ -4,6 +4,8 @@ export { decodeRecord } from "./decode.ts";
 export { isGeneration2 } from "./generation.ts";
 export { type RecordFacts, recordFacts } from "./facts.ts";
 export { followFlushes, replicateTopic, type RequestedFlush } from "./flushes.ts";
+export { openFilesLog } from "./files/open.ts";
+export { type FilesLogConfig, filesLogSpec } from "./files/spec.ts";
 export { type FollowOptions, followPchannel, type LogOddity } from "./follow.ts";
 export {
   inspectedTopics,

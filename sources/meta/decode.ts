@@ -46,7 +46,7 @@ export function propertiesOf(pairs: readonly KeyValuePair[]): Properties {
 export function positionOf(position: MsgPosition, forms: PositionForms): StoredPosition {
   const { channelName: channel, timestamp: ts, msgID } = position;
   const queue = QUEUES[position.WALName];
-  const readable = queue === undefined ? msgID.length > 0 : queue === forms.queue;
+  const readable = forms.queue === "files" || (queue === undefined ? msgID.length > 0 : queue === forms.queue);
   const offset = readable ? forms.fromMilvus(msgID) : undefined;
   return { channel, offset, ts, ...(queue === undefined ? {} : { queue }) };
 }

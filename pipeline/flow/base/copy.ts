@@ -1,23 +1,23 @@
 /**
- * The base: rows with ts <= cut of the live segments, less what the log or a delta file deletes and less older copies of
+ * The base, or a step from one cut to the next: rows with ts <= cut of the live segments, less what the log or a delta file deletes and less older copies of
  * a key. Two passes over each vchannel: the key and timestamp columns first, to know which rows are dead; then all
  * columns of each segment, written as they come, or taken by the target's own bulk import. Memory is the tables of the first pass (split by key hash when they
  * would be too large) and a few batches.
  */
 import { TidemarkError } from "../../errors.ts";
 import {
-  type Collection,
   type ColumnBatch,
   type Cut,
   type DeleteMark,
+  type Keys,
   partitionKey,
   primaryKey,
   qualifiedName,
   type RowRefusal,
   type Segment,
 } from "../../model/mod.ts";
-import { encodeColumn, keysOfColumn } from "../../columns/mod.ts";
-import { completeColumns, DeadRows, type DeadSegment, partsFor } from "../../transforms/mod.ts";
+import { encodeColumn, keysOf, keysOfColumn } from "../../columns/mod.ts";
+import { completeColumns, DeadRows, type DeadSegment, partsFor, shardOf } from "../../transforms/mod.ts";
 import type { FlowDependencies } from "../dependencies.ts";
 import type { BaseJob, BaseProgress, BaseRows } from "./job.ts";
 import type { Slots } from "./slots.ts";
@@ -32,7 +32,8 @@ export async function copyBase(
   signal: AbortSignal,
 ): Promise<BaseRows> {
   const { own } = job;
-  const found = await findDead(deps, job, signal);
+  const { found, gone } = await findDead(deps, job, signal);
+  await removeGone(deps, job, gone, progress, signal);
   const todo = job.segments.filter((segment) => !own.segmentsDone.includes(segment.id));
   const imported = await importSegments(deps, job, todo, found, progress, signal);
   const results = await Promise.allSettled(todo.map((segment) =>
@@ -50,61 +51,132 @@ export async function copyBase(
   return { byPartition, imported: own.importUnits.length > 0 };
 }
 
-async function findDead(deps: FlowDependencies, job: BaseJob, signal: AbortSignal): Promise<Map<bigint, FoundSegment>> {
+/** Keys that are to be removed of one partition; undefined: of all. */
+interface Gone {
+  readonly partitionId: bigint | undefined;
+  readonly keys: Keys;
+}
+
+interface Dead {
+  readonly found: Map<bigint, FoundSegment>;
+  readonly gone: readonly Gone[];
+}
+
+async function findDead(deps: FlowDependencies, job: BaseJob, signal: AbortSignal): Promise<Dead> {
   const { collection, own, cuts } = job;
   const deltaMarks = await readDeltaFiles(deps, job, signal);
-  const all = new Map<bigint, FoundSegment>();
-  for (const [vchannel, segments] of Map.groupBy(job.segments, (segment) => segment.vchannel)) {
-    const cut = cuts.find((item) => item.vchannel === vchannel);
-    if (cut === undefined) {
-      throw new TidemarkError(
-        "damaged",
-        `Segment ${segments[0]!.id} of ${
-          qualifiedName(collection)
-        } names the channel ${vchannel}, which the collection does not have`,
-      );
-    }
+  const all: Dead & { readonly gone: Gone[] } = { found: new Map(), gone: [] };
+  const byChannel = Map.groupBy(job.segments, (segment) => segment.vchannel);
+  for (const [vchannel, segments] of byChannel) {
+    if (cuts.some((item) => item.vchannel === vchannel)) continue;
+    throw new TidemarkError(
+      "damaged",
+      `Segment ${segments[0]!.id} of ${
+        qualifiedName(collection)
+      } names the channel ${vchannel}, which the collection does not have`,
+    );
+  }
+  for (const cut of cuts) {
+    const { vchannel } = cut;
+    const segments = byChannel.get(vchannel) ?? [];
     const marks = [...job.logDeletes.get(vchannel) ?? [], ...deltaMarks.get(vchannel) ?? []];
-    for (const [id, found] of await findDeadRows(deps, collection, cut, segments, marks, signal)) {
-      all.set(id, found);
-      own.duplicates += BigInt(found.counts.duplicates);
+    const { found, gone } = await findDeadRows(deps, job, cut, segments, marks, signal);
+    for (const [id, rows] of found) {
+      all.found.set(id, rows);
+      own.duplicates += BigInt(rows.counts.duplicates);
     }
+    all.gone.push(...gone);
   }
   return all;
 }
 
-/** All deletes in delta files, by the vchannels of the collection: a delta file's segment says which channel it is of. */
-async function readDeltaFiles(
+/** All removals are done before the first write: a key that goes from all partitions may come anew in one of them. */
+async function removeGone(
+  deps: FlowDependencies,
+  { collection, own, setup }: BaseJob,
+  gone: readonly Gone[],
+  progress: BaseProgress,
+  signal: AbortSignal,
+): Promise<void> {
+  const names = new Map(collection.partitions.map(({ id, name }) => [id, name]));
+  const { batchRows } = deps.limits;
+  for (const { partitionId, keys } of gone) {
+    const partition = partitionId === undefined ? undefined : names.get(partitionId);
+    // A partition that the source has dropped takes its rows along.
+    if (partitionId !== undefined && partition === undefined) continue;
+    for (let from = 0; from < keys.values.length; from += batchRows) {
+      signal.throwIfAborted();
+      const some = sliceOf(keys, from, from + batchRows);
+      const about = { collectionId: collection.id, target: own.target, partition };
+      await setup.sink.remove({ ...about, keys: some }, signal);
+      own.refusedRows.supersede(partitionId, some);
+      progress.removed?.(some.values.length);
+      deps.crash("mid_segment");
+    }
+  }
+}
+
+function sliceOf(keys: Keys, from: number, to: number): Keys {
+  return keys.kind === "int64"
+    ? { kind: "int64", values: BigInt64Array.from(keys.values.slice(from, to)) }
+    : { kind: "varchar", values: keys.values.slice(from, to) };
+}
+
+function keysAt(keys: Keys, at: readonly number[]): Keys {
+  return keys.kind === "int64"
+    ? { kind: "int64", values: BigInt64Array.from(at.map((i) => keys.values[i]!)) }
+    : { kind: "varchar", values: at.map((i) => keys.values[i]!) };
+}
+
+/** All deletes in the job's delta files, by the vchannels of the collection: a delta file's segment says which channel it is of. */
+export async function readDeltaFiles(
   deps: FlowDependencies,
   job: BaseJob,
   signal: AbortSignal,
 ): Promise<Map<string, DeleteMark[]>> {
   const marks = new Map<string, DeleteMark[]>();
   for (const file of job.deltaFiles) {
-    // delta_log/<collection>/<partition>/<segment>/<log>, or insert_log/…/<segment>/_delta/<log>. A key lives in one vchannel (hash of the key), so where the
-    // segment is forgotten its deletes are harmless in the others.
+    // delta_log/<collection>/<partition>/<segment>/<log>, or insert_log/…/<segment>/_delta/<log>.
     const segmentId = BigInt(/\/(\d+)\/(?:_delta\/)?\d+$/.exec(file.path)?.[1] ?? -1);
     const channel = job.channelOfSegment.get(segmentId);
-    const channels = channel === undefined ? job.cuts.map((cut) => cut.vchannel) : [channel];
     for await (const mark of deps.binlogs.deletes(file, signal)) {
-      for (const vchannel of channels) {
+      for (const [vchannel, own] of channel === undefined ? channelsOf(mark, job) : [[channel, mark] as const]) {
         const list = marks.get(vchannel);
-        if (list === undefined) marks.set(vchannel, [mark]);
-        else list.push(mark);
+        if (list === undefined) marks.set(vchannel, [own]);
+        else list.push(own);
       }
     }
   }
   return marks;
 }
 
+/**
+ * Where the segment is forgotten. A key lives in one vchannel, so in the others its deletes leave rows as they are; but a step
+ * removes by them, and must know: the key says it.
+ */
+function channelsOf(mark: DeleteMark, { after, collection, cuts }: BaseJob): (readonly [string, DeleteMark])[] {
+  if (after === undefined || cuts.length === 1) return cuts.map(({ vchannel }) => [vchannel, mark]);
+  const { vchannels } = collection;
+  const keys: ArrayLike<bigint | string> = mark.keys.values;
+  const at = Map.groupBy(Array.from(keys, (_, i) => i), (i) => shardOf(keys[i]!, vchannels.length));
+  return [...at].map(([shard, own]) => [vchannels[shard]!, {
+    ...mark,
+    keys: keysAt(mark.keys, own),
+    timestamps: own.map((i) => mark.timestamps[i]!),
+  }]);
+}
+
 async function findDeadRows(
   deps: FlowDependencies,
-  collection: Collection,
+  { collection, after }: BaseJob,
   cut: Cut,
   segments: readonly Segment[],
   marks: readonly DeleteMark[],
   signal: AbortSignal,
-): Promise<Map<bigint, FoundSegment>> {
+): Promise<Dead> {
+  const partitions = collection.partitions.map(({ id }) => id);
+  const gone: Gone[] = [];
+  const afterTs = after?.get(cut.vchannel);
   const key = primaryKey(collection.schema);
   if (key === undefined) {
     throw new TidemarkError("damaged", `Collection ${qualifiedName(collection)} has no primary key`);
@@ -121,6 +193,7 @@ async function findDeadRows(
       partitions: partitionKey(collection.schema) === undefined ? "scoped" : "any",
       part,
       parts,
+      ...(afterTs === undefined ? {} : { afterTs }),
     });
     for (const mark of marks) finder.addDeletes(mark);
     for (const segment of segments) {
@@ -130,7 +203,7 @@ async function findDeadRows(
           segment.id,
           segment.partitionId,
           batch.firstRow,
-          keysOf(batch, key.fieldID, segment),
+          keysIn(batch, key.fieldID, segment),
           timestampsOf(batch, segment),
         );
       }
@@ -139,8 +212,14 @@ async function findDeadRows(
       const before = all.get(id);
       all.set(id, { ...before === undefined ? found : mergeDead(before, found), rows: counted.get(id) ?? 0 });
     }
+    if (afterTs === undefined) continue;
+    for (const mark of marks) {
+      for (const { partitionId, keys } of finder.removals(mark, partitions)) {
+        gone.push({ partitionId, keys: keysAt(mark.keys, keys) });
+      }
+    }
   }
-  return all;
+  return { found: all, gone };
 }
 
 function mergeDead(a: DeadSegment, b: DeadSegment): DeadSegment {
@@ -158,7 +237,7 @@ function mergeDead(a: DeadSegment, b: DeadSegment): DeadSegment {
   };
 }
 
-function keysOf(batch: ColumnBatch, fieldId: bigint, segment: Segment) {
+function keysIn(batch: ColumnBatch, fieldId: bigint, segment: Segment) {
   const column = batch.columns.find((item) => item.fieldId === fieldId);
   if (column === undefined) throw new TidemarkError("damaged", `Segment ${segment.id} has no files of its primary key`);
   return keysOfColumn(column);
@@ -211,7 +290,7 @@ async function copySegment(
       const write = async () => {
         const { name } = partition;
         const refused = await writeRows(deps, job, segment, { batch, name, mode, rows, fieldsData, selection }, signal);
-        own.rows += BigInt(rows - refused);
+        if (job.after === undefined) own.rows += BigInt(rows - refused);
         progress.written(rows, bytes);
         deps.crash("mid_segment");
       };
@@ -247,6 +326,9 @@ async function writeRows(
   const refused = (rows: readonly RowRefusal[]) => void refusals.push(...rows);
   const about = { collectionId: collection.id, target: own.target, partition: name };
   await setup.sink.write({ ...about, mode, rows, fieldsData, refused }, signal);
+  if (own.refusedRows.size > 0) {
+    own.refusedRows.supersede(segment.partitionId, keysOf(fieldsData, primaryKey(collection.schema)!, rows));
+  }
   if (refusals.length === 0) return 0;
   await keepRefused(deps, {
     sink: setup.sink.name,

@@ -48,7 +48,10 @@ export async function readLogDeletes(
   signal: AbortSignal,
 ): Promise<LogDeletes> {
   const found: Found = { marks: new Map(), beyondLog: [], fromKnown: [], topicIds: new Map(), unreadable: new Map() };
-  if (deps.baseDeletes === "files") return found;
+  if (deps.baseDeletes === "files") {
+    found.beyondLog.push(...demands.flatMap(({ cut, horizon }) => horizon === undefined ? [] : [cut.vchannel]));
+    return found;
+  }
   const queue = [...Map.groupBy(demands.filter(({ horizon }) => horizon !== undefined), ({ cut }) => cut.pchannel)];
   const failed = new AbortController();
   const reading = AbortSignal.any([signal, failed.signal]);

@@ -1,5 +1,5 @@
 /** One collection's base: what is to be copied, what it tells, and what the target must hold then. */
-import type { DeleteMark, LogFile, Segment } from "../../model/mod.ts";
+import type { DeleteMark, HybridTs, LogFile, Segment } from "../../model/mod.ts";
 import type { RowSinkSetup } from "../dependencies.ts";
 import type { ImportJob, ImportProgress } from "../imports/mod.ts";
 
@@ -13,6 +13,11 @@ export interface BaseJob extends ImportJob {
   readonly deltaFiles: readonly LogFile[];
   /** vchannel of each segment that metadata knows, Dropped ones included. */
   readonly channelOfSegment: ReadonlyMap<bigint, string>;
+  /**
+   * vchannel -> what is on the target already: rows and deletes of up to this are passed over, and what later deletes leave no
+   * row of is removed there before anything is written. Undefined: there is nothing yet.
+   */
+  readonly after?: ReadonlyMap<string, HybridTs>;
   /** True if rows of this collection may be on the target already: then all is upserted. */
   readonly resumed: boolean;
 }
@@ -30,4 +35,6 @@ export interface BaseProgress extends ImportProgress {
   planned(segmentId: bigint, rows: number): void;
   segmentDone(segmentId: bigint): Promise<void>;
   segmentBegun(segmentId: bigint): Promise<void>;
+  /** Keys were removed on the target. */
+  removed?(keys: number): void;
 }

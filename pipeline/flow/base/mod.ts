@@ -1,5 +1,5 @@
 /** The base of one collection: its live rows, and what deletes them. */
-export { copyBase } from "./copy.ts";
+export { copyBase, readDeltaFiles } from "./copy.ts";
 export { type DeleteDemand, type LogDeletes, readLogDeletes, unreadableDeletes } from "./deletes.ts";
 export type { BaseJob, BaseRows } from "./job.ts";
 export { Slots } from "./slots.ts";

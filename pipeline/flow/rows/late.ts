@@ -49,6 +49,11 @@ export class LateCollections {
     );
   }
 
+  /** All but these can begin now. */
+  keep(waiting: ReadonlyMap<bigint, Postponement>): void {
+    for (const { id } of this.#postponed.collections) if (!waiting.has(id)) this.#postponed.release(id);
+  }
+
   /** Which of `collections` cannot be copied from this snapshot, and why. */
   async notYet(
     snapshot: Snapshot,
@@ -60,7 +65,7 @@ export class LateCollections {
     for (const [id, { kind, reason }] of beginGate(snapshot, collections)) {
       found.set(id, { component: "sources.meta", kind, reason });
     }
-    if (withoutLog || restore) return found;
+    if (withoutLog || restore || this.#o.deps.steps !== undefined) return found;
     const cutless = this.#cutless(snapshot);
     const fresh = collections.filter(({ id }) => !found.has(id) && cutless.has(id));
     for (const [id, reason] of await staleCuts(this.#o.deps.log, snapshot, fresh, signal)) {

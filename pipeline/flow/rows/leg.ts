@@ -13,6 +13,7 @@ import {
   unreadableDeletes,
 } from "../base/mod.ts";
 import type { FlowDependencies, RowSinkSetup } from "../dependencies.ts";
+import { filesOf } from "./files.ts";
 import { beginAnew, chooseBulk, ImportTrouble } from "../imports/mod.ts";
 import { untilQueryable } from "./queryable.ts";
 import type { CollectionState, RunProgress, SinkState } from "../state/mod.ts";
@@ -42,7 +43,8 @@ export class RowLeg {
   /** Collections that need a base: unknown ones that the tail will not bring from their creation, and unfinished ones. */
   needsBase(snapshot: Snapshot): Collection[] {
     const { deps, state } = this.#o;
-    const fresh = state.positions.size === 0;
+    // Without a log no collection comes from its creation.
+    const fresh = state.positions.size === 0 || deps.steps !== undefined;
     let newest = 0n;
     for (const { tick } of state.positions.values()) if (tick > newest) newest = tick;
     return snapshot.catalog.collections.filter((collection) => {
@@ -129,7 +131,7 @@ export class RowLeg {
     }
     const demands = owned.flatMap(({ collection }) => this.#demands(snapshot, collection));
     const logDeletes = await readLogDeletes(deps, demands, signal);
-    if (logDeletes.beyondLog.length > 0) {
+    if (logDeletes.beyondLog.length > 0 && deps.baseDeletes !== "files") {
       deps.report.warn(
         "deletes beyond the log",
         `The log no longer reaches back to the oldest row of ${logDeletes.beyondLog.length} channels; for these the deletes come from the delta files alone`,
@@ -175,6 +177,7 @@ export class RowLeg {
     for (let attempt = 1;; attempt++) {
       try {
         const job = await this.#job(snapshot, collection, own, logDeletes, resumed, signal);
+        await this.#noteBegun(own, job);
         const rows = await copyBase(
           deps,
           job,
@@ -205,6 +208,10 @@ export class RowLeg {
         // What is not loaded cannot be counted; the numbers of the imports themselves were compared.
         if (rows.imported && setup.load !== "never" && await this.#o.targets.beside.settled(collection.id, signal)) {
           await untilQueryable(deps, setup.sink, own.target, collection, rows, beganMs, signal);
+        }
+        if (own.files !== undefined) {
+          own.files.segments = job.segments.map(({ id }) => id);
+          own.files.truncated = Object.fromEntries(collection.truncated ?? []);
         }
         own.phase = "tail";
         own.importUnits = [];
@@ -260,6 +267,19 @@ export class RowLeg {
     }
   }
 
+  /** Without a log the next step must know of whose rows some may be on the target. */
+  async #noteBegun(own: CollectionState, { segments, collection: { partitions } }: BaseJob): Promise<void> {
+    if (this.#o.deps.steps === undefined) return;
+    const begun = new Set([...own.files?.begun ?? [], ...segments.map(({ id }) => id)]);
+    own.files = {
+      segments: [],
+      begun: [...begun],
+      partitions: partitions.map(({ id, name }) => ({ id, name })),
+      truncated: own.files?.truncated ?? {},
+    };
+    await this.#o.save();
+  }
+
   /** The source dropped it while it was copied; its drop is in the log, or takes place when its name is needed. */
   async #gone(own: CollectionState): Promise<void> {
     own.phase = "tail";
@@ -275,42 +295,10 @@ export class RowLeg {
     signal: AbortSignal,
   ): Promise<BaseJob> {
     const { deps, setup } = this.#o;
-    const unusable = snapshot.unusable?.get(collection.id);
-    if (unusable !== undefined) throw new TidemarkError("damaged", unusable);
     const unknown = unreadableDeletes(logDeletes, collection.vchannels);
     if (unknown !== undefined) throw unknown;
     const segments = liveSegments(snapshot, collection);
-    const all = snapshot.segments.filter((segment) => segment.collectionId === collection.id);
-    const files = await deps.binlogs.verify(collection.id, all, signal);
-    const unreadable = files.findings.find(({ kind }) => kind === "unreadable");
-    if (unreadable !== undefined) {
-      throw new TidemarkError("unsupported", `${qualifiedName(collection)}: ${unreadable.detail}`, {
-        hint: "Exclude the collection, or let the source write its segments in a form that can be read.",
-      });
-    }
-    const wrong = files.findings.find((finding) =>
-      (finding.kind === "missing" || finding.kind === "wrong_size") &&
-      segments.some((segment) => segment.id === finding.segmentId)
-    );
-    if (wrong !== undefined) {
-      throw new TidemarkError(
-        "not_found",
-        `Segment ${wrong.segmentId} of ${qualifiedName(collection)}: ${wrong.path}: ${wrong.detail}`,
-        {
-          hint:
-            "The metadata names a file that the bucket does not have as named. Check sources.binlogs (bucket, root_path), or whether somebody deletes from the source's bucket.",
-        },
-      );
-    }
-    const dirty = files.findings.filter((finding) => finding.kind === "dirty_insert");
-    if (dirty.length > 0) {
-      deps.report.warn(
-        `dirty ${collection.id}`,
-        `${
-          qualifiedName(collection)
-        }: ${dirty.length} insert files in the bucket that the metadata does not name were left out (see plan)`,
-      );
-    }
+    const { deltaFiles, channelOfSegment } = await filesOf(deps, snapshot, collection, segments, signal);
     return {
       collection,
       own,
@@ -318,10 +306,8 @@ export class RowLeg {
       cuts: this.#cutsOf(collection),
       segments,
       logDeletes: logDeletes.marks,
-      deltaFiles: files.deltaFiles,
-      channelOfSegment: new Map(
-        all.filter(({ vchannel }) => vchannel !== "").map((segment) => [segment.id, segment.vchannel]),
-      ),
+      deltaFiles,
+      channelOfSegment,
       resumed,
       bulk: await chooseBulk(this.#o, collection, own, resumed, signal),
     };

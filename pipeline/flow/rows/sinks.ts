@@ -1,6 +1,6 @@
 /** The row sinks of a run together: what they need as base, where their tails begin, and their parts of the tail. */
 import { TidemarkError } from "../../errors.ts";
-import type { Collection, DdlOutcome, ResumePoint, Snapshot } from "../../model/mod.ts";
+import type { Collection, DdlOutcome, HybridTs, ResumePoint, Snapshot } from "../../model/mod.ts";
 import type { Slots } from "../base/mod.ts";
 import { Databases } from "./databases.ts";
 import type { FlowDependencies, RefusedRowsResult, RowSinkSetup } from "../dependencies.ts";
@@ -16,6 +16,7 @@ import { RowMember } from "./member.ts";
 import { LateCollections } from "./late.ts";
 import type { Postponement } from "./postponed.ts";
 import { newSinkState, type RunProgress, type RunState, type SinkState } from "../state/mod.ts";
+import { RowSteps } from "./steps.ts";
 import { Targets } from "./targets.ts";
 
 export interface RowSinksOptions {
@@ -42,6 +43,8 @@ interface Leg {
   readonly setup: RowSinkSetup;
   readonly row: RowLeg;
   readonly databases: Databases;
+  /** Where no log is followed. */
+  readonly steps: RowSteps;
 }
 
 export class RowSinks {
@@ -107,7 +110,9 @@ export class RowSinks {
     const targets = new Targets({ deps, setup, state, save, changed, signal, refused }, snapshot.catalog);
     const row = new RowLeg({ deps, setup, state, targets, progress, save, changed });
     const databases = new Databases({ deps, setup, state, save, changed, refused, signal });
-    return { name, state, targets, setup, row, databases };
+    const { blocked } = this.#o;
+    const steps = new RowSteps({ deps, setup, state, targets, databases, progress, save, changed, blocked });
+    return { name, state, targets, setup, row, databases, steps };
   }
 
   /** What an earlier run held is tried again; what is gone from the source is let go. */
@@ -156,6 +161,7 @@ export class RowSinks {
   }
 
   #postpone(snapshot: Snapshot, notYet: ReadonlyMap<bigint, Postponement>): void {
+    this.late.keep(notYet);
     for (const { row, targets } of this.#legs) {
       targets.later.clear();
       for (const collection of row.needsBase(snapshot)) {
@@ -217,6 +223,30 @@ export class RowSinks {
     );
     for (const result of results) if (result.status === "rejected") throw result.reason;
     await save();
+  }
+
+  /** Without a log: brings the sinks to the snapshot's cuts, what is new included. */
+  async step(snapshot: Snapshot, slots: Slots, signal: AbortSignal): Promise<void> {
+    const { progress } = this.#o;
+    for (const { targets, row } of this.#legs) {
+      targets.update(snapshot.catalog);
+      row.letGo(snapshot);
+    }
+    if (this.#needed(snapshot).length > 0) {
+      await this.cuts(snapshot, { withoutLog: true, restore: false }, signal);
+      if (this.needBase(snapshot)) await this.base(snapshot, slots, signal);
+      progress.phase = "tail";
+    }
+    const results = await Promise.allSettled(this.#legs.map(({ steps }) => steps.step(snapshot, slots, signal)));
+    for (const result of results) if (result.status === "rejected") throw result.reason;
+  }
+
+  /** The oldest cut of all that is on the sinks; 0 where nothing is. */
+  get leastCut(): HybridTs {
+    const cuts = this.#legs.flatMap(({ state: { collections, vchannels } }) =>
+      [...vchannels.values()].filter(({ collectionId }) => collections.get(collectionId)?.phase === "tail")
+    );
+    return cuts.reduce((min, { ts }) => min === 0n || ts < min ? ts : min, 0n);
   }
 
   /** Rows that an earlier run held. */

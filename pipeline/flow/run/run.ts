@@ -23,6 +23,7 @@ import { RowSinks } from "../rows/mod.ts";
 import { refuseClashes, requireSelection, selectedOf, usableOf } from "../selection.ts";
 import { endAfter, endAt, endAtBase, endless, type RunEnd, SourceClock, Window } from "../tail/mod.ts";
 import { RunSinks, tickingPchannels } from "./sinks.ts";
+import { endOfSteps } from "./steps.ts";
 
 /** A broadcast takes some milliseconds; one that takes so long is of a source that does not run. */
 const SETTLE_MS = 30_000;
@@ -171,7 +172,10 @@ class Run {
     rows.begin(snapshot);
     snapshot = await rows.cuts(
       snapshot,
-      { withoutLog: this.#options.end.kind === "base", restore: this.#options.restore !== undefined },
+      {
+        withoutLog: this.#options.end.kind === "base" || deps.steps !== undefined,
+        restore: this.#options.restore !== undefined,
+      },
       reading,
     );
     await this.#checkpointer.save();
@@ -224,7 +228,7 @@ class Run {
       await Promise.all(archives.map((archive) => archive.close()));
     }
     const result = {
-      upTo: end.ts ?? 0n,
+      upTo: deps.steps === undefined ? end.ts ?? 0n : rows.leastCut,
       blocked: [...new Map([...this.#blocked.values()].map((one) => [one.collection, one])).values()],
       refused: this.#refused,
       basesFailed: [...this.#state.sinks].flatMap(([sink, { bases }]) =>
@@ -338,6 +342,7 @@ class Run {
 
   async #end(rows: RowSinks, snapshot: Snapshot, clock: SourceClock, signal: AbortSignal): Promise<RunEnd> {
     const { end } = this.#options;
+    if (this.#deps.steps !== undefined) return endOfSteps(end);
     switch (end.kind) {
       case "follow":
         return endless();

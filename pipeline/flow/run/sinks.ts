@@ -16,6 +16,7 @@ import {
   type Window,
 } from "../tail/mod.ts";
 import type { RunProgress } from "../state/mod.ts";
+import { runSteps } from "./steps.ts";
 import { RunTail } from "./tail.ts";
 
 export interface RunSinksOptions {
@@ -93,6 +94,7 @@ export class RunSinks {
   async #log(opened: Promise<void>, based: Promise<void>, copying: boolean): Promise<void> {
     const { deps, kind, end, snapshot, rows, archives, slots, progress, save, reading, work } = this.#o;
     await opened;
+    if (deps.steps !== undefined) return await this.#steps(based);
     const keepers = archives.filter(({ keepsLog }) => keepsLog);
     let { collections } = snapshot.catalog;
     await using tail = this.#tail(snapshot, end, kind === "follow");
@@ -141,13 +143,25 @@ export class RunSinks {
     for (const member of members) await member.finish(passedMs);
   }
 
+  /** Without a log. */
+  async #steps(based: Promise<void>): Promise<void> {
+    const { deps, kind, snapshot, rows, slots, progress, save, reading, work } = this.#o;
+    await based;
+    if (rows.size === 0) return;
+    await rows.rbac(snapshot, work);
+    if (kind === "base") return;
+    progress.phase = "tail";
+    await save();
+    await runSteps({ deps, rows, snapshot, slots, endless: kind === "follow", save, reading });
+  }
+
   /** A run that ends waits for what passes by itself; what else could not begin is left to the next one. */
   async #latecomers(): Promise<void> {
     const { deps, kind, end, rows, slots, reading } = this.#o;
     while (kind !== "follow" && rows.late.size > 0) {
       const snapshot = await rows.late.bring(slots, { ends: true }, reading);
       if (snapshot === undefined) return rows.late.leave();
-      if (kind === "base") continue;
+      if (kind === "base" || deps.steps !== undefined) continue;
       const { collections } = snapshot.catalog;
       const exact = firstExactTs(
         snapshot,

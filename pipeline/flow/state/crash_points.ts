@@ -15,6 +15,7 @@ export const CRASH_POINTS = [
   "inside_reconcile",
   "inside_rename",
   "inside_import",
+  "inside_step",
   "import_prepared",
   "import_asked",
   "import_started",

@@ -7,6 +7,7 @@ export { startPulse } from "./pulse.ts";
 export {
   type BasesState,
   type CollectionState,
+  type FilesState,
   formatRunState,
   type ImportUnit,
   isFinished,

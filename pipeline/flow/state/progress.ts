@@ -153,7 +153,27 @@ export class RunProgress {
     };
   }
 
+  /** Without a log each vchannel is as old as its last cut. */
+  #cutStatus(now: number): RunStatus["channels"] {
+    const cuts = new Map<string, HybridTs>();
+    for (const { vchannels, collections } of this.#state.sinks.values()) {
+      for (const { vchannel, collectionId, ts } of vchannels.values()) {
+        if (collections.get(collectionId)?.phase !== "tail") continue;
+        const known = cuts.get(vchannel);
+        if (known === undefined || ts < known) cuts.set(vchannel, ts);
+      }
+    }
+    return [...cuts].map(([pchannel, tick]) => ({
+      pchannel,
+      position: positionsOf(this.#state.queue).format(0n),
+      tick,
+      lagMs: tick === 0n ? 0 : Math.max(0, now - msOfHybrid(tick)),
+      recordsPerSec: 0,
+    }));
+  }
+
   #channelStatus(now: number, span: number): RunStatus["channels"] {
+    if (this.#state.queue === "files") return this.#cutStatus(now);
     return this.#channels.map((pchannel) => {
       // The slowest sink decides.
       let slowest: ResumePoint | undefined;

@@ -35,6 +35,21 @@ export interface ImportUnit {
   task: bigint;
 }
 
+/** What a copy without a log must know of its last cut, beside the cuts themselves. */
+export interface FilesState {
+  /** Live segments of then: all their rows up to the cut were seen. */
+  segments: bigint[];
+  /**
+   * Others whose deletes must be found: of a step, or of a base, that may have been cut short, since rows of them may be on the
+   * target; and dropped ones with deletes that are later than the cut.
+   */
+  begun: bigint[];
+  /** Of the source. */
+  partitions: { readonly id: bigint; readonly name: string }[];
+  /** vchannel -> the truncation that was done last. */
+  truncated: Record<string, HybridTs>;
+}
+
 /** One source collection on one sink. Identity is the source's collection id. */
 export interface CollectionState {
   id: bigint;
@@ -76,6 +91,8 @@ export interface CollectionState {
   refused: string;
   /** Rows that the target refused: held until a run can write them, or put aside as dead letters. */
   refusedRows: RefusedRows;
+  /** Undefined where a log is followed. */
+  files: FilesState | undefined;
   /** Why the collection is held; its vchannels keep their own resume points until the next run tries again. */
   blocked: string | undefined;
 }
@@ -193,6 +210,7 @@ export function newCollectionState(
     byRows: "",
     refused: "",
     refusedRows: new RefusedRows(),
+    files: undefined,
     blocked: undefined,
   };
 }
@@ -293,6 +311,7 @@ type Later =
     | "adopt"
     | "broadcastsDone"
     | "refused"
+    | "files"
   >
   & { readonly made: readonly string[] };
 type Stored = Omit<CollectionState, keyof Later | "refusedRows"> & Partial<Later> & {
@@ -325,6 +344,7 @@ function parseSink(raw: Record<string, Json>, queue: Queue, location: string): S
       byRows: item.byRows ?? "",
       refused: item.refused ?? "",
       refusedRows: new RefusedRows(item.refusedRows),
+      files: item.files ?? undefined,
       blocked: item.blocked ?? undefined,
     }]);
   const vchannels = (raw.vchannels as unknown as VchannelState[]).map((item) => [item.vchannel, place(item)] as const);

@@ -13,13 +13,13 @@ import {
 } from "../../../pipeline/positions/mod.ts";
 
 const id = fc.bigInt({ min: 0n, max: (1n << 63n) - 2n });
-const PLACES: Readonly<Record<Queue, fc.Arbitrary<Position>>> = {
+const PLACES: Readonly<Record<Exclude<Queue, "files">, fc.Arbitrary<Position>>> = {
   kafka: id,
   rocksmq: id,
   pulsar: fc.record({ ledger: id, entry: id, batch: fc.integer({ min: 0, max: 999_999_998 }) }).map(pulsarPosition),
   woodpecker: fc.tuple(id, id).map(([segment, entry]) => woodpeckerPosition(segment, entry)),
 };
-const QUEUES = Object.keys(PLACES) as Queue[];
+const QUEUES = Object.keys(PLACES) as (keyof typeof PLACES)[];
 
 function each(test: (forms: PositionForms, places: fc.Arbitrary<Position>) => void): void {
   for (const queue of QUEUES) test(positionsOf(queue), PLACES[queue]);

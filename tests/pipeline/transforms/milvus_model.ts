@@ -157,6 +157,27 @@ export class MilvusModel {
     }
   }
 
+  /**
+   * The garbage collection: dropped segments whose rows and deletes the checkpoint has passed go from the metadata, with all
+   * their files. `which` chooses among them.
+   */
+  collect(which: (segment: ModelSegment) => boolean): void {
+    const gone = new Set<bigint>();
+    for (const segment of this.segments) {
+      if (segment.state !== "dropped" || !which(segment)) continue;
+      if (
+        this.deltaFiles.some((file) => file.segment === segment.id && !segment.named.includes(file.deletes as Delete[]))
+      ) {
+        continue;
+      }
+      if (segment.dmlTs > (this.checkpoints.get(segment.vchannel)?.ts ?? 0n)) continue;
+      gone.add(segment.id);
+    }
+    const keep = <T>(list: T[], stays: (item: T) => boolean) => list.splice(0, list.length, ...list.filter(stays));
+    keep(this.segments, ({ id }) => !gone.has(id));
+    keep(this.deltaFiles, ({ segment }) => !gone.has(segment));
+  }
+
   /** A tick on every pchannel; all vchannels but the lagging ones take in what came before. */
   tick(lagging = 0): void {
     for (const { pchannel, entry } of this.#late.splice(0)) this.#append(pchannel, entry);
@@ -262,8 +283,8 @@ export class MilvusModel {
     this.#consumed.set(vchannel, tick);
     for (const entry of waiting) {
       if (entry.kind === "insert") {
-        const segment = this.segments.find((item) => item.id === entry.segment)!;
-        if (segment.state === "dropped") continue;
+        const segment = this.segments.find((item) => item.id === entry.segment);
+        if (segment === undefined || segment.state === "dropped") continue;
         if (segment.startOffset < 0n || pack < segment.startOffset) segment.startOffset = pack;
         if (segment.startTs === 0n) segment.startTs = entry.ts - 1n;
         // A segment that was flushed meanwhile takes it nonetheless: its last sync comes later.
@@ -336,6 +357,8 @@ export class MilvusModel {
     ).sort((a, b) => a.ts < b.ts ? -1 : a.ts > b.ts ? 1 : 0);
     if (rows.length > 0) child.files.push(rows);
     else child.state = "dropped";
+    // The files are copied to the child, whatever is then named of them.
+    for (const deletes of lateDeltas) this.deltaFiles.push({ segment: child.id, deletes });
     if (op.forget && lateDeltas.length > 0) {
       child.named.push(lateDeltas[lateDeltas.length - 1]!);
       child.forgets = true;

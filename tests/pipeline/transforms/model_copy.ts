@@ -440,7 +440,7 @@ export function truth(model: MilvusModel, taken: Taken, end: bigint): Map<bigint
   return out;
 }
 
-function replay(own: ModelCollection, content: Content, entry: LogEntry): void {
+export function replay(own: ModelCollection, content: Content, entry: LogEntry): void {
   switch (entry.kind) {
     case "insert":
       for (const row of entry.rows) content.set(nameOf(own, entry.partition, row.key), row.value);
@@ -466,7 +466,7 @@ function replay(own: ModelCollection, content: Content, entry: LogEntry): void {
   }
 }
 
-function nameOf(own: ModelCollection, partition: bigint, key: bigint): string {
+export function nameOf(own: ModelCollection, partition: bigint, key: bigint): string {
   return `${own.partitionKey ? "*" : partition}/${key}`;
 }
 
