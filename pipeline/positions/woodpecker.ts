@@ -24,7 +24,8 @@ export const woodpeckerPositions: PositionForms = {
     return `${segment}/${entry}`;
   },
   parse(text) {
-    const found = /^(\d{1,20})\/(\d{1,20})$/.exec(text);
+    // The place before the first of all has the segment -1.
+    const found = /^(-1|\d{1,20})\/(\d{1,20})$/.exec(text);
     if (found === null) return undefined;
     const [segment, entry] = [BigInt(found[1]!), BigInt(found[2]!)];
     return segment >> ENTRY_BITS > 0n || entry >> ENTRY_BITS > 0n ? undefined : woodpeckerPosition(segment, entry);

@@ -121,7 +121,8 @@ export class FakePipeline {
       roll: { age: "100ms" },
       ...this.#options.backup,
     });
-    return createBackupSink(config, { name, store, pipeline: "test", program: "test", now });
+    const { queue } = this.#source.log;
+    return createBackupSink(config, { name, store, pipeline: "test", program: "test", queue, now });
   }
 
   #store(dead: AbortSignal): StateStore {

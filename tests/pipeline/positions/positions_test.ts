@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { after, type Position, type PositionForms, type Queue } from "../../../pipeline/model/mod.ts";
+import { after, before, type Position, type PositionForms, type Queue } from "../../../pipeline/model/mod.ts";
 import {
   isQueue,
   positionsOf,
@@ -76,6 +76,7 @@ Deno.test("positionsOf reads what real servers wrote", () => {
   assert.equal(woodpecker.format(woodpecker.fromMilvus(hex("08011004"))!), "1/4");
   // Bytes of one queue are none of the others.
   assert.equal(woodpecker.fromMilvus(hex("ba25000000000000")), undefined);
+  assert.equal(woodpecker.parse(woodpecker.format(before(woodpecker.parse("0/0")!))), -1n);
   assert.equal(positionsOf("kafka").fromMilvus(hex("08011004")), undefined);
   assert.equal(pulsar.fromMilvus(hex("ba25000000000000")), undefined);
 });
