@@ -6,6 +6,7 @@ import {
   type TokenCredential,
   WorkloadIdentityCredential,
 } from "@azure/identity";
+import { rootCertificates } from "node:tls";
 
 export interface AzureIdentityOptions {
   readonly type: "default" | "managed" | "workload" | "client_secret";
@@ -15,18 +16,18 @@ export interface AzureIdentityOptions {
   /** File with the pod's token; it is read again for every login. */
   readonly tokenFile?: string;
   readonly authority?: string;
-  /** Of Entra ID itself, where it is not the public one; such an authority has no instance discovery. */
-  readonly tls?: { readonly ca: string | undefined; readonly insecure: boolean };
+  /** Certificate authority of the store, which an authority of one's own shares; such a one has no instance discovery. */
+  readonly tls?: { readonly ca: string | undefined };
 }
 
 /** The tokens are renewed by the client that asks for them, before they expire. */
 export function createAzureIdentity(options: AzureIdentityOptions): TokenCredential {
   const { tls } = options;
-  const own = tls?.ca !== undefined || tls?.insecure === true;
   const common = {
     ...(options.authority === undefined ? {} : { authorityHost: options.authority }),
-    ...(own ? { tlsOptions: { ca: tls?.ca, rejectUnauthorized: tls?.insecure !== true } } : {}),
-    ...(own && options.authority !== undefined ? { disableInstanceDiscovery: true } : {}),
+    // The store's authority beside the usual ones, not in their place: Entra ID itself may be the public one.
+    ...(tls?.ca === undefined ? {} : { tlsOptions: { ca: [tls.ca, ...rootCertificates] } }),
+    ...(tls?.ca !== undefined && options.authority !== undefined ? { disableInstanceDiscovery: true } : {}),
   };
   const clientId = options.clientId === undefined ? {} : { clientId: options.clientId };
   const tenantId = options.tenantId === undefined ? {} : { tenantId: options.tenantId };

@@ -28,7 +28,7 @@ export async function openAzure(config: AzureConfig): Promise<ObjectStore> {
 /** The login that the config names, else the environment's, else whatever Entra ID gives to this process. */
 export async function azureLogin(
   config: AzureConfig,
-  tls?: { ca: string | undefined; insecure: boolean },
+  tls?: { ca: string | undefined },
   env: Environment = (name) => Deno.env.get(name),
 ): Promise<AzureLogin> {
   const { identity } = config;
@@ -43,7 +43,7 @@ export async function azureLogin(
         ...(clientSecret === undefined ? {} : { clientSecret }),
         ...(identity.token_file === undefined ? {} : { tokenFile: identity.token_file }),
         ...(identity.authority === undefined ? {} : { authority: identity.authority }),
-        ...(tls === undefined ? {} : { tls }),
+        ...(tls === undefined ? {} : { tls: { ca: tls.ca } }),
       },
     };
   }
@@ -61,7 +61,7 @@ export async function azureLogin(
   const [envKey, envToken] = [env("AZURE_STORAGE_KEY"), env("AZURE_STORAGE_SAS_TOKEN")];
   if (account !== undefined && envKey) return { kind: "key", account, key: envKey };
   if (envToken) return { kind: "sas", token: envToken };
-  return { kind: "identity", identity: { type: "default", ...(tls === undefined ? {} : { tls }) } };
+  return { kind: "identity", identity: { type: "default", ...(tls === undefined ? {} : { tls: { ca: tls.ca } }) } };
 }
 
 /** URL of the blob service. Throws `config` where nothing says it. */
