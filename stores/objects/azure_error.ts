@@ -42,6 +42,8 @@ const LOGIN = new Set([
   "AuthenticationRequiredError",
   "CredentialUnavailableError",
 ]);
+/** The identity client's words for an authority that does not answer. */
+const OUTAGE = /endpoints_resolution_error|network_error|ENOTFOUND|EAI_AGAIN|ECONN|ETIMEDOUT|socket hang up|timed out/i;
 const THROTTLED = new Set(["ServerBusy", "TooManyRequests", "AccountLimitExceeded"]);
 const NO_CONTAINER = new Set(["ContainerNotFound", "ContainerDisabled", "InvalidResourceName"]);
 const EXISTS = new Set(["BlobAlreadyExists", "ConditionNotMet", "TargetConditionNotMet"]);
@@ -72,6 +74,12 @@ export function isAzureRefusal(thrown: unknown): boolean {
     status === 403;
 }
 
+/** True where Entra ID itself could not be asked: the login is as good as before, and a run waits for it. */
+function isLoginOutage(thrown: unknown): boolean {
+  if (!LOGIN.has((thrown as Thrown | undefined)?.name ?? "")) return false;
+  return azureStatus(thrown) >= 500 || OUTAGE.test((thrown as Thrown).message ?? "");
+}
+
 /** Maps what the client threw. `signal` decides whether it was an abort. */
 export function azureError(thrown: unknown, place: AzurePlace, signal?: AbortSignal): TidemarkError {
   if (thrown instanceof TidemarkError) return thrown;
@@ -90,6 +98,12 @@ export function azureError(thrown: unknown, place: AzurePlace, signal?: AbortSig
       : `; there are: ${place.containers.join(", ")}`;
     return new TidemarkError("not_found", `No container ${container} at ${endpoint}${there}`, {
       hint: "Set container to minio.bucketName of the source's milvus.yaml, or to the one that holds the backup.",
+      ...options,
+    });
+  }
+  if (isLoginOutage(thrown)) {
+    return new TidemarkError("unreachable", `Entra ID gave no token for ${endpoint}: ${words}`, {
+      hint: "Check that this machine reaches identity.authority, or the endpoint of managed identities.",
       ...options,
     });
   }

@@ -71,6 +71,10 @@ export function gcsError(thrown: unknown, place: GcsPlace, signal?: AbortSignal)
 
   if (thrown instanceof GcsLoginFailed) {
     const network = networkError(thrown.cause, { endpoint: "Google's login", server: "login", answered: false });
+    const { status = 0 } = (thrown.cause ?? {}) as { readonly status?: number };
+    if (network === undefined && status >= 500) {
+      return new TidemarkError("unreachable", `Google's login failed: ${words}`, options);
+    }
     return network ?? new TidemarkError("authentication", `Google's login gave no token: ${words}`, {
       hint:
         "Check credentials_file, or what the environment offers: GOOGLE_APPLICATION_CREDENTIALS, the metadata server.",
