@@ -3,6 +3,7 @@ import { Command, CommanderError, Option } from "commander";
 import { EXIT, TidemarkError, toTidemarkError } from "../pipeline/errors.ts";
 import { commandFirst } from "./command_first.ts";
 import { addBackupCommands } from "./program_backup.ts";
+import { addInitCommand } from "./program_init.ts";
 import { addInspectCommands } from "./program_inspect.ts";
 import { examples, type ProgramParts } from "./program_parts.ts";
 import { LOG_LEVELS } from "./log.ts";
@@ -75,6 +76,7 @@ export function buildProgram(terminal: Terminal, done: (status: number) => void)
   addReplay(program, parts);
   addBackupCommands(program, parts);
   addInspectCommands(program, parts);
+  addInitCommand(program, parts);
   addSchema(program, parts);
   return program;
 }
