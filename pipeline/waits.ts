@@ -31,11 +31,13 @@ export const SLOW_MS = 5_000;
 
 export class Waits {
   readonly #now: () => number;
+  readonly #slowMs: number;
   readonly #open = new Map<symbol, Wait>();
 
-  /** `now`: unix ms. */
-  constructor(now: () => number = Date.now) {
+  /** `now`: unix ms; `slowMs`: of work after which it is a wait. */
+  constructor(now: () => number = Date.now, slowMs: number = SLOW_MS) {
     this.#now = now;
+    this.#slowMs = slowMs;
   }
 
   begin(waiter: Waiter, reason: string, nextMs?: number): OpenWait {
@@ -50,7 +52,7 @@ export class Waits {
     waiter: Waiter,
     reason: string | (() => string),
     work: () => Promise<T>,
-    afterMs: number = SLOW_MS,
+    afterMs: number = this.#slowMs,
   ): Promise<T> {
     const began = this.#now();
     let wait: OpenWait | undefined;

@@ -56,21 +56,38 @@ export async function runUntilEnd(context: CommandContext, options: RunOptions):
     }
   }
   const status = run.status();
-  printResult(context, { ...result, status }, () => summary(result, end.kind, context.stop.aborted));
+  const carried = status.collections.filter(({ phase }) => phase !== "blocked").length;
+  const stopped = context.stop.aborted;
+  printResult(context, { ...result, status }, () => summary(result, end.kind, { stopped, carried }));
   const { blocked, refused, refusedRows, basesFailed } = result;
   const missing = blocked.length + refused.length + refusedRows.length + basesFailed.length;
   return missing > 0 ? EXIT.partial : EXIT.ok;
 }
 
-function summary(result: RunResult, end: RunOptions["end"]["kind"], stopped: boolean): string[] {
+/** Pure. `carried`: collections that are on a sink and not blocked. */
+export function completeText({ upTo, blocked, refusedRows }: RunResult, carried: number): string {
+  const moment = `${isoOfHybrid(upTo)} (${upTo})`;
+  if (blocked.length > 0 && carried === 0) return `Nothing is complete up to ${moment}: every collection is blocked`;
+  const rows = refusedRows.reduce((sum, { held, deadLetters }) => sum + held + deadLetters, 0);
+  const but = [
+    ...blocked.length === 0 ? [] : [`${blocked.length} that are blocked`],
+    ...rows === 0 ? [] : [`${rows} ${rows === 1 ? "row" : "rows"} that the target refused`],
+  ];
+  return `Complete up to ${moment} on all channels${but.length === 0 ? "" : `, but for ${but.join(" and ")}`}`;
+}
+
+function summary(
+  result: RunResult,
+  end: RunOptions["end"]["kind"],
+  { stopped, carried }: { readonly stopped: boolean; readonly carried: number },
+): string[] {
   const lines: string[] = [];
   if (stopped) lines.push("Stopped; the next run goes on from here");
   // No log was read: none was asked for, or the backup keeps none.
   else if (end === "base" || (end === "once" && result.upTo === 0n)) {
     lines.push("The base is complete, each channel as of its own checkpoint");
   } else if (end !== "follow") {
-    const but = result.blocked.length === 0 ? "" : `, but for ${result.blocked.length} that are blocked`;
-    lines.push(`Complete up to ${isoOfHybrid(result.upTo)} (${result.upTo}) on all channels${but}`);
+    lines.push(completeText(result, carried));
   }
   for (const { collection, reason } of result.blocked) lines.push(`blocked  ${collection}: ${reason}`);
   for (const { sink, reason } of result.basesFailed) lines.push(`failed   The last base of ${sink}: ${reason}`);

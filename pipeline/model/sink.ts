@@ -40,6 +40,11 @@ export interface RemoveRequest {
   /** Undefined: in all partitions. */
   readonly partition: string | undefined;
   readonly keys: Keys;
+  /**
+   * Given: keys whose delete the target refuses for what they are are told here, once, by their index, before the delete
+   * resolves; all others are deleted. Left out: one such key lets the whole delete throw `refused`.
+   */
+  readonly refused?: (keys: readonly RowRefusal[]) => void;
 }
 
 /** A DDL kind, as `transforms.ddl.include` / `exclude` name it. */

@@ -1,10 +1,11 @@
 /** Deletes by primary key. */
 import { TidemarkError } from "../../pipeline/errors.ts";
-import type { RemoveRequest } from "../../pipeline/model/mod.ts";
+import type { RemoveRequest, RowRefusal } from "../../pipeline/model/mod.ts";
 import { DataType } from "../../pipeline/proto/gen/schema_pb.ts";
 import { METHOD, type MilvusClient } from "./client.ts";
 import { type Describer, targetText } from "./described.ts";
 import { keyRanges, keysExpression } from "./key_expression.ts";
+import { isContentRefusal, isolateRows } from "./refused_rows.ts";
 
 /** Measured on 2.3.5: from 1 000 to 10 000 keys a call cost the same, 100 000 take ten times as long. */
 export const DELETE_BOUNDS = { maxKeys: 10_000, maxBytes: 2 * 1024 * 1024 } as const;
@@ -31,18 +32,29 @@ export function createRemover(client: MilvusClient, describer: Describer): Remov
       );
     }
     const partitionName = collection.hasPartitionKey ? "" : request.partition ?? "";
+    const send = async (start: number, end: number) => {
+      await client.call(METHOD.delete, {
+        dbName: target.db,
+        collectionName: target.name,
+        partitionName,
+        expr: keysExpression(collection.primaryKey, keys, start, end),
+      }, { what: `delete ${end - start} keys from ${targetText(target)}`, db: target.db, signal });
+    };
+    const refused: RowRefusal[] = [];
     for (const { start, end } of keyRanges(keys, DELETE_BOUNDS)) {
       try {
-        await client.call(METHOD.delete, {
-          dbName: target.db,
-          collectionName: target.name,
-          partitionName,
-          expr: keysExpression(collection.primaryKey, keys, start, end),
-        }, { what: `delete ${end - start} keys from ${targetText(target)}`, db: target.db, signal });
+        await send(start, end);
       } catch (error) {
         describer.forget(target);
-        throw error;
+        if (request.refused === undefined || !isContentRefusal(error)) throw error;
+        const found = await isolateRows({
+          rows: end - start,
+          unfit: () => [],
+          send: (part) => send(start + part[0]!, start + part.at(-1)! + 1),
+        }, error);
+        refused.push(...found.map(({ row, reason }) => ({ row: start + row, reason })));
       }
     }
+    if (refused.length > 0) request.refused!(refused);
   };
 }

@@ -2,7 +2,7 @@
 import { decodeFieldData } from "../../pipeline/columns/mod.ts";
 import { TidemarkError } from "../../pipeline/errors.ts";
 import { abortable } from "../../pipeline/flow/abortable.ts";
-import type { DdlOutcome, RowSink, TargetName } from "../../pipeline/model/mod.ts";
+import type { DdlOutcome, RowRefusal, RowSink, TargetName } from "../../pipeline/model/mod.ts";
 
 export class FakeRowSink implements RowSink {
   readonly kind = "rows";
@@ -16,6 +16,11 @@ export class FakeRowSink implements RowSink {
   beforeWrite: Promise<void> = Promise.resolve();
   /** Why it does not take a row; undefined: it does. */
   refuses: (key: bigint, value: bigint) => string | undefined = () => undefined;
+  /** Why it does not delete a key; undefined: it does. */
+  refusesDelete: (key: bigint) => string | undefined = () => undefined;
+  /** Why it does not make the partition of a collection; undefined: it does. */
+  refusesPartition: (collection: string) => string | undefined = () => undefined;
+  readonly #lacking = new Set<string>();
   /** Thrown by each write while it is set. */
   fault: Error | undefined;
   /** Nobody asks it for anything any more: set when its run was killed. */
@@ -32,14 +37,35 @@ export class FakeRowSink implements RowSink {
 
   async reconcile(...[{ source, target }, previous, , gate]: Parameters<RowSink["reconcile"]>): Promise<DdlOutcome[]> {
     this.#ask();
-    if (this.rows.has(target.name)) return [];
+    if (this.rows.has(target.name)) return this.#partition(target.name, source.id);
     const old = previous === undefined ? undefined : this.rows.get(previous.name);
     const kind = old === undefined ? "create_collection" : "rename_collection";
     const step = { kind, collectionId: source.id, sentence: `${kind} ${target.name}`, destructive: false } as const;
     if (await gate(step) === "skip") return [{ ...step, result: "skipped", detail: "" }];
     if (old !== undefined) this.rows.delete(previous!.name);
     this.rows.set(target.name, old ?? new Map());
-    return [{ ...step, result: "applied", detail: "" }];
+    if (old === undefined) this.#lacking.add(target.name);
+    return [{ ...step, result: "applied", detail: "" }, ...this.#partition(target.name, source.id)];
+  }
+
+  #partition(name: string, collectionId: bigint): DdlOutcome[] {
+    if (!this.#lacking.has(name)) return [];
+    const detail = this.refusesPartition(name);
+    if (detail === undefined) {
+      this.#lacking.delete(name);
+      return [];
+    }
+    const partition = "_default";
+    const sentence = `Create partition ${partition} of ${name}`;
+    return [{
+      kind: "create_partition",
+      collectionId,
+      sentence,
+      destructive: false,
+      partition,
+      result: "refused",
+      detail,
+    }];
   }
 
   identity({ name }: TargetName): Promise<string | undefined> {
@@ -57,7 +83,7 @@ export class FakeRowSink implements RowSink {
       exists: rows !== undefined,
       rows: BigInt(rows?.size ?? 0),
       loaded: true,
-      partitions: ["_default"],
+      partitions: this.#lacking.has(name) ? [] : ["_default"],
     });
   }
 
@@ -68,6 +94,7 @@ export class FakeRowSink implements RowSink {
       return data.kind === "int64" ? [...data.values] : [];
     }) as [bigint[], bigint[]];
     const there = this.#collection(target);
+    if (this.#lacking.has(target.name)) throw new TidemarkError("not_found", `partition not found: ${target.name}`);
     const refusals = keys.flatMap((key, row) => {
       const reason = this.refuses(key, values[row]!);
       return reason === undefined ? [] : [{ row, reason }];
@@ -78,10 +105,18 @@ export class FakeRowSink implements RowSink {
     if (refusals.length > 0) refused!(refusals);
   }
 
-  async remove(...[{ target, keys }, signal]: Parameters<RowSink["remove"]>): Promise<void> {
+  async remove(...[{ target, keys, refused }, signal]: Parameters<RowSink["remove"]>): Promise<void> {
     await this.#ready(signal);
     const there = this.#collection(target);
-    for (const key of keys.values) there.delete(key as bigint);
+    const refusals: RowRefusal[] = [];
+    [...keys.values].forEach((key, row) => {
+      const reason = this.refusesDelete(key as bigint);
+      if (reason === undefined) there.delete(key as bigint);
+      else refusals.push({ row, reason });
+    });
+    if (refusals.length === 0) return;
+    if (refused === undefined) throw new TidemarkError("refused", refusals[0]!.reason);
+    refused(refusals);
   }
 
   #collection({ name }: TargetName): Map<bigint, bigint> {

@@ -3,11 +3,15 @@
  * turns into one, and nothing else.
  */
 import { loadConfig } from "../../config/load.ts";
+import { encodeColumn } from "../../pipeline/columns/mod.ts";
+import { BaseCommand_Type } from "../../pipeline/proto/gen/pulsar_api_pb.ts";
+import { DataType } from "../../pipeline/proto/gen/schema_pb.ts";
 import { parseRunState } from "../../pipeline/flow/state/run_state.ts";
 import type { LogRecord } from "../../pipeline/model/mod.ts";
 import { parseDeltaCell } from "../../sources/binlog/delta_cell.ts";
 import { readDeltaFile } from "../../sources/binlog/delta.ts";
 import { readEnvelope } from "../../sources/binlog/envelope.ts";
+import { parseManifest } from "../../sources/binlog/manifest.ts";
 import { decodeRecord } from "../../sources/log/decode.ts";
 import { parseRecords as parseLogRecords } from "../../sources/log/inspect/records_file.ts";
 import { isUndecodable } from "../../sources/log/kafka/errors.ts";
@@ -18,10 +22,13 @@ import { recordOf } from "../../sources/log/woodpecker/entry.ts";
 import { FileSegment } from "../../sources/log/woodpecker/file_segment.ts";
 import { FrameError, readIndex } from "../../sources/log/woodpecker/frames.ts";
 import { decodeLog, decodeSegment } from "../../sources/log/woodpecker/keys.ts";
+import { encodeFrame, parseFrame, parseMessage } from "../../sources/log/pulsar/frame.ts";
+import { decompressLz4Block } from "../../sources/log/pulsar/lz4_block.ts";
 import { VchannelBook } from "../../sources/log/vchannel_book.ts";
 import type { MetaRecord } from "../../sources/meta/keys.ts";
 import { parseRecords as parseMetaRecords } from "../../sources/meta/records.ts";
 import { decodeSnapshot } from "../../sources/meta/snapshot.ts";
+import { createDeadLetters } from "../../stores/dead_letters.ts";
 import {
   bytesSource,
   createMemoryStore,
@@ -46,6 +53,36 @@ export interface FuzzTarget {
 }
 
 const HERE = new URL("./", import.meta.url);
+
+const TEXT = {
+  fieldId: 101n,
+  name: "title",
+  type: DataType.VarChar,
+  elementType: DataType.None,
+  dim: 0,
+  isDynamic: false,
+  valid: undefined,
+};
+const LETTER = {
+  sink: "replica",
+  collectionId: 470597784452279572n,
+  collection: "default.c",
+  target: "default.d",
+  partitionId: -1n,
+  partition: "_default",
+  ts: 470598793474605057n,
+  position: "by-dev-rootcoord-dml_0@17",
+  reason: "field title has 9 bytes, the target's max_length is 8",
+};
+
+const PULSAR_FRAMES = [
+  encodeFrame({ type: BaseCommand_Type.PING, ping: {} }).subarray(4),
+  encodeFrame(
+    { type: BaseCommand_Type.MESSAGE, message: { consumerId: 1n, messageId: { ledgerId: 5n, entryId: 7n } } },
+    // Without a checksum: the length of the metadata, and no metadata.
+    Uint8Array.from([0, 0, 0, 0, 1, 2, 3]),
+  ).subarray(4),
+];
 const file = (path: string): Uint8Array => Deno.readFileSync(new URL(path, HERE));
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
 const utf8 = (value: string): Uint8Array => new TextEncoder().encode(value);
@@ -213,6 +250,11 @@ export const TARGETS: readonly FuzzTarget[] = [
     },
   },
   {
+    name: "binlog_manifest",
+    seeds: () => below("../samples/storage/").filter((bytes) => isManifest(bytes)),
+    run: (bytes) => parseManifest(bytes, "m"),
+  },
+  {
     name: "delta_log",
     seeds: () => [...DELTAS(), ...PARQUET()],
     async run(bytes) {
@@ -261,6 +303,36 @@ export const TARGETS: readonly FuzzTarget[] = [
     },
   },
   {
+    name: "dead_letters",
+    async seeds() {
+      const store = createMemoryStore();
+      const letters = createDeadLetters({ store, program: "fuzz" });
+      const title = { ...TEXT, data: { kind: "utf8" as const, values: [utf8("xxxxxxxxx")] } };
+      await letters.append([-5n, "ä key"].map((key) => ({ ...LETTER, key, fieldsData: [encodeColumn(title)] })));
+      return [await store.get("00001.parquet")];
+    },
+    async run(bytes) {
+      const store = createMemoryStore();
+      await store.put("00001.parquet", bytes);
+      await createDeadLetters({ store, program: "fuzz" }).read("00001.parquet");
+    },
+  },
+  {
+    name: "pulsar_frame",
+    seeds: () => PULSAR_FRAMES,
+    throws: (thrown) => thrown instanceof RangeError,
+    run(bytes) {
+      const { rest } = parseFrame(bytes);
+      if (rest.length > 0) parseMessage(rest);
+    },
+  },
+  {
+    name: "lz4_block",
+    seeds: () => [Uint8Array.from([0x50, 1, 2, 3, 4, 5]), Uint8Array.from([0x1f, 7, 1, 0, 255, 3, 0x10, 9])],
+    throws: (thrown) => thrown instanceof RangeError,
+    run: (bytes) => decompressLz4Block(bytes, (bytes[0] ?? 0) * 4096),
+  },
+  {
     name: "etcd_values",
     seeds: () => ["meta-v22", "meta-v23", "meta-v24", "meta-v25", "meta-v26"].flatMap((name) => metaValues(name)),
     run(bytes) {
@@ -288,6 +360,16 @@ export const TARGETS: readonly FuzzTarget[] = [
     },
   },
 ];
+
+/** In either form. */
+function isManifest(bytes: Uint8Array): boolean {
+  try {
+    parseManifest(bytes, "m");
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 const metas = new Map<string, readonly MetaRecord[]>();
 

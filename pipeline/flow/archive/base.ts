@@ -120,7 +120,7 @@ export class ArchiveBase {
     const first = this.#failed[0] ?? this.#o.leftOut.map(leftOutFault)[0];
     if (this.#done.length === 0 && first !== undefined) {
       throw new NothingBackedUp(first.code, `Nothing could be backed up; ${first.name}: ${first.reason}`, {
-        hint: first.hint ?? "There is no backup of this base. Each collection that failed is named above.",
+        hint: first.hint ?? "No backup was written. Mend that, and the next run begins it again.",
       });
     }
   }

@@ -103,7 +103,7 @@ export class ArchiveRun implements TailMember {
     for (let round = 1; !signal.aborted; round++) {
       try {
         await pause(CARE_MS, signal);
-        if (round % LOOK_AGAIN_ROUNDS === 0) await leg.lookAgain(undefined, signal);
+        if (round % LOOK_AGAIN_ROUNDS === 0) await this.#lookAgain(signal);
         const why = leg.due();
         if (why === undefined) continue;
         await this.#rebase(why, signal);
@@ -129,6 +129,17 @@ export class ArchiveRun implements TailMember {
         );
         await pause(REBASE_AGAIN_MS, signal).catch(() => {});
       }
+    }
+  }
+
+  /** That nothing can be said of what was left out is no fault of a base. */
+  async #lookAgain(signal: AbortSignal): Promise<void> {
+    const { deps, sink, leg } = this.#o;
+    try {
+      await leg.lookAgain(undefined, signal);
+    } catch (error) {
+      if (signal.aborted) throw error;
+      deps.report.warn(`left out ${sink.name}`, toTidemarkError(error).message);
     }
   }
 

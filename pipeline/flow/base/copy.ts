@@ -22,7 +22,7 @@ import type { FlowDependencies } from "../dependencies.ts";
 import type { BaseJob, BaseProgress, BaseRows } from "./job.ts";
 import type { Slots } from "./slots.ts";
 import { type FoundSegment, importSegments } from "../imports/mod.ts";
-import { keepRefused, segmentOrigin } from "../refusals/mod.ts";
+import { keepRefused, refusedWhole, segmentOrigin } from "../refusals/mod.ts";
 
 export async function copyBase(
   deps: FlowDependencies,
@@ -325,7 +325,9 @@ async function writeRows(
   const refusals: RowRefusal[] = [];
   const refused = (rows: readonly RowRefusal[]) => void refusals.push(...rows);
   const about = { collectionId: collection.id, target: own.target, partition: name };
-  await setup.sink.write({ ...about, mode, rows, fieldsData, refused }, signal);
+  const why = own.partitionsRefused.get(name);
+  if (why === undefined) await setup.sink.write({ ...about, mode, rows, fieldsData, refused }, signal);
+  else refused(refusedWhole(why, rows));
   if (own.refusedRows.size > 0) {
     own.refusedRows.supersede(segment.partitionId, keysOf(fieldsData, primaryKey(collection.schema)!, rows));
   }

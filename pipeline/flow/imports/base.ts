@@ -28,7 +28,12 @@ export async function importSegments(
   const name = qualifiedName(collection);
   const begun = own.importUnits.length > 0;
   if (!begun && notWorthIt(bulk, segments, await workersOf(bulk, signal)) !== undefined) return none;
-  const plan = await planImport(deps, collection, job.cuts, segments, found, signal);
+  // What has no partition there is not imported into it.
+  const placed = segments.filter(({ partitionId }) => {
+    const partition = collection.partitions.find(({ id }) => id === partitionId);
+    return partition === undefined || !own.partitionsRefused.has(partition.name);
+  });
+  const plan = await planImport(deps, collection, job.cuts, placed, found, signal);
   sayByRows(deps, name, plan, segments.length);
   if (begun) checkSame(own.importUnits, plan, new Set(segments.map(({ id }) => id)), name);
   else await prepare(deps, job, plan, progress, signal);

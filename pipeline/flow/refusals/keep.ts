@@ -4,7 +4,7 @@
  */
 import { TidemarkError } from "../../errors.ts";
 import { type KeyField, keysOf, selectRows } from "../../columns/mod.ts";
-import type { ColumnBatch, DeadLetter, HybridTs, RowRefusal, Segment } from "../../model/mod.ts";
+import type { ColumnBatch, DeadLetter, HybridTs, Keys, RowRefusal, Segment } from "../../model/mod.ts";
 import type { FlowDependencies } from "../dependencies.ts";
 import { type CollectionState, keyText, type RefusedRow } from "../state/mod.ts";
 
@@ -82,6 +82,39 @@ export async function settleRefused(
   }
 }
 
+export interface RefusedDelete {
+  readonly sink: string;
+  readonly own: CollectionState;
+  /** -1 where the key alone identifies a row. */
+  readonly partitionId: bigint;
+  /** Name; empty where the key alone identifies a row. */
+  readonly partition: string;
+  readonly keys: Keys;
+  readonly refusals: readonly RowRefusal[];
+  readonly origin: (key: bigint | string) => { readonly ts: HybridTs; readonly position: string };
+}
+
+/** Deletes that the target refused are held under each policy: there is no row to put aside. Throws as {@link keepRefused}. */
+export function keepRefusedDeletes(
+  { limits, report }: Pick<KeepDependencies, "limits" | "report">,
+  { sink, own, partitionId, partition, keys, refusals, origin }: RefusedDelete,
+): void {
+  for (const { row, reason: words } of refusals) {
+    const key = keys.values[row]!;
+    const reason = `its delete: ${words}`;
+    const { ts, position } = origin(key);
+    own.refusedRows.set({ partitionId, partition, key, ts, position, reason, columns: [], file: "", isDelete: true });
+    const { db, name } = own.source;
+    if (own.refusedRows.size <= TOLD) {
+      report.warn(
+        `refused ${sink} ${own.id} ${key}`,
+        `${db}.${name}: the delete of key ${keyText(key)} (${position}) is held: ${words}; all others go on`,
+      );
+    }
+    if (own.refusedRows.size > limits.refusedRows) throw tooMany({ key, reason }, own);
+  }
+}
+
 function rowOf(
   { partitionId, partition, key, ts, position, reason, fieldsData }: DeadLetter,
   file: string,
@@ -90,7 +123,7 @@ function rowOf(
   return { partitionId, partition, key, ts, position, reason, columns, file };
 }
 
-function tooMany({ key, reason }: DeadLetter, { refusedRows }: CollectionState): TidemarkError {
+function tooMany({ key, reason }: Pick<DeadLetter, "key" | "reason">, { refusedRows }: CollectionState): TidemarkError {
   return new TidemarkError(
     "refused",
     `The target refused ${refusedRows.size} rows, more than a run remembers; the last has the key ${
@@ -126,4 +159,10 @@ export function rowByRow(fieldsData: readonly Uint8Array[], rows: number, wanted
     ];
   };
   return split(selectRows(fieldsData, rows, Uint32Array.from(wanted)), wanted.length);
+}
+
+/** Rows of a partition that the target does not have because it refused to make it. */
+export function refusedWhole(words: string, rows: number): RowRefusal[] {
+  const reason = `the target refused to make its partition: ${words}`;
+  return Array.from({ length: rows }, (_, row) => ({ row, reason }));
 }

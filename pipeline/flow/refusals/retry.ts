@@ -4,7 +4,7 @@
  */
 import { toTidemarkError } from "../../errors.ts";
 import { mergeFieldsData } from "../../columns/mod.ts";
-import type { DeadLetter, RowRefusal } from "../../model/mod.ts";
+import type { DeadLetter, Keys, RowRefusal } from "../../model/mod.ts";
 import type { FlowDependencies, RowSinkSetup } from "../dependencies.ts";
 import type { CollectionState, RefusedRow } from "../state/mod.ts";
 import { settleRefused } from "./keep.ts";
@@ -24,15 +24,18 @@ export async function retryHeld(
   own: CollectionState,
   signal: AbortSignal,
 ): Promise<number> {
-  const held = [...own.refusedRows].filter(({ file }) => file === "").map((row): Retried => ({
+  const all = [...own.refusedRows].filter(({ file }) => file === "");
+  if (all.length === 0) return 0;
+  const before = own.refusedRows.size;
+  const deletes = all.filter(({ isDelete }) => isDelete === true);
+  const held = all.filter(({ isDelete }) => isDelete !== true).map((row): Retried => ({
     row,
     fieldsData: row.columns.map((text) => Uint8Array.fromBase64(text)),
   }));
-  if (held.length === 0) return 0;
-  const before = own.refusedRows.size;
   const write = rowWriter(sink, own, signal);
   const { id, source, target } = own;
   try {
+    await deleteHeld(sink, own, deletes, signal);
     const refused = await write(held);
     await settleRefused(
       deps,
@@ -57,6 +60,32 @@ export async function retryHeld(
     );
   }
   return before - own.refusedRows.size;
+}
+
+async function deleteHeld(
+  sink: RowSinkSetup["sink"],
+  own: CollectionState,
+  rows: readonly RefusedRow[],
+  signal: AbortSignal,
+): Promise<void> {
+  for (const some of Map.groupBy(rows, ({ partition }) => partition).values()) {
+    const refusals: RowRefusal[] = [];
+    await sink.remove({
+      collectionId: own.id,
+      target: own.target,
+      partition: some[0]!.partition === "" ? undefined : some[0]!.partition,
+      keys: keysFrom(some.map(({ key }) => key)),
+      refused: (keys) => void refusals.push(...keys),
+    }, signal);
+    const left = new Set(refusals.map(({ row }) => row));
+    some.forEach((row, i) => left.has(i) || own.refusedRows.delete(row));
+  }
+}
+
+function keysFrom(keys: readonly (bigint | string)[]): Keys {
+  return typeof keys[0] === "string"
+    ? { kind: "varchar", values: keys as string[] }
+    : { kind: "int64", values: BigInt64Array.from(keys as bigint[]) };
 }
 
 /** What a target did with rows that are tried again: those that it takes leave the state. */

@@ -143,8 +143,8 @@ export class RowDdl {
       const missing = this.#barriers.missingAt(`${collectionId}:${key}`);
       const name = what.replaceAll("_", " ");
       return missing.length === 0
-        ? `Does ${name}, which the rows behind it wait for`
-        : `${name} waits until ${missing.join(", ")} has reached it in the log`;
+        ? `The target is doing a ${name}; what comes behind it in the log waits`
+        : `A ${name} waits until ${missing.join(", ")} has reached it in the log`;
     };
     return deps.waits.during({ component: "sources.log", collection, aside: true }, reason, work);
   }

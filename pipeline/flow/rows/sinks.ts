@@ -6,6 +6,7 @@ import { Databases } from "./databases.ts";
 import type { FlowDependencies, RefusedRowsResult, RowSinkSetup } from "../dependencies.ts";
 import { goneError, settleTargets } from "./existing_target.ts";
 import { followFlushes } from "./flush_follow.ts";
+import { Held } from "./held.ts";
 import { leaveImports } from "../imports/mod.ts";
 import { lostPositions, pchannelOf, prunePositions, startPoints } from "../tail/mod.ts";
 import { preflight, reach } from "./preflight.ts";
@@ -15,7 +16,7 @@ import { RowLeg } from "./leg.ts";
 import { RowMember } from "./member.ts";
 import { LateCollections } from "./late.ts";
 import type { Postponement } from "./postponed.ts";
-import { newSinkState, type RunProgress, type RunState, type SinkState } from "../state/mod.ts";
+import { type CollectionState, newSinkState, type RunProgress, type RunState, type SinkState } from "../state/mod.ts";
 import { RowSteps } from "./steps.ts";
 import { Targets } from "./targets.ts";
 
@@ -45,6 +46,19 @@ interface Leg {
   readonly databases: Databases;
   /** Where no log is followed. */
   readonly steps: RowSteps;
+}
+
+/** Partitions that the target refused to make are asked for again before the rows that have no place are. */
+async function placeHeld(targets: Targets, own: CollectionState): Promise<void> {
+  const live = targets.live(own.id);
+  const lacks = [...own.refusedRows].some(({ partition }) => partition !== "" && !own.partitions.includes(partition));
+  if (live === undefined || own.phase !== "tail" || !lacks) return;
+  try {
+    await targets.ensure(live, "tail", false);
+  } catch (error) {
+    // Whatever else holds it says the run.
+    if (!(error instanceof Held)) throw error;
+  }
 }
 
 export class RowSinks {
@@ -252,9 +266,10 @@ export class RowSinks {
   /** Rows that an earlier run held. */
   async #retry(signal: AbortSignal): Promise<void> {
     const { deps, save } = this.#o;
-    await Promise.all(this.#legs.map(async ({ setup, state }) => {
+    await Promise.all(this.#legs.map(async ({ setup, state, targets }) => {
       for (const own of state.collections.values()) {
         if (own.phase === "dropped" || own.refusedRows.size === 0) continue;
+        await placeHeld(targets, own);
         const taken = await retryHeld(deps, setup, own, signal);
         if (taken === 0) continue;
         deps.report.info(`${own.source.db}.${own.source.name}: ${taken} held rows are on ${setup.sink.name} now`);

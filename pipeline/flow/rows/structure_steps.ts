@@ -73,6 +73,9 @@ export class StructureSteps {
     if (parts === "all") own.adopt = false;
     for (const outcome of outcomes) settle(own.made, outcome, noted.get(outcome.sentence) ?? []);
     const missing = new Set(outcomes.flatMap(({ result, partition }) => result === "applied" ? [] : partition ?? []));
+    for (const { result, partition } of outcomes) {
+      if (result === "applied" && partition !== undefined) own.partitionsRefused.delete(partition);
+    }
     own.partitions = collection.partitions.map(({ name }) => name).filter((name) => !missing.has(name));
     if (parts === "all") this.#o.beside(own, outcomes.filter(({ kind }) => BESIDE_ROWS.has(kind)), initial);
     for (const outcome of outcomes) {
@@ -84,6 +87,18 @@ export class StructureSteps {
       if (outcome.kind === "alter_alias" && outcome.result === "applied") this.#giveUp(outcome, own);
       if (outcome.result !== "refused") continue;
       if (outcome.foreign?.fate === "held") throw new Held(inTheWay(outcome, outcome.foreign));
+      if (outcome.kind === "create_partition" && outcome.partition !== undefined) {
+        // Its rows have no place; those of all other partitions do not wait for it.
+        if (!own.partitionsRefused.has(outcome.partition)) {
+          refused.push(outcome);
+          deps.report.warn(
+            `refused ${outcome.sentence}`,
+            `${outcome.sentence}: the target refused: ${outcome.detail}; rows of that partition are held, all others go on`,
+          );
+        }
+        own.partitionsRefused.set(outcome.partition, outcome.detail);
+        continue;
+      }
       if (!initial && deps.ddl.onRefusal(outcome) === "report" && outcome.kind !== "create_collection") {
         refused.push(outcome);
         deps.report.warn(`refused ${outcome.sentence}`, `${outcome.sentence}: the target refused: ${outcome.detail}`);

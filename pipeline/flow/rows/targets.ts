@@ -196,6 +196,7 @@ export class Targets {
       if (await this.#steps.lacksPartition(partition, own)) {
         deps.crash("inside_barrier");
         own.partitionsDropped.push(partitionId);
+        own.refusedRows.leavePartition(partitionId);
         return await save();
       }
       await this.#steps.refuseNotMade("drop_partition", { kind: "partition", name: partition }, step, own);

@@ -5,18 +5,27 @@ import {
   type DeleteEvent,
   type HybridTs,
   type InsertEvent,
+  type Keys,
   partitionKey,
   qualifiedName,
   type RowRefusal,
 } from "../../model/mod.ts";
 import type { FoldedBatch, FoldedWrite, FoldTarget } from "../../transforms/mod.ts";
-import { keepRefused } from "../refusals/mod.ts";
+import { keepRefused, keepRefusedDeletes, refusedWhole } from "../refusals/mod.ts";
 import type { CollectionState } from "../state/mod.ts";
 import type { RowTailOptions } from "./tail_options.ts";
+
+/** Where rows go. `refused`: why the target has no such partition. */
+interface Place {
+  readonly name: string;
+  readonly refused: string | undefined;
+}
 
 export class RowWriter {
   readonly #o: RowTailOptions;
   readonly #partitionsMade = new Set<bigint>();
+  /** Partition -> why the target has not made it; asked for again by the next run. */
+  readonly #partitionsRefused = new Map<bigint, string>();
 
   constructor(options: RowTailOptions) {
     this.#o = options;
@@ -32,14 +41,14 @@ export class RowWriter {
     const { setup, targets, signal, applied } = this.#o;
     const own = targets.state(collectionId);
     if (own === undefined || own.phase === "dropped") return;
-    const nameOf = (id: bigint, name: string) => this.#partitionName(collectionId, id, name);
+    const placeOf = (id: bigint, name: string) => this.#place(collectionId, id, name);
     const removes = await Promise.all(batch.removes.map(async (remove) => ({
-      keys: remove.keys,
-      partition: remove.partitionId === undefined ? undefined : await nameOf(remove.partitionId, remove.partitionName),
+      remove,
+      place: remove.partitionId === undefined ? undefined : await placeOf(remove.partitionId, remove.partitionName),
     })));
     const writes = await Promise.all(batch.writes.map(async (write) => ({
       write,
-      partition: await nameOf(write.partitionId, write.partitionName),
+      place: await placeOf(write.partitionId, write.partitionName),
     })));
     let inserted = 0;
     let deleted = 0;
@@ -47,18 +56,27 @@ export class RowWriter {
       // It may have been dropped, or renamed, while this waited.
       if ((own.phase as string) === "dropped") return;
       const { target } = own;
-      await Promise.all(removes.map(async ({ keys, partition }) => {
-        if (partition === null) return;
-        await setup.sink.remove({ collectionId, target, partition, keys }, signal);
-        deleted += keys.values.length;
+      await Promise.all(removes.map(async ({ remove: { keys, partitionId }, place }) => {
+        if (place === null || place?.refused !== undefined) return own.refusedRows.supersede(partitionId, keys);
+        const refusals: RowRefusal[] = [];
+        const note = (keys: readonly RowRefusal[]) => void refusals.push(...keys);
+        const request = { collectionId, target, partition: place?.name, keys };
+        // Of a key in all partitions it would not be known which of its later rows the held delete concerns.
+        const alone = partitionId !== undefined || fold.hasPartitionKey;
+        await setup.sink.remove(alone ? { ...request, refused: note } : request, signal);
+        own.refusedRows.supersede(partitionId, keys);
+        deleted += keys.values.length - refusals.length;
+        if (refusals.length > 0) this.#keepDeletes(own, keys, partitionId, place?.name ?? "", fold, refusals, events);
       }));
-      for (const { partitionId, keys } of batch.removes) own.refusedRows.supersede(partitionId, keys);
-      await Promise.all(writes.map(async ({ write, partition }) => {
-        if (partition === null) return;
+      await Promise.all(writes.map(async ({ write, place }) => {
+        if (place === null) return;
+        const { name: partition, refused: why } = place;
         const { rows, fieldsData } = write;
         const refusals: RowRefusal[] = [];
         const refused = (rows: readonly RowRefusal[]) => void refusals.push(...rows);
-        await setup.sink.write({ collectionId, target, partition, mode: "upsert", rows, fieldsData, refused }, signal);
+        const request = { collectionId, target, partition, mode: "upsert", rows, fieldsData, refused } as const;
+        if (why === undefined) await setup.sink.write(request, signal);
+        else refused(refusedWhole(why, rows));
         inserted += rows - refusals.length;
         await this.#settle(own, write, partition, fold, refusals, events);
       }));
@@ -93,8 +111,30 @@ export class RowWriter {
     });
   }
 
-  /** The partition's name on the target, made if need be; null if the source has dropped it: its rows matter no more. */
-  async #partitionName(collectionId: bigint, id: bigint, name: string): Promise<string | null> {
+  #keepDeletes(
+    own: CollectionState,
+    keys: Keys,
+    partitionId: bigint | undefined,
+    partition: string,
+    { hasPartitionKey }: FoldTarget,
+    refusals: readonly RowRefusal[],
+    events: () => readonly (InsertEvent | DeleteEvent)[],
+  ): void {
+    const scope = hasPartitionKey ? undefined : partitionId;
+    const origins = originsOfDeletes(events(), scope);
+    keepRefusedDeletes(this.#o.deps, {
+      sink: this.#o.setup.sink.name,
+      own,
+      partitionId: scope ?? -1n,
+      partition: scope === undefined ? "" : partition,
+      keys,
+      refusals,
+      origin: (its) => origins.get(its) ?? { ts: 0n, position: "" },
+    });
+  }
+
+  /** The partition on the target, made if need be; null if the source has dropped it: its rows matter no more. */
+  async #place(collectionId: bigint, id: bigint, name: string): Promise<Place | null> {
     const { targets, deps, signal } = this.#o;
     const own = targets.state(collectionId)!;
     if (own.partitionsDropped.includes(id)) return null;
@@ -108,12 +148,17 @@ export class RowWriter {
       partition = collection.partitions.find((item) => item.id === id);
       if (partition === undefined) return null;
     }
-    if (!this.#partitionsMade.has(id)) {
-      await targets.ensure(collection!, "tail", false);
-      if (await this.#leftOut(collection!, own, partition.name)) return null;
-      this.#partitionsMade.add(id);
+    const place = { name: partition.name || name, refused: this.#partitionsRefused.get(id) };
+    if (place.refused !== undefined || this.#partitionsMade.has(id)) return place;
+    await targets.ensure(collection!, "tail", false);
+    const refused = own.partitionsRefused.get(partition.name);
+    if (refused !== undefined) {
+      this.#partitionsRefused.set(id, refused);
+      return { ...place, refused };
     }
-    return partition.name || name;
+    if (await this.#leftOut(collection!, own, partition.name)) return null;
+    this.#partitionsMade.add(id);
+    return place;
   }
 
   /** True for a partition whose creation the policy left out: its rows have no place, which is said once. */
@@ -129,6 +174,21 @@ export class RowWriter {
     );
     return true;
   }
+}
+
+/** Key -> where the log has its newest delete, in a partition or in all. */
+function originsOfDeletes(
+  events: readonly (InsertEvent | DeleteEvent)[],
+  partitionId: bigint | undefined,
+): Map<bigint | string, { ts: HybridTs; position: string }> {
+  const origins = new Map<bigint | string, { ts: HybridTs; position: string }>();
+  for (const event of events) {
+    if (event.kind !== "delete") continue;
+    if (partitionId !== undefined && event.partitionId !== partitionId && event.partitionId !== -1n) continue;
+    const origin = { ts: event.ts, position: `${event.pchannel}@${event.offset}` };
+    for (const its of event.keys.values) origins.set(its, origin);
+  }
+  return origins;
 }
 
 /** Key -> where the log has its newest row, in a partition or in all. */

@@ -14,7 +14,8 @@ import { deleteHorizon, firstExactTs, liveSegments, makeCuts } from "../../trans
 import type { FlowDependencies } from "../dependencies.ts";
 import { foreseeTarget, foreseeWhose, isGone } from "../rows/mod.ts";
 import { foreseeLoad, type LoadChoice } from "../imports/mod.ts";
-import { nameClashes, requireSelection } from "../selection.ts";
+import { nameClashes, requireSelection, usableOf } from "../selection.ts";
+import { staleCuts } from "../tail/mod.ts";
 import { foreseeOverLong, type OverLongTexts } from "./over_long.ts";
 import { isFinished, parseRunState, type RunState } from "../state/mod.ts";
 
@@ -114,12 +115,30 @@ async function planOnce(deps: FlowDependencies, signal: AbortSignal): Promise<Pl
     collections,
     notSelected,
     targets,
-    problems: [...clashes, ...collections.flatMap(problemsOf)],
+    problems: [...clashes, ...collections.flatMap(problemsOf), ...await foreseeStale(deps, snapshot, state, signal)],
     exactFrom: firstExactTs(
       snapshot,
       snapshot.catalog.collections.filter(({ id }) => snapshot.unusable?.has(id) !== true),
     ),
   };
+}
+
+/** Collections that would wait, because the log does not hold what their own checkpoints on the source name. */
+async function foreseeStale(
+  deps: FlowDependencies,
+  snapshot: Snapshot,
+  state: RunState | undefined,
+  signal: AbortSignal,
+): Promise<string[]> {
+  // What is restored has the log that it has.
+  if (deps.baseDeletes === "files") return [];
+  const begun = new Set([...state?.sinks.values() ?? []].flatMap(({ collections }) => [...collections.keys()]));
+  const fresh = usableOf(deps, snapshot).filter(({ id }) => !begun.has(id));
+  const stale = await staleCuts(deps.log, snapshot, fresh, signal);
+  return fresh.flatMap((collection) => {
+    const reason = stale.get(collection.id);
+    return reason === undefined ? [] : [`${qualifiedName(collection)}: ${reason}`];
+  });
 }
 
 function problemsOf({ source, sinks, unreadable, unusable }: PlannedCollection): string[] {

@@ -20,6 +20,8 @@ export interface RefusedRow {
   readonly columns: readonly string[];
   /** Name of the file of dead letters that holds the row; empty for a row that is held. */
   readonly file: string;
+  /** What was refused is the delete of the key: the target still has its row. It is held whatever becomes of rows. */
+  readonly isDelete?: boolean;
 }
 
 /** Keys in a status. */

@@ -75,6 +75,8 @@ export interface CollectionState {
   segmentsBegun: bigint[];
   rows: bigint;
   duplicates: bigint;
+  /** Partition -> the target's words, where it refused to make it in this run. Not saved: the next one asks again. */
+  partitionsRefused: Map<string, string>;
   /** Source partitions that were dropped on the target by a barrier. */
   partitionsDropped: bigint[];
   /** Broadcasts of the source's log whose change is on the target, the last of them: the copies on other channels change nothing. */
@@ -202,6 +204,7 @@ export function newCollectionState(
     segmentsBegun: [],
     rows: 0n,
     duplicates: 0n,
+    partitionsRefused: new Map(),
     partitionsDropped: [],
     broadcastsDone: [],
     importsDone: [],
@@ -232,7 +235,7 @@ export function formatRunState(state: RunState): string {
     restore: state.restore ?? null,
     topicIds: Object.fromEntries(state.topicIds),
     sinks: Object.fromEntries([...state.sinks].map(([name, sink]) => [name, {
-      collections: [...sink.collections.values()].map((own) => ({
+      collections: [...sink.collections.values()].map(({ partitionsRefused: _, ...own }) => ({
         ...own,
         refusedRows: [...own.refusedRows],
         made: [...own.made],
@@ -314,7 +317,7 @@ type Later =
     | "files"
   >
   & { readonly made: readonly string[] };
-type Stored = Omit<CollectionState, keyof Later | "refusedRows"> & Partial<Later> & {
+type Stored = Omit<CollectionState, keyof Later | "refusedRows" | "partitionsRefused"> & Partial<Later> & {
   readonly refusedRows?: RefusedRow[];
 };
 
@@ -344,6 +347,7 @@ function parseSink(raw: Record<string, Json>, queue: Queue, location: string): S
       byRows: item.byRows ?? "",
       refused: item.refused ?? "",
       refusedRows: new RefusedRows(item.refusedRows),
+      partitionsRefused: new Map(),
       files: item.files ?? undefined,
       blocked: item.blocked ?? undefined,
     }]);

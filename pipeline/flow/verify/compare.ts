@@ -195,10 +195,11 @@ async function settle(
   }
 }
 
-/** While the target refuses a row it has of its key what was there before: nothing, or other content. */
+/** While the target refuses a row it has of its key what was there before: nothing, or other content; of a refused delete the row. */
 function isHeld({ kind, name }: FoundDifference, { id, schema }: Collection, own: SinkState | undefined): boolean {
   const rows = own?.collections.get(id)?.refusedRows;
-  if (rows === undefined || (kind !== "missing" && kind !== "content")) return false;
+  if (rows === undefined || kind === "unfindable") return false;
   const { partition, key } = partsOfName(name);
-  return rows.get(partitionKey(schema) === undefined ? partition : -1n, key) !== undefined;
+  const refused = rows.get(partitionKey(schema) === undefined ? partition : -1n, key);
+  return refused !== undefined && (refused.isDelete === true) === (kind === "extra");
 }

@@ -103,7 +103,10 @@ Deno.test("backup restore by import that is killed, switched to rows, failed or 
       await using auto = await restoreSetup(env, vault, db, { restore_by: "auto", storage });
       const [planned] = await auto.planned();
       assert.equal(planned!.by, "rows");
-      assert.match(planned!.reason, /in files, restore_by: auto imports from 128 MiB on/);
+      assert.match(
+        planned!.reason,
+        /in files, restore_by: auto imports from 256 MiB on for 2 partitions, .* one after the other/,
+      );
       assert.doesNotMatch((await auto.restore()).stderr, /the target imports/);
       await assertRestored(source, target, db);
       await using merge = await restoreSetup(env, vault, db, { restore_by: "import", storage, on_existing: "merge" });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { Barriers } from "../../../../pipeline/flow/rows/barriers.ts";
 import { RowDdl } from "../../../../pipeline/flow/rows/ddl.ts";
 import type { RowTailOptions } from "../../../../pipeline/flow/rows/tail_options.ts";
+import { eventually } from "../../../stack/eventually.ts";
 import { Waits } from "../../../../pipeline/waits.ts";
 import type { DdlEvent, DdlOperation } from "../../../../pipeline/model/mod.ts";
 
@@ -11,7 +12,8 @@ const B = "p_1_7v1";
 /** A collection of two channels, of which each begins at its `starts`. */
 function setup(starts: Readonly<Record<string, bigint>> = {}) {
   const did: string[] = [];
-  const own = { id: 7n, vchannels: [A, B], broadcastsDone: [] as bigint[] };
+  const source = { db: "default", name: "a" };
+  const own = { id: 7n, source, vchannels: [A, B], broadcastsDone: [] as bigint[] };
   let saves = 0;
   const targets = {
     state: () => own,
@@ -20,11 +22,12 @@ function setup(starts: Readonly<Record<string, bigint>> = {}) {
     dropPartition: (_id: bigint, partition: bigint) => Promise.resolve(void did.push(`partition ${partition}`)),
     dropCollection: () => Promise.resolve(void did.push("drop")),
   };
-  const deps = { waits: new Waits() };
+  const waits = new Waits(Date.now, 0);
+  const deps = { waits };
   const options = { deps, targets, save: () => Promise.resolve(void saves++) } as unknown as RowTailOptions;
   const ddl = new RowDdl(options, new Barriers(), (vchannel) => starts[vchannel] ?? 0n, () => Promise.resolve());
   const arrive = (vchannel: string, event: DdlEvent) => ddl.apply({ vchannel, collectionId: 7n }, event);
-  return { arrive, did, own, saves: () => saves };
+  return { arrive, did, own, waits, saves: () => saves };
 }
 
 function copy(operation: DdlOperation, ts: bigint, id: bigint | undefined): DdlEvent {
@@ -67,4 +70,15 @@ Deno.test("RowDdl takes a copy of generation 1 for passed by a channel that begi
   const { arrive, did } = setup({ [B]: 100n });
   await arrive(A, copy("drop_partition", 100n, undefined));
   assert.deepEqual(did, ["partition 70"]);
+});
+
+Deno.test("RowDdl shows a channel that stands before a change, with those that have not reached it", async () => {
+  const { arrive, waits } = setup();
+  const first = arrive(A, copy("drop_partition", 5n, undefined));
+  await eventually("it is shown", () => waits.list().length > 0);
+  const [{ component, collection, reason, aside }] = waits.list() as [ReturnType<typeof waits.list>[number]];
+  assert.deepEqual([component, collection, aside], ["sources.log", "default.a", true]);
+  assert.equal(reason, `A drop partition waits until ${B} has reached it in the log`);
+  await Promise.all([first, arrive(B, copy("drop_partition", 5n, undefined))]);
+  assert.deepEqual(waits.list(), []);
 });

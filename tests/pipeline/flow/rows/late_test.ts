@@ -103,3 +103,14 @@ Deno.test("LateCollections waits in a run that ends for an import, which passes 
   assert.deepEqual((await pipeline.once()).blocked, []);
   assert.deepEqual(replica.rows, source.rows);
 });
+
+Deno.test("plan names the collections that would wait because the log lost what their checkpoints name", async () => {
+  const { source, pipeline } = setup();
+  for (let i = 0; i < 5; i++) source.tick();
+  source.log.deleteRecords("p_1", 4n);
+  assert.deepEqual((await pipeline.plan()).problems, [], "of a restore: its log is what it is");
+  pipeline.override = { ...pipeline.override, baseDeletes: "log_and_files" };
+  const { problems } = await pipeline.plan();
+  assert.equal(problems.length, 1);
+  assert.match(problems[0]!, /^default\.b: The source's own checkpoint on p_1 is .*Flush default\.b on the source/);
+});
