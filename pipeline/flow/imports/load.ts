@@ -37,6 +37,7 @@ export async function loadImport(deps: FlowDependencies, job: ImportJob, signal:
   const snapshot = await deps.meta.snapshot(signal);
   const byId = new Map(snapshot.segments.map((segment) => [segment.id, segment]));
   let rows = 0;
+  const loaded = new Set<string>();
   for (const id of task.segmentIds) {
     const imported = byId.get(id);
     if (imported === undefined) {
@@ -49,13 +50,44 @@ export async function loadImport(deps: FlowDependencies, job: ImportJob, signal:
         },
       );
     }
-    const ts = imported.startPosition?.ts ?? 0n;
+    const stamps = stampsOf(imported);
+    const { ts } = stamps;
     const holders = imported.class === "rows" ? [imported] : descendants(imported, snapshot.segments);
     const touched = await touchedKeys(deps, job, imported, ts, snapshot, signal);
     deps.crash("inside_import");
-    for (const holder of holders) rows += await loadSegment(deps, job, holder, ts, touched, signal);
+    for (const holder of holders) {
+      // An import that sorts names what it sorted and what came of it.
+      const name = `${holder.id}/${ts}`;
+      if (loaded.has(name)) continue;
+      loaded.add(name);
+      const { written, found } = await loadSegment(deps, job, holder, stamps, touched, signal);
+      if (holder === imported && found < Number(imported.rows)) throw strangers(imported, found, job);
+      rows += written;
+    }
   }
   return rows;
+}
+
+/** What the rows of an import have as timestamp: in files of before its commit (3.0) that of its start, effectively `ts`. */
+interface Stamps {
+  readonly ts: HybridTs;
+  has(ts: HybridTs | undefined): boolean;
+}
+
+function stampsOf({ startPosition, commitTimestamp }: Segment): Stamps {
+  const start = startPosition?.ts ?? 0n;
+  const ts = commitTimestamp > start ? commitTimestamp : start;
+  return { ts, has: (other) => other === ts || other === start };
+}
+
+function strangers(segment: Segment, found: number, { task, collection }: ImportJob): TidemarkError {
+  return new TidemarkError(
+    "damaged",
+    `Import ${task.id} into ${
+      qualifiedName(collection)
+    }: of the ${segment.rows} rows of segment ${segment.id} only ${found} have the import's timestamp`,
+    { hint: "Take a fresh copy of this collection: a base does not tell an import's rows from others by their time." },
+  );
 }
 
 /** Live segments into which compactions put the rows of `segment`. */
@@ -141,16 +173,16 @@ async function loadSegment(
   deps: FlowDependencies,
   job: ImportJob,
   segment: Segment,
-  ts: HybridTs,
+  stamps: Stamps,
   touched: readonly DeleteMark[],
   signal: AbortSignal,
-): Promise<number> {
+): Promise<{ readonly written: number; readonly found: number }> {
   const { collection, own, setup } = job;
   const key = primaryKey(collection.schema)!;
   const partition = collection.partitions.find((item) => item.id === segment.partitionId);
-  if (partition === undefined) return 0;
+  if (partition === undefined) return { written: 0, found: Number(segment.rows) };
   const finder = new DeadRows({
-    cutTs: ts,
+    cutTs: stamps.ts,
     partitions: partitionKey(collection.schema) === undefined ? "scoped" : "any",
     part: 0,
     parts: 1,
@@ -164,10 +196,13 @@ async function loadSegment(
   const dead = finder.finish().get(segment.id)?.dead ?? new Uint32Array();
   const gone = new Set(dead);
   let rows = 0;
+  let found = 0;
   for await (const batch of deps.binlogs.rows(segment, collection.schema, "all", signal)) {
     const keep = [];
     for (let row = 0; row < batch.rows; row++) {
-      if (batch.timestamps?.[row] === ts && !gone.has(batch.firstRow + row)) keep.push(row);
+      if (!stamps.has(batch.timestamps?.[row])) continue;
+      found++;
+      if (!gone.has(batch.firstRow + row)) keep.push(row);
     }
     if (keep.length === 0) continue;
     const columns = completeColumns(collection.schema, batch, segment);
@@ -198,5 +233,5 @@ async function loadSegment(
       origin: segmentOrigin(segment, batch, selection),
     });
   }
-  return rows;
+  return { written: rows, found };
 }

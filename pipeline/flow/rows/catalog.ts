@@ -2,6 +2,7 @@
 import {
   type CatalogChange,
   type Collection,
+  type HybridTs,
   type ImportTask,
   msOfHybrid,
   qualifiedName,
@@ -34,12 +35,16 @@ export interface TailShared {
   readonly guard: (id: bigint, name: string, work: () => Promise<void>) => Promise<boolean>;
   /** Puts an item into a lane. */
   readonly announce: (item: LaneItem) => void;
+  /** Brings the rows of an import, once. */
+  readonly load: (task: ImportTask, upTo: ReadonlyMap<string, HybridTs>) => Promise<void>;
 }
 
 export class RowCatalog {
   readonly #o: RowTailOptions;
   readonly #shared: TailShared;
   readonly #silentSince = new Map<bigint, number>();
+  /** Collection -> imports that completed before it was there. */
+  readonly #early = new Map<bigint, ImportTask[]>();
   /** No run has brought users and roles so far. */
   #first: boolean;
 
@@ -116,9 +121,27 @@ export class RowCatalog {
     for (const task of tasks) if (task.state === "completed") this.#announceImport(task);
   }
 
+  /** The lanes are over: brings what was announced too late for them. */
+  async importRest(tasks: readonly ImportTask[]): Promise<void> {
+    const { state, targets } = this.#o;
+    const upTo = new Map([...state.positions].map(([pchannel, { tick }]) => [pchannel, tick]));
+    for (const task of tasks) {
+      const own = state.collections.get(task.collectionId);
+      if (own === undefined || own.phase !== "tail" || own.importsDone.includes(task.id)) continue;
+      if (this.#shared.notCarried.has(own.id) || targets.live(own.id) === undefined) continue;
+      const { db, name } = own.source;
+      await this.#shared.guard(own.id, `${db}.${name}`, () => this.#shared.load(task, upTo));
+    }
+  }
+
   #announceImport(task: ImportTask): void {
     const own = this.#o.state.collections.get(task.collectionId);
-    if (own === undefined || own.phase !== "tail" || own.importsDone.includes(task.id)) return;
+    if (own === undefined) {
+      const early = this.#early.get(task.collectionId) ?? [];
+      if (early.some(({ id }) => id === task.id)) return;
+      return void this.#early.set(task.collectionId, [...early, task]);
+    }
+    if (own.phase !== "tail" || own.importsDone.includes(task.id)) return;
     const collection = this.#o.targets.live(task.collectionId);
     if (collection === undefined) return;
     // All of the collection's lanes get it in one turn, so all stand at the same point of the log.
@@ -126,6 +149,13 @@ export class RowCatalog {
     for (const vchannel of collection.vchannels) {
       this.#shared.announce({ kind: "import", vchannel, ticket: undefined, task, upTo });
     }
+  }
+
+  /** A collection was made on the target by the tail: what was imported into it meanwhile can be brought. */
+  isThere(id: bigint): void {
+    const early = this.#early.get(id) ?? [];
+    this.#early.delete(id);
+    for (const task of early) this.#announceImport(task);
   }
 
   /** While behind in the log, a name may still belong to a collection that the source has dropped by now. */
@@ -143,7 +173,9 @@ export class RowCatalog {
     const own = await targets.ensure(collection, "tail", false);
     // The log may have brought its end while it was made.
     if (this.#shared.notCarried.get(collection.id) === "gone") return await targets.dropCollection(collection.id);
-    if (own !== undefined) await targets.reconcileAll(collection, false);
+    if (own === undefined) return;
+    this.isThere(collection.id);
+    await targets.reconcileAll(collection, false);
   }
 
   #selected(collection: Collection): boolean {

@@ -152,13 +152,18 @@ export class RowDdl {
   /** An import that finished: once, when every vchannel stands still. */
   load(lane: LaneIdentity, item: ImportItem): Promise<void> {
     const key = `import:${item.task.id}`;
-    return this.#barrier(lane, key, 0n, `import ${item.task.id}`, () => this.#import(lane, item.task, item.upTo));
+    return this.#barrier(lane, key, 0n, `import ${item.task.id}`, () => this.#import(item.task, item.upTo));
   }
 
-  async #import(state: LaneIdentity, task: ImportTask, upTo: ReadonlyMap<string, HybridTs>): Promise<void> {
+  /** The same where no lane goes on any more. */
+  loadAlone(task: ImportTask, upTo: ReadonlyMap<string, HybridTs>): Promise<void> {
+    return this.#import(task, upTo);
+  }
+
+  async #import(task: ImportTask, upTo: ReadonlyMap<string, HybridTs>): Promise<void> {
     const { deps, targets, setup, save, signal } = this.#o;
-    const own = targets.state(state.collectionId);
-    const collection = targets.live(state.collectionId);
+    const own = targets.state(task.collectionId);
+    const collection = targets.live(task.collectionId);
     if (own === undefined || collection === undefined || own.importsDone.includes(task.id)) return;
     const rows = await loadImport(deps, { task, collection, own, setup, upTo }, signal);
     deps.report.info(`Import ${task.id} of ${qualifiedName(collection)}: ${rows} rows loaded`);

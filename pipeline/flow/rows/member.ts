@@ -96,6 +96,7 @@ export class RowMember implements TailMember {
 
   /** The run ends with 'once' or 'until': what is gone from the metadata by now was dropped before. */
   async finish(passedMs: number): Promise<void> {
+    await this.#tail!.catalog.importRest([...this.#imports.values()]);
     await this.dropSilent(0, passedMs);
     await this.#o.databases.dropGone();
   }

@@ -70,6 +70,7 @@ export class RowTail implements TailConsumer {
       before: this.#before,
       guard: (id, name, work) => this.#guard(id, name, work),
       announce: (item) => this.#control.next(item),
+      load: (task, upTo) => this.#ddl.loadAlone(task, upTo),
     });
     this.#ddl = new RowDdl(
       options,
@@ -192,12 +193,9 @@ export class RowTail implements TailConsumer {
   }
 
   #vchannelsOn(pchannel: string): string[] {
-    const found: string[] = [];
-    for (const collection of this.#o.targets.catalog.collections) {
-      if (this.#o.targets.state(collection.id) === undefined) continue;
-      collection.pchannels.forEach((item, i) => item === pchannel && found.push(collection.vchannels[i]!));
-    }
-    return found;
+    const { targets } = this.#o;
+    return targets.catalog.collections.filter(({ id }) => targets.state(id) !== undefined)
+      .flatMap(({ pchannels, vchannels }) => vchannels.filter((_, i) => pchannels[i] === pchannel));
   }
 
   #startOf(vchannel: string, pchannel: string): HybridTs {
@@ -256,6 +254,7 @@ export class RowTail implements TailConsumer {
     await this.#guard(id, qualifiedName(carried), async () => {
       const made = await targets.ensure(carried, "tail", false);
       if (made === undefined) return this.#leave(id);
+      this.catalog.isThere(id);
       if (own === undefined) await targets.reconcileAll(carried, false);
       state.fold = foldTarget(carried);
       state.carried = true;

@@ -4,6 +4,7 @@ import { ExactRowSink } from "../../fakes/exact_row_sink.ts";
 import type { FakePipeline } from "../../fakes/pipeline.ts";
 import { stackEnv } from "../../stack/env.ts";
 import { type Moment, Player, readRecording } from "../../stack/recorded/mod.ts";
+import { setting } from "../long.ts";
 import { seeded } from "../pipeline/random_workload.ts";
 import { differencesAt, recordedPipeline, recordedSource, unexplained } from "./recorded_pipeline.ts";
 
@@ -11,36 +12,37 @@ import { differencesAt, recordedPipeline, recordedSource, unexplained } from "./
 const STEPS_PER_KILL = 250;
 const LIMIT_MS = 180_000;
 
-/** Up to there everything that destroys or moves rows has happened: drops, a truncation, renames, also across databases. */
-const LAST = "after-evolve";
+const NAMES = setting("RECORDINGS", "2.6.19-kafka-v2 3.0.0-kafka-v2", "2.6.19-kafka-v1 2.6.19-kafka-v2 3.0.0-kafka-v2");
+const SEEDS = Number(setting("SEEDS", "1", "5"));
 
-for (const name of ["2.6.19-kafka-v2"]) {
-  Deno.test(`run beside the recording ${name}, killed at random, has every moment's rows up to ${LAST}`, async () => {
-    const env = stackEnv();
-    await using player = await Player.open(readRecording(name), env);
-    await using source = await recordedSource(player.servers, env);
-    const sink = new ExactRowSink("exact");
-    const pipeline = recordedPipeline(source, { rows: [sink] });
-    const random = seeded(name.length);
-    const [first, ...rest] = player.recording.moments;
-    const moments = rest.slice(0, rest.findIndex(({ label }) => label === LAST) + 1);
-    await player.play({}, first!.label);
-    let run = pipeline.start();
-    for (const moment of moments) {
-      await player.play({
-        speed: 50,
-        longestMs: 20,
-        onStep: async () => {
-          if (random() >= 1 / STEPS_PER_KILL) return;
-          await run.kill();
-          run = pipeline.start();
-        },
-      }, moment.label);
-      await applied(pipeline, player, moment);
-      assert.deepEqual(unexplained(differencesAt(moment, sink)), [], moment.label);
-    }
-    await run.stop();
-  });
+for (const name of NAMES.split(" ")) {
+  for (let seed = 1; seed <= SEEDS; seed++) {
+    Deno.test(`run beside the recording ${name}, killed at random (seed ${seed}), has the true rows at every moment`, async () => {
+      const env = stackEnv();
+      await using player = await Player.open(readRecording(name), env);
+      await using source = await recordedSource(player.servers, env);
+      const sink = new ExactRowSink("exact");
+      const pipeline = recordedPipeline(source, { rows: [sink] });
+      const random = seeded(seed);
+      const [first, ...moments] = player.recording.moments;
+      await player.play({}, first!.label);
+      let run = pipeline.start();
+      for (const moment of moments) {
+        await player.play({
+          speed: 50,
+          longestMs: 20,
+          onStep: async () => {
+            if (random() >= 1 / STEPS_PER_KILL) return;
+            await run.kill();
+            run = pipeline.start();
+          },
+        }, moment.label);
+        await applied(pipeline, player, moment);
+        assert.deepEqual(unexplained(differencesAt(moment, sink)), [], moment.label);
+      }
+      await run.stop();
+    });
+  }
 }
 
 /** Every pchannel that has a position has reached the moment's end of its log, and every collection of it is there. */

@@ -9,5 +9,5 @@
 export { Player, type PlayOptions } from "./player.ts";
 export { type Moment, readRecording, type Recording, type TrueRows } from "./recording.ts";
 export { type RecordedServers } from "./servers.ts";
-export { type Step } from "./timeline.ts";
+export { type Step, timestampOf } from "./timeline.ts";
 export { differences, type HeldCollection, type HeldRow } from "./truth.ts";

@@ -130,3 +130,25 @@ function* hybridTimes(bytes: Uint8Array, first: number, last: number): Generator
     if (ms >= first && ms <= last) yield value;
   }
 }
+
+/**
+ * The last timestamp that nothing behind a moment has. Not the recorder's clock: a node hands out timestamps that it took a
+ * while ago, so what came later may be stamped before the moment. Throws where no timestamp parts what was from what came.
+ */
+export function timestampOf({ records }: Pick<Recording, "records">, moment: Moment): bigint {
+  let before = 0n;
+  let behind: bigint | undefined;
+  for (const record of records) {
+    const tick = tickOf(record);
+    if (tick === undefined || isTick(record)) continue;
+    if (record.offset < (moment.offsets.get(record.topic) ?? 0)) before = tick > before ? tick : before;
+    else if (behind === undefined || tick < behind) behind = tick;
+  }
+  const ts = behind === undefined ? before : behind - 1n;
+  if (ts < before) throw new Error(`At ${moment.label} a record of before has ${before}, one from behind ${behind}`);
+  return ts;
+}
+
+function isTick({ headers }: RecordedRecord): boolean {
+  return headers.some(([name, value]) => name === "_t" && new TextDecoder().decode(value) === "1");
+}
