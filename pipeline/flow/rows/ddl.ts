@@ -104,29 +104,36 @@ export class RowDdl {
   /**
    * What destroys rows. In generation 1 its copies have one timestamp, so that a channel that begins behind it has passed it. A
    * broadcast has one on each channel: which channels have it says itself, and whether it was done says the state, since a
-   * channel whose copy is checkpointed does not bring it again.
+   * channel whose copy is checkpointed does not bring it again. Before 2.6.5 a drop is written to each channel by itself, at a
+   * time of its own and without a number: what it drops is dropped once, so that names it.
    */
   async #change(lane: LaneIdentity, event: DdlEvent, action: () => Promise<void>): Promise<void> {
     const key = keyOf(event)!;
-    const { broadcast, ts } = event;
-    if (broadcast === undefined) return await this.#barrier(lane, key, ts, event.operation, action);
+    const { broadcast, ts, generation, partitionIds, collectionId } = event;
+    if (broadcast === undefined && generation === 1) {
+      return await this.#barrier(lane, key, ts, event.operation, action);
+    }
+    const id = broadcast?.id ?? partitionIds[0] ?? collectionId;
     const { targets, save } = this.#o;
     const done = () => targets.state(lane.collectionId)?.broadcastsDone;
-    if (done()?.includes(broadcast.id) === true) return;
+    if (done()?.includes(id) === true) return;
     const own = this.#membersOf(lane);
-    const members = own.filter((vchannel) => vchannel === lane.vchannel || broadcast.vchannels.includes(vchannel));
+    const members = own.filter((vchannel) =>
+      vchannel === lane.vchannel || broadcast?.vchannels.includes(vchannel) !== false
+    );
     await this.#shown(lane, key, event.operation, () =>
       this.#barriers.arrive(
         `${lane.collectionId}:${key}`,
         ts,
         lane.vchannel,
         members,
-        () => false,
+        // Nobody says which channels lack it: one that begins behind this copy has passed its own, give or take what goes anyway.
+        (member) => broadcast === undefined && this.#startOf(member) >= ts,
         async () => {
           await action();
           const noted = done();
           if (noted === undefined) return;
-          noted.push(broadcast.id);
+          noted.push(id);
           noted.splice(0, noted.length - BROADCASTS_NOTED);
           await save();
         },

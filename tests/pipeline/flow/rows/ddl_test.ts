@@ -30,9 +30,10 @@ function setup(starts: Readonly<Record<string, bigint>> = {}) {
   return { arrive, did, own, waits, saves: () => saves };
 }
 
-function copy(operation: DdlOperation, ts: bigint, id: bigint | undefined): DdlEvent {
+function copy(operation: DdlOperation, ts: bigint, id: bigint | undefined, generation: 1 | 2 = 2): DdlEvent {
   const broadcast = id === undefined ? {} : { broadcast: { id, vchannels: ["p_0_vcchan", A, B] } };
-  return { operation, ts, partitionIds: [70n], partitionName: "x", ...broadcast } as unknown as DdlEvent;
+  const about = { collectionId: 7n, partitionIds: [70n], partitionName: "x" };
+  return { operation, ts, generation, ...about, ...broadcast } as unknown as DdlEvent;
 }
 
 /** Whether a promise has resolved by now. */
@@ -68,7 +69,7 @@ Deno.test("RowDdl does not repeat a broadcast whose copy on another channel lies
 
 Deno.test("RowDdl takes a copy of generation 1 for passed by a channel that begins behind its timestamp", async () => {
   const { arrive, did } = setup({ [B]: 100n });
-  await arrive(A, copy("drop_partition", 100n, undefined));
+  await arrive(A, copy("drop_partition", 100n, undefined, 1));
   assert.deepEqual(did, ["partition 70"]);
 });
 
@@ -81,4 +82,20 @@ Deno.test("RowDdl shows a channel that stands before a change, with those that h
   assert.equal(reason, `A drop partition waits until ${B} has reached it in the log`);
   await Promise.all([first, arrive(B, copy("drop_partition", 5n, undefined))]);
   assert.deepEqual(waits.list(), []);
+});
+
+Deno.test("RowDdl knows a drop of before 2.6.5, which has no number and another tick on each channel, by what it drops", async () => {
+  const { arrive, did, own } = setup();
+  const first = arrive(A, copy("drop_partition", 100n, undefined));
+  assert.equal(await isDone(first), false);
+  await Promise.all([first, arrive(B, copy("drop_partition", 110n, undefined))]);
+  assert.deepEqual([did, own.broadcastsDone], [["partition 70"], [70n]]);
+  // Killed between two checkpoints: one channel brings it again, the other has passed it.
+  await arrive(B, copy("drop_partition", 110n, undefined));
+  assert.equal(did.length, 1);
+  // A base that began in the middle of it: its channel's own copy comes behind the drop.
+  const late = setup({ [B]: 105n });
+  await late.arrive(A, copy("drop_partition", 100n, undefined));
+  await late.arrive(B, copy("drop_partition", 110n, undefined));
+  assert.deepEqual(late.did, ["partition 70"]);
 });

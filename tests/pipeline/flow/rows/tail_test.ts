@@ -91,6 +91,7 @@ for (
       },
       deps: {
         report: { warn: (_key: string, message: string) => void said.push(message) },
+        waits: new Waits(),
         selects: () => true,
         limits: { laneDepth: 2, batchRows: 1, batchBytes: 1 },
         crash: () => {},
