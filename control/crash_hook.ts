@@ -10,12 +10,13 @@ import {
   type CrashPoints,
   noCrashPoints,
   ROW_SINK_CRASH_POINTS,
+  STEP_CRASH_POINTS,
 } from "../pipeline/flow/state/crash_points.ts";
 
 export function crashPointsFrom(value: string | undefined): CrashPoints {
   if (value === undefined || value === "") return noCrashPoints;
   const [name, times = "1", how = "kill", ...more] = value.split(":");
-  const points = [...CRASH_POINTS, ...BACKUP_CRASH_POINTS, ...ROW_SINK_CRASH_POINTS];
+  const points = [...CRASH_POINTS, ...BACKUP_CRASH_POINTS, ...ROW_SINK_CRASH_POINTS, ...STEP_CRASH_POINTS];
   const point = points.find((item) => item === name);
   if (point === undefined || !/^[1-9]\d*$/.test(times) || (how !== "kill" && how !== "pause") || more.length > 0) {
     throw new TidemarkError(

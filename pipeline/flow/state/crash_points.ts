@@ -15,7 +15,6 @@ export const CRASH_POINTS = [
   "inside_reconcile",
   "inside_rename",
   "inside_import",
-  "inside_step",
   "import_prepared",
   "import_asked",
   "import_started",
@@ -37,12 +36,16 @@ export const BACKUP_CRASH_POINTS = [
   "prune_removing",
 ] as const;
 
+/** Those of a run without a log. */
+export const STEP_CRASH_POINTS = ["inside_step"] as const;
+
 /** Those of row sinks. */
 export const ROW_SINK_CRASH_POINTS = ["between_delete_and_insert"] as const;
 
 export type CrashPoint =
   | typeof CRASH_POINTS[number]
   | typeof BACKUP_CRASH_POINTS[number]
+  | typeof STEP_CRASH_POINTS[number]
   | typeof ROW_SINK_CRASH_POINTS[number];
 
 /** Called when the flow passes a named phase. */
