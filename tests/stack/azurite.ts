@@ -1,4 +1,5 @@
 /** Azurite, the emulator of Azure Blob Storage: a server of a test's own, with its data in memory. */
+import { BlobServiceClient, StorageSharedKeyCredential } from "@azure/storage-blob";
 import { installOnce } from "./cache.ts";
 import { runCommand } from "./command.ts";
 import { isReady } from "./component.ts";
@@ -15,6 +16,8 @@ export interface Azurite extends AsyncDisposable {
   readonly endpoint: string;
   /** `http://host:port`, without an account. */
   readonly origin: string;
+  /** Of {@link AZURITE_ACCOUNT}. */
+  createContainer(name: string): Promise<void>;
 }
 
 export interface AzuriteOptions {
@@ -62,6 +65,10 @@ export async function startAzurite(options: AzuriteOptions = {}): Promise<Azurit
   return {
     origin,
     endpoint: `${origin}/${AZURITE_ACCOUNT}`,
+    async createContainer(name) {
+      const credential = new StorageSharedKeyCredential(AZURITE_ACCOUNT, AZURITE_KEY);
+      await new BlobServiceClient(`${origin}/${AZURITE_ACCOUNT}`, credential).createContainer(name);
+    },
     async [Symbol.asyncDispose]() {
       child.kill("SIGKILL");
       await child.status;
