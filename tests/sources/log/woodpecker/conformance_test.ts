@@ -29,7 +29,6 @@ for (const version of [5, 6] as const) {
     return Promise.resolve({
       source: { ...bound(log), close: () => logs.close() },
       position,
-      format: woodpeckerPositions.format,
       nulls: false,
       createTopic: async (topic) => {
         writer.create(topic);

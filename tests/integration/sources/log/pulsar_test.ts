@@ -1,0 +1,300 @@
+import assert from "node:assert/strict";
+import { TidemarkError } from "../../../../pipeline/errors.ts";
+import { after, type LogRecord, type LogSource, type Position } from "../../../../pipeline/model/mod.ts";
+import { pulsarPlace, pulsarPosition } from "../../../../pipeline/positions/mod.ts";
+import { type LogState, openPulsarLog, pulsarLogSpec } from "../../../../sources/log/mod.ts";
+import { testLogSource } from "../../../conformance/log.ts";
+import { eventually } from "../../../stack/eventually.ts";
+import type { ProducedMessage } from "../../../stack/pulsar/producer.ts";
+import { PulsarStandalone } from "../../../stack/pulsar/standalone.ts";
+
+const never = new AbortController().signal;
+const text = new TextEncoder();
+
+/** A ledger ends after so many entries: everything that has to do with ledgers shows at once. */
+const LEDGER_ENTRIES = 10;
+
+/** One server for the whole file, stopped by its last test. */
+const shared: { server?: Promise<PulsarStandalone> } = {};
+const server = () =>
+  shared.server ??= PulsarStandalone.start({
+    settings: {
+      managedLedgerMaxEntriesPerLedger: LEDGER_ENTRIES,
+      managedLedgerMinLedgerRolloverTimeMinutes: 0,
+      // Where a subscription lags by more, nobody may write any more.
+      backlogQuotaDefaultLimitBytes: 2_000_000,
+      backlogQuotaDefaultRetentionPolicy: "producer_exception",
+      backlogQuotaCheckIntervalInSeconds: 1,
+    },
+  });
+
+async function open(address: string, extra: Record<string, unknown> = {}, onState?: (state: LogState) => void) {
+  const config = pulsarLogSpec.parse({ type: "pulsar", address, ...extra });
+  return await openPulsarLog(config, onState === undefined ? {} : { onState });
+}
+
+async function append(own: PulsarStandalone, topic: string, values: readonly ProducedMessage[], batch = 0) {
+  await using producer = await own.producer(topic);
+  return (await producer.send(values, { batch, window: batch > 0 ? 1 : 8 })).map(pulsarPosition);
+}
+
+function numbered(count: number, first = 0): { value: Uint8Array }[] {
+  return Array.from({ length: count }, (_, i) => ({ value: text.encode(`${first + i}`) }));
+}
+
+function said({ value }: LogRecord): string {
+  return new TextDecoder().decode(value!);
+}
+
+async function take(source: LogSource, topic: string, from: Position, count: number): Promise<LogRecord[]> {
+  const found: LogRecord[] = [];
+  for await (const { records } of source.tail(topic, from, undefined, never)) {
+    found.push(...records);
+    if (found.length >= count) break;
+  }
+  return found;
+}
+
+function lost(message: RegExp) {
+  return (thrown: unknown) => {
+    assert.ok(thrown instanceof TidemarkError, String(thrown));
+    assert.equal(thrown.code, "position_lost", thrown.message);
+    assert.match(thrown.message, message);
+    assert.match(thrown.hint ?? "", /on_position_lost/);
+    return true;
+  };
+}
+
+Deno.test({
+  name: "a Pulsar of the tests' own starts",
+  sanitizeOps: false,
+  sanitizeResources: false,
+  fn: async () => {
+    assert.match((await server()).address, /^127\.0\.0\.1:\d+$/);
+  },
+});
+
+testLogSource("openPulsarLog", async () => {
+  const own = await server();
+  const source = await open(own.address);
+  return {
+    source,
+    createTopic: (topic) => own.createTopic(topic),
+    deleteTopic: (topic) => own.deleteTopic(topic),
+    // Many in batches, as generation 2 writes them, few each in an entry of its own, as generation 1 does.
+    append: async (topic, values) => void await append(own, topic, values, values.length > 30 ? 20 : 0),
+    deleteRecords: (topic, before) => own.trim(topic, pulsarPlace(before)),
+    close: () => source.close(),
+  };
+}, { counted: false, binaryHeaders: false });
+
+Deno.test("openPulsarLog tells that a start was trimmed: the broker would begin at another record in silence", async () => {
+  const own = await server();
+  await own.createTopic("trimmed");
+  const places = await append(own, "trimmed", numbered(25));
+  const source = await open(own.address);
+  try {
+    await own.trim("trimmed", pulsarPlace(places.at(-1)!));
+    const { earliest } = await source.bounds("trimmed", never);
+    assert.ok(earliest > places[0]!);
+    await assert.rejects(take(source, "trimmed", places[0]!, 1), lost(/removed or the topic replaced/));
+    await assert.rejects(take(source, "trimmed", after(places[0]!), 1), lost(/removed or the topic replaced/));
+  } finally {
+    await source.close();
+  }
+});
+
+Deno.test("openPulsarLog tells that a start lies behind the end: the broker would begin at the first record in silence", async () => {
+  const own = await server();
+  await own.createTopic("beyond");
+  const places = await append(own, "beyond", numbered(5));
+  const source = await open(own.address);
+  try {
+    const { ledger, entry } = pulsarPlace(places[4]!);
+    for (const place of [{ ledger, entry: entry + 1n, batch: 0 }, { ledger: ledger + 9n, entry: 0n, batch: 0 }]) {
+      await assert.rejects(take(source, "beyond", pulsarPosition(place), 1), lost(/the log was truncated or replaced/));
+    }
+    await own.createTopic("never-written");
+    const { latest } = await source.bounds("never-written", never);
+    await assert.rejects(take(source, "never-written", after(latest), 1), lost(/truncated or replaced/));
+    await assert.rejects(take(source, "never-written", places[4]!, 1), lost(/is wanted/));
+  } finally {
+    await source.close();
+  }
+});
+
+Deno.test("openPulsarLog tells that a topic was deleted and made again while nobody read it", async () => {
+  const own = await server();
+  await own.createTopic("again");
+  const places = await append(own, "again", numbered(5));
+  await own.deleteTopic("again");
+  await own.createTopic("again");
+  const source = await open(own.address);
+  try {
+    // Empty, with fewer records, and with more.
+    await assert.rejects(take(source, "again", places[4]!, 1), lost(/is wanted/));
+    for (let i = 0; i < 3; i++) {
+      await append(own, "again", numbered(4, 100 * i));
+      for (const place of [places[0]!, places[4]!, after(places[4]!)]) {
+        await assert.rejects(take(source, "again", place, 1), lost(/removed or the topic replaced/));
+      }
+    }
+  } finally {
+    await source.close();
+  }
+});
+
+Deno.test("openPulsarLog tells that a slow reader was moved on while it was connected", async () => {
+  const own = await server();
+  await own.createTopic("slow");
+  const source = await open(own.address, { receive_bytes: "64KiB" });
+  try {
+    const value = new Uint8Array(30_000);
+    crypto.getRandomValues(value);
+    await append(own, "slow", [{ value }]);
+    const { earliest } = await source.bounds("slow", never);
+    const reading = source.tail("slow", earliest, undefined, never)[Symbol.asyncIterator]();
+    assert.equal((await reading.next()).value.records.length, 1);
+    // It does not ask for more than it has room for; meanwhile the log passes.
+    const places = await append(own, "slow", Array.from({ length: 55 }, () => ({ value })));
+    await own.trim("slow", pulsarPlace(places.at(-1)!));
+    await append(own, "slow", Array.from({ length: 3 }, () => ({ value })));
+    let next = after(earliest);
+    const rest = async () => {
+      for (;;) {
+        const { value: page } = await reading.next();
+        for (const { offset } of page.records) {
+          const [a, b] = [pulsarPlace(next), pulsarPlace(offset)];
+          assert.ok(a.ledger === b.ledger && a.entry + 1n === b.entry || b.entry === 0n, "a gap");
+          next = after(offset);
+        }
+        assert.ok(next < places.at(-1)!, "the log that was trimmed was passed over");
+      }
+    };
+    await assert.rejects(rest(), lost(/removed before it was read|removed or the topic replaced/));
+  } finally {
+    await source.close();
+  }
+});
+
+Deno.test("openPulsarLog never keeps writers from writing, however far it is behind", async () => {
+  const own = await server();
+  await own.createTopic("behind");
+  const source = await open(own.address, { receive_bytes: "64KiB" });
+  try {
+    const value = new Uint8Array(100_000);
+    crypto.getRandomValues(value.subarray(0, 65_536));
+    await append(own, "behind", [{ value }]);
+    const { earliest } = await source.bounds("behind", never);
+    const reading = source.tail("behind", earliest, undefined, never)[Symbol.asyncIterator]();
+    await reading.next();
+    // Twice the quota. What a durable subscription that lags as much does shows when the quota has been looked at.
+    await own.createTopic("held");
+    await own.rest("PUT", "persistent/public/default/held/subscription/hold");
+    for (const topic of ["behind", "held"]) await append(own, topic, Array.from({ length: 40 }, () => ({ value })));
+    await eventually("nobody may write to the topic that is held", async () => {
+      return await append(own, "held", numbered(1)).then(() => false, () => true);
+    });
+    await append(own, "behind", Array.from({ length: 5 }, () => ({ value })));
+    let read = 1;
+    while (read < 46) read += (await reading.next()).value.records.length;
+    await reading.return?.();
+    const { subscriptions } = await own.rest("GET", "persistent/public/default/behind/stats") as {
+      subscriptions: Record<string, { durable: boolean }>;
+    };
+    assert.deepEqual(Object.values(subscriptions).filter(({ durable }) => durable), []);
+  } finally {
+    await source.close();
+  }
+});
+
+Deno.test("openPulsarLog goes on over a topic that moves, a broker that is killed and one that hangs", async () => {
+  const own = await server();
+  await own.createTopic("outage");
+  const states: string[] = [];
+  const source = await open(own.address, { request_timeout_ms: "3s" }, ({ state }) => states.push(state));
+  const found: string[] = [];
+  const stop = new AbortController();
+  await append(own, "outage", numbered(30));
+  const { earliest } = await source.bounds("outage", never);
+  const reading = (async () => {
+    for await (const { records } of source.tail("outage", earliest, undefined, stop.signal)) {
+      found.push(...records.map(said));
+    }
+  })();
+  reading.catch(() => {});
+  const read = (count: number) =>
+    eventually(`${count} records are read`, () => found.length >= count, { progress: () => `${found.length}` });
+  try {
+    await read(30);
+    await own.unload("outage");
+    await append(own, "outage", numbered(30, 30));
+    await read(60);
+    await own.down("SIGKILL");
+    await eventually("the source says that the broker is down", () => states.at(-1) === "down");
+    await own.up();
+    await append(own, "outage", numbered(30, 60), 7);
+    await read(90);
+    own.signal("SIGSTOP");
+    await eventually("the source says that the broker is down again", () => states.at(-1) === "down");
+    own.signal("SIGCONT");
+    await append(own, "outage", numbered(30, 90));
+    await read(120);
+    assert.deepEqual(found, numbered(120).map(({ value }) => new TextDecoder().decode(value)));
+    assert.equal(states.at(-1), "up");
+  } finally {
+    stop.abort();
+    await assert.rejects(reading, { name: "AbortError" });
+    await source.close();
+  }
+});
+
+Deno.test("openPulsarLog answers unreachable, with the address, where nobody listens", async () => {
+  const source = await open("pulsar://127.0.0.1:1");
+  try {
+    await assert.rejects(source.topics(never), (thrown: unknown) => {
+      assert.ok(thrown instanceof TidemarkError);
+      assert.equal(thrown.code, "unreachable");
+      assert.match(thrown.message, /Pulsar at 127\.0\.0\.1:1 cannot be reached/);
+      return true;
+    });
+    const lines = await source.check(never);
+    assert.deepEqual([lines.length, lines[0]!.ok, lines[0]!.code], [1, "fail", "unreachable"]);
+  } finally {
+    await source.close();
+  }
+});
+
+Deno.test("openPulsarLog says in check what the namespace keeps, where it may ask", async () => {
+  const own = await server();
+  const line = async (extra: Record<string, unknown>) => {
+    const source = await open(own.address, extra);
+    try {
+      return (await source.check(never)).find(({ what }) => what === "pulsar retention")!;
+    } finally {
+      await source.close();
+    }
+  };
+  assert.match((await line({})).detail, /not known: sources\.log\.admin names no web service/);
+  await own.setRetention(10_080);
+  assert.deepEqual([(await line({ admin: own.admin })).ok], ["ok"]);
+  assert.match((await line({ admin: own.admin })).detail, /10080 minutes, without a limit of size/);
+  await own.setRetention(0);
+  assert.match(
+    (await line({ admin: own.admin })).detail,
+    /keeps nothing that Milvus has read.*set-retention public\/default/,
+  );
+  await own.setRetention(60, 100);
+  assert.deepEqual([(await line({ admin: own.admin })).ok], ["warn"]);
+  await own.setRetention(10_080);
+  assert.match((await line({ admin: "http://127.0.0.1:1" })).detail, /^not known: http:\/\/127\.0\.0\.1:1 answers/);
+});
+
+Deno.test({
+  name: "the Pulsar of the tests stops",
+  sanitizeOps: false,
+  sanitizeResources: false,
+  fn: async () => {
+    await (await server())[Symbol.asyncDispose]();
+  },
+});
