@@ -22,6 +22,8 @@ export interface PositionForms {
   toMilvus(position: Position): Uint8Array;
   /** Records between two places, where the queue counts them. */
   distance(from: Position, to: Position): bigint | undefined;
+  /** A place of a record at least `records` before, where the queue counts them that far. */
+  back(position: Position, records: bigint): Position | undefined;
 }
 
 /**

@@ -12,6 +12,7 @@ export const kafkaPositions: PositionForms = {
     return id;
   },
   distance: (from, to) => to - from,
+  back: (position, records) => position - records,
 };
 
 /** The same bytes, of another queue: nothing here reads its log, but its metadata is shown. */

@@ -67,4 +67,8 @@ export const pulsarPositions: PositionForms = {
       .finish();
   },
   distance: () => undefined,
+  back(position, records) {
+    const { ledger, entry } = pulsarPlace(position);
+    return entry < records ? undefined : pulsarPosition({ ledger, entry: entry - records, batch: 0 });
+  },
 };

@@ -58,4 +58,8 @@ export const woodpeckerPositions: PositionForms = {
     const [a, b] = [woodpeckerPlace(from), woodpeckerPlace(to)];
     return a.segment === b.segment ? b.entry - a.entry : undefined;
   },
+  back(position, records) {
+    const { segment, entry } = woodpeckerPlace(position);
+    return entry < records ? undefined : woodpeckerPosition(segment, entry - records);
+  },
 };

@@ -4,6 +4,7 @@
  * of the drop, which says from when on nobody needs that channel any more.
  */
 import { after, type HybridTs, type ResumePoint } from "../../model/mod.ts";
+import { positionsOf } from "../../positions/mod.ts";
 import type { DescribeRecord, FlowDependencies } from "../dependencies.ts";
 import { addDrop } from "./drop_records.ts";
 
@@ -45,8 +46,10 @@ export async function lastTickBehind(
   signal: AbortSignal,
 ): Promise<HybridTs> {
   const { latest } = await deps.log.bounds(pchannel, signal);
+  const { back } = positionsOf(deps.log.queue);
   for (let span = NEAR_END;; span *= 10n) {
-    const near = latest - span > from.offset ? latest - span : from.offset;
+    const found = back(latest, span) ?? from.offset;
+    const near = found > from.offset ? found : from.offset;
     const last = await lastTick(deps, pchannel, { offset: near, tick: 0n }, signal);
     if (last > from.tick) return last;
     if (near === from.offset) return from.tick;

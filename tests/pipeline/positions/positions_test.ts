@@ -96,3 +96,13 @@ Deno.test("isQueue knows the queues and nothing else", () => {
   for (const queue of QUEUES) assert.ok(isQueue(queue));
   assert.ok(!isQueue("toString"));
 });
+
+Deno.test("PositionForms.back goes back so many records where the queue counts them, and says where it does not", () => {
+  const [pulsar, woodpecker] = [positionsOf("pulsar"), positionsOf("woodpecker")];
+  assert.equal(positionsOf("kafka").back(1500n, 1000n), 500n);
+  const pulsarBack = (entry: bigint) => pulsar.back(pulsarPosition({ ledger: 7n, entry, batch: 3 }), 1000n);
+  assert.equal(pulsarBack(1500n), pulsarPosition({ ledger: 7n, entry: 500n, batch: 0 }));
+  assert.equal(pulsarBack(999n), undefined);
+  assert.equal(woodpecker.back(woodpeckerPosition(3n, 1000n), 1000n), woodpeckerPosition(3n, 0n));
+  assert.equal(woodpecker.back(woodpeckerPosition(3n, 17n), 1000n), undefined);
+});
