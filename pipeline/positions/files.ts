@@ -11,4 +11,5 @@ export const filesPositions: PositionForms = {
   fromMilvus: () => 0n,
   toMilvus: () => new Uint8Array(0),
   distance: () => undefined,
+  back: () => undefined,
 };
