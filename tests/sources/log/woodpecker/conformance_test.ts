@@ -1,4 +1,4 @@
-import { woodpeckerPosition, woodpeckerPositions } from "../../../../pipeline/positions/mod.ts";
+import { woodpeckerPosition } from "../../../../pipeline/positions/mod.ts";
 import { createWoodpeckerLog, WoodpeckerLogs } from "../../../../sources/log/mod.ts";
 import { createMemoryStore } from "../../../../stores/mod.ts";
 import { testLogSource } from "../../../conformance/log.ts";
