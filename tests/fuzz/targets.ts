@@ -2,7 +2,6 @@
  * Every decoder that reads bytes which somebody else wrote. Each may throw a TidemarkError, or what its place in the product
  * turns into one, and nothing else.
  */
-import { deflateSync, zstdCompressSync } from "node:zlib";
 import { loadConfig } from "../../config/load.ts";
 import { encodeColumn } from "../../pipeline/columns/mod.ts";
 import { BaseCommand_Type } from "../../pipeline/proto/gen/pulsar_api_pb.ts";
@@ -25,8 +24,6 @@ import { FrameError, readIndex } from "../../sources/log/woodpecker/frames.ts";
 import { decodeLog, decodeSegment } from "../../sources/log/woodpecker/keys.ts";
 import { encodeFrame, parseFrame, parseMessage } from "../../sources/log/pulsar/frame.ts";
 import { decompressLz4Block } from "../../sources/log/pulsar/lz4_block.ts";
-import { readEntry } from "../../sources/log/pulsar/entry.ts";
-import { encodeFrame, FrameSplitter, parseFrame } from "../../sources/log/pulsar/frame.ts";
 import { VchannelBook } from "../../sources/log/vchannel_book.ts";
 import type { MetaRecord } from "../../sources/meta/keys.ts";
 import { parseRecords as parseMetaRecords } from "../../sources/meta/records.ts";
@@ -42,9 +39,6 @@ import {
   openParquet,
   readLogBytes,
 } from "../../stores/mod.ts";
-import { BaseCommand_Type, CompressionType } from "../../pipeline/proto/gen/pulsar_api_pb.ts";
-import { lz4Block } from "../sources/log/pulsar/lz4.ts";
-import { batchPayload, messageOf } from "../sources/log/pulsar/messages.ts";
 import { answerOf, at, batchOf, otherCodec } from "../sources/log/batches.ts";
 import { readTarZst } from "../stack/recorded/tar.ts";
 import { randomOf } from "./mutation.ts";
@@ -243,30 +237,6 @@ export const TARGETS: readonly FuzzTarget[] = [
       decodeSegment(bytes, 0n, "k");
     },
   },
-  {
-    name: "pulsar_frame",
-    seeds: () =>
-      pulsarEntries().map((rest) =>
-        encodeFrame({
-          type: BaseCommand_Type.MESSAGE,
-          message: { consumerId: 1n, messageId: { ledgerId: 2n, entryId: 3n } },
-        }, rest)
-      ),
-    run: (bytes) => {
-      for (const frame of new FrameSplitter().split(bytes)) {
-        const { rest } = parseFrame(frame);
-        if (rest.length > 0) readEntry({ ledger: 2n, entry: 3n, rest }, "t");
-      }
-    },
-    throws: (thrown) => thrown instanceof RangeError,
-  },
-  {
-    name: "pulsar_entry",
-    // Without the checksum, which would keep everything that was mutated from what stands behind it.
-    seeds: () => pulsarEntries().map((rest) => rest.slice(6)),
-    run: (rest) => readEntry({ ledger: 2n, entry: 3n, rest }, "t"),
-    throws: (thrown) => thrown instanceof RangeError,
-  },
   { name: "parquet", seeds: PARQUET, run: readAll },
   {
     name: "binlog_envelope",
@@ -411,28 +381,4 @@ function metaRecords(name: string): readonly MetaRecord[] {
 
 function metaValues(name: string): Uint8Array[] {
   return metaRecords(name).map(({ value }) => value).filter((value) => value.length > 0);
-}
-
-/** Messages of their own and batches of them, of every compression. */
-function pulsarEntries(): Uint8Array[] {
-  const values = vectors().slice(0, 12).map(({ value }) => value);
-  const batch = batchPayload(values.map((value) => ({ value, properties: { _v: "2", _tt: "abc" } })));
-  const one = values[0]!;
-  return [
-    messageOf({ uncompressedSize: one!.length, properties: [{ key: "a", value: "b" }] }, one!),
-    messageOf({ uncompressedSize: batch.length, numMessagesInBatch: values.length }, batch),
-    messageOf({
-      uncompressedSize: batch.length,
-      numMessagesInBatch: values.length,
-      compression: CompressionType.LZ4,
-    }, lz4Block(batch)),
-    messageOf(
-      { uncompressedSize: one!.length, compression: CompressionType.ZSTD },
-      new Uint8Array(zstdCompressSync(one!)),
-    ),
-    messageOf(
-      { uncompressedSize: one!.length, compression: CompressionType.ZLIB },
-      new Uint8Array(deflateSync(one!)),
-    ),
-  ];
 }
