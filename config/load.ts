@@ -1,5 +1,6 @@
 /** From files to a checked configuration: parse, overlay, expand, read secrets, lint. */
 import { TidemarkError } from "../pipeline/errors.ts";
+import type { z } from "zod";
 import { crossCheck } from "./cross_checks.ts";
 import type { ConfigNode, MapNode } from "./document.ts";
 import { lintDocument } from "./lint.ts";
@@ -18,17 +19,31 @@ export interface LoadOptions {
   readonly readText?: ReadText;
 }
 
-export interface LoadedConfig {
+export interface LoadedDocument<T> {
   /** Undefined if there are problems. */
-  readonly config: PipelineConfig | undefined;
+  readonly config: T | undefined;
   readonly problems: readonly Problem[];
   /** Knows every secret of the files, those of a configuration with problems too. */
   readonly redact: Redactor;
   readonly files: readonly string[];
+  /** As written, all files together; undefined where one of them is no YAML. */
+  readonly root: ConfigNode | undefined;
 }
+
+export type LoadedConfig = LoadedDocument<PipelineConfig>;
 
 /** Reads the files, later ones over earlier ones. Never throws for what is in them; throws `config` for a file that is not there. */
 export function loadConfig(files: readonly string[], options: LoadOptions = {}): LoadedConfig {
+  return loadDocument(files, pipelineSpec, crossCheck, options);
+}
+
+/** As {@link loadConfig}, for a file of another schema. `check`: what a schema cannot say. */
+export function loadDocument<T>(
+  files: readonly string[],
+  spec: z.ZodType<T>,
+  check: (root: ConfigNode) => readonly Problem[],
+  options: LoadOptions = {},
+): LoadedDocument<T> {
   const environment = options.environment ?? ((name: string) => Deno.env.get(name));
   const readText = options.readText ?? ((path: string) => Deno.readTextFileSync(path));
   const problems: Problem[] = [];
@@ -38,25 +53,26 @@ export function loadConfig(files: readonly string[], options: LoadOptions = {}):
     problems.push(...parsed.problems);
     if (parsed.root !== undefined) merged = merged === undefined ? parsed.root : overlay(merged, parsed.root);
   }
-  const done = (config: PipelineConfig | undefined, secrets: readonly string[]): LoadedConfig => ({
+  const done = (config: T | undefined, secrets: readonly string[]): LoadedDocument<T> => ({
     config: problems.length === 0 ? config : undefined,
     problems: sortProblems(problems, files),
     redact: createRedactor(secrets),
     files,
+    root: merged,
   });
   // With a part of the document unreadable, what is missing elsewhere cannot be known.
   if (merged === undefined || problems.length > 0) return done(undefined, []);
   const plain = withoutNulls(merged as MapNode);
-  const before = collectSecrets(plain, pipelineSpec);
+  const before = collectSecrets(plain, spec);
   const expanded = expandVariables(plain, environment);
   problems.push(...expanded.problems);
-  const read = readSecretFiles(expanded.root, pipelineSpec, readText);
+  const read = readSecretFiles(expanded.root, spec, readText);
   problems.push(...read.problems);
-  const linted = lintDocument(pipelineSpec, read.root);
+  const linted = lintDocument(spec, read.root);
   const missing = new Set(expanded.problems.map((problem) => place(problem)));
   // A scalar whose variable is missing is empty now; what the schema says of that is noise.
-  problems.push(...[...linted.problems, ...crossCheck(linted.root)].filter((problem) => !missing.has(place(problem))));
-  return done(linted.value, [...before, ...read.secrets, ...collectSecrets(linted.root, pipelineSpec)]);
+  problems.push(...[...linted.problems, ...check(linted.root)].filter((problem) => !missing.has(place(problem))));
+  return done(linted.value, [...before, ...read.secrets, ...collectSecrets(linted.root, spec)]);
 }
 
 /** As {@link loadConfig}; throws `config` with every problem in the message if there is one. */

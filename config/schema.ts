@@ -11,6 +11,7 @@ import { kafkaLogSpec } from "../sources/log/kafka/spec.ts";
 import { pulsarLogSpec } from "../sources/log/pulsar/spec.ts";
 import { woodpeckerLogSpec } from "../sources/log/woodpecker/spec.ts";
 import { etcdMetaSpec } from "../sources/meta/spec.ts";
+import { pipelineServerSpec } from "./server_spec.ts";
 import { transformsSpec } from "./transforms_spec.ts";
 
 export const PIPELINE_NAME = /^[a-z0-9][a-z0-9_-]*$/;
@@ -44,9 +45,7 @@ export const pipelineSpec = z.strictObject({
   on_position_lost: z.enum(["fail", "resnapshot"]).default("fail").describe(
     "When the log no longer holds what is needed: end with status 14, or copy everything again",
   ),
-  server: z.strictObject({
-    listen: z.string().min(1).describe("Address and port, such as 127.0.0.1:8444"),
-  }).optional().describe("Reserved for the HTTP API of a later version"),
+  server: pipelineServerSpec.optional().describe("Health, metrics and a page of this pipeline while it runs"),
 }).meta({ title: "Tidemark pipeline" });
 
 export type PipelineConfig = z.output<typeof pipelineSpec>;

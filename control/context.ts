@@ -11,6 +11,8 @@ export interface CommandContext {
   readonly log: Log;
   /** Results as JSON. */
   readonly json: boolean;
+  /** One JSON object a line, for the server that started it: see `supervised.ts`. */
+  readonly lines: boolean;
   /** The files of --config. */
   readonly files: readonly string[];
   /** Fires at the first SIGINT or SIGTERM. */
@@ -19,6 +21,8 @@ export interface CommandContext {
   readonly kill: AbortSignal;
   /** The checked configuration. Throws `config` with every problem, `usage` where no file was given. */
   config(): PipelineConfig;
+  /** The configuration without its secrets, and what takes them out of any text. */
+  shown(): { readonly config: Readonly<Record<string, unknown>>; readonly redact: (text: string) => string };
   /** The components of the configuration; closed after the command. */
   components(): Components;
 }

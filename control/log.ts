@@ -45,6 +45,15 @@ export async function openLog(options: LogOptions): Promise<Log> {
   };
 }
 
+/** The same log; `hear` is told each line but those for debugging, too. */
+export function teeLog(log: Log, hear: (level: Level, message: string) => void): Log {
+  const both = (level: Level): Log["info"] => (message, fields) => {
+    log[level](message, fields);
+    hear(level, message);
+  };
+  return { ...log, info: both("info"), warning: both("warning"), error: both("error") };
+}
+
 function text(record: LogRecord): string {
   return record.message.map((part) => typeof part === "string" ? part : String(part)).join("");
 }

@@ -2,6 +2,7 @@
 import type { Json } from "../pipeline/json.ts";
 import type {
   BasesStatus,
+  BehindStatus,
   ChannelStatus,
   CollectionStatus,
   ImportStatus,
@@ -42,6 +43,7 @@ export function parseStatus(json: Json): RunStatus | undefined {
       tick: integer(item.tick),
       lagMs: float(item.lagMs),
       recordsPerSec: float(item.recordsPerSec),
+      ...(item.behind === undefined ? {} : { behind: behind(item.behind) }),
     })),
     sinks: list(json.sinks).map((item): SinkStatus => ({
       name: text(item.name),
@@ -81,6 +83,13 @@ function record(json: Json | undefined): Fields {
 function imports(json: Json | undefined): ImportStatus | undefined {
   const { done, total, percent } = record(json);
   return total === undefined ? undefined : { done: float(done), total: float(total), percent: float(percent) };
+}
+
+function behind(json: Json | undefined): BehindStatus | undefined {
+  const { end, records, at } = record(json);
+  return end === undefined
+    ? undefined
+    : { end: text(end), records: records === undefined ? undefined : float(records), at: text(at) };
 }
 
 function refusedRows(json: Json | undefined): RefusedRowsStatus | undefined {

@@ -4,11 +4,12 @@ import type { Terminal } from "./terminal.ts";
 
 /** Lines for people, or one JSON document for scripts; 64-bit integers stay exact. */
 export function printResult(
-  context: { readonly terminal: Terminal; readonly json: boolean },
+  context: { readonly terminal: Terminal; readonly json: boolean; readonly lines?: boolean },
   value: unknown,
   lines: () => readonly string[],
 ): void {
-  if (context.json) context.terminal.out(formatJson(value, 2) + "\n");
+  if (context.lines === true) context.terminal.out(formatJson({ result: value }) + "\n");
+  else if (context.json) context.terminal.out(formatJson(value, 2) + "\n");
   else printLines(context.terminal, lines());
 }
 

@@ -6,6 +6,7 @@ import { addBackupCommands } from "./program_backup.ts";
 import { addInitCommand } from "./program_init.ts";
 import { addInspectCommands } from "./program_inspect.ts";
 import { examples, type ProgramParts } from "./program_parts.ts";
+import { addServerCommands } from "./program_server.ts";
 import { LOG_LEVELS } from "./log.ts";
 import { describeError } from "./report_error.ts";
 import type { SharedOptions } from "./session.ts";
@@ -69,7 +70,8 @@ export function buildProgram(terminal: Terminal, done: (status: number) => void)
       .addOption(
         new Option("--log-level <level>", "least important log line shown").choices([...LOG_LEVELS]).default("info"),
       )
-      .option("--log-json", "logs as one JSON object a line");
+      .option("--log-json", "logs as one JSON object a line")
+      .addOption(new Option("--supervised", "started by tidemark serve: the configuration comes by stdin").hideHelp());
   };
   const parts: ProgramParts = { terminal, done, shared };
   addPipelineCommands(program, parts);
@@ -77,6 +79,7 @@ export function buildProgram(terminal: Terminal, done: (status: number) => void)
   addBackupCommands(program, parts);
   addInspectCommands(program, parts);
   addInitCommand(program, parts);
+  addServerCommands(program, parts);
   addSchema(program, parts);
   return program;
 }

@@ -1,7 +1,9 @@
 /** Shows a run's status while it runs: a live block on a screen, a log line now and then elsewhere. */
+import { formatJson } from "../pipeline/json.ts";
 import type { RunStatus } from "../pipeline/model/mod.ts";
 import type { Log } from "./log.ts";
 import { renderStatus, summarize } from "./render_status.ts";
+import { STATUS_EVERY_MS } from "./supervised.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface ProgressOptions {
@@ -9,6 +11,8 @@ export interface ProgressOptions {
   readonly screen: LiveBlock;
   readonly log: Log;
   readonly status: () => RunStatus;
+  /** The status as a JSON line now and then, for the server that started it. Default false. */
+  readonly lines?: boolean;
   /** Between two drawings on a screen, ms. Default 500. */
   readonly drawEveryMs?: number;
   /** Between two log lines, ms. Default 10000. */
@@ -18,6 +22,17 @@ export interface ProgressOptions {
 /** Runs until it is disposed; then the block is drawn a last time and stays. */
 export function showProgress(options: ProgressOptions): Disposable {
   const { terminal, screen, log, status } = options;
+  if (options.lines === true) {
+    const say = () => terminal.out(formatJson({ status: status() }) + "\n");
+    say();
+    const timer = setInterval(say, STATUS_EVERY_MS);
+    return {
+      [Symbol.dispose]: () => {
+        clearInterval(timer);
+        say();
+      },
+    };
+  }
   if (!terminal.interactive) {
     const timer = setInterval(() => log.info(summarize(status())), options.logEveryMs ?? 10_000);
     return { [Symbol.dispose]: () => clearInterval(timer) };

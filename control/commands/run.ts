@@ -1,9 +1,14 @@
 /** `run`: the base copy if none is recorded, then the tail. */
 import { flowDependencies } from "../../config/mod.ts";
 import { EXIT, TidemarkError, toTidemarkError } from "../../pipeline/errors.ts";
-import { type RunOptions, type RunResult, startRun } from "../../pipeline/flow/mod.ts";
+import { type FlowReport, type RunOptions, type RunResult, startRun } from "../../pipeline/flow/mod.ts";
+import { formatJson, type Json } from "../../pipeline/json.ts";
 import { isoOfHybrid } from "../../pipeline/model/mod.ts";
 import type { CommandContext } from "../context.ts";
+import { teeLog } from "../log.ts";
+import { watchQueueEnds } from "../queue_ends.ts";
+import { startRunServer } from "../run_server.ts";
+import type { Sidecar } from "../server/mod.ts";
 import { crashPointsFrom } from "../crash_hook.ts";
 import { flowReport } from "../flow_report.ts";
 import { printResult } from "../print.ts";
@@ -35,24 +40,47 @@ export function runCommand(context: CommandContext, options: RunCommandOptions):
  * caller takes from it. Throws what the run throws.
  */
 export async function runUntilEnd(context: CommandContext, options: RunOptions): Promise<number> {
-  const { terminal, screen, log } = context;
+  const { terminal, screen } = context;
+  let sidecar: Sidecar | undefined;
+  const log = teeLog(
+    context.log,
+    (level, message) => sidecar?.log({ time: terminal.now().toISOString(), level, message }),
+  );
   const { end, restore } = options;
   const deps = await flowDependencies(context.components(), {
-    report: flowReport(log),
+    report: withDdl(context, flowReport(log), (change) => sidecar?.ddl(change)),
     now: () => terminal.now().getTime(),
     crash: crashPointsFrom(terminal.env("TIDEMARK_CRASH_AT")),
     ...(restore !== undefined && end.kind === "until" ? { restoreTo: end.ts } : {}),
   });
-  const run = startRun(deps, options, context.stop, context.kill);
+  const abandoned = new AbortController();
+  const run = startRun(deps, options, context.stop, AbortSignal.any([context.kill, abandoned.signal]));
+  // Only who watches from elsewhere asks the queue, too.
+  const watched = context.lines || context.config().server !== undefined;
+  await using ends = watched && context.config().sources.log !== undefined
+    ? watchQueueEnds({
+      log: () => context.components().log(),
+      channels: () => run.status().channels.map(({ pchannel }) => pchannel),
+      now: () => terminal.now(),
+    })
+    : undefined;
+  const statusNow = () => ends?.with(run.status()) ?? run.status();
   let result: RunResult;
   {
-    using _progress = showProgress({ terminal, screen, log, status: () => run.status() });
+    using _progress = showProgress({ terminal, screen, log, lines: context.lines, status: statusNow });
     try {
+      sidecar = await startRunServer(context, statusNow).catch(async (error) => {
+        abandoned.abort(error);
+        await run.result.catch(() => {});
+        throw error;
+      });
       result = await run.result;
     } catch (error) {
       // Stopped by request is no failure: what was acknowledged is saved.
       if (context.stop.aborted && toTidemarkError(error).code === "aborted") return EXIT.ok;
       throw error;
+    } finally {
+      await sidecar?.[Symbol.asyncDispose]();
     }
   }
   const status = run.status();
@@ -74,6 +102,20 @@ export function completeText({ upTo, blocked, refusedRows }: RunResult, carried:
     ...rows === 0 ? [] : [`${rows} ${rows === 1 ? "row" : "rows"} that the target refused`],
   ];
   return `Complete up to ${moment} on all channels${but.length === 0 ? "" : `, but for ${but.join(" and ")}`}`;
+}
+
+/** Each change of structure also as a JSON line, for the server that started it, and for the one beside it. */
+function withDdl({ lines, terminal }: CommandContext, report: FlowReport, hear: (change: Json) => void): FlowReport {
+  return {
+    ...report,
+    ddl: (outcome) => {
+      const { sentence, result, detail } = outcome;
+      const change = { at: terminal.now().toISOString(), sentence, result, detail };
+      if (lines) terminal.out(formatJson({ ddl: change }) + "\n");
+      hear(change);
+      report.ddl(outcome);
+    },
+  };
 }
 
 function summary(

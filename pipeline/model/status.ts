@@ -54,6 +54,17 @@ export interface ChannelStatus {
   readonly tick: HybridTs;
   readonly lagMs: number;
   readonly recordsPerSec: number;
+  /** How far the queue itself says that the log goes on; left out until it was asked, or where it does not answer. */
+  readonly behind?: BehindStatus | undefined;
+}
+
+export interface BehindStatus {
+  /** Place behind the last record of the log. */
+  readonly end: string;
+  /** Records between the two places; undefined where the queue does not count them. */
+  readonly records: number | undefined;
+  /** When the queue said so, ISO time. */
+  readonly at: string;
 }
 
 export interface SinkStatus {

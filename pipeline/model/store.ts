@@ -69,5 +69,7 @@ export interface StateStore {
   read(signal?: AbortSignal): Promise<string | undefined>;
   /** Replaces the document atomically and durably. Only under the lease; throws `locked` when it was lost. */
   write(text: string, signal?: AbortSignal): Promise<void>;
+  /** Removes the document: the next run begins anew. Only under the lease, as {@link StateStore.write}. */
+  remove(signal?: AbortSignal): Promise<void>;
   close(): Promise<void>;
 }

@@ -171,6 +171,18 @@ export function createEtcdStateStore(options: EtcdStateOptions): StateStore {
     for (const id of old) current.stored.delete(id);
   }
 
+  async function remove(signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    const current = held;
+    if (current === undefined) throw lostError(location, "it was never taken, or was released");
+    // The head first: without it the pieces are nobody's.
+    await fenced(current, [], [{ key: headKey }], signal);
+    current.headRevision = 0n;
+    const pieces = [...current.stored].map((id) => ({ key: dataPrefix + id }));
+    for (const batch of batches(pieces)) await fenced(current, [], batch, signal);
+    current.stored.clear();
+  }
+
   async function switchHead(current: Held, value: string, signal: AbortSignal | undefined): Promise<void> {
     const result = await fenced(current, [{ key: headKey, modRevision: current.headRevision }], [{
       key: headKey,
@@ -227,6 +239,7 @@ export function createEtcdStateStore(options: EtcdStateOptions): StateStore {
     lock,
     read,
     write,
+    remove,
     close: async () => {
       const current = held;
       held = undefined;

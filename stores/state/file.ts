@@ -66,6 +66,21 @@ export function createFileStateStore(options: FileStateOptions): StateStore {
   }
 
   async function write(text: string, signal?: AbortSignal): Promise<void> {
+    await requireLease(signal);
+    await replaceFile(folder, documentPath, text);
+  }
+
+  async function remove(signal?: AbortSignal): Promise<void> {
+    await requireLease(signal);
+    try {
+      await Deno.remove(documentPath);
+      await syncFolder(folder);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw unusable("remove", documentPath, error);
+    }
+  }
+
+  async function requireLease(signal: AbortSignal | undefined): Promise<void> {
     signal?.throwIfAborted();
     const current = held;
     if (current === undefined) throw lostError(location, "it was never taken, or was released");
@@ -74,7 +89,6 @@ export function createFileStateStore(options: FileStateOptions): StateStore {
       current.lost.abort(error);
       throw error;
     }
-    await replaceFile(folder, documentPath, text);
   }
 
   return {
@@ -90,6 +104,7 @@ export function createFileStateStore(options: FileStateOptions): StateStore {
       }
     },
     write,
+    remove,
     close: async () => {
       const current = held;
       held = undefined;

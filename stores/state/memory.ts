@@ -40,6 +40,14 @@ export function createMemoryStateStore(memory: StateMemory = createStateMemory()
       memory.text = text;
       return Promise.resolve();
     },
+    remove: (signal) => {
+      signal?.throwIfAborted();
+      if (mine === undefined || memory.holder !== mine) {
+        return Promise.reject(lostError(location, "it was never taken, or was taken away"));
+      }
+      memory.text = undefined;
+      return Promise.resolve();
+    },
     close: () => {
       if (mine !== undefined && memory.holder === mine) memory.holder = undefined;
       mine = undefined;

@@ -46,6 +46,23 @@ export function testStateStore(
     await store.close();
   });
 
+  test("has no document after it was removed, takes a new one, and is removed only under the lease", async (fixture) => {
+    const store = await fixture.open();
+    {
+      await using _lease = await store.lock(never);
+      await store.remove();
+      await store.write('{"a":1}');
+      await store.remove();
+      assert.equal(await store.read(), undefined);
+      await store.write('{"a":2}');
+      assert.equal(await store.read(), '{"a":2}');
+      await store.remove();
+    }
+    await assert.rejects(store.remove(), isLocked);
+    assert.equal(await store.read(), undefined);
+    await store.close();
+  });
+
   test("gives back what was written, also to another process and after the lease is released", async (fixture) => {
     const store = await fixture.open();
     {

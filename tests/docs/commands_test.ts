@@ -13,7 +13,7 @@ const shown = pages.flatMap(({ blocks }) => blocks.filter(({ language }) => lang
 const tasks = JSON.parse(read("deno.json")).tasks as Record<string, unknown>;
 
 /** What a page may show beside Tidemark: a look into its archive, its container, a variable. */
-const OTHERS = ["duckdb", "docker", "export"];
+const OTHERS = ["duckdb", "docker", "export", "curl"];
 
 /** The start that needs no installation. */
 const DENO = ["npx", "-y", "deno@2.9.6"];

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { pipelineJsonSchema } from "../../config/json_schema.ts";
 import { loadConfig } from "../../config/load.ts";
+import { loadServerConfig } from "../../config/mod.ts";
 import { formatProblem } from "../../config/problem.ts";
 import { chainOf, configurationOf, configurationsOf, SHOWN_VARIABLES } from "./configurations.ts";
 import { readPages } from "./pages.ts";
@@ -21,7 +22,8 @@ Deno.test("pages: every configuration lints as it stands, an overlay over the fi
     const configurations = configurationsOf(page, pages);
     for (const { name, page: from } of configurations.values()) {
       if (from !== page.path) continue;
-      const { problems } = loadConfig(chainOf(name, configurations), {
+      const load = name.startsWith("server") ? loadServerConfig : loadConfig;
+      const { problems } = load(chainOf(name, configurations), {
         environment: (variable) => SHOWN_VARIABLES[variable],
         readText: (path) => configurations.get(path)!.text,
       });

@@ -135,6 +135,10 @@ export class FakePipeline {
         if (!dead.aborted) this.#state = text;
         return Promise.resolve();
       },
+      remove: () => {
+        if (!dead.aborted) this.#state = undefined;
+        return Promise.resolve();
+      },
       close: () => Promise.resolve(),
     };
   }

@@ -68,6 +68,7 @@ Deno.test("run shows a state that is slow to be locked or written", async () => 
       },
       read: () => Promise.resolve(undefined),
       write: () => what === "write" ? slow.promise : Promise.resolve(),
+      remove: () => Promise.resolve(),
       close: () => Promise.resolve(),
     };
     pipeline.override = { ...pipeline.override, state };
