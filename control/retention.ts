@@ -1,7 +1,23 @@
 /** Whether the log still holds what a run would need, and whether it will until the base is copied. */
 import { toTidemarkError } from "../pipeline/errors.ts";
-import { type CheckLine, isoOfHybrid, type LogSource, type Position, type Snapshot } from "../pipeline/model/mod.ts";
+import {
+  type CheckLine,
+  isoOfHybrid,
+  type LogSource,
+  type Position,
+  type Queue,
+  type Snapshot,
+} from "../pipeline/model/mod.ts";
 import { positionsOf } from "../pipeline/positions/mod.ts";
+
+/** What keeps the log of a queue for longer. */
+const RETENTION: Readonly<Record<Queue, string>> = {
+  kafka: "the topic's retention.ms or retention.bytes",
+  rocksmq: "rocksmq.retentionTimeInMinutes of the source",
+  pulsar: "the namespace's retention",
+  woodpecker: "the source's streaming.walTruncate.retentionInterval",
+  files: "nothing: the files are the log",
+};
 
 /** One line per pchannel of the selected collections: the oldest checkpoint against what the log holds. */
 export async function checkRetention(
@@ -37,7 +53,7 @@ export async function checkRetention(
           code: "position_lost",
           detail: `the copy needs ${format(offset)}, the log begins at ${
             format(earliest)
-          }: flush the collections on it, and raise the topic's retention.ms or retention.bytes`,
+          }: flush the collections on it, and raise ${RETENTION[log.queue]}`,
         });
       } else if (offset > latest) {
         lines.push({
@@ -46,7 +62,7 @@ export async function checkRetention(
           code: "position_lost",
           detail: `the metadata is at ${format(offset)}, the log ends at ${
             format(latest)
-          }: the topic was replaced, or sources.log is not the log of this Milvus`,
+          }: the log was made anew, or sources.log is not the log of this Milvus`,
         });
       } else {
         const behind = distance(offset, latest);

@@ -33,7 +33,8 @@ export const pulsarPositions: PositionForms = {
     return `${ledger}:${entry}:${batch}`;
   },
   parse(text) {
-    const found = /^(\d{1,20}):(\d{1,20}):(\d{1,10})$/.exec(text);
+    // The place before the first of all has the ledger -1.
+    const found = /^(-1|\d{1,20}):(\d{1,20}):(\d{1,10})$/.exec(text);
     if (found === null) return undefined;
     const place = { ledger: BigInt(found[1]!), entry: BigInt(found[2]!), batch: parseInt(found[3]!, 10) };
     if (place.ledger >> ENTRY_BITS > 0n || place.entry >> ENTRY_BITS > 0n || place.batch >= 2 ** 32) return undefined;

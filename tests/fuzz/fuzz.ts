@@ -102,5 +102,6 @@ async function oneProcess(
   if (!done && signal?.aborted !== true) {
     finds.push(`${target} ${at} or soon after: ${why ?? `its process ended with ${code}`}`);
   }
-  return { finds, next: done ? at : at + 1000, peak };
+  // After a find it goes on behind what may have been under way; a run that was cut off counts what was said.
+  return { finds, next: done || signal?.aborted === true ? at : at + 1000, peak };
 }

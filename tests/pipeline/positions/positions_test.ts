@@ -77,6 +77,7 @@ Deno.test("positionsOf reads what real servers wrote", () => {
   // Bytes of one queue are none of the others.
   assert.equal(woodpecker.fromMilvus(hex("ba25000000000000")), undefined);
   assert.equal(woodpecker.parse(woodpecker.format(before(woodpecker.parse("0/0")!))), -1n);
+  assert.equal(pulsar.parse(pulsar.format(before(pulsar.parse("0:0:0")!))), -1n);
   assert.equal(positionsOf("kafka").fromMilvus(hex("08011004")), undefined);
   assert.equal(pulsar.fromMilvus(hex("ba25000000000000")), undefined);
 });
