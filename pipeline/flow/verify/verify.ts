@@ -79,12 +79,18 @@ export interface VerifyReport {
   readonly equal: boolean;
 }
 
-/** Throws `locked` for a repair while a run holds the state. */
+/** Throws `locked` for a repair while a run holds the state, `config` where no log is read. */
 export async function verifyRun(
   deps: FlowDependencies,
   options: VerifyOptions,
   signal: AbortSignal,
 ): Promise<VerifyReport> {
+  if (deps.log.queue === "files") {
+    throw new TidemarkError("config", "verify compares with the source's log, and sources.log is of type files", {
+      hint:
+        "A copy that is made without a queue cannot be compared yet: count the rows on both sides while nobody writes.",
+    });
+  }
   if (!options.repair) return await verifyOnce(deps, options, undefined, signal);
   await using lease = await deps.state.lock(signal);
   const leased = AbortSignal.any([signal, lease.lost]);
