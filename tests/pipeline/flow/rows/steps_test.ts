@@ -194,3 +194,43 @@ Deno.test("RowSteps: after each step of a chain the target is the log's state at
     { numRuns: 40, endOnFailure: true },
   );
 });
+
+Deno.test("RowSteps removes rows whose deletes were compacted away and collected before a step saw them", async () => {
+  const where = { collection: 0, partition: 0 };
+  const written: Op[] = [
+    { ...where, kind: "tick", lagging: 0 },
+    { ...where, kind: "tick", lagging: 0 },
+    { ...where, kind: "sync", choice: 0 },
+    { ...where, kind: "flush", choice: 0 },
+    { ...where, kind: "checkpoint", choice: 3 },
+    { ...where, kind: "checkpoint", choice: 2 },
+  ];
+  const compact = (choice: number): Op => ({
+    ...where,
+    kind: "compact",
+    choice,
+    lateDeltas: false,
+    forget: false,
+    lose: false,
+  });
+  const leg = (ops: readonly Op[], collected: number): Leg => ({
+    ops,
+    collected,
+    killedAfter: undefined,
+    meanwhile: [],
+  });
+  const keys = [0, 1, 2, 3, 4, 5];
+  assert.equal(
+    await follow([
+      leg([{ ...where, kind: "insert", keys, late: false }, ...written], 0),
+      leg([
+        { ...where, kind: "delete", keys: [1, 2, 4], everywhere: false, late: false },
+        ...written,
+        compact(0),
+        compact(1),
+        ...written,
+      ], 0xffff),
+    ]),
+    undefined,
+  );
+});
