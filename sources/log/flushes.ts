@@ -6,6 +6,7 @@ import { TidemarkError } from "../../pipeline/errors.ts";
 import type { HybridTs, LogSource } from "../../pipeline/model/mod.ts";
 import { MsgType } from "../../pipeline/proto/gen/common_pb.ts";
 import type { FlushRequest } from "../../pipeline/proto/gen/milvus_pb.ts";
+import { sleep } from "./backoff.ts";
 import { followReplicate, REPLICATE_SUFFIX } from "./replicate.ts";
 
 export interface RequestedFlush {
@@ -23,16 +24,27 @@ export function replicateTopic(topics: readonly string[], pchannel: string): str
   return fitting.sort((a, b) => b.length - a.length)[0];
 }
 
-/** Flushes from now on, for ever; ends at once where the source keeps no such topic. */
+/** The source makes the topic of requests with its first request, so that a young cluster has none yet. */
+const LOOK_AGAIN_MS = 5000;
+
+/** Flushes from now on, for ever; where the source keeps no such topic there are none. */
 export async function* followFlushes(
-  log: LogSource,
+  log: Pick<LogSource, "topics" | "bounds" | "tail">,
   pchannel: string,
   signal: AbortSignal,
+  pause: (ms: number, signal: AbortSignal) => Promise<void> = sleep,
 ): AsyncGenerator<RequestedFlush, void, void> {
-  const topic = replicateTopic(await log.topics(signal), pchannel);
-  if (topic === undefined) return;
+  let topic = replicateTopic(await log.topics(signal), pchannel);
+  // All of a topic that came meanwhile is from now on.
+  let isNew = topic === undefined;
+  while (topic === undefined) {
+    await pause(LOOK_AGAIN_MS, signal);
+    topic = replicateTopic(await log.topics(signal), pchannel);
+  }
   while (true) {
-    const { latest: offset, topicId } = await log.bounds(topic, signal);
+    const { earliest, latest, topicId } = await log.bounds(topic, signal);
+    const offset = isNew ? earliest : latest;
+    isNew = false;
     try {
       for await (const { requests } of followReplicate(log, { topic, offset, topicId }, signal)) {
         for (const { type, ts, request } of requests) {

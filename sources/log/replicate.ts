@@ -98,7 +98,7 @@ export interface FollowReplicateOptions {
 
 /** Requests from `options.offset` on, for ever. Throws what {@link LogSource.tail} throws. */
 export async function* followReplicate(
-  log: LogSource,
+  log: Pick<LogSource, "tail">,
   options: FollowReplicateOptions,
   signal: AbortSignal,
 ): AsyncGenerator<ReplicatePage, void, void> {

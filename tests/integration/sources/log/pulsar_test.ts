@@ -5,7 +5,7 @@ import { pulsarPlace, pulsarPosition } from "../../../../pipeline/positions/mod.
 import { type LogState, openPulsarLog, pulsarLogSpec } from "../../../../sources/log/mod.ts";
 import { testLogSource } from "../../../conformance/log.ts";
 import { eventually } from "../../../stack/eventually.ts";
-import type { ProducedMessage } from "../../../stack/pulsar/producer.ts";
+import type { ProducedMessage, PulsarProducer } from "../../../stack/pulsar/producer.ts";
 import { PulsarStandalone } from "../../../stack/pulsar/standalone.ts";
 
 const never = new AbortController().signal;
@@ -34,7 +34,10 @@ async function open(address: string, extra: Record<string, unknown> = {}, onStat
 }
 
 async function append(own: PulsarStandalone, topic: string, values: readonly ProducedMessage[], batch = 0) {
-  await using producer = await own.producer(topic);
+  // A broker that was killed recovers the topic's ledger first, and refuses writers until then.
+  let opened: PulsarProducer | undefined;
+  await eventually(`${topic} takes a writer`, async () => (opened = await own.producer(topic)) !== undefined);
+  await using producer = opened!;
   return (await producer.send(values, { batch, window: batch > 0 ? 1 : 8 })).map(pulsarPosition);
 }
 
