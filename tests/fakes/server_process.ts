@@ -12,7 +12,6 @@ await serve({
   variable: (name) => Deno.env.get(name),
   now: () => new Date(),
   log: { info: line, warning: line, error: line },
-  onListen: (url) => Deno.stdout.writeSync(new TextEncoder().encode(url + "\n")),
   program: [
     Deno.execPath(),
     "run",

@@ -18,8 +18,12 @@ export interface RunningServer {
   json(path: string): Promise<any>;
 }
 
-/** `configuration`: lines of server.yaml beside the address and the state. */
-export async function serverRig(configuration = "", state?: string): Promise<ServerRig> {
+const FAKES = ["--no-check", new URL("../../fakes/server_process.ts", import.meta.url).pathname];
+/** The program itself, whose tasks are runs. */
+export const REAL = [new URL("../../../main.ts", import.meta.url).pathname, "serve", "--config"];
+
+/** `configuration`: lines of server.yaml beside the address and the state; `program`: default: with tasks that are fakes. */
+export async function serverRig(configuration = "", state?: string, program = FAKES): Promise<ServerRig> {
   const folder = await Deno.makeTempDir({ prefix: "tidemark-server-" });
   const file = `${folder}/server.yaml`;
   const listen = configuration.includes("listen:") ? "" : `server: { listen: "127.0.0.1:0" }\n`;
@@ -31,31 +35,24 @@ export async function serverRig(configuration = "", state?: string): Promise<Ser
   return {
     folder,
     start: async (env = {}) => {
-      const script = new URL("../../fakes/server_process.ts", import.meta.url).pathname;
       const process = new Deno.Command(Deno.execPath(), {
-        args: ["run", "-A", "--quiet", "--no-check", script, file],
-        stdout: "piped",
+        args: ["run", "-A", "--quiet", ...program, file],
+        stdout: "null",
         stderr: "piped",
         env: { ...env },
       }).spawn();
       let log = "";
-      let out = "";
       const decoder = () => new TextDecoderStream() as ReadableWritablePair<string, Uint8Array>;
-      const reading = Promise.all([
-        (async () => {
-          for await (const text of process.stderr.pipeThrough(decoder())) log += text;
-        })(),
-        (async () => {
-          for await (const text of process.stdout.pipeThrough(decoder())) out += text;
-        })(),
-      ]);
+      const reading = (async () => {
+        for await (const text of process.stderr.pipeThrough(decoder())) log += text;
+      })();
       let ended = false;
       process.status.then(() => ended = true);
       await eventually("the server listens", () => {
         if (ended) throw new Error(log);
-        return out.includes("\n") && /runs the tasks|takes over when/.test(log);
+        return /runs the tasks|takes over when/.test(log);
       }, { progress: () => log });
-      const url = out.split("\n")[0]!;
+      const url = /Listens at (\S+)/.exec(log)![1]!;
       const server: RunningServer = {
         url,
         process,
