@@ -5,7 +5,7 @@ import { pulsarPlace, pulsarPosition } from "../../../../pipeline/positions/mod.
 import { type LogState, openPulsarLog, pulsarLogSpec } from "../../../../sources/log/mod.ts";
 import { testLogSource } from "../../../conformance/log.ts";
 import { eventually } from "../../../stack/eventually.ts";
-import type { ProducedMessage, PulsarProducer } from "../../../stack/pulsar/producer.ts";
+import type { ProducedMessage } from "../../../stack/pulsar/producer.ts";
 import { PulsarStandalone } from "../../../stack/pulsar/standalone.ts";
 
 const never = new AbortController().signal;
@@ -34,10 +34,7 @@ async function open(address: string, extra: Record<string, unknown> = {}, onStat
 }
 
 async function append(own: PulsarStandalone, topic: string, values: readonly ProducedMessage[], batch = 0) {
-  // A broker that was killed recovers the topic's ledger first, and refuses writers until then.
-  let opened: PulsarProducer | undefined;
-  await eventually(`${topic} takes a writer`, async () => (opened = await own.producer(topic)) !== undefined);
-  await using producer = opened!;
+  await using producer = await own.producer(topic);
   return (await producer.send(values, { batch, window: batch > 0 ? 1 : 8 })).map(pulsarPosition);
 }
 
@@ -236,6 +233,11 @@ Deno.test("openPulsarLog goes on over a topic that moves, a broker that is kille
     await own.down("SIGKILL");
     await eventually("the source says that the broker is down", () => states.at(-1) === "down");
     await own.up();
+    // It recovers the topic's ledger first, and refuses writers until then.
+    await eventually("the topic takes writers", async () => {
+      await using _producer = await own.producer("outage");
+      return true;
+    });
     await append(own, "outage", numbered(30, 60), 7);
     await read(90);
     own.signal("SIGSTOP");
