@@ -16,14 +16,21 @@ export function unitTests(): string[] {
   return files.sort();
 }
 
-/** The files that take longest, so that none of them is the last to begin. */
+/**
+ * The files that take longest, so that none of them is the last to begin; those that start servers of their own or many
+ * processes at once stand apart, so that they do not run beside each other.
+ */
 const BEGIN_FIRST: readonly string[] = [
   "tests/crash/crash_test.ts",
-  "tests/integration/backup/crash_test.ts",
-  "tests/integration/pipeline/eager_compaction_test.ts",
-  "tests/integration/backup/compaction_test.ts",
-  "tests/integration/backup/restore_oracle_test.ts",
   "tests/integration/pipeline/oracle_test.ts",
+  "tests/integration/pipeline/eager_compaction_test.ts",
+  "tests/integration/backup/import_restore_test.ts",
+  "tests/integration/backup/restore_oracle_test.ts",
+  "tests/integration/backup/create_test.ts",
+  "tests/integration/backup/crash_test.ts",
+  "tests/integration/backup/import_trouble_test.ts",
+  "tests/integration/pipeline/pressure_test.ts",
+  "tests/integration/backup/compaction_test.ts",
 ];
 
 /** Test files that need the stack, of `named` or all of the suites, in the order in which they should begin. */
