@@ -2,6 +2,7 @@
  * Where the log ends as the queue says it, beside where a run is: what only counts records that were read does not see a
  * reader that stands still.
  */
+import { rest } from "../pipeline/pause.ts";
 import type { BehindStatus, LogSource, Position, RunStatus } from "../pipeline/model/mod.ts";
 import { positionsOf } from "../pipeline/positions/mod.ts";
 
@@ -28,15 +29,17 @@ export function watchQueueEnds(options: QueueEndsOptions): QueueEnds {
   const round = async () => {
     const log = await options.log();
     queue = log.queue;
-    for (const channel of options.channels()) {
-      const { latest } = await log.bounds(channel, over.signal);
-      known.set(channel, { latest, at: options.now().toISOString() });
-    }
+    await Promise.all(
+      options.channels().map(async (channel) => {
+        const { latest } = await log.bounds(channel, over.signal);
+        known.set(channel, { latest, at: options.now().toISOString() });
+      }),
+    );
   };
   const loop = (async () => {
     while (!over.signal.aborted) {
       await round().catch(() => {});
-      await pause(known.size === 0 ? 200 : options.everyMs ?? EVERY_MS, over.signal);
+      await rest(known.size === 0 ? 200 : options.everyMs ?? EVERY_MS, over.signal);
     }
   })();
   const behind = (channel: string, position: string): BehindStatus | undefined => {
@@ -61,17 +64,4 @@ export function watchQueueEnds(options: QueueEndsOptions): QueueEnds {
       await loop;
     },
   };
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  await new Promise<void>((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done, { once: true });
-  });
 }

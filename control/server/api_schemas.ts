@@ -32,7 +32,9 @@ const statusSchema = z.object({
   deleted: z.number(),
   eta_ms: numberOrNull.describe("Of the base, at the present rate"),
   lag_ms: z.number().describe("Since the last moment of which everything is on the sinks, of the slowest channel"),
-  records_behind: z.number().describe("Records of the log that are not read yet, as the queue counts them"),
+  records_behind: z.number().nullable().describe(
+    "Records of the log that are not read yet, as the queue counts them; null where it does not count those of every channel",
+  ),
   rows_per_sec: z.number(),
   bytes_per_sec: z.number(),
   in_flight_bytes: z.number(),

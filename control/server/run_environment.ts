@@ -74,5 +74,5 @@ function ownProgram(memory: number): string[] {
 export function stateOf(state: ServerFile["state"]): object {
   if (state.type === "file") return { ...state };
   const { lease, ...rest } = state;
-  return JSON.parse(JSON.stringify({ ...rest, lease: `${lease}ms` }));
+  return { ...rest, lease: `${lease}ms` };
 }

@@ -1,4 +1,5 @@
 /** One term of a server that holds the lease on the tasks: from taking it to giving it back, or losing it. */
+import { rest } from "../../pipeline/pause.ts";
 import { type CheckedText, type ServerFile, stateName } from "../../config/mod.ts";
 import { TidemarkError } from "../../pipeline/errors.ts";
 import type { StateStore } from "../../pipeline/model/mod.ts";
@@ -51,7 +52,7 @@ export async function holdTerms(options: TermOptions, stop: AbortSignal): Promis
       if (error.code !== "locked" && error.retriable !== true) throw error;
       if (waiting !== error.message) log.info(`${error.message}; this server takes over when it ends`);
       waiting = error.message;
-      await pause(TRY_AGAIN_MS, stop);
+      await rest(TRY_AGAIN_MS, stop);
       continue;
     }
     waiting = "";
@@ -116,17 +117,4 @@ function closing(store: StateStore): StateStore & AsyncDisposable {
 async function either(...signals: readonly AbortSignal[]): Promise<void> {
   const any = AbortSignal.any([...signals]);
   if (!any.aborted) await new Promise((resolve) => any.addEventListener("abort", resolve, { once: true }));
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  await new Promise<void>((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done, { once: true });
-  });
 }

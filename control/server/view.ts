@@ -28,7 +28,7 @@ export function statusView(status: RunStatus, now: number) {
     deleted: count(sum((one) => one.deleted)),
     eta_ms: etaMs(status) ?? null,
     lag_ms: currentLagMs(status, now),
-    records_behind: status.channels.reduce((all, one) => all + (one.behind?.records ?? 0), 0),
+    records_behind: recordsBehind(status),
     rows_per_sec: status.rates.rowsPerSec,
     bytes_per_sec: status.rates.bytesPerSec,
     in_flight_bytes: status.inFlightBytes,
@@ -72,6 +72,15 @@ export function statusView(status: RunStatus, now: number) {
       error: one.error,
     })),
   };
+}
+
+/** Null where the queue does not say it of every channel: a part of a lag would be taken for all of it. */
+function recordsBehind({ channels }: RunStatus): number | null {
+  if (channels.length === 0) return null;
+  return channels.reduce<number | null>((all, { behind }) => {
+    const records = behind?.records;
+    return all === null || records === undefined ? null : all + records;
+  }, 0);
 }
 
 export type StatusView = ReturnType<typeof statusView>;

@@ -8,19 +8,3 @@ export function backoffDelay(failures: number, random: () => number): number {
   const base = Math.min(LAST_MS, FIRST_MS * 1.6 ** Math.min(failures, 16));
   return Math.max(FIRST_MS, Math.min(LAST_MS, base * (0.875 + random() * 0.25)));
 }
-
-/** Resolves after `ms`; rejects with the signal's reason when it fires. */
-export function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(signal.reason);
-    const onAbort = () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    };
-    const timer = setTimeout(() => {
-      signal.removeEventListener("abort", onAbort);
-      resolve();
-    }, ms);
-    signal.addEventListener("abort", onAbort, { once: true });
-  });
-}

@@ -2,11 +2,11 @@
  * Flushes that clients asked for, from the topic of requests (2.3.2 to 2.5). Best effort as that topic is: a flush that is
  * missed costs nothing but the moment at which the target writes its files.
  */
+import { pause } from "../../pipeline/pause.ts";
 import { TidemarkError } from "../../pipeline/errors.ts";
 import type { HybridTs, LogSource } from "../../pipeline/model/mod.ts";
 import { MsgType } from "../../pipeline/proto/gen/common_pb.ts";
 import type { FlushRequest } from "../../pipeline/proto/gen/milvus_pb.ts";
-import { sleep } from "./backoff.ts";
 import { followReplicate, REPLICATE_SUFFIX } from "./replicate.ts";
 
 export interface RequestedFlush {
@@ -32,13 +32,13 @@ export async function* followFlushes(
   log: Pick<LogSource, "topics" | "bounds" | "tail">,
   pchannel: string,
   signal: AbortSignal,
-  pause: (ms: number, signal: AbortSignal) => Promise<void> = sleep,
+  wait: (ms: number, signal: AbortSignal) => Promise<void> = pause,
 ): AsyncGenerator<RequestedFlush, void, void> {
   let topic = replicateTopic(await log.topics(signal), pchannel);
   // All of a topic that came meanwhile is from now on.
   let isNew = topic === undefined;
   while (topic === undefined) {
-    await pause(LOOK_AGAIN_MS, signal);
+    await wait(LOOK_AGAIN_MS, signal);
     topic = replicateTopic(await log.topics(signal), pchannel);
   }
   while (true) {

@@ -8,7 +8,7 @@ export const AFRESH = "Set on_position_lost: resnapshot to copy afresh, or delet
 export function lostByBounds(
   topic: string,
   wanted: Position,
-  bounds: LogBounds,
+  bounds: Pick<LogBounds, "earliest" | "latest">,
   { format }: PositionForms,
   keep = "give the topic a longer retention.ms than any pause of a run",
 ): TidemarkError {

@@ -2,10 +2,11 @@
  * The loop around a topic's fetches: repeats what repeating mends, throws what it does not, never goes on from another
  * place than asked, and fetches one response ahead of its reader.
  */
+import { pause } from "../../pipeline/pause.ts";
 import { TidemarkError } from "../../pipeline/errors.ts";
 import type { LogBounds, LogFetch } from "../../pipeline/model/mod.ts";
 import { kafkaPositions } from "../../pipeline/positions/mod.ts";
-import { backoffDelay, sleep } from "./backoff.ts";
+import { backoffDelay } from "./backoff.ts";
 import { hasProtocolError, innermostMessage, isUndecodable, isUnknownTopic, kafkaError } from "./kafka/errors.ts";
 import { lostByBounds, lostByIdentity, lostByRemoval } from "./position.ts";
 
@@ -126,7 +127,7 @@ export class TopicTail {
         }
       }
       const delay = backoffDelay(failures, this.#options.random ?? Math.random);
-      await (this.#options.sleep ?? sleep)(delay, this.#stop.signal);
+      await (this.#options.sleep ?? pause)(delay, this.#stop.signal);
     }
   }
 

@@ -1,4 +1,5 @@
 /** The metadata source that reads the source's etcd. */
+import { rest } from "../../pipeline/pause.ts";
 import type { TidemarkError } from "../../pipeline/errors.ts";
 import type {
   CatalogChange,
@@ -47,7 +48,7 @@ export async function openEtcdMeta(
   config: EtcdMetaConfig,
   dependencies: EtcdMetaDependencies = {},
 ): Promise<EtcdMetaSource> {
-  const { now = Date.now, random = Math.random, sleep = pause, onRetry = () => {}, onState, positions } = dependencies;
+  const { now = Date.now, random = Math.random, sleep = rest, onRetry = () => {}, onState, positions } = dependencies;
   const etcd = connectEtcd({
     ...await etcdOptions(config),
     pageSize: config.page_size,
@@ -103,17 +104,4 @@ async function readOnce(
     for await (const page of etcd.range(prefix, { revision }, signal)) page.kvs.forEach((kv) => reader.add(kv));
   }
   return reader.finish();
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done, { once: true });
-  });
 }

@@ -4,7 +4,8 @@ import { TidemarkError } from "../../pipeline/errors.ts";
 import { etcdFault, isStaleToken, wasNeverSent } from "./fault.ts";
 import { type EtcdKv, kvOf, prefixEnd } from "./kv.ts";
 import { EtcdLease } from "./lease.ts";
-import { pause, throwIfAborted } from "./pause.ts";
+import { rest } from "../../pipeline/pause.ts";
+import { throwIfAborted } from "./aborted.ts";
 import { type EtcdWatchBatch, watchEtcd } from "./watch.ts";
 import {
   type EtcdEndpoint,
@@ -321,7 +322,7 @@ export class EtcdClient {
           const delay = ceiling * (0.5 + (this.#options.random ?? Math.random)() / 2);
           if (round > 1) this.#unanswered(fault);
           this.#options.onRetry?.(fault, delay);
-          await pause(delay, signal);
+          await rest(delay, signal);
         }
       }
     }

@@ -1,5 +1,5 @@
 /** A lease of etcd, kept alive in the background. */
-import { pause } from "./pause.ts";
+import { rest } from "../../pipeline/pause.ts";
 import type { WireStream } from "./wire.ts";
 
 interface KeepAlive {
@@ -37,7 +37,7 @@ export class EtcdLease implements AsyncDisposable {
   async #keep(ttlMs: number): Promise<void> {
     let heard = performance.now();
     while (!this.#stop.signal.aborted && !this.#lost.signal.aborted) {
-      await pause(ttlMs / 4, this.#stop.signal);
+      await rest(ttlMs / 4, this.#stop.signal);
       if (this.#stop.signal.aborted) return;
       const asked = performance.now();
       const left = await this.#renew(Math.max(1, heard + ttlMs - asked));

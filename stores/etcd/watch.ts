@@ -2,7 +2,8 @@
 import { Buffer } from "node:buffer";
 import { TidemarkError } from "../../pipeline/errors.ts";
 import { type EtcdKv, kvOf, prefixEnd } from "./kv.ts";
-import { pause, throwIfAborted } from "./pause.ts";
+import { rest } from "../../pipeline/pause.ts";
+import { throwIfAborted } from "./aborted.ts";
 import type { WireStream, WireWatch } from "./wire.ts";
 
 export interface EtcdWatchEvent {
@@ -90,7 +91,7 @@ export async function* watchEtcd(
         (0.5 + calls.random() / 2);
       calls.onRetry(fault, delay);
       calls.next();
-      await pause(delay, signal);
+      await rest(delay, signal);
     } finally {
       signal.removeEventListener("abort", cancel);
       stream?.cancel();

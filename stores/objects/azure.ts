@@ -1,4 +1,5 @@
 /** A container of Azure Blob Storage as an object store. The only importer of the storage client. */
+import { guardedStream } from "./guarded_stream.ts";
 import {
   type BlobClient,
   type BlobDownloadResponseParsed,
@@ -210,19 +211,11 @@ export function createAzureStore(options: AzureStoreOptions): ObjectStore {
       const whole = body instanceof Uint8Array;
       // A stream is used up by its first try: what its source throws is no error of the service, and nothing is repeated.
       if (whole) return await request(key, signal, (client) => put(client, key, body, putOptions, signal));
-      let broken: { readonly thrown: unknown } | undefined;
-      const guarded = async function* () {
-        try {
-          yield* body;
-        } catch (thrown) {
-          broken = { thrown };
-          throw thrown;
-        }
-      };
+      const guarded = guardedStream(body);
       try {
-        return await request(key, signal, (client) => put(client, key, guarded(), putOptions, signal), false);
+        return await request(key, signal, (client) => put(client, key, guarded.body, putOptions, signal), false);
       } catch (error) {
-        if (broken !== undefined && signal?.aborted !== true) throw broken.thrown;
+        guarded.throwIfBroken(signal);
         // The other writer's commit has taken this one's blocks away with it.
         const taken = azureCode((error as Error).cause) === "InvalidBlockList";
         if (taken && putOptions.ifAbsent === true && await head(key, signal) !== undefined) {

@@ -1,4 +1,5 @@
 /** A store whose reads and writes together stay below a rate: a token bucket that holds at most one second's worth. */
+import { pause } from "../../pipeline/pause.ts";
 import type { ObjectStore } from "../../pipeline/model/mod.ts";
 import type { DecoratedStore } from "./undecorated.ts";
 
@@ -69,18 +70,4 @@ export function withBandwidth(inner: ObjectStore, bucket: TokenBucket): Decorate
     delete: (keys, signal) => inner.delete(keys, signal),
     close: () => inner.close(),
   };
-}
-
-function pause(ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const stop = () => {
-      clearTimeout(timer);
-      reject(signal?.reason);
-    };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener("abort", stop);
-      resolve();
-    }, ms);
-    signal?.addEventListener("abort", stop, { once: true });
-  });
 }

@@ -1,4 +1,5 @@
 /** A bucket of Google Cloud Storage as an object store. */
+import { guardedStream } from "./guarded_stream.ts";
 import type { ObjectInfo, ObjectStore } from "../../pipeline/model/mod.ts";
 import { createGate } from "./gate.ts";
 import { createGcsApi, type GcsApi, type GcsObject, OBJECT_FIELDS, objectPath } from "./gcs_api.ts";
@@ -217,21 +218,17 @@ export function createGcsStore(options: GcsStoreOptions): ObjectStore {
         const done = await request(key, signal, (api) => uploadWhole(api, target, body, signal));
         return { ...infoOf(key, done), size: BigInt(body.length) };
       }
-      // What the stream's source throws is no error of the service.
-      let broken: { readonly thrown: unknown } | undefined;
-      const guarded = async function* () {
-        try {
-          yield* body;
-        } catch (thrown) {
-          broken = { thrown };
-          throw thrown;
-        }
-      };
+      const guarded = guardedStream(body);
       try {
-        const { done, size } = await request(key, signal, (api) => uploadStream(api, target, guarded(), signal), false);
+        const { done, size } = await request(
+          key,
+          signal,
+          (api) => uploadStream(api, target, guarded.body, signal),
+          false,
+        );
         return { ...infoOf(key, done), size };
       } catch (error) {
-        if (broken !== undefined && signal?.aborted !== true) throw broken.thrown;
+        guarded.throwIfBroken(signal);
         throw error;
       }
     },

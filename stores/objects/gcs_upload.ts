@@ -1,4 +1,5 @@
 /** An upload of a stream: one session, in chunks, each of which is sent again from where the server has it. */
+import { rest } from "../../pipeline/pause.ts";
 import { createHash } from "node:crypto";
 import { TidemarkError } from "../../pipeline/errors.ts";
 import { blocksOf } from "./blocks.ts";
@@ -174,7 +175,7 @@ async function sendChunk(
         ? !(thrown instanceof TidemarkError)
         : status >= 500 || status === 429 || status === 408;
       if (!again || attempt >= CHUNK_TRIES || signal?.aborted) throw thrown;
-      await pause(FIRST_DELAY_MS * 2 ** (attempt - 1), signal);
+      await rest(FIRST_DELAY_MS * 2 ** (attempt - 1), signal);
       const state = await stateOf(api, session, total, signal).catch(() => undefined);
       if (state?.done !== undefined) return state.done;
       if (state !== undefined) has = state.has;
@@ -213,17 +214,5 @@ function checkSum(done: GcsObject, md5: string): void {
   throw new TidemarkError("damaged", `${done.name} arrived with another MD5 than it was sent with`, {
     hint: "Something between here and the service changes bytes: run again, without that proxy.",
     retriable: true,
-  });
-}
-
-function pause(ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = () => {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    signal?.addEventListener("abort", end, { once: true });
   });
 }

@@ -120,7 +120,7 @@ export class FakeLog implements LogSource {
         throw lostByBounds(
           topic,
           offset,
-          { earliest: held.earliest, latest: held.next, topicId: held.id },
+          { earliest: held.earliest, latest: held.next },
           kafkaPositions,
         );
       }

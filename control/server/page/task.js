@@ -229,7 +229,11 @@ function numbers(task, status) {
   const blocked = status.collections.filter(({ phase }) => phase === "blocked").length;
   return [
     card("Phase", status.phase, `said ${ago(status.at)}`),
-    card("Lag", duration(status.lag_ms), `${count(status.records_behind)} records behind`),
+    card(
+      "Lag",
+      duration(status.lag_ms),
+      status.records_behind === null ? "" : `${count(status.records_behind)} records behind`,
+    ),
     card("Rate", rate(status.rows_per_sec), `${size(status.bytes_per_sec)}/s`),
     card("Collections", count(status.collections.length), blocked > 0 ? `${count(blocked)} blocked` : "none blocked"),
     card("Tail", count(status.inserted), `inserted, ${count(status.deleted)} deleted`),

@@ -4,7 +4,7 @@ import type { ArchiveSink, CatalogChange, HybridTs, Silence, Snapshot, TickGroup
 import type { ArchiveLeg } from "./leg.ts";
 import { ArchiveTail } from "./tail.ts";
 import type { FlowDependencies } from "../dependencies.ts";
-import { pause } from "../pause.ts";
+import { pause } from "../../pause.ts";
 import type { SinkState } from "../state/mod.ts";
 import { startPoints, type TailConsumer, type TailMember } from "../tail/mod.ts";
 

@@ -1,8 +1,8 @@
 /**
- * The base, or a step from one cut to the next: rows with ts <= cut of the live segments, less what the log or a delta file deletes and less older copies of
- * a key. Two passes over each vchannel: the key and timestamp columns first, to know which rows are dead; then all
- * columns of each segment, written as they come, or taken by the target's own bulk import. Memory is the tables of the first pass (split by key hash when they
- * would be too large) and a few batches.
+ * The base, or a step from one cut to the next: rows with ts <= cut of the live segments, less what the log or a delta file
+ * deletes and less older copies of a key. Two passes over each vchannel: the key and timestamp columns first, to know which rows
+ * are dead; then all columns of each segment, written as they come, or taken by the target's own bulk import. Memory is the
+ * tables of the first pass (split by key hash when they would be too large) and a few batches.
  */
 import { TidemarkError } from "../../errors.ts";
 import {

@@ -3,7 +3,7 @@ import { TidemarkError, toTidemarkError } from "../../errors.ts";
 import type { BulkImport, ImportRequest, ImportState, TargetName } from "../../model/mod.ts";
 import type { CrashPoints, ImportUnit } from "../state/mod.ts";
 import { ImportTrouble } from "./trouble.ts";
-import { pause } from "../pause.ts";
+import { pause } from "../../pause.ts";
 
 export interface ImportTasksOptions {
   readonly bulk: BulkImport;

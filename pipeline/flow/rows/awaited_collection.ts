@@ -1,7 +1,7 @@
 /** A collection whose records are in the log before the metadata has it. */
 import type { Collection } from "../../model/mod.ts";
 import type { FlowDependencies } from "../dependencies.ts";
-import { pause } from "../pause.ts";
+import { pause } from "../../pause.ts";
 
 /** Once the source has made it; undefined for one that is gone. */
 export function awaitedCollection(

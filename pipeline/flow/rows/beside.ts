@@ -7,7 +7,7 @@ import type { DdlOutcome } from "../../model/mod.ts";
 import type { OpenWait } from "../../waits.ts";
 import { Slots } from "../base/mod.ts";
 import type { FlowDependencies, RowSinkSetup } from "../dependencies.ts";
-import { pause } from "../pause.ts";
+import { pause } from "../../pause.ts";
 import type { CollectionState, SinkState } from "../state/mod.ts";
 
 export interface BesideOptions {

@@ -2,7 +2,7 @@
 import { toTidemarkError } from "../../errors.ts";
 import type { Collection } from "../../model/mod.ts";
 import type { FlowDependencies, RequestedFlush, RowSinkSetup } from "../dependencies.ts";
-import { pause } from "../pause.ts";
+import { pause } from "../../pause.ts";
 import type { CollectionState, SinkState } from "../state/mod.ts";
 import type { Targets } from "./targets.ts";
 

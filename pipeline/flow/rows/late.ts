@@ -8,7 +8,7 @@ import { type Collection, qualifiedName, type Snapshot } from "../../model/mod.t
 import { beginGate } from "../../transforms/mod.ts";
 import type { Slots } from "../base/mod.ts";
 import type { FlowDependencies } from "../dependencies.ts";
-import { pause } from "../pause.ts";
+import { pause } from "../../pause.ts";
 import { staleCuts } from "../tail/mod.ts";
 import { preflight } from "./preflight.ts";
 import { Postponed, type Postponement } from "./postponed.ts";

@@ -2,7 +2,7 @@
 import { toTidemarkError } from "../../errors.ts";
 import type { Catalog, CatalogChange, ImportTask, Snapshot, TickGroup } from "../../model/mod.ts";
 import type { Databases } from "./databases.ts";
-import { pause } from "../pause.ts";
+import { pause } from "../../pause.ts";
 import { RowTail } from "./tail.ts";
 import type { RowTailOptions } from "./tail_options.ts";
 import type { TailConsumer, TailMember } from "../tail/mod.ts";

@@ -4,7 +4,7 @@ import type { BinlogSource, Collection, RowSink, Snapshot } from "../../model/mo
 import { liveSegments } from "../../transforms/mod.ts";
 import type { OpenWait, Waits } from "../../waits.ts";
 import type { FlowReport } from "../dependencies.ts";
-import { pause } from "../pause.ts";
+import { pause } from "../../pause.ts";
 
 /** A target that is started together with the run needs a moment. */
 const REACH_MS = 30_000;

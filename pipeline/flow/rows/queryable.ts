@@ -6,7 +6,7 @@ import { type OpenWait, SLOW_MS } from "../../waits.ts";
 import type { BaseRows } from "../base/mod.ts";
 import type { FlowDependencies } from "../dependencies.ts";
 import { ImportTrouble } from "../imports/mod.ts";
-import { pause } from "../pause.ts";
+import { pause } from "../../pause.ts";
 
 const POLL_MS = 300;
 /** A number that stays wrong for so long is wrong. */

@@ -18,7 +18,7 @@ import {
 import type { OpenWait } from "../../waits.ts";
 import type { FlowDependencies, RunOptions, RunResult } from "../dependencies.ts";
 import { formatSize } from "../../units/mod.ts";
-import { pause } from "../pause.ts";
+import { pause } from "../../pause.ts";
 import { RowSinks } from "../rows/mod.ts";
 import { refuseClashes, requireSelection, selectedOf, usableOf } from "../selection.ts";
 import { endAfter, endAt, endAtBase, endless, type RunEnd, SourceClock, Window } from "../tail/mod.ts";

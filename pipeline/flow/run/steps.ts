@@ -3,7 +3,7 @@ import { TidemarkError } from "../../errors.ts";
 import { isoOfHybrid, type Snapshot } from "../../model/mod.ts";
 import type { Slots } from "../base/mod.ts";
 import type { FlowDependencies, RunOptions } from "../dependencies.ts";
-import { pause } from "../pause.ts";
+import { pause } from "../../pause.ts";
 import type { RowSinks } from "../rows/mod.ts";
 import { selectedOf } from "../selection.ts";
 import { CatalogWatch, endAtBase, endless as forEver, type RunEnd } from "../tail/mod.ts";

@@ -28,7 +28,7 @@ import {
 } from "../../model/mod.ts";
 import { abortable } from "../abortable.ts";
 import type { FlowDependencies } from "../dependencies.ts";
-import { pause } from "../pause.ts";
+import { pause } from "../../pause.ts";
 import { neededFrom, pchannelOf } from "./pchannels.ts";
 import { SilentTime } from "./silent_time.ts";
 import { Unconfirmed } from "./unconfirmed.ts";

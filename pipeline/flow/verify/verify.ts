@@ -16,7 +16,7 @@ import {
 } from "../../model/mod.ts";
 import { liveSegments } from "../../transforms/mod.ts";
 import type { FlowDependencies } from "../dependencies.ts";
-import { pause } from "../pause.ts";
+import { pause } from "../../pause.ts";
 import { requireSelection, selectedOf, usableOf } from "../selection.ts";
 import { parseRunState, type RefusedRows, type SinkState } from "../state/mod.ts";
 import { compareCollection, type Compared, type Difference, type FoundDifference } from "./compare.ts";

@@ -7,7 +7,7 @@ import { Admin, compressionsAlgorithmsByBitmask, Consumer, kGetApi, ResponseErro
 import type { API, Callback, Connection, Reader } from "@platformatic/kafka";
 import { TidemarkError } from "../../../pipeline/errors.ts";
 import type { CheckLine, LogBounds, LogFetch, LogRecord, LogSource, TailOptions } from "../../../pipeline/model/mod.ts";
-import { backoffDelay, sleep } from "../backoff.ts";
+import { patientBounds } from "../patient_bounds.ts";
 import type { Pieces } from "../byte_cursor.ts";
 import { type FetchAnswer, parseFetchResponse } from "./fetch_response.ts";
 import { beginsAsInsert, isInsert } from "../gen1/is_insert.ts";
@@ -82,24 +82,18 @@ class KafkaLog implements LogSource {
 
   /** A wrong address is said at once; once the brokers have answered, an outage is waited out. */
   async bounds(topic: string, signal: AbortSignal): Promise<LogBounds> {
-    const { onState, random = Math.random, sleep: wait = sleep } = this.#options;
-    const about = `bounds of ${topic}`;
-    for (let failures = 0;; failures++) {
-      try {
+    return await patientBounds({
+      ...this.#options,
+      topic,
+      answered: () => this.#answered,
+      ask: async () => {
         this.#asking ??= new Consumer(this.#client);
         const consumer = this.#asking;
         const bounds = await this.#ask(() => topicBounds(consumer, topic), signal);
         this.#answered = true;
-        if (failures > 1) onState?.({ topic: about, state: "up", reason: "" });
         return bounds;
-      } catch (thrown) {
-        const patient = this.#answered && !signal.aborted && thrown instanceof TidemarkError && thrown.retriable;
-        if (!patient && failures > 1) onState?.({ topic: about, state: "up", reason: "" });
-        if (!patient) throw thrown;
-        if (failures === 1) onState?.({ topic: about, state: "down", reason: thrown.message });
-        await wait(backoffDelay(failures, random), signal);
-      }
-    }
+      },
+    }, signal);
   }
 
   async *tail(

@@ -1,6 +1,7 @@
 /** Config of the log source: the message queue that carries the source's channels. */
 import { z } from "zod";
 import { duration, size } from "../../../pipeline/units/mod.ts";
+import { brokerTls } from "../tls_spec.ts";
 
 const sasl = z.strictObject({
   mechanism: z.enum(["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]).default("PLAIN")
@@ -21,20 +22,9 @@ const sasl = z.strictObject({
   }
 });
 
-const tls = z.strictObject({
-  enabled: z.boolean().default(true).describe("Speak TLS to the brokers"),
-  ca_file: z.string().min(1).optional().describe(
-    "PEM file with the certificate authority of the brokers; left out for the system's",
-  ),
-  cert_file: z.string().min(1).optional().describe("PEM file with the client's certificate, for mutual TLS"),
-  key_file: z.string().min(1).optional().describe("PEM file with the client's private key, for mutual TLS"),
-  server_name: z.string().min(1).optional().describe(
-    "Name to expect in the brokers' certificates, where it is not their host name",
-  ),
-  insecure_skip_verify: z.boolean().default(false).describe("Accept any certificate; for tests only"),
-}).refine((value) => (value.cert_file === undefined) === (value.key_file === undefined), {
-  error: "cert_file and key_file go together",
-  path: ["cert_file"],
+const tls = brokerTls({
+  enabled: "Speak TLS to the brokers",
+  cert: "PEM file with the client's certificate, for mutual TLS",
 });
 
 /** `sources.log` of `type: kafka`. */

@@ -3,7 +3,7 @@ import { TidemarkError } from "../../../pipeline/errors.ts";
 import type { LogBounds, Position } from "../../../pipeline/model/mod.ts";
 import { pulsarPositions } from "../../../pipeline/positions/mod.ts";
 import { ServerError } from "../../../pipeline/proto/gen/pulsar_api_pb.ts";
-import { AFRESH } from "../position.ts";
+import { AFRESH, lostByBounds, lostByRemoval } from "../position.ts";
 
 /** A broker refused a request. */
 export class BrokerError extends Error {
@@ -91,7 +91,7 @@ export function pulsarError(thrown: unknown, what: string): TidemarkError | DOME
   });
 }
 
-const RETENTION = "To keep it from happening again, give the namespace a longer retention than any pause of a run: " +
+const KEEP = "give the namespace a longer retention than any pause of a run: " +
   "pulsar-admin namespaces set-retention TENANT/NAMESPACE --time 7d --size -1";
 
 const { format } = pulsarPositions;
@@ -99,7 +99,7 @@ const { format } = pulsarPositions;
 /** `wanted` is not in the log. */
 export function lostPosition(topic: string, wanted: Position, why: string): TidemarkError {
   return new TidemarkError("position_lost", `Topic ${topic} does not hold ${format(wanted)} any more: ${why}`, {
-    hint: `${AFRESH} ${RETENTION}`,
+    hint: `${AFRESH} To keep it from happening again, ${KEEP}.`,
   });
 }
 
@@ -108,16 +108,7 @@ export function lostOutside(
   wanted: Position,
   bounds: Pick<LogBounds, "earliest" | "latest">,
 ): TidemarkError {
-  const why = wanted < bounds.earliest
-    ? "the records in between were removed by the namespace's retention, or the topic was deleted and made again"
-    : "the log was truncated or replaced";
-  return new TidemarkError(
-    "position_lost",
-    `Topic ${topic} holds ${format(bounds.earliest)} to ${format(bounds.latest)}, but ${
-      format(wanted)
-    } is wanted: ${why}`,
-    { hint: `${AFRESH} ${RETENTION}` },
-  );
+  return lostByBounds(topic, wanted, bounds, pulsarPositions, KEEP);
 }
 
 /** Another message stands where the last one that was read stood. */
@@ -132,7 +123,5 @@ export function lostBySeal(topic: string, at: Position, expected: string, found:
 }
 
 export function lostTopic(topic: string): TidemarkError {
-  return new TidemarkError("position_lost", `Topic ${topic} does not exist any more`, {
-    hint: `${AFRESH} Check that sources.log.address, tenant and namespace still name the source's Pulsar.`,
-  });
+  return lostByRemoval(topic, "sources.log.address, tenant and namespace still name the source's Pulsar");
 }

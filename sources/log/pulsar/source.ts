@@ -5,7 +5,7 @@
 import { TidemarkError } from "../../../pipeline/errors.ts";
 import type { CheckLine, LogBounds, LogFetch, LogSource, Position, TailOptions } from "../../../pipeline/model/mod.ts";
 import { pulsarPositions } from "../../../pipeline/positions/mod.ts";
-import { backoffDelay, sleep } from "../backoff.ts";
+import { patientBounds } from "../patient_bounds.ts";
 import type { TopicTailOptions } from "../topic_tail.ts";
 import { PulsarClient } from "./client.ts";
 import { pulsarError } from "./errors.ts";
@@ -61,22 +61,16 @@ class PulsarLog implements LogSource {
 
   /** A wrong address is said at once; once the brokers have answered, an outage is waited out. */
   async bounds(topic: string, signal: AbortSignal): Promise<LogBounds> {
-    const { onState, random = Math.random, sleep: wait = sleep } = this.#options;
-    const about = `bounds of ${topic}`;
-    for (let failures = 0;; failures++) {
-      try {
+    return await patientBounds({
+      ...this.#options,
+      topic,
+      answered: () => this.#answered,
+      ask: async () => {
         const bounds = await this.#ask(() => this.#bounds(topic, signal), signal);
         this.#answered = true;
-        if (failures > 1) onState?.({ topic: about, state: "up", reason: "" });
         return bounds;
-      } catch (thrown) {
-        const patient = this.#answered && !signal.aborted && thrown instanceof TidemarkError && thrown.retriable;
-        if (!patient && failures > 1) onState?.({ topic: about, state: "up", reason: "" });
-        if (!patient) throw thrown;
-        if (failures === 1) onState?.({ topic: about, state: "down", reason: thrown.message });
-        await wait(backoffDelay(failures, random), signal);
-      }
-    }
+      },
+    }, signal);
   }
 
   async *tail(

@@ -1,26 +1,14 @@
 /** Config of the log source on Pulsar. */
 import { z } from "zod";
 import { duration, size } from "../../../pipeline/units/mod.ts";
+import { brokerTls } from "../tls_spec.ts";
 
 const ADDRESS = /^(pulsar(\+ssl)?:\/\/)?(\[[0-9a-fA-F:]+\]|[^\s:/,]+):\d{1,5}$/;
 const NAME = /^[^\s/]+$/;
 
-const tls = z.strictObject({
-  enabled: z.boolean().default(true).describe("Speak TLS to the brokers; pulsar+ssl:// says so, too"),
-  ca_file: z.string().min(1).optional().describe(
-    "PEM file with the certificate authority of the brokers; left out for the system's",
-  ),
-  cert_file: z.string().min(1).optional().describe(
-    "PEM file with the client's certificate, for mutual TLS; without a token it is the login",
-  ),
-  key_file: z.string().min(1).optional().describe("PEM file with the client's private key, for mutual TLS"),
-  server_name: z.string().min(1).optional().describe(
-    "Name to expect in the brokers' certificates, where it is not their host name",
-  ),
-  insecure_skip_verify: z.boolean().default(false).describe("Accept any certificate; for tests only"),
-}).refine((value) => (value.cert_file === undefined) === (value.key_file === undefined), {
-  error: "cert_file and key_file go together",
-  path: ["cert_file"],
+const tls = brokerTls({
+  enabled: "Speak TLS to the brokers; pulsar+ssl:// says so, too",
+  cert: "PEM file with the client's certificate, for mutual TLS; without a token it is the login",
 });
 
 /** `sources.log` of `type: pulsar`. */

@@ -9,10 +9,11 @@
  *    last entry must get the two one after the other.
  * 5. A record that is read again must be the message that it was.
  */
+import { pause } from "../../../pipeline/pause.ts";
 import { TidemarkError } from "../../../pipeline/errors.ts";
 import { after, type LogFetch, type LogRecord, type Position, type TailOptions } from "../../../pipeline/model/mod.ts";
 import { pulsarPlace, pulsarPosition, pulsarPositions } from "../../../pipeline/positions/mod.ts";
-import { backoffDelay, sleep } from "../backoff.ts";
+import { backoffDelay } from "../backoff.ts";
 import { isInsert } from "../gen1/is_insert.ts";
 import type { TopicTailOptions } from "../topic_tail.ts";
 import type { PulsarClient, Subscribed } from "./client.ts";
@@ -270,7 +271,7 @@ export class PulsarTail {
       const reason = thrown instanceof Error ? thrown.message : String(thrown);
       this.#o.onState?.({ topic: this.#o.topic, state: "down", reason });
     }
-    await (this.#o.sleep ?? sleep)(backoffDelay(failures, this.#o.random ?? Math.random), this.#signal);
+    await (this.#o.sleep ?? pause)(backoffDelay(failures, this.#o.random ?? Math.random), this.#signal);
   }
 
   #throwIfHopeless(thrown: unknown, failures: number): void {

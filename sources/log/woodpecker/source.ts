@@ -1,4 +1,5 @@
 /** The log source on Woodpecker. Nothing is ever written, neither to etcd nor to the bucket. */
+import { pause } from "../../../pipeline/pause.ts";
 import { TidemarkError, toTidemarkError } from "../../../pipeline/errors.ts";
 import type {
   CheckLine,
@@ -10,7 +11,6 @@ import type {
   TailOptions,
 } from "../../../pipeline/model/mod.ts";
 import { woodpeckerPosition, woodpeckerPositions } from "../../../pipeline/positions/mod.ts";
-import { sleep } from "../backoff.ts";
 import { DATA_FILE, FileSegment } from "./file_segment.ts";
 import type { SegmentMeta } from "./keys.ts";
 import type { LogView, WoodpeckerLogs } from "./logs.ts";
@@ -69,7 +69,7 @@ class WoodpeckerLog implements Omit<LogSource, "close"> {
       const end = await (await this.#open(view, last, meta, signal)).end(signal);
       // What was begun or finished meanwhile is looked at again.
       if (!await logs.isCurrent(topic, last, signal)) {
-        await (this.#options.sleep ?? sleep)(this.#options.pollMs, signal);
+        await (this.#options.sleep ?? pause)(this.#options.pollMs, signal);
         continue;
       }
       if (logs.version !== version && kept(await logs.log(topic, signal)).at(-1) !== last) continue;
@@ -88,7 +88,7 @@ class WoodpeckerLog implements Omit<LogSource, "close"> {
     const tail = new WoodpeckerTail(topic, offset, topicId, {
       ...this.#options,
       withoutInserts,
-      sleep: this.#options.sleep ?? sleep,
+      sleep: this.#options.sleep ?? pause,
       bounds: () => this.bounds(topic, signal),
       open: (view, segment, meta, signal) => this.#open(view, segment, meta, signal),
     }, signal);

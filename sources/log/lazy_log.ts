@@ -1,0 +1,19 @@
+/** A log whose client is loaded when it is first used: clients are most of the program's start. */
+import type { LogSource, Queue } from "../../pipeline/model/mod.ts";
+
+export function lazyLog(queue: Queue, load: () => Promise<LogSource>): LogSource {
+  let opened: Promise<LogSource> | undefined;
+  const log = () => opened ??= load();
+  return {
+    queue,
+    topics: async (signal) => (await log()).topics(signal),
+    bounds: async (topic, signal) => (await log()).bounds(topic, signal),
+    async *tail(...request) {
+      yield* (await log()).tail(...request);
+    },
+    check: async (signal) => (await log()).check(signal),
+    async close() {
+      await (await opened)?.close();
+    },
+  };
+}

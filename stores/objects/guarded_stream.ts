@@ -1,0 +1,24 @@
+/** A stream that is uploaded: what its source throws is no error of the service, and is told apart from those. */
+export interface GuardedStream {
+  readonly body: AsyncIterable<Uint8Array>;
+  /** Throws what the source has thrown, if it has and the upload was not stopped. */
+  throwIfBroken(signal: AbortSignal | undefined): void;
+}
+
+export function guardedStream(source: AsyncIterable<Uint8Array>): GuardedStream {
+  let broken: { readonly thrown: unknown } | undefined;
+  const guarded = async function* () {
+    try {
+      yield* source;
+    } catch (thrown) {
+      broken = { thrown };
+      throw thrown;
+    }
+  };
+  return {
+    body: guarded(),
+    throwIfBroken(signal) {
+      if (broken !== undefined && signal?.aborted !== true) throw broken.thrown;
+    },
+  };
+}
