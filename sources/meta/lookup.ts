@@ -41,6 +41,7 @@ export async function lookupCollection(
     ...["database/aliases", "aliases", "collection-alias"].map((layout) => take(`root-coord/${layout}/`)),
     take(`field-index/${collectionId}/`),
     take(`querycoord-partition-loadinfo/${collectionId}/`),
+    take(`querycoord-replica/${collectionId}/`),
   ]);
   const reading = readCollection(keys, collectionId, readDatabases(keys), readAliases(keys));
   switch (reading.state) {

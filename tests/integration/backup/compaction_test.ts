@@ -38,9 +38,10 @@ Deno.test(`run makes ${MOMENTS} backups of an eagerly compacting source that all
     if (round % EVERY === EVERY - 1) running.push((await begin()).once());
   }
   // One that stands still between its snapshot and the first file, while segments are replaced and removed.
+  const before = await watch.revision();
   const held = (await begin()).start(["run", "--once"], { TIDEMARK_CRASH_AT: "after_snapshot:1:pause" });
   await paused(held);
-  await collectFiles(env.SOURCE_FILES!, await work.replaceSegments(watch));
+  await collectFiles(env.SOURCE_FILES!, await work.replaceSegments(watch, before));
   await goesOn(held);
   await Promise.all(running);
   const expected = work.keys();

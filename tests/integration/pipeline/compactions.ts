@@ -80,6 +80,12 @@ export class CompactionWatch implements AsyncDisposable {
     return [...this.#found.values()].filter(({ revision }) => revision > after);
   }
 
+  /** What `flushed` answers for each revision of `from` to `to` at which it may have become less, and for both ends. */
+  async flushedBetween(from: bigint, to: bigint): Promise<FlushedSegment[][]> {
+    const made = (await this.since(from)).map(({ revision }) => revision).filter((revision) => revision < to);
+    return await Promise.all([...new Set([from, ...made, to])].map((revision) => this.flushed(revision)));
+  }
+
   /** Those whose files a snapshot at `revision` names. */
   async flushed(revision: bigint): Promise<FlushedSegment[]> {
     const found: FlushedSegment[] = [];
@@ -112,23 +118,26 @@ export async function paused(run: Running): Promise<void> {
 const ENOUGH = 2;
 
 /**
- * Has the source compact, by `compact`, until segments that were there at `revision` are replaced by others, and returns
- * these.
+ * Has the source compact, by `compact`, until of the segments that any snapshot since `revision` named enough are replaced by
+ * others, and returns these. The source compacts by itself, too: what a run that began after `revision` has in hand may be
+ * replaced before it stands still.
  */
 export async function replaceSegments(
   watch: CompactionWatch,
   revision: bigint,
   compact: () => Promise<unknown>,
 ): Promise<FlushedSegment[]> {
-  const before = await watch.flushed(revision);
-  let gone: FlushedSegment[] = [];
-  await eventually(`the source has compacted some of ${before.length} segments`, async () => {
+  const snapshots = await watch.flushedBetween(revision, await watch.revision());
+  const least = (from: ReadonlySet<bigint>) =>
+    Math.min(...snapshots.map((segments) => segments.filter(({ id }) => from.has(id)).length));
+  let from = new Set<bigint>();
+  await eventually(`the source has compacted some segments of each of ${snapshots.length} snapshots`, async () => {
     await compact();
-    const from = new Set((await watch.since(revision)).flatMap((item) => item.from));
-    gone = before.filter(({ id }) => from.has(id));
-    return gone.length >= ENOUGH;
-  }, { progress: () => `${gone.length} are replaced, ${ENOUGH} are wanted` });
-  return gone;
+    from = new Set((await watch.since(revision)).flatMap((item) => item.from));
+    return least(from) >= ENOUGH;
+  }, { progress: () => `of one snapshot ${least(from)} are replaced, ${ENOUGH} are wanted` });
+  const gone = new Map(snapshots.flat().filter(({ id }) => from.has(id)).map((segment) => [segment.id, segment]));
+  return [...gone.values()];
 }
 
 /** Removes the files of replaced segments from the source's folder, as its garbage collection does some hours later. */

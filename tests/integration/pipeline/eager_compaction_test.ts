@@ -42,6 +42,7 @@ Deno.test(`run begun at ${MOMENTS} moments of an eagerly compacting source alway
       }
     }
     // Two that stand still, one before it has read a file and one in the middle, while segments are replaced and removed.
+    const before = await watch.revision();
     const held: Running[] = [];
     for (const point of ["between_segments", "after_snapshot"]) {
       const one = await setup(setups.length, { limits: { base_parallelism: 1 } });
@@ -49,7 +50,7 @@ Deno.test(`run begun at ${MOMENTS} moments of an eagerly compacting source alway
       held.push(one.start(["run", "--once"], { TIDEMARK_CRASH_AT: `${point}:1:pause` }));
     }
     for (const run of held) await paused(run);
-    await collectFiles(env.SOURCE_FILES!, await work.replaceSegments(watch));
+    await collectFiles(env.SOURCE_FILES!, await work.replaceSegments(watch, before));
     for (const run of held) await goesOn(run);
     await Promise.all(running);
     const expected = work.keys();

@@ -40,9 +40,9 @@ export class EagerSource {
     if (this.#random() < 0.15) await this.#source.call("compact", { name, wait: false });
   }
 
-  /** Goes on until segments that were there are replaced by others, and returns these. */
-  async replaceSegments(watch: CompactionWatch): Promise<FlushedSegment[]> {
-    return await replaceSegments(watch, await watch.revision(), async () => {
+  /** Goes on until segments that were there since `revision` are replaced by others, and returns these. */
+  async replaceSegments(watch: CompactionWatch, revision: bigint): Promise<FlushedSegment[]> {
+    return await replaceSegments(watch, revision, async () => {
       await this.#write();
       await this.#source.call("flush", { name });
       await this.#source.call("compact", { name });
