@@ -77,7 +77,7 @@ async function installVenv(context: Context, what: string, folder: string, pins:
   return `${dir}/bin/python`;
 }
 
-/** Python with DuckDB, for tests of what other tools read of our files. */
+/** Python with DuckDB, pandas and pyarrow, for tests of what other tools read of our files. */
 export function installDuckdb(): Promise<string> {
   const context = { log: () => {}, signal: new AbortController().signal };
   return installVenv(context, "DuckDB", "duckdb", VERSIONS.duckdb);

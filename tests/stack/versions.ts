@@ -15,7 +15,7 @@ export const VERSIONS = {
     "pandas==3.0.6",
     "pyarrow==26.0.1",
   ],
-  duckdb: ["duckdb==1.1.3"],
+  duckdb: ["duckdb==1.1.3", "pandas==3.0.6", "pyarrow==26.0.1", "numpy==2.4.6"],
   milvusLite: ["milvus-lite==3.2.2", "pymilvus==3.0.2"],
   kafka: "3.9.2",
   slf4jReload4j: "1.7.36",
