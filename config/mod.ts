@@ -18,6 +18,13 @@ export { type ComponentOptions, type Components, createComponents, type NamedSin
 export { type BackupPlace, type BackupSink, openPlace, openPlaces } from "./places.ts";
 export { type PointedProblem } from "./pointers.ts";
 export { loadServerConfig } from "./server_load.ts";
-export { isLoopback, type ListenConfig, type Role, type ServerConfig, type ServerFile } from "./server_spec.ts";
+export {
+  isLoopback,
+  type ListenConfig,
+  type Notice,
+  type Role,
+  type ServerConfig,
+  type ServerFile,
+} from "./server_spec.ts";
 export { type CheckedText, checkTaskText, maskedConfig } from "./task_text.ts";
 export { stateName } from "./state_name.ts";

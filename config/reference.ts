@@ -95,6 +95,10 @@ function collect(part: Part, prefix: string, path: string, walk: Walk): void {
       fallback: required ? "required" : fallbackText(value),
       description: value.description ?? "",
     });
+    // Every secret can come from a file; a component that reads it again at each login has a key of its own for it.
+    if (value.secret === true && part.properties?.[`${name}_file`] === undefined) {
+      walk.rows.push({ key: code(`${key}_file`), type: "text", fallback: "", description: "File that holds it" });
+    }
     const mapped = typeof value.additionalProperties === "object" ? value.additionalProperties : undefined;
     const inner = mapped ?? (value.type === "array" && value.items?.properties !== undefined ? value.items : value);
     const choices = optionsOf(inner);

@@ -7,6 +7,20 @@ import { stateSpec } from "../stores/state/spec.ts";
 export const ROLES = ["read", "operate", "admin"] as const;
 export type Role = typeof ROLES[number];
 
+/** What a webhook can be told of. */
+export const NOTICES = [
+  "task.blocked",
+  "task.recovered",
+  "task.lag",
+  "task.failed",
+  "backup.done",
+  "backup.failed",
+  "verify.failed",
+] as const;
+export type Notice = typeof NOTICES[number];
+
+const url = () => z.url({ protocol: /^https?$/, error: "expected an http or https URL" });
+
 const LISTEN = /^(\[[0-9a-fA-F:.]+\]|[^\s/:[\]]+):\d{1,5}$/;
 
 const listenShape = {
@@ -38,8 +52,22 @@ const listenShape = {
     .describe("Requests that one address may send, on average; twice as many at once"),
   body_limit: size({ min: 1024, max: 64 * 1024 * 1024 }).prefault("1MiB").describe("Largest body of a request"),
   lag_threshold: duration({ minMs: 1_000 }).prefault("5m").describe(
-    "/readyz says no while a pipeline is further behind",
+    "/readyz says no while a pipeline is further behind, and a webhook is told",
   ),
+  webhooks: z.array(z.strictObject({
+    url: url().meta({ secret: true }).describe("Where each notification is posted"),
+    secret: z.string().min(16).optional().meta({ secret: true }).describe(
+      "Signs what is posted (HMAC-SHA256, Standard Webhooks): 16 characters or more, or whsec_ and Base64",
+    ),
+    events: z.array(z.enum(NOTICES)).min(1).default([...NOTICES]).describe("What it is told of"),
+    give_up_after: duration({ minMs: 1_000 }).prefault("1d").describe(
+      "A notification that nobody took for so long is dropped, with an error in the log",
+    ),
+  })).default([]).describe("Who is told when something needs somebody, or is well again"),
+  heartbeat: z.strictObject({
+    url: url().meta({ secret: true }).describe("Asked (GET) again and again while /readyz says yes"),
+    every: duration({ minMs: 1_000 }).prefault("1m").describe("Between two requests"),
+  }).optional().describe("A dead man's switch: whoever hears nothing for too long raises the alarm"),
 } as const;
 
 type Listening = { listen: string; tls?: unknown; auth?: unknown; insecure: boolean };

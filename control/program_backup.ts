@@ -22,6 +22,7 @@ export function addBackupCommands(program: Command, parts: ProgramParts): void {
       .option("--sink <name>", "of several backup sinks of the configuration, this one");
   place(backup.command("list"))
     .description("the backups, half-written and half-removed ones too")
+    .option("--moments", "also the moments that each can be restored to; reads the log archive's footers")
     .addHelpText(
       "after",
       examples([
@@ -29,9 +30,15 @@ export function addBackupCommands(program: Command, parts: ProgramParts): void {
         ["tidemark backup list --storage s3://backups/prod --endpoint http://minio:9000", "of any place"],
       ]),
     )
-    .action(async (options: PlaceOptions) => {
+    .action(async (options: PlaceOptions & { moments?: boolean }) => {
       const { backupListCommand } = await import("./commands/backup_list.ts");
-      done(await runSession(terminal, options, (context) => backupListCommand(context, options)));
+      done(
+        await runSession(
+          terminal,
+          options,
+          (context) => backupListCommand(context, { ...options, moments: options.moments === true }),
+        ),
+      );
     });
   place(backup.command("show").argument("<name>", "name of the backup"))
     .description("what is in a backup: collections, sizes, rows, the time range that can be restored")

@@ -9,6 +9,7 @@ export const EVENT_TYPES = [
   "task.blocked",
   "task.recovered",
   "task.lag",
+  "task.failed",
   "task.ddl",
   "backup.done",
   "backup.failed",

@@ -163,6 +163,6 @@ export class Jobs {
 }
 
 function commandOf({ kind, counts }: JobRequest): string[] {
-  if (kind === "backups") return ["backup", "list"];
+  if (kind === "backups") return ["backup", "list", "--moments"];
   return kind === "verify" && counts ? ["verify", "--counts"] : [kind];
 }

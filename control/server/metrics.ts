@@ -8,6 +8,7 @@ import { VERSION } from "../version.ts";
 import { currentLagMs } from "./lag.ts";
 import { TASK_STATES } from "./runner.ts";
 import type { Watched } from "./watched.ts";
+import { NOTIFICATION_RESULTS, type NotificationResult } from "./webhooks.ts";
 
 export interface MetricSpec {
   readonly name: string;
@@ -63,6 +64,11 @@ export const METRICS = {
     "pipeline sink",
     "Bases that failed since the last one that was completed",
   ),
+  notifications: counter(
+    "notifications_total",
+    "result",
+    "Attempts to tell a webhook: sent, failed (is tried again), dropped (given up)",
+  ),
   requests: counter("http_requests_total", "method status", "Requests that were answered"),
 } as const satisfies Record<string, MetricSpec>;
 
@@ -72,12 +78,13 @@ export interface MetricsOptions {
   readonly tasks: readonly Watched[];
   /** Answered requests by `GET 200`. */
   readonly requests: ReadonlyMap<string, number>;
+  readonly notifications: ReadonlyMap<NotificationResult, number>;
   /** Unix ms. */
   readonly now: number;
 }
 
 /** The text that Prometheus reads. */
-export async function metricsText({ tasks, requests, now }: MetricsOptions): Promise<string> {
+export async function metricsText({ tasks, requests, notifications, now }: MetricsOptions): Promise<string> {
   const registry = new Registry();
   const made = new Map<MetricSpec, Gauge | Counter>();
   const set = (metric: MetricSpec, value: number, ...labels: readonly string[]) => {
@@ -100,6 +107,7 @@ export async function metricsText({ tasks, requests, now }: MetricsOptions): Pro
     );
   }
   for (const [key, count] of requests) set(METRICS.requests, count, ...key.split(" "));
+  for (const result of NOTIFICATION_RESULTS) set(METRICS.notifications, notifications.get(result) ?? 0, result);
   for (const task of tasks) taskMetrics(task, now, set);
   return await registry.metrics();
 }

@@ -18,6 +18,9 @@ export const PAGE_FILES = [
   "chart.js",
   "tasks.js",
   "task.js",
+  "backups.js",
+  "restore.js",
+  "jobs.js",
   "words.js",
   "icon.svg",
 ] as const;

@@ -13,11 +13,13 @@ import { EventHub } from "./events.ts";
 import { Fault } from "./fault.ts";
 import { addDocs } from "./docs_page.ts";
 import { addHealth } from "./health.ts";
+import { startHeartbeat } from "./heartbeat.ts";
 import { listen } from "./listen.ts";
 import { runEnvironment } from "./run_environment.ts";
 import { sealWith } from "./seal.ts";
 import { holdTerms, type Term } from "./term.ts";
 import { watchedList } from "./watched.ts";
+import { type NotificationResult, startWebhooks } from "./webhooks.ts";
 
 export interface ServeOptions {
   readonly file: ServerFile;
@@ -43,6 +45,7 @@ export async function serve(options: ServeOptions, stop: AbortSignal): Promise<v
     now: () => now().getTime(),
   });
   const answered = new Map<string, number>();
+  const notifications = new Map<NotificationResult, number>();
   const app = createApp({
     answered,
     doors,
@@ -57,11 +60,12 @@ export async function serve(options: ServeOptions, stop: AbortSignal): Promise<v
     return term[key];
   };
   addReadApi({ app, tasks: watchedList(() => mine("tasks")().list()), events, closing: stop, now });
-  addMetrics(app, { tasks: () => term?.tasks.list() ?? [], answered, now });
+  addMetrics(app, { tasks: () => term?.tasks.list() ?? [], answered, notifications, now });
   addDocs(app);
   addPage(app);
   addWriteApi({ app, tasks: mine("tasks"), jobs: mine("jobs"), book: mine("book"), now });
-  addHealth(app, { notReady: () => term === undefined ? "Another server runs the tasks" : undefined });
+  const notReady = () => term === undefined ? "Another server runs the tasks" : undefined;
+  addHealth(app, { notReady });
   const access = createAccess({ hosts: file.server.allowed_hosts, paths: file.server.allowed_paths }, options.resolve);
   const environment = runEnvironment({
     file,
@@ -72,6 +76,8 @@ export async function serve(options: ServeOptions, stop: AbortSignal): Promise<v
   const seal = key_file === undefined ? undefined : sealWith(await Deno.readFile(key_file));
   const passed = serverCrashPoint(options.variable("TIDEMARK_SERVER_CRASH_AT"));
   await using listening = listen(app, file.server);
+  await using _webhooks = startWebhooks({ webhooks: file.server.webhooks, events, now, log, counts: notifications });
+  await using _heartbeat = startHeartbeat({ heartbeat: file.server.heartbeat, notReady, log });
   log.info(`Listens at ${listening.url}`);
   options.onListen?.(listening.url);
   await holdTerms(

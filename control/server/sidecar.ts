@@ -10,13 +10,15 @@ import { EventHub } from "./events.ts";
 import { addHealth } from "./health.ts";
 import { History } from "./history.ts";
 import { currentLagMs } from "./lag.ts";
+import { startHeartbeat } from "./heartbeat.ts";
 import { listen } from "./listen.ts";
 import { addMetrics } from "./metrics_route.ts";
-import { tellChanges } from "./notable.ts";
+import { notable } from "./notable.ts";
 import { addPage } from "./page.ts";
 import { Ring } from "./ring.ts";
 import { stateOfStatus } from "./runner.ts";
 import { type Watched, watchedList } from "./watched.ts";
+import { type NotificationResult, startWebhooks } from "./webhooks.ts";
 import type { Json } from "../../pipeline/json.ts";
 import type { LogLine } from "./worker.ts";
 
@@ -47,11 +49,11 @@ export function startSidecar(options: SidecarOptions): Sidecar {
   const ddl = new Ring<Json>(500);
   const history = new History();
   const began = now().toISOString();
-  const tell = tellChanges(events, pipeline, config.lag_threshold);
+  const told = notable(events, pipeline, config.lag_threshold);
   const look = () => {
     const seen = status();
     history.add(seen, now().getTime());
-    tell(seen, undefined);
+    told.hear(seen);
   };
   const timer = setInterval(look, LOOK_MS);
   const task = (): Watched => {
@@ -74,6 +76,7 @@ export function startSidecar(options: SidecarOptions): Sidecar {
   };
   const closing = new AbortController();
   const answered = new Map<string, number>();
+  const notifications = new Map<NotificationResult, number>();
   const app = createApp({
     answered,
     doors: createDoors({ config, tokens: () => tokens, now: () => now().getTime() }),
@@ -81,18 +84,20 @@ export function startSidecar(options: SidecarOptions): Sidecar {
   });
   const tokens = tokensOf(config);
   addReadApi({ app, tasks: watchedList(() => [task()]), events, closing: closing.signal, now });
-  addMetrics(app, { tasks: () => [task()], answered, now });
+  addMetrics(app, { tasks: () => [task()], answered, notifications, now });
   addDocs(app);
   addPage(app);
-  addHealth(app, {
-    notReady: () => {
-      const seen = status();
-      const lag = currentLagMs(seen, now().getTime());
-      if (["starting", "snapshot", "waiting"].includes(seen.phase)) return `The run is ${seen.phase}`;
-      return lag > config.lag_threshold ? `The run is ${Math.round(lag / 1000)} s behind` : undefined;
-    },
-  });
+  const notReady = () => {
+    const seen = status();
+    const lag = currentLagMs(seen, now().getTime());
+    if (["starting", "snapshot", "waiting"].includes(seen.phase)) return `The run is ${seen.phase}`;
+    return lag > config.lag_threshold ? `The run is ${Math.round(lag / 1000)} s behind` : undefined;
+  };
+  addHealth(app, { notReady });
   const listening = listen(app, config);
+  const log = { warning: options.onTrouble, error: options.onTrouble };
+  const webhooks = startWebhooks({ webhooks: config.webhooks, events, now, log, counts: notifications });
+  const heartbeat = startHeartbeat({ heartbeat: config.heartbeat, notReady, log });
   return {
     url: listening.url,
     log: (line) => logs.add(line),
@@ -101,7 +106,11 @@ export function startSidecar(options: SidecarOptions): Sidecar {
     },
     [Symbol.asyncDispose]: async () => {
       clearInterval(timer);
+      // What came last is told, too.
+      look();
       closing.abort();
+      await heartbeat[Symbol.asyncDispose]();
+      await webhooks[Symbol.asyncDispose]();
       await listening[Symbol.asyncDispose]();
     },
   };

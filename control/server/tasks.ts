@@ -7,7 +7,7 @@ import type { TaskBook, TaskRecord, Wanted } from "./book.ts";
 import type { ServerCrashPoint } from "./crash.ts";
 import type { EventHub } from "./events.ts";
 import { Fault, type FaultProblem } from "./fault.ts";
-import { tellChanges } from "./notable.ts";
+import { type Notable, notable } from "./notable.ts";
 import { hasOwnState } from "./own_state.ts";
 import { keepSecrets, maskProblems } from "./masks.ts";
 import { TaskRunner } from "./runner.ts";
@@ -38,9 +38,16 @@ export interface Task {
   readonly checked: CheckedText;
 }
 
+interface OwnTask {
+  record: TaskRecord;
+  checked: CheckedText;
+  readonly runner: TaskRunner;
+  readonly notable: Notable;
+}
+
 export class Tasks {
   readonly #o: TasksOptions;
-  readonly #tasks = new Map<string, { record: TaskRecord; checked: CheckedText; readonly runner: TaskRunner }>();
+  readonly #tasks = new Map<string, OwnTask>();
   /** Changes of one task follow each other. */
   readonly #turns = new Map<string, Promise<unknown>>();
   #closed = false;
@@ -188,6 +195,12 @@ export class Tasks {
     });
   }
 
+  /** To be called again and again: who says nothing any more is behind, too. */
+  look(): void {
+    const now = this.#o.now().getTime();
+    for (const { record, notable } of this.#tasks.values()) if (record.wanted === "running") notable.look(now);
+  }
+
   /** Drains all; what is stored stays as it is. */
   async close(): Promise<void> {
     this.#closed = true;
@@ -235,18 +248,21 @@ export class Tasks {
   #take(record: TaskRecord, checked: CheckedText) {
     const { file, events, now } = this.#o;
     const { name } = record;
-    const tell = tellChanges(events, name, file.server.lag_threshold);
+    const told = notable(events, name, file.server.lag_threshold);
     const runner: TaskRunner = new TaskRunner({
       start: (hear) => this.start(task.checked, ["run"], { ...hear, stuckAfterMs: file.tasks.stuck_after }),
       restartAfterMs: file.tasks.restart_after,
       restartMaxMs: file.tasks.restart_max,
       now,
-      onState: (state, reason) => events.emit("task.state", name, reason === "" ? state : `${state}: ${reason}`),
+      onState: (state, reason) => {
+        events.emit("task.state", name, reason === "" ? state : `${state}: ${reason}`);
+        if (state === "failed") events.emit("task.failed", name, `It ended and is not started again: ${reason}`);
+      },
       onRestart: (reason) => events.emit("task.restarted", name, `Started again: ${reason}`),
-      onStatus: (status: RunStatus, before) => tell(status, before),
+      onStatus: (status: RunStatus) => told.hear(status),
       onDdl: (ddl: Json) => events.emit("task.ddl", name, ddlText(ddl)),
     });
-    const task = { record, checked, runner };
+    const task: OwnTask = { record, checked, runner, notable: told };
     this.#tasks.set(name, task);
     return task;
   }

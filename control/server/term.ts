@@ -36,6 +36,8 @@ export interface TermOptions {
 /** No pipeline can be called so. */
 const STATE_NAME = "_server";
 const TRY_AGAIN_MS = 1000;
+/** How often it is looked at which tasks say nothing any more. */
+const LOOK_MS = 5000;
 
 /** Takes the lease whenever it is free, until `stop` fires. Throws what makes the state unusable. */
 export async function holdTerms(options: TermOptions, stop: AbortSignal): Promise<void> {
@@ -68,6 +70,7 @@ async function serveTerm(
 ): Promise<void> {
   const { file, events, now, log } = options;
   let term: Term | undefined;
+  const watch = setInterval(() => term?.tasks.look(), LOOK_MS);
   try {
     const book = await TaskBook.open(store, options.seal, stop);
     const tasks = new Tasks({
@@ -83,6 +86,7 @@ async function serveTerm(
     log.info(`This server runs the tasks of ${store.location}`);
     await either(stop, lease.lost);
   } finally {
+    clearInterval(watch);
     options.onTerm(undefined);
     if (lease.lost.aborted) {
       log.error("The lease on the tasks was lost: their processes are ended at once");

@@ -36,4 +36,8 @@ export function chainOf(name: string, configurations: ReadonlyMap<string, ShownC
 }
 
 /** Variables that stand without a default in what the pages show. */
-export const SHOWN_VARIABLES: Readonly<Record<string, string>> = { S3_KEY: "minioadmin", S3_SECRET: "minioadmin" };
+export const SHOWN_VARIABLES: Readonly<Record<string, string>> = {
+  S3_KEY: "minioadmin",
+  S3_SECRET: "minioadmin",
+  WEBHOOK_SECRET: "whsec_dGhlIHNlY3JldCBvZiBhIHdlYmhvb2s=",
+};

@@ -35,7 +35,8 @@ export interface Page {
 
 /** README.md and every page of docs/. */
 export function readPages(): Page[] {
-  const names = [...Deno.readDirSync(new URL("docs", ROOT))].map(({ name }) => `docs/${name}`);
+  const names = [...Deno.readDirSync(new URL("docs", ROOT))].filter(({ name }) => name.endsWith(".md"))
+    .map(({ name }) => `docs/${name}`);
   return ["README.md", ...names.sort()].map((path) => parsePage(path, Deno.readTextFileSync(new URL(path, ROOT))));
 }
 

@@ -1,11 +1,12 @@
 /** Stands for the process of a task: says what a run says, and ends as the name of its pipeline asks. */
 import { supervised } from "../../control/supervised.ts";
+import { formatJson, type Json } from "../../pipeline/json.ts";
 import { processTerminal } from "../../control/terminal.ts";
 
 const { config, terminal } = await supervised(processTerminal(), Deno.stdin.readable);
 const { pipeline } = JSON.parse(config) as { pipeline: string };
 const [command] = Deno.args;
-const say = (value: unknown) => terminal.out(JSON.stringify(value) + "\n");
+const say = (value: unknown) => terminal.out(formatJson(value as Json) + "\n");
 const log = (message: string) =>
   terminal.err(JSON.stringify({ time: new Date().toISOString(), level: "info", message }) + "\n");
 
@@ -25,6 +26,15 @@ const status = {
   }],
   channels: [{ pchannel: "by-dev-rootcoord-dml_0", position: "7", tick: 461373440000000000, lagMs: 1200 }],
   waits: [],
+  bases: pipeline.startsWith("vault")
+    ? [{
+      sink: "vault",
+      triedAt: "2026-11-05T03:00:00Z",
+      goodAt: "2026-11-04T03:00:00Z",
+      failures: 1,
+      error: "No room",
+    }]
+    : [],
   lagMs: 1200,
   rates: { rowsPerSec: 10, bytesPerSec: 1000 },
   at: new Date().toISOString(),
@@ -37,9 +47,51 @@ terminal.onSignal(() => {
 });
 log(`It begins ${command}`);
 if (pipeline.startsWith("silent")) await new Promise((resolve) => setTimeout(resolve, 1 << 30));
+if (command === "backup") {
+  const night = (day: number) => Date.parse(`2026-11-0${day}T03:00:00Z`);
+  const moment = (ms: number) => ({ ts: BigInt(ms) << 18n, iso: new Date(ms).toISOString() });
+  const backup = (day: number) => ({
+    name: `nightly_${day}`,
+    place: "vault",
+    state: "complete",
+    madeBy: "tidemark",
+    takenMs: night(day),
+    bytes: 5_600_000_000n,
+    collections: 3,
+    rows: 1_200_000n,
+    hasLog: true,
+    failed: 0,
+    problem: "",
+    restorable: {
+      from: moment(night(day) + 60_000),
+      to: moment(night(day + 1)),
+      gaps: day === 2
+        ? [{ from: moment(night(2) + 7_200_000), to: moment(night(2) + 10_800_000), collections: ["a.b"] }]
+        : [],
+    },
+  });
+  const half = {
+    ...backup(5),
+    name: "nightly_5",
+    state: "half-written",
+    rows: -1n,
+    bytes: 4096n,
+    restorable: undefined,
+  };
+  say({ result: [backup(1), backup(2), backup(3), backup(4), half] });
+  Deno.exit(0);
+}
 if (command !== "run" && !pipeline.startsWith("endless")) {
-  say({ result: { command, revision: 1 } });
-  Deno.exit(pipeline.startsWith("different") ? 15 : 0);
+  const differs = pipeline.startsWith("different");
+  const collections = [{
+    source: "default.items",
+    verdict: differs ? "different" : "equal",
+    missing: differs ? 3 : 0,
+    extra: 0,
+    content: 0,
+  }];
+  say({ result: { command, revision: 1, ...command === "verify" ? { collections } : {} } });
+  Deno.exit(differs ? 15 : 0);
 }
 say({ status });
 if (pipeline.startsWith("crashing")) {

@@ -1,6 +1,7 @@
 import { installAzurite } from "./azurite.ts";
 import { installOnce } from "./cache.ts";
 import { runCommand } from "./command.ts";
+import { installDebian } from "./debian.ts";
 import { installFakeGcs } from "./fake_gcs.ts";
 import { VERSIONS } from "./versions.ts";
 import type { Profile } from "./profile.ts";
@@ -151,32 +152,6 @@ async function installVersitygw(context: Context): Promise<string> {
 }
 
 /** etcd comes from the distribution: there is no release of the server in a package registry. */
-async function installEtcd(context: Context): Promise<void> {
-  if (await isOnPath("etcd") && await isOnPath("etcdctl")) return;
-  await installOnce("etcd-apt", "", async (dir) => {
-    const apt = (purpose: string, args: string[]) =>
-      runCommand("apt-get", ["-qq", "-y", ...args], {
-        purpose,
-        log: `${dir}.log`,
-        missing: "Install etcd 3.4 or newer and etcdctl yourself and put them on PATH.",
-        env: { DEBIAN_FRONTEND: "noninteractive" },
-        signal: context.signal,
-      });
-    const packages = ["install", "--no-install-recommends", "etcd-server", "etcd-client"];
-    context.log("install etcd (apt)");
-    try {
-      await apt("Installing etcd", packages);
-    } catch {
-      context.signal.throwIfAborted();
-      await apt("Updating the package lists", ["update"]);
-      await apt("Installing etcd (as root, by apt-get)", packages);
-    }
-  });
-}
-
-async function isOnPath(program: string): Promise<boolean> {
-  for (const folder of (Deno.env.get("PATH") ?? "").split(":")) {
-    if (await Deno.stat(`${folder}/${program}`).then((found) => found.isFile, () => false)) return true;
-  }
-  return false;
+async function installEtcd({ log, signal }: Context): Promise<void> {
+  await installDebian(["etcd", "etcdctl"], ["etcd-server", "etcd-client"], { log, signal });
 }

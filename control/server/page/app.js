@@ -10,6 +10,8 @@ let view;
 let timer;
 /** Answers that come late belong to a view that is gone. */
 let turn = 0;
+/** When the last answer came. */
+let seen;
 
 function route() {
   const match = /^#\/task\/(.+)$/.exec(location.hash);
@@ -31,6 +33,7 @@ async function refresh() {
     view.set(answer);
     await view.details?.();
     if (mine !== turn) return;
+    seen = new Date();
     say("");
   } catch (error) {
     if (mine !== turn) return;
@@ -38,7 +41,8 @@ async function refresh() {
     if (error instanceof Problem && error.status === 404 && !view.shown) {
       main.replaceChildren(el("p", {}, error.message), el("a", { href: "#/" }, "All tasks"));
     }
-    say(error instanceof Problem ? error.message : "Not connected; tries again");
+    const old = seen === undefined ? "" : `. Shown is what was at ${seen.toISOString().slice(11, 19)}Z`;
+    say((error instanceof Problem ? error.message : "Not connected; tries again") + old);
   }
   timer = setTimeout(refresh, EVERY_MS);
 }

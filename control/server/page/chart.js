@@ -37,13 +37,18 @@ export function chart({ title, samples, value, words, now = Date.now() }) {
     const x = WIDTH * (1 - (now - at) / HOUR);
     const y = 2 + (HEIGHT - 4) * (1 - (most === 0 ? 0 : values[index] / most));
     // A gap is a gap: no line is drawn over a time of which nothing is known.
-    const verb = before !== undefined && at - before < 60_000 ? "L" : "M";
+    const on = before !== undefined && at - before < 60_000;
     before = at;
-    return `${verb}${x.toFixed(1)} ${y.toFixed(1)}`;
+    const place = `${x.toFixed(1)} ${y.toFixed(1)}`;
+    // A sample that stands alone is a dot.
+    return on ? `L${place}` : `M${place}h0.01`;
   });
   path.setAttribute("d", drawn.join(""));
   svg.append(path);
-  figure.append(caption, svg);
+  const axis = document.createElement("p");
+  axis.className = "axis";
+  axis.append(span("1 h ago"), span("now"));
+  figure.append(caption, svg, axis);
   return figure;
 }
 

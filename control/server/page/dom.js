@@ -16,8 +16,30 @@ export function el(tag, attributes = {}, ...children) {
   return element;
 }
 
-/** Replaces what is in `parent`, and leaves it alone where nothing is different, so that focus and selection stay. */
+/**
+ * Replaces what is in `parent`, and leaves it alone where nothing is different, so that selection stays. The focus goes to
+ * what has the same `data-key`.
+ */
 export function fill(parent, ...children) {
   const next = el("div", {}, ...children);
-  if (parent.innerHTML !== next.innerHTML) parent.replaceChildren(...next.childNodes);
+  if (parent.innerHTML === next.innerHTML) return;
+  const key = parent.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
+  parent.replaceChildren(...next.childNodes);
+  if (key !== undefined) parent.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus({ preventScroll: true });
+}
+
+/** @param {string[]} head @param {(Node | string | null | undefined)[][]} body */
+export function table(head, body) {
+  if (body.length === 0) return el("p", { class: "quiet" }, "None");
+  const cell = (content) => {
+    if (content instanceof Node) return el("td", {}, content);
+    const text = String(content ?? "");
+    return el("td", { class: text.length > 30 && text.includes(" ") ? "long" : undefined }, text);
+  };
+  return el(
+    "table",
+    {},
+    el("thead", {}, el("tr", {}, ...head.map((title) => el("th", { scope: "col" }, title)))),
+    el("tbody", {}, ...body.map((cells) => el("tr", {}, ...cells.map(cell)))),
+  );
 }

@@ -1,6 +1,8 @@
 import { ask, taskPath } from "./api.js";
+import { backupsPanel } from "./backups.js";
 import { chart } from "./chart.js";
-import { el, fill } from "./dom.js";
+import { el, fill, table } from "./dom.js";
+import { jobsTable, lastVerification } from "./jobs.js";
 import { rows } from "./rows.js";
 import { ago, count, duration, rate, size, stateClass, stateWord } from "./words.js";
 
@@ -12,6 +14,8 @@ export function taskView(name) {
   const said = el("p", { role: "status" });
   const charts = el("div", { class: "panels" });
   const waits = el("div");
+  const waiting = panel("Waits for", waits);
+  const warnings = el("div");
   const channels = el("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "Channels" });
   const jobs = el("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "Jobs" });
   const ddl = el("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "Changes of structure" });
@@ -26,13 +30,14 @@ export function taskView(name) {
   const collections = rows({
     label: "Collections",
     kind: "collections",
+    key: ({ source, target }) => `${source} ${target}`,
     columns: [
       { title: "Collection" },
       { title: "Phase" },
       { title: "Base", class: "number" },
       { title: "Inserted", class: "number wide" },
       { title: "Deleted", class: "number wide" },
-      { title: "Why", class: "wide" },
+      { title: "Why", class: "why" },
     ],
     row: (one) => [
       el("span", { title: `${one.source} to ${one.target}` }, one.source),
@@ -43,16 +48,20 @@ export function taskView(name) {
       el("span", { title: one.reason ?? "" }, one.reason ?? ""),
     ],
   });
+  const backups = backupsPanel();
+  const commands = byHand(name);
   let task;
+  let verified;
+  let readOnly = false;
 
-  const act = (what, work) => async (event) => {
+  const act = (what, work, well = "done") => async (event) => {
     const button = event.currentTarget;
     button.disabled = true;
     said.className = "";
     said.textContent = `${what} …`;
     try {
       await work();
-      said.textContent = `${what}: done`;
+      said.textContent = `${what}: ${well}`;
     } catch (error) {
       said.className = "bad";
       said.textContent = `${what}: ${error.message}`;
@@ -63,6 +72,7 @@ export function taskView(name) {
   const job = (kind) => () => ask(taskPath(name, "/jobs"), { method: "POST", body: { kind } });
   const pause = el("button", {
     type: "button",
+    class: "main",
     onclick: act("Pause", () => ask(taskPath(name, "/pause"), { method: "POST" })),
   }, "Pause");
   const resume = el("button", {
@@ -77,7 +87,7 @@ export function taskView(name) {
     ...["verify", "check", "plan", "backups"].map((kind) =>
       el("button", {
         type: "button",
-        onclick: act(`Begin ${kind}`, job(kind)),
+        onclick: act(word(kind), job(kind), "begun, see Jobs"),
         title: `tidemark ${kind === "backups" ? "backup list" : kind} --config FILE`,
       }, word(kind))
     ),
@@ -88,11 +98,13 @@ export function taskView(name) {
     el("p", {}, el("a", { href: "#/" }, "All tasks")),
     head,
     buttons,
+    commands,
     said,
     cards,
     base,
     charts,
-    panel("Waits for", waits),
+    waiting,
+    warnings,
     el(
       "section",
       { class: "panel" },
@@ -101,6 +113,7 @@ export function taskView(name) {
       collections.element,
     ),
     panel("Channels", channels),
+    backups.element,
     panel("Jobs", jobs),
     panel("Changes of structure", ddl),
     panel("Log", logs),
@@ -119,7 +132,10 @@ export function taskView(name) {
       ask(taskPath(name, "/history")),
       ask(taskPath(name, "/logs?limit=200")),
       ask(taskPath(name, "/ddl")),
-      ask(`/api/v1/jobs?task=${encodeURIComponent(name)}`).catch(() => undefined),
+      readOnly ? undefined : ask(`/api/v1/jobs?task=${encodeURIComponent(name)}`).catch((error) => {
+        if (error.status !== 404) throw error;
+        readOnly = true;
+      }),
     ]);
     const { samples } = history;
     charts.replaceChildren(
@@ -127,28 +143,31 @@ export function taskView(name) {
       el("div", { class: "panel" }, chart({ title: "Rows", samples, value: (one) => one.rows_per_sec, words: rate })),
     );
     const text = lines.lines.map(({ time, level, message }) => `${time} ${level.toUpperCase()} ${message}`).join("\n");
-    if (logs.textContent !== text) logs.textContent = text || "Nothing yet";
+    if (logs.textContent !== text) {
+      const followed = logs.scrollTop + logs.clientHeight >= logs.scrollHeight - 4;
+      logs.textContent = text || "Nothing yet";
+      if (followed) logs.scrollTop = logs.scrollHeight;
+    }
     fill(
       ddl,
       table(
         ["When", "Change", "Result"],
         changes.changes.slice(-100).reverse().map((
           one,
-        ) => [one.at, one.sentence, [one.result, one.detail].filter(Boolean).join(": ")]),
+        ) => [
+          el("span", { class: "time" }, one.at),
+          one.sentence,
+          [one.result, one.detail].filter(Boolean).join(": "),
+        ]),
       ),
     );
     // Beside a run there are no jobs, and nothing to press.
-    buttons.hidden = work === undefined;
-    jobs.parentElement.hidden = work === undefined;
-    fill(
-      jobs,
-      table(
-        ["Job", "State", "Since", "Says"],
-        (work?.jobs ?? []).map((
-          one,
-        ) => [one.kind, stateOf(one), ago(one.created_at), one.error?.message ?? one.progress]),
-      ),
-    );
+    buttons.hidden = readOnly;
+    commands.hidden = readOnly;
+    jobs.parentElement.hidden = readOnly;
+    fill(jobs, jobsTable(work?.jobs ?? [], act));
+    verified = lastVerification(work?.jobs ?? []);
+    backups.set(task, work?.jobs ?? []);
   }
 
   return {
@@ -167,9 +186,11 @@ export function taskView(name) {
         el("p", {}, el("span", { class: `state ${stateClass(task.state)}` }, stateWord(task.state))),
         ...reasons(task),
       );
-      fill(cards, ...(status === null ? [] : numbers(task, status)));
+      fill(cards, ...(status === null ? [] : numbers(task, status, verified)));
       fill(base, ...baseOf(status));
       fill(waits, ...waitsOf(status));
+      waiting.hidden = (status?.waits ?? []).length === 0;
+      fill(warnings, ...warningsOf(status));
       fill(
         channels,
         table(
@@ -177,7 +198,7 @@ export function taskView(name) {
           (status?.channels ?? []).map((one) => [
             one.pchannel,
             one.position,
-            one.complete_to ?? "–",
+            el("span", { class: "time" }, one.complete_to ?? "–"),
             duration(one.lag_ms),
             one.records_behind === null ? "–" : `${count(one.records_behind)} records`,
           ]),
@@ -196,11 +217,6 @@ function panel(title, body) {
 
 function word(kind) {
   return kind[0].toUpperCase() + kind.slice(1);
-}
-
-function stateOf({ state, exit, kind }) {
-  if (kind === "verify" && state === "done") return exit === 0 ? "equal" : "not equal";
-  return exit === null || exit === 0 ? state : `${state}, exit ${exit}`;
 }
 
 function reasons({ reason, state, last_end: end, next_start_at: next }) {
@@ -223,7 +239,7 @@ function reasons({ reason, state, last_end: end, next_start_at: next }) {
   return found;
 }
 
-function numbers(task, status) {
+function numbers(task, status, verified) {
   const card = (title, value, more) =>
     el("div", { class: "card" }, el("dt", {}, title), el("dd", {}, value, more ? el("small", {}, more) : null));
   const blocked = status.collections.filter(({ phase }) => phase === "blocked").length;
@@ -238,6 +254,7 @@ function numbers(task, status) {
     card("Collections", count(status.collections.length), blocked > 0 ? `${count(blocked)} blocked` : "none blocked"),
     card("Tail", count(status.inserted), `inserted, ${count(status.deleted)} deleted`),
     card("Checkpoint", ago(status.checkpoint_at), `${size(status.in_flight_bytes)} in flight`),
+    ...verified === undefined ? [] : [card("Last verification", verified.verdict, verified.when)],
     card("Restarts", count(task.restarts), `process ${task.pid ?? "none"}`),
   ];
 }
@@ -266,23 +283,34 @@ function waitsOf(status) {
       el("span", { class: "quiet" }, ` (since ${ago(since).replace(" ago", "")})`),
     )
   );
-  const bases = (status?.bases ?? []).map(({ sink, good_at: good, failures, error }) =>
-    el(
-      "li",
-      { class: failures > 0 ? "bad" : "" },
-      `${sink}: last good base ${ago(good)}${failures > 0 ? `, ${failures} failed since: ${error}` : ""}`,
-    )
-  );
-  if (lines.length + bases.length === 0) return [el("p", { class: "quiet" }, "Nothing")];
-  return [el("ul", {}, ...lines, ...bases)];
+  return lines.length === 0 ? [] : [el("ul", {}, ...lines)];
 }
 
-function table(head, body) {
-  if (body.length === 0) return el("p", { class: "quiet" }, "None");
+function warningsOf(status) {
+  const lines = [
+    ...status?.last_error ? [el("li", { class: "bad" }, `Last error: ${status.last_error}`)] : [],
+    ...(status?.warnings ?? []).slice(-20).map((text) => el("li", {}, text)),
+  ];
+  return lines.length === 0 ? [] : [panel("Warnings", el("ul", {}, ...lines))];
+}
+
+/** The requests and commands that do what the buttons do. */
+function byHand(name) {
+  const at = location.origin + taskPath(name);
+  const job = (kind, command) =>
+    `tidemark ${command} --config pipeline.yaml\n  curl -X POST ${at}/jobs -H 'content-type: application/json' -d '{"kind":"${kind}"}'`;
+  const lines = [
+    `curl -X POST ${at}/pause`,
+    `curl -X POST ${at}/resume`,
+    job("verify", "verify"),
+    job("check", "check"),
+    job("plan", "plan"),
+    job("backups", "backup list --moments"),
+  ];
   return el(
-    "table",
+    "details",
     {},
-    el("thead", {}, el("tr", {}, ...head.map((title) => el("th", { scope: "col" }, title)))),
-    el("tbody", {}, ...body.map((cells) => el("tr", {}, ...cells.map((cell) => el("td", {}, String(cell ?? "")))))),
+    el("summary", {}, "The same from a terminal"),
+    el("pre", { tabindex: 0, "aria-label": "The same from a terminal" }, lines.join("\n")),
   );
 }

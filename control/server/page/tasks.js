@@ -14,6 +14,7 @@ export function tasksView() {
   const list = rows({
     label: "Tasks",
     kind: "tasks",
+    key: ({ name }) => name,
     columns: [
       { title: "State" },
       { title: "Task" },
@@ -21,7 +22,7 @@ export function tasksView() {
       { title: "Behind", class: "number wide" },
       { title: "Rows", class: "number wide" },
       { title: "Blocked", class: "number wide" },
-      { title: "Why", class: "wide" },
+      { title: "Why", class: "why" },
     ],
     row: (task) => [
       el("span", { class: `state ${stateClass(task.state)}` }, stateWord(task.state)),
@@ -62,7 +63,7 @@ export function tasksView() {
     path: "/api/v1/tasks",
     set(answer) {
       tasks = answer.tasks.sort((a, b) =>
-        urgency(a) - urgency(b) || (b.lag_ms ?? 0) - (a.lag_ms ?? 0) || a.name.localeCompare(b.name)
+        urgency(a) - urgency(b) || lagRank(b) - lagRank(a) || a.name.localeCompare(b.name, "en", { numeric: true })
       );
       const states = Map.groupBy(tasks, ({ state }) => state);
       fill(
@@ -79,4 +80,9 @@ export function tasksView() {
 function progress(task) {
   if (task.phase !== "base" || !task.rows_total) return "";
   return `base ${Math.floor(task.rows_done / task.rows_total * 100)} %`;
+}
+
+/** Coarse, so that tasks that are about as late as each other keep their places. */
+function lagRank({ lag_ms: lag }) {
+  return Math.floor(Math.log2(1 + (lag ?? 0) / 10_000));
 }

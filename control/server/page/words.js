@@ -33,6 +33,11 @@ export function ago(iso) {
   return iso ? `${duration(Math.max(0, Date.now() - Date.parse(iso)))} ago` : "never";
 }
 
+/** @param {string | number} time `2026-11-19 14:05:00Z`, in UTC as everywhere in Tidemark */
+export function moment(time) {
+  return `${new Date(time).toISOString().slice(0, 19).replace("T", "\u00a0")}Z`;
+}
+
 const BAD = ["failed", "blocked", "backing_off"];
 const WARN = ["waiting", "starting", "stopping"];
 

@@ -74,7 +74,7 @@ Deno.test("DENO_VERSION is the version that the container has and the documentat
   const files = [
     "Dockerfile",
     "README.md",
-    ...[...Deno.readDirSync(new URL("docs", ROOT))].map(({ name }) => `docs/${name}`),
+    ...[...Deno.readDirSync(new URL("docs", ROOT))].filter(({ isFile }) => isFile).map(({ name }) => `docs/${name}`),
   ];
   const named = files.flatMap((file) =>
     [...Deno.readTextFileSync(new URL(file, ROOT)).matchAll(/\bdeno[@:](\d[\w.]*)/g)].map(([, version]) => version)

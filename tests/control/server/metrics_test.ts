@@ -8,7 +8,7 @@ Deno.test("METRICS keep their law: a unit at the end, _total for what rises, no 
     assert.equal(name.endsWith("_total"), type === "counter", name);
     for (const label of labels) {
       assert.ok(
-        ["version", "state", "pipeline", "channel", "phase", "sink", "method", "status"].includes(label),
+        ["version", "state", "pipeline", "channel", "phase", "sink", "method", "status", "result"].includes(label),
         `${name} ${label}`,
       );
     }
