@@ -41,6 +41,8 @@ export interface FollowRequest {
   readonly vchannelOf?: (collectionId: bigint) => string | undefined;
   /** Everything up to this is in the log by now, whatever its last tick says: a checkpoint of the metadata. */
   readonly promised?: HybridTs;
+  /** Told before what a fetch brought is handed out, where the topic's identity moves on with it. */
+  readonly identify?: (topicId: string) => void;
 }
 
 export type Follow = (request: FollowRequest, signal: AbortSignal) => AsyncIterable<TickGroup>;

@@ -20,6 +20,8 @@ export interface LogFetch {
   readonly highWatermark: Position;
   /** From where the next fetch reads; at `highWatermark` nothing is left. */
   readonly next: Position;
+  /** The topic's identity, where it moves on with what is read: for whoever goes on from here, or from before. */
+  readonly topicId?: string;
   /** Of a log that is kept and will not grow: everything up to this is in it, whatever its last tick says. */
   readonly complete?: HybridTs;
 }
@@ -29,7 +31,7 @@ export interface LogBounds {
   readonly earliest: Position;
   /** Behind the last record: no later one has a smaller place. */
   readonly latest: Position;
-  /** Identity of the topic; a topic deleted and created again has another. */
+  /** Identity of the topic; a topic deleted and created again has another. Empty where nobody told one. */
   readonly topicId: string;
 }
 

@@ -33,8 +33,11 @@ export interface LogSource {
   readonly queue: Queue;
   /** Names of the topics that exist. */
   topics(signal: AbortSignal): Promise<string[]>;
-  /** Throws `not_found` for a topic that does not exist. */
-  bounds(topic: string, signal: AbortSignal): Promise<LogBounds>;
+  /**
+   * Throws `not_found` for a topic that does not exist. `known`: the identity under which it was read before, empty where there
+   * is none yet. A queue that gives its topics none answers `known` as long as nothing speaks against it.
+   */
+  bounds(topic: string, signal: AbortSignal, known?: string): Promise<LogBounds>;
   /**
    * Records of `topic` from `offset` (inclusive) for ever, in their order, each exactly once.
    * Nothing is fetched ahead by more than one response: not calling `next()` is the back-pressure.

@@ -35,6 +35,8 @@ export interface FollowOptions {
    * tick where the log ends.
    */
   readonly promised?: HybridTs;
+  /** Told before what a fetch brought is handed out, where the topic's identity moves on with it. */
+  readonly identify?: (topicId: string) => void;
   /** Monotonic ms. */
   readonly now?: () => number;
 }
@@ -74,6 +76,7 @@ export async function* followPchannel(
       const bytes = records.reduce((sum, record) => sum + (record.value?.length ?? 0), 0);
       if (gate !== undefined && bytes > 0) await gate.take(bytes, signal);
       taken += bytes;
+      if (page.topicId !== undefined) options.identify?.(page.topicId);
       const decoded = read(records);
       // Bytes of this fetch that are still to be looked at.
       let ahead = bytes;

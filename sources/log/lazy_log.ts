@@ -7,7 +7,7 @@ export function lazyLog(queue: Queue, load: () => Promise<LogSource>): LogSource
   return {
     queue,
     topics: async (signal) => (await log()).topics(signal),
-    bounds: async (topic, signal) => (await log()).bounds(topic, signal),
+    bounds: async (...request) => (await log()).bounds(...request),
     async *tail(...request) {
       yield* (await log()).tail(...request);
     },

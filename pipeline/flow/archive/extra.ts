@@ -12,7 +12,10 @@ export interface ArchiveExtra {
   complete: boolean;
   /** Imports whose rows the base holds. */
   imports: bigint[];
-  /** pchannel -> the topic whose records are archived. The run's own memory follows the row sinks to a topic made anew. */
+  /**
+   * pchannel -> the topic whose records are archived. The run's own memory follows the row sinks to a topic made anew. The same
+   * object as in the state, where it is kept up by {@link noteTopic}.
+   */
   topics: Record<string, string>;
   /** What the base leaves out although it is selected. */
   left: readonly LeftOutCollection[];
@@ -44,4 +47,10 @@ export function extraJson({ name, previous, next, complete, imports, topics, lef
     topics,
     left: left.map((one) => ({ ...one })),
   };
+}
+
+/** Into what the state keeps: what the topic of a pchannel that is archived is known by from now on. */
+export function noteTopic(kept: Json, pchannel: string, topicId: string): void {
+  const topics = (kept as { topics?: Record<string, string> } | null)?.topics;
+  if (topics?.[pchannel] !== undefined) topics[pchannel] = topicId;
 }

@@ -52,10 +52,11 @@ export class ArchiveResume {
       const own = positions.get(pchannel);
       // Behind a stated gap it goes on elsewhere, and what is archived ends before.
       if (resume === undefined || own === undefined || !isSame(own, resume)) continue;
-      const { earliest, latest, topicId } = await this.#log.bounds(pchannel, signal);
+      const known = topics.get(pchannel) ?? "";
+      const { earliest, latest, topicId } = await this.#log.bounds(pchannel, signal, known);
       const offset = after(lastOffset);
       // A topic that was made anew holds other records under these offsets.
-      if (topicId !== topics.get(pchannel) || resume.offset >= earliest || offset < earliest || offset > latest) {
+      if (topicId !== known || resume.offset >= earliest || offset < earliest || offset > latest) {
         continue;
       }
       this.#ahead.set(pchannel, { word: resume, point: { offset, tick: resume.tick } });

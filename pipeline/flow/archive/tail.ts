@@ -4,6 +4,7 @@ import type { ArchivedRecord, BackupSession, HybridTs, ResumePoint, Silence, Tic
 import type { DescribeRecord } from "../dependencies.ts";
 import { addDrop, collectionOf, type TailConsumer } from "../tail/mod.ts";
 import { lane } from "../rows/mod.ts";
+import { noteTopic } from "./extra.ts";
 import type { SinkState } from "../state/mod.ts";
 
 const MAX_PCHANNELS = 4096;
@@ -40,6 +41,10 @@ export class ArchiveTail implements TailConsumer {
 
   startsAt(pchannel: string, { offset }: ResumePoint): void {
     this.#from.set(pchannel, offset);
+  }
+
+  identifies(pchannel: string, topicId: string): void {
+    noteTopic(this.#o.state.extra, pchannel, topicId);
   }
 
   closeControl(): void {}

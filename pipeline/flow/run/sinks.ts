@@ -30,7 +30,7 @@ export interface RunSinksOptions {
   /** One for all that is read of the log. */
   readonly window: Window;
   readonly clock: SourceClock;
-  readonly topicIds: ReadonlyMap<string, string>;
+  readonly topicIds: Map<string, string>;
   readonly progress: RunProgress;
   readonly save: () => Promise<void>;
   /** Something failed: the run's signals fire. */

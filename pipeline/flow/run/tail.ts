@@ -24,7 +24,7 @@ export interface RunTailOptions {
   readonly endless: boolean;
   /** Collections that do not take part yet: nothing is read for them. */
   readonly later: (id: bigint) => boolean;
-  readonly topicIds: ReadonlyMap<string, string>;
+  readonly topicIds: Map<string, string>;
   readonly progress: RunProgress;
   readonly window: Window;
   readonly clock: SourceClock;

@@ -87,11 +87,11 @@ export async function lostPositions(
   const lost: LostPosition[] = [];
   const { format } = positionsOf(log.queue);
   for (const [pchannel, point] of points) {
-    const bounds = await log.bounds(pchannel, signal);
-    const known = topicIds.get(pchannel);
+    const known = topicIds.get(pchannel) ?? "";
+    const bounds = await log.bounds(pchannel, signal, known);
     const hint =
       "Set on_position_lost: resnapshot to copy the affected collections afresh, and give the topics a longer retention than the longest pause of this pipeline.";
-    if (known !== undefined && known !== bounds.topicId) {
+    if (known !== "" && known !== bounds.topicId) {
       lost.push({
         pchannel,
         error: new TidemarkError(

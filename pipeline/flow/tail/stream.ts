@@ -49,6 +49,8 @@ export interface TailConsumer {
   readonly records: boolean;
   /** Before the first group of a pchannel: from where this sink needs it. The stream may begin earlier, for another one. */
   startsAt(pchannel: string, from: ResumePoint): void;
+  /** What a pchannel's topic is known by has moved on with what was read; before its groups. */
+  identifies?(pchannel: string, topicId: string): void;
   /** False for a group that it has already: it does not get it. */
   needs(group: TickGroup): boolean;
   /** The log ends behind what it got last, and may do so for long. */
@@ -69,7 +71,8 @@ export interface TailStreamOptions {
   readonly endless: boolean;
   /** The last tick that the log has of a pchannel behind `from`. */
   readonly lastTick: (pchannel: string, from: ResumePoint, signal: AbortSignal) => Promise<HybridTs>;
-  readonly topicIds: ReadonlyMap<string, string>;
+  /** What the topics are known by; kept up as they are read. */
+  readonly topicIds: Map<string, string>;
   readonly progress: Pick<RunProgress, "channels" | "read">;
   /** The vchannels of a collection, as far as the run knows it. */
   readonly vchannelsOf: (collectionId: bigint) => readonly string[];
@@ -253,6 +256,10 @@ export class TailStream {
         gate: reader,
         records: this.#consumers.some(({ records }) => records),
         vchannelOf,
+        identify: (id: string) => {
+          topicIds.set(pchannel, id);
+          for (const consumer of this.#consumers) consumer.identifies?.(pchannel, id);
+        },
       };
       for await (const read of deps.follow(request, reading)) {
         // Each of those that read this has all up to where it began.

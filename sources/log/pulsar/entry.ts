@@ -25,7 +25,7 @@ export interface Entry {
   /** Behind its last. */
   readonly end: Position;
   readonly records: readonly LogRecord[];
-  /** What tells its message from another one at the same place of a rebuilt server. */
+  /** Of {@link sealOf}. */
   readonly seal: string;
 }
 
@@ -37,7 +37,7 @@ export function readEntry({ ledger, entry, rest }: RawEntry, topic: string): Ent
   const position = pulsarPosition({ ledger, entry, batch: 0 });
   const raw = parseMessage(rest);
   const { metadata } = raw;
-  const seal = `${metadata.publishTime} ${metadata.producerName} ${metadata.sequenceId}`;
+  const seal = sealOf(raw);
   // What brokers write for themselves: an entry, but no record of anybody.
   if (metadata.markerType !== 0) return { position, end: position + 1n, records: [], seal };
   refuseUnknown(raw, topic, ledger, entry);
@@ -66,6 +66,11 @@ export function readEntry({ ledger, entry, rest }: RawEntry, topic: string): Ent
   }
   if (at !== payload.length) throw new RangeError(`A batch holds more than its ${records.length} messages`);
   return { position, end: position + BigInt(records.length), records, seal };
+}
+
+/** What tells a message from another one at the same place: when it was published, by whom, and its number there. */
+export function sealOf({ metadata }: Pick<RawMessage, "metadata">): string {
+  return `${metadata.publishTime} ${metadata.producerName} ${metadata.sequenceId}`;
 }
 
 function isBatch(metadata: RawMessage["metadata"]): boolean {

@@ -122,6 +122,23 @@ export function lostBySeal(topic: string, at: Position, expected: string, found:
   );
 }
 
+/** The record that the topic was known by is not there: `there` says what is. */
+export function lostByWitness(
+  topic: string,
+  wanted: Position,
+  { ledger, entry, seal }: { readonly ledger: bigint; readonly entry: bigint; readonly seal: string },
+  there: string,
+): TidemarkError {
+  return new TidemarkError(
+    "position_lost",
+    `Topic ${topic} is another one than ${
+      format(wanted)
+    } was read from: its message ${ledger}:${entry} was ${seal}, and ` +
+      `there is ${there}`,
+    { hint: `${AFRESH} The topic was made anew or its server rebuilt: its content may be another one altogether.` },
+  );
+}
+
 export function lostTopic(topic: string): TidemarkError {
   return lostByRemoval(topic, "sources.log.address, tenant and namespace still name the source's Pulsar");
 }

@@ -13,7 +13,10 @@ import type { PulsarServer } from "./login.ts";
 import { Permits } from "./permits.ts";
 import { retentionLine } from "./retention.ts";
 import type { PulsarLogConfig } from "./spec.ts";
-import { beginningOf, endOf, PulsarTail } from "./tail.ts";
+import type { LastAnswer } from "./subscription.ts";
+import { beginningOf, endOf } from "./ends.ts";
+import { PulsarTail } from "./tail.ts";
+import { formatWitness, judgeWitness, messageAt, parseWitness, type WitnessStand } from "./witness.ts";
 
 export interface PulsarLogOptions extends TopicTailOptions {
   /** Told of the values of each page, in bytes; what was read twice counts twice. */
@@ -23,10 +26,7 @@ export interface PulsarLogOptions extends TopicTailOptions {
 /** `check` names at most this many topics. */
 const TOPICS_NAMED = 64;
 const PCHANNEL = /-dml_\d+$/;
-/**
- * Pulsar's topics have none. That one was made anew shows in its ledgers: their ids are given once in a cluster, so that no place
- * of the old topic is one of the new.
- */
+/** Who did not ask for it is told no identity: Pulsar's topics have none, and the one that is made up costs a read. */
 const NO_ID = "";
 
 const { format } = pulsarPositions;
@@ -60,13 +60,13 @@ class PulsarLog implements LogSource {
   }
 
   /** A wrong address is said at once; once the brokers have answered, an outage is waited out. */
-  async bounds(topic: string, signal: AbortSignal): Promise<LogBounds> {
+  async bounds(topic: string, signal: AbortSignal, known?: string): Promise<LogBounds> {
     return await patientBounds({
       ...this.#options,
       topic,
       answered: () => this.#answered,
       ask: async () => {
-        const bounds = await this.#ask(() => this.#bounds(topic, signal), signal);
+        const bounds = await this.#ask(() => this.#bounds(topic, known, signal), signal);
         this.#answered = true;
         return bounds;
       },
@@ -81,7 +81,8 @@ class PulsarLog implements LogSource {
     options: TailOptions = {},
   ): AsyncIterable<LogFetch> {
     signal.throwIfAborted();
-    if (topicId !== undefined && topicId !== NO_ID) {
+    const witness = topicId === undefined || topicId === NO_ID ? undefined : parseWitness(topicId);
+    if (witness === undefined && topicId !== undefined && topicId !== NO_ID) {
       throw new TidemarkError(
         "position_lost",
         `The position in ${topic} is of the topic ${topicId}: of another queue`,
@@ -98,6 +99,7 @@ class PulsarLog implements LogSource {
       what: this.#what,
       window: this.#config.receive_bytes,
       timeoutMs: this.#config.request_timeout_ms,
+      witness,
     }, signal);
     this.#tails.add(tail);
     try {
@@ -156,16 +158,31 @@ class PulsarLog implements LogSource {
     await this.#client.close();
   }
 
-  async #bounds(topic: string, signal: AbortSignal): Promise<LogBounds> {
+  async #bounds(topic: string, known: string | undefined, signal: AbortSignal): Promise<LogBounds> {
     const request = { start: undefined, permits: new Permits(1) };
-    const { subscription } = await this.#client.subscribe(topic, request, signal);
+    const { connection, subscription } = await this.#client.subscribe(topic, request, signal);
     try {
       const answer = await subscription.last(signal);
       const earliest = beginningOf(answer, topic);
-      return { earliest, latest: answer.last === undefined ? earliest : endOf(answer.last), topicId: NO_ID };
+      const latest = answer.last === undefined ? earliest : endOf(answer.last);
+      if (known === undefined) return { earliest, latest, topicId: NO_ID };
+      const stand = { client: this.#client, connection, topic, timeoutMs: this.#config.request_timeout_ms };
+      return { earliest, latest, topicId: await this.#identity(stand, known, answer, signal) };
     } finally {
       subscription.close();
     }
+  }
+
+  /** `known` as long as nothing speaks against it; otherwise what the topic is known by from now on. */
+  async #identity(
+    stand: WitnessStand,
+    known: string,
+    { last }: Pick<LastAnswer, "last">,
+    signal: AbortSignal,
+  ): Promise<string> {
+    const witness = parseWitness(known);
+    if (witness !== undefined && (await judgeWitness(stand, witness, signal)).kind !== "other") return known;
+    return last === undefined ? NO_ID : formatWitness(await messageAt(stand, last, signal));
   }
 
   async #ask<T>(question: () => Promise<T>, signal: AbortSignal): Promise<T> {

@@ -7,7 +7,7 @@
  * 3. The first entry that comes must be that very entry.
  * 4. Within a ledger an entry has the number behind the one before it. Where a ledger begins, a second reader that begins at the
  *    last entry must get the two one after the other.
- * 5. A record that is read again must be the message that it was.
+ * 5. A record that is read again must be the message that it was, also by another process: see `witness.ts`.
  */
 import { pause } from "../../../pipeline/pause.ts";
 import { TidemarkError } from "../../../pipeline/errors.ts";
@@ -22,13 +22,16 @@ import {
   ConnectionError,
   isTopicUnknown,
   lostBySeal,
+  lostByWitness,
   lostOutside,
   lostPosition,
   lostTopic,
   pulsarError,
 } from "./errors.ts";
 import { Permits } from "./permits.ts";
-import { FloodError, type LastMessage, type Place } from "./subscription.ts";
+import { beginningOf, endOf } from "./ends.ts";
+import { FloodError } from "./subscription.ts";
+import { formatWitness, judgeWitness, type Witness } from "./witness.ts";
 
 export interface PulsarTailOptions extends TopicTailOptions, TailOptions {
   readonly client: PulsarClient;
@@ -38,6 +41,8 @@ export interface PulsarTailOptions extends TopicTailOptions, TailOptions {
   /** Compressed bytes that may wait. */
   readonly window: number;
   readonly timeoutMs: number;
+  /** What the topic was known by. */
+  readonly witness?: Witness | undefined;
   readonly onFetched?: (topic: string, bytes: number) => void;
 }
 
@@ -49,10 +54,6 @@ const PAGE_BYTES = 1 << 20;
 const PATIENCE = 6;
 /** Attempts after which a log that ends before what was read counts as replaced. */
 const SHORT_PATIENCE = 3;
-
-interface Seen extends Place {
-  readonly seal: string;
-}
 
 /** A subscription whose first entry is proven, or not yet. */
 interface Reading extends Subscribed {
@@ -73,16 +74,19 @@ export class PulsarTail {
   /** From where to go on. */
   #next: Position;
   /** The last entry that was read. */
-  #last: Seen | undefined;
+  #last: Witness | undefined;
   #failures = 0;
   #down = false;
   /** The topic was found once, and a record of it read: from then on a refusal may be the moment of a broker's restart. */
   #found = false;
   #proven = false;
+  /** What the caller knew the topic by, until it was looked at. */
+  #witness: Witness | undefined;
 
   constructor(offset: Position, options: PulsarTailOptions, signal: AbortSignal) {
     this.#o = options;
     this.#next = offset;
+    this.#witness = options.witness;
     this.#signal = AbortSignal.any([signal, this.#stop.signal]);
     this.#permits = new Permits(options.window);
   }
@@ -131,11 +135,20 @@ export class PulsarTail {
           throw lostOutside(topic, this.#next, { earliest: begin, latest: empty ? begin : endOf(last) });
         }
       }
+      if (this.#witness !== undefined) await this.#identify(subscribed, this.#witness);
       return { ...subscribed, proven: false, empty, quiet: performance.now() };
     } catch (error) {
       subscribed.subscription.close();
       throw error;
     }
+  }
+
+  /** Rule 5, where another process read last. */
+  async #identify({ connection }: Subscribed, witness: Witness): Promise<void> {
+    const { client, topic, timeoutMs } = this.#o;
+    const verdict = await judgeWitness({ client, connection, topic, timeoutMs }, witness, this.#signal);
+    if (verdict.kind === "other") throw lostByWitness(topic, this.#next, witness, verdict.there);
+    this.#witness = undefined;
   }
 
   /** Where the first record is, or will be. */
@@ -188,7 +201,8 @@ export class PulsarTail {
     subscription.grant();
     onFetched?.(topic, bytes);
     // Whether this is the end is not known: more may be on its way.
-    return { records, next: this.#next, highWatermark: after(this.#next) };
+    const topicId = formatWitness(this.#last!);
+    return { records, next: this.#next, highWatermark: after(this.#next), topicId };
   }
 
   /** Rules 3, 4 within a ledger, and 5. */
@@ -299,17 +313,4 @@ export class PulsarTail {
     const hopeless = !(error instanceof TidemarkError) || !error.retriable;
     if (hopeless && (!this.#proven || failures >= PATIENCE)) throw error;
   }
-}
-
-/** Behind a topic's last record. */
-export function endOf(last: LastMessage): Position {
-  return after(pulsarPosition(last));
-}
-
-/** Of the answer to a subscription at the very beginning. Throws `unsupported` where the broker does not say it. */
-export function beginningOf({ markLedger }: { readonly markLedger: bigint | undefined }, topic: string): Position {
-  if (markLedger !== undefined) return pulsarPosition({ ledger: markLedger, entry: 0n, batch: 0 });
-  throw new TidemarkError("unsupported", `The broker does not say where topic ${topic} begins`, {
-    hint: "Pulsar 2.8 or newer is needed.",
-  });
 }

@@ -233,3 +233,20 @@ Deno.test("followPchannel takes a promise for a tick where the log ends, and not
   // The copies of a creation, an insert, and another one that has no tick behind it.
   assert.equal(events, 4);
 });
+
+Deno.test("followPchannel tells what the topic is known by before it hands out what was read under it", async () => {
+  const log = loaded({ maxRecords: 5 });
+  const told: string[] = [];
+  const tail: FakeLog["tail"] = async function* (...request) {
+    for await (const page of log.tail(...request)) yield { ...page, topicId: `behind ${page.next}` };
+  };
+  const identify = (id: string) => void told.push(id);
+  const signal = new AbortController().signal;
+  const request = { pchannel: P0, from: { offset: 7n, tick: 0n }, topicId: undefined, identify };
+  for await (const { resume, tick } of followPchannel(Object.assign(Object.create(log), { tail }), request, signal)) {
+    if (tick === 0n) continue;
+    assert.ok(BigInt(told.at(-1)!.replace("behind ", "")) > resume.offset);
+    break;
+  }
+  assert.ok(told.length > 0);
+});

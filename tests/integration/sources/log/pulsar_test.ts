@@ -295,6 +295,97 @@ Deno.test("openPulsarLog says in check what the namespace keeps, where it may as
   assert.match((await line({ admin: "http://127.0.0.1:1" })).detail, /^not known: http:\/\/127\.0\.0\.1:1 answers/);
 });
 
+Deno.test("openPulsarLog knows a topic again in another process, moves on with what it reads, and forgives what retention took", async () => {
+  const own = await server();
+  await own.createTopic("known");
+  const known = async (id: string) => {
+    const source = await open(own.address);
+    try {
+      return (await source.bounds("known", never, id)).topicId;
+    } finally {
+      await source.close();
+    }
+  };
+  const page = async (from: Position, topicId: string) => {
+    const source = await open(own.address);
+    try {
+      for await (const { records, topicId: id } of source.tail("known", from, topicId, never)) {
+        if (records.length > 0) return { id: id!, records };
+      }
+      throw new Error("the tail ended");
+    } finally {
+      await source.close();
+    }
+  };
+  assert.equal(await known(""), "", "nothing is there yet that could bear witness");
+  const places = await append(own, "known", numbered(25), 5);
+  const last = await known("");
+  const { ledger, entry } = pulsarPlace(places.at(-1)!);
+  assert.match(last, new RegExp(`^${ledger}:${entry} `));
+  assert.equal(await known(last), last);
+  const { id, records } = await page(places[0]!, last);
+  assert.match(
+    id,
+    new RegExp(`^${pulsarPlace(records.at(-1)!.offset).ledger}:${pulsarPlace(records.at(-1)!.offset).entry} `),
+  );
+  assert.equal(await known(id), id);
+  // Another message at the place, or none.
+  for (const other of [`${id}1`, `${ledger}:${entry + 1n} 1 a 1`, `${ledger + 5n}:0 1 a 1`, "a topic of Kafka"]) {
+    assert.notEqual(await known(other), other);
+    await assert.rejects(page(places.at(-1)!, other), lost(/is another one than|of another queue/));
+  }
+  await own.unload("known");
+  const later = await append(own, "known", numbered(12, 25));
+  await own.trim("known", pulsarPlace(later.at(-1)!));
+  assert.equal(await known(id), id, "what is gone proves nothing");
+  assert.equal((await page(later.at(-1)!, id)).records.length, 1);
+});
+
+/** Last of all: nothing of what was written before is there any more. */
+Deno.test("openPulsarLog tells in the next process that the server was rebuilt, also where its ledgers have the old ids", async () => {
+  const own = await server();
+  await own.createTopic("rebuilt");
+  const places = await append(own, "rebuilt", numbered(LEDGER_ENTRIES + 5));
+  const read = async (from: Position, topicId: string, count: number) => {
+    const source = await open(own.address);
+    try {
+      let id = topicId;
+      let found = 0;
+      for await (const page of source.tail("rebuilt", from, topicId, never)) {
+        found += page.records.length;
+        id = page.topicId ?? id;
+        if (found >= count) return id;
+      }
+      throw new Error("the tail ended");
+    } finally {
+      await source.close();
+    }
+  };
+  const identity = async (known: string) => {
+    const source = await open(own.address);
+    try {
+      return await source.bounds("rebuilt", never, known);
+    } finally {
+      await source.close();
+    }
+  };
+  const place = places.at(-3)!;
+  const first = (await identity("")).topicId;
+  const known = await read(place, first, 3);
+  assert.equal(await read(place, known, 3), known);
+  await own.rebuild();
+  await own.createTopic("rebuilt");
+  // Up to the very ledger, and beyond the very entry.
+  for (let at = -1n; at <= pulsarPlace(place).ledger;) {
+    at = pulsarPlace((await append(own, "rebuilt", numbered(LEDGER_ENTRIES))).at(-1)!).ledger;
+  }
+  const { earliest, latest, topicId } = await identity(known);
+  assert.ok(earliest < place && place < latest, "the old place is one of the new log");
+  assert.notEqual(topicId, known);
+  await assert.rejects(read(place, known, 1), lost(/made anew or its server rebuilt|is another one than/));
+  assert.notEqual(await read(place, "", 1), known, "without a witness nothing tells it");
+});
+
 Deno.test({
   name: "the Pulsar of the tests stops",
   sanitizeOps: false,
