@@ -221,6 +221,22 @@ export class PulsarStandalone implements AsyncDisposable {
     }
   }
 
+  /** Names of a topic's subscriptions: those that hold its messages, and those that do not. */
+  async subscriptions(topic: string): Promise<{ durable: string[]; other: string[] }> {
+    const { subscriptions } = await this.rest("GET", `persistent/public/default/${topic}/stats`) as {
+      subscriptions: Record<string, { durable: boolean }>;
+    };
+    const names = (durable: boolean) =>
+      Object.keys(subscriptions).filter((name) => subscriptions[name]!.durable === durable);
+    return { durable: names(true), other: names(false) };
+  }
+
+  /** Short names of the topics of `public/default`. */
+  async topics(): Promise<string[]> {
+    const names = await this.rest("GET", "persistent/public/default") as string[];
+    return names.map((name) => name.replace("persistent://public/default/", ""));
+  }
+
   async producer(topic: string): Promise<PulsarProducer> {
     const { token } = this.#options;
     return await PulsarProducer.open(this.address, `persistent://public/default/${topic}`, token);

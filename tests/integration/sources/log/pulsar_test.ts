@@ -199,10 +199,7 @@ Deno.test("openPulsarLog never keeps writers from writing, however far it is beh
     let read = 1;
     while (read < 46) read += (await reading.next()).value.records.length;
     await reading.return?.();
-    const { subscriptions } = await own.rest("GET", "persistent/public/default/behind/stats") as {
-      subscriptions: Record<string, { durable: boolean }>;
-    };
-    assert.deepEqual(Object.values(subscriptions).filter(({ durable }) => durable), []);
+    assert.deepEqual((await own.subscriptions("behind")).durable, []);
   } finally {
     await source.close();
   }
