@@ -18,6 +18,7 @@ export { type ComponentOptions, type Components, createComponents, type NamedSin
 export { type BackupPlace, type BackupSink, openPlace, openPlaces } from "./places.ts";
 export { type PointedProblem } from "./pointers.ts";
 export { loadServerConfig } from "./server_load.ts";
+export { type CdcConfig } from "./cdc_spec.ts";
 export {
   isLoopback,
   type ListenConfig,

@@ -5,13 +5,8 @@ import { stateSpec } from "../stores/state/spec.ts";
 import { limitsSpec } from "./limits_spec.ts";
 import { backupSinkSpec } from "../sinks/backup/spec.ts";
 import { milvusSinkSpec } from "../sinks/milvus/spec.ts";
-import { binlogSpec } from "../sources/binlog/spec.ts";
-import { filesLogSpec } from "../sources/log/files/spec.ts";
-import { kafkaLogSpec } from "../sources/log/kafka/spec.ts";
-import { pulsarLogSpec } from "../sources/log/pulsar/spec.ts";
-import { woodpeckerLogSpec } from "../sources/log/woodpecker/spec.ts";
-import { etcdMetaSpec } from "../sources/meta/spec.ts";
 import { pipelineServerSpec } from "./server_spec.ts";
+import { binlogsOfSource, logOfSource, metaOfSource } from "./sources_spec.ts";
 import { transformsSpec } from "./transforms_spec.ts";
 
 export const PIPELINE_NAME = /^[a-z0-9][a-z0-9_-]*$/;
@@ -22,11 +17,9 @@ const name = (what: string) =>
   });
 
 export const sourcesSpec = z.strictObject({
-  meta: z.discriminatedUnion("type", [etcdMetaSpec]).optional().describe("Where the source's metadata is"),
-  log: z.discriminatedUnion("type", [kafkaLogSpec, pulsarLogSpec, woodpeckerLogSpec, filesLogSpec]).optional().describe(
-    "Where the source's message log is",
-  ),
-  binlogs: binlogSpec.optional().describe("Where the source's binlog files are"),
+  meta: metaOfSource.optional().describe("Where the source's metadata is"),
+  log: logOfSource.optional().describe("Where the source's message log is"),
+  binlogs: binlogsOfSource.optional().describe("Where the source's binlog files are"),
   backup: z.strictObject({
     name: z.string().min(1).describe("Name of the backup"),
     storage: objectStoreSpec.describe("Where the backup is"),

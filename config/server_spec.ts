@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { duration, size } from "../pipeline/units/mod.ts";
 import { stateSpec } from "../stores/state/spec.ts";
+import { cdcSpec } from "./cdc_spec.ts";
 
 /** What a token may do: look; also pause, resume and start jobs; everything. */
 export const ROLES = ["read", "operate", "admin"] as const;
@@ -127,6 +128,7 @@ export const serverFileSpec = z.strictObject({
     ),
     jobs: z.int().min(1).max(64).default(4).describe("Jobs (plan, check, verify) at once"),
   }).prefault({}).describe("How tasks run"),
+  cdc: cdcSpec.optional().describe("Answer POST /cdc as milvus-cdc does"),
 }).meta({ title: "Tidemark server" });
 
 export type ServerFile = z.output<typeof serverFileSpec>;

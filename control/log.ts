@@ -45,6 +45,21 @@ export async function openLog(options: LogOptions): Promise<Log> {
   };
 }
 
+/** The same lines, but for those below a level that may be set while it goes on; first all of them. */
+export function leveled(log: Pick<Log, "info" | "warning" | "error">): {
+  readonly log: { info(message: string): void; warning(message: string): void; error(message: string): void };
+  readonly setLevel: (level: Level) => void;
+} {
+  let lowest: Level = "debug";
+  const from = (level: "info" | "warning" | "error") => (message: string) => {
+    if (LOG_LEVELS.indexOf(level) >= LOG_LEVELS.indexOf(lowest)) log[level](message);
+  };
+  return {
+    log: { info: from("info"), warning: from("warning"), error: from("error") },
+    setLevel: (level) => lowest = level,
+  };
+}
+
 /** The same log; `hear` is told each line but those for debugging, too. */
 export function teeLog(log: Log, hear: (level: Level, message: string) => void): Log {
   const both = (level: Level): Log["info"] => (message, fields) => {

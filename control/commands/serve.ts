@@ -11,10 +11,11 @@ export async function serveCommand({ files, terminal, log, stop }: CommandContex
       hint: "tidemark serve --config server.yaml; docs/server.md has one to start from.",
     });
   }
-  const { config, problems, redact } = loadServerConfig(files, { environment: terminal.env });
+  const { config, problems, redact, cdcSources } = loadServerConfig(files, { environment: terminal.env });
   if (config === undefined) throw configError(problems, redact);
   await serve({
     file: config,
+    cdcSources,
     variable: terminal.env,
     now: () => terminal.now(),
     log: {

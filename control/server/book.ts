@@ -5,6 +5,7 @@
 import { TidemarkError } from "../../pipeline/errors.ts";
 import type { StateStore } from "../../pipeline/model/mod.ts";
 import type { Role } from "../../config/mod.ts";
+import type { CdcTask } from "./cdc/task.ts";
 import type { Seal } from "./seal.ts";
 
 export type Wanted = "running" | "paused";
@@ -22,6 +23,8 @@ export interface TaskRecord {
   readonly deleting?: "keep_state" | "with_state";
   /** `Idempotency-Key` of the request that made it. */
   readonly key?: string;
+  /** It came by `POST /cdc`. */
+  readonly cdc?: CdcTask;
 }
 
 export interface TokenRecord {

@@ -24,6 +24,8 @@ export const HEADERS: Readonly<Record<string, string>> = {
 /** Addresses whose rate is remembered. */
 const REMEMBERED = 10_000;
 
+const LOOPBACK = ["localhost", "127.0.0.1", "[::1]"];
+
 export function createDoors({ config, tokens, now }: DoorsOptions) {
   const buckets = new Map<string, { left: number; at: number }>();
   const rate = config.requests_per_second;
@@ -32,8 +34,9 @@ export function createDoors({ config, tokens, now }: DoorsOptions) {
   const names = new Set([
     ...config.hosts,
     own,
-    ...isLoopback(config.listen) ? ["localhost", "127.0.0.1", "[::1]"] : [],
+    ...isLoopback(config.listen) ? LOOPBACK : [],
   ]);
+  const nearby = new Set([...names, ...LOOPBACK]);
 
   function requireRate(address: string): void {
     const at = now();
@@ -47,12 +50,16 @@ export function createDoors({ config, tokens, now }: DoorsOptions) {
     bucket.left--;
   }
 
+  function isNamed(request: Request, known: ReadonlySet<string>): boolean {
+    const host = (request.headers.get("host") ?? "").toLowerCase();
+    return known.has(host.replace(/:\d+$/, "")) || known.has(host);
+  }
+
   /** A page of somebody else must not drive this server through a browser, also where its name leads here. */
   function requireHost(request: Request): void {
     const host = (request.headers.get("host") ?? "").toLowerCase();
     if (config.auth === undefined && !config.insecure) {
-      const name = host.replace(/:\d+$/, "");
-      if (!names.has(name) && !names.has(host)) {
+      if (!isNamed(request, names)) {
         throw new Fault(421, "misdirected", `This server is not known as ${host || "nothing"}`, {
           hint: `Ask at ${own}:${port}, or name it in server.hosts.`,
         });
@@ -69,6 +76,14 @@ export function createDoors({ config, tokens, now }: DoorsOptions) {
     enter(request: Request, address: string): void {
       requireRate(address);
       requireHost(request);
+    },
+    /**
+     * Whether somebody on this machine asks, who knows it by a name of its own: not a page whose name leads here, and not a
+     * proxy that says for whom it asks.
+     */
+    isFromHere(request: Request, address: string): boolean {
+      const forwarded = ["forwarded", "x-forwarded-for", "via"].some((name) => request.headers.has(name));
+      return !forwarded && /^(127\.|::1$|::ffff:127\.)/.test(address) && isNamed(request, nearby);
     },
     /** Without auth whoever reaches the server may do everything. Throws 401, 403. */
     requireRole(request: Request, role: Role): Caller {

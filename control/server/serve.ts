@@ -1,4 +1,5 @@
 /** A server of many tasks. */
+import { leveled } from "../log.ts";
 import type { ServerFile } from "../../config/mod.ts";
 import { createAccess, type Resolve } from "./access.ts";
 import { addMetrics } from "./metrics_route.ts";
@@ -8,6 +9,7 @@ import { addWriteApi } from "./api_write.ts";
 import { createApp } from "./app.ts";
 import { type KnownToken, tokensOf } from "./auth.ts";
 import { serverCrashPoint } from "./crash.ts";
+import { addCdc, CDC_PATH, CdcService, checkCdcSources, reach } from "./cdc/mod.ts";
 import { createDoors } from "./doors.ts";
 import { EventHub } from "./events.ts";
 import { Fault } from "./fault.ts";
@@ -23,6 +25,8 @@ import { type NotificationResult, startWebhooks } from "./webhooks.ts";
 
 export interface ServeOptions {
   readonly file: ServerFile;
+  /** `cdc.sources` as it is written, where the file has `cdc`. */
+  readonly cdcSources?: unknown;
   readonly variable: (name: string) => string | undefined;
   readonly now: () => Date;
   readonly log: { info(message: string): void; warning(message: string): void; error(message: string): void };
@@ -35,7 +39,8 @@ export interface ServeOptions {
 
 /** Serves until `stop` fires. Throws `config`, `damaged`. */
 export async function serve(options: ServeOptions, stop: AbortSignal): Promise<void> {
-  const { file, now, log } = options;
+  const { file, now } = options;
+  const { log, setLevel } = leveled(options.log);
   const events = new EventHub(now);
   const configured = tokensOf(file.server);
   let term: Term | undefined;
@@ -46,10 +51,13 @@ export async function serve(options: ServeOptions, stop: AbortSignal): Promise<v
   });
   const answered = new Map<string, number>();
   const notifications = new Map<NotificationResult, number>();
+  const onTrouble = (error: unknown) => log.error(`A request failed: ${(error as Error).stack ?? error}`);
   const app = createApp({
     answered,
     doors,
-    onTrouble: (error) => log.error(`A request failed: ${(error as Error).stack ?? error}`),
+    isOpen: (request, path, address) =>
+      path === CDC_PATH && file.cdc?.loopback_without_token === true && doors.isFromHere(request, address),
+    onTrouble,
   });
   const mine = <K extends keyof Term>(key: K) => (): Term[K] => {
     if (term === undefined) {
@@ -64,6 +72,20 @@ export async function serve(options: ServeOptions, stop: AbortSignal): Promise<v
   addDocs(app);
   addPage(app);
   addWriteApi({ app, tasks: mine("tasks"), jobs: mine("jobs"), book: mine("book"), now });
+  if (file.cdc !== undefined) {
+    const { cdc } = file;
+    const service = new CdcService({
+      config: cdc,
+      sources: options.cdcSources,
+      tasks: mine("tasks"),
+      reach: (tasks, checked, { milvus_connect_param }) => reach(tasks, checked, milvus_connect_param.connect_timeout),
+      setLevel,
+      onTrouble,
+    });
+    addCdc(app, service, (request, address, role) => {
+      if (!cdc.loopback_without_token || !doors.isFromHere(request, address)) doors.requireRole(request, role);
+    });
+  }
   const notReady = () => term === undefined ? "Another server runs the tasks" : undefined;
   addHealth(app, { notReady });
   const access = createAccess({ hosts: file.server.allowed_hosts, paths: file.server.allowed_paths }, options.resolve);
@@ -72,6 +94,7 @@ export async function serve(options: ServeOptions, stop: AbortSignal): Promise<v
     variable: options.variable,
     ...(options.program === undefined ? {} : { program: options.program }),
   });
+  if (file.cdc !== undefined) await checkCdcSources(options.cdcSources, { access, lookup: environment.lookup });
   const { key_file } = file.server;
   const seal = key_file === undefined ? undefined : sealWith(await Deno.readFile(key_file));
   const passed = serverCrashPoint(options.variable("TIDEMARK_SERVER_CRASH_AT"));

@@ -4,6 +4,7 @@ import { formatJson, type Json } from "../../pipeline/json.ts";
 import type { RunStatus } from "../../pipeline/model/mod.ts";
 import type { Access } from "./access.ts";
 import type { TaskBook, TaskRecord, Wanted } from "./book.ts";
+import type { CdcTask } from "./cdc/task.ts";
 import type { ServerCrashPoint } from "./crash.ts";
 import type { EventHub } from "./events.ts";
 import { Fault, type FaultProblem } from "./fault.ts";
@@ -30,6 +31,8 @@ export interface TasksOptions {
 export interface CreateOptions {
   readonly wanted: Wanted;
   readonly key?: string;
+  /** Where it comes by `POST /cdc`. */
+  readonly cdc?: CdcTask;
 }
 
 export interface Task {
@@ -58,7 +61,8 @@ export class Tasks {
 
   /** Takes up what is stored, after a restart too: tasks that are wanted run, tasks that were to go, go. */
   resumeAll(): void {
-    for (const record of this.#o.book.tasks.values()) {
+    for (const stored of this.#o.book.tasks.values()) {
+      const record = this.#atStart(stored);
       this.#take(record, this.check(record.config));
       if (record.deleting !== undefined) {
         this.#turn(record.name, () => this.#finishRemoval(record.name))
@@ -134,6 +138,7 @@ export class Tasks {
         createdAt: at,
         updatedAt: at,
         ...(options.key === undefined ? {} : { key: options.key }),
+        ...(options.cdc === undefined ? {} : { cdc: options.cdc }),
       };
       this.#o.passed("accepted");
       await this.#o.book.put(record);
@@ -145,10 +150,13 @@ export class Tasks {
     });
   }
 
-  /** Another configuration, another wanted state, or both; a task that runs is started again. Throws 404, 409, 412, 422. */
+  /**
+   * Another configuration, another wanted state, or both; a task that runs is started again. `reason`: why, where it is one of
+   * `/cdc`. Throws 404, 409, 412, 422.
+   */
   async update(
     name: string,
-    change: { readonly config?: string; readonly wanted?: Wanted },
+    change: { readonly config?: string; readonly wanted?: Wanted; readonly reason?: string },
     expected?: number,
   ): Promise<Task> {
     const text = change.config === undefined ? undefined : keepSecrets(change.config, this.get(name).checked.plain);
@@ -172,6 +180,7 @@ export class Tasks {
         wanted: change.wanted ?? record.wanted,
         config: text ?? record.config,
         updatedAt: this.#o.now().toISOString(),
+        ...(record.cdc === undefined ? {} : { cdc: { ...record.cdc, reason: change.reason ?? "" } }),
       };
       await this.#o.book.put(next);
       task.record = next;
@@ -226,6 +235,19 @@ export class Tasks {
     const [problem] = await this.#o.access.check(given);
     if (problem !== undefined) throw new Fault(403, "forbidden", problem.message, { problems: [problem] });
     return this.#o.environment.start({ ...hear, checked, command });
+  }
+
+  /** A task of `/cdc` may ask to stay where it is when the server has started. */
+  #atStart(record: TaskRecord): TaskRecord {
+    if (record.cdc?.disableAutoStart !== true || record.wanted === "paused" || record.deleting !== undefined) {
+      return record;
+    }
+    const cdc = { ...record.cdc, reason: "the task is disabled auto start" };
+    const paused: TaskRecord = { ...record, version: record.version + 1, wanted: "paused", cdc };
+    this.#o.book.put(paused).catch((error) =>
+      this.#o.onTrouble(`${record.name} is paused, which could not be stored: ${error}`)
+    );
+    return paused;
   }
 
   #withKey(key: string) {

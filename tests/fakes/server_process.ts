@@ -2,13 +2,14 @@
 import { loadServerConfig } from "../../config/mod.ts";
 import { serve } from "../../control/server/mod.ts";
 
-const { config, problems } = loadServerConfig([Deno.args[0]!]);
+const { config, problems, cdcSources } = loadServerConfig([Deno.args[0]!]);
 if (config === undefined) throw new Error(JSON.stringify(problems));
 const stop = new AbortController();
 Deno.addSignalListener("SIGTERM", () => stop.abort());
 const line = (message: string) => Deno.stderr.writeSync(new TextEncoder().encode(message + "\n"));
 await serve({
   file: config,
+  cdcSources,
   variable: (name) => Deno.env.get(name),
   now: () => new Date(),
   log: { info: line, warning: line, error: line },

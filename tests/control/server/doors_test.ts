@@ -114,6 +114,7 @@ Deno.test("roleFor lets nobody in without a role but to what says nothing of any
   for (const path of open) assert.equal(roleFor("GET", path), undefined);
   assert.equal(roleFor("GET", "/api/v1/tasks"), "read");
   assert.equal(roleFor("GET", "/metrics"), "read");
+  assert.equal(roleFor("POST", "/cdc"), "read");
   assert.equal(roleFor("POST", "/api/v1/tasks/a/pause"), "operate");
   assert.equal(roleFor("POST", "/api/v1/tasks/a/jobs"), "operate");
   assert.equal(roleFor("DELETE", "/api/v1/jobs/1"), "operate");
