@@ -64,6 +64,8 @@ export interface Segment {
   /** Rows count from this time where they are older (imports of 3.0); 0: they count as they are. */
   readonly commitTimestamp: HybridTs;
   readonly isImporting: boolean;
+  /** A bulk import filled it; not said of what compactions and sorts made of such a segment. */
+  readonly imported?: boolean;
   readonly isFake: boolean;
   readonly isInvisible: boolean;
   readonly createdByCompaction: boolean;

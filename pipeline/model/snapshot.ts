@@ -59,6 +59,10 @@ export interface CatalogChange {
   readonly rbacChanged: boolean;
   /** Imports that became `completed` by this change. */
   readonly importsCompleted: readonly ImportTask[];
+  /** Imports that moved on by this change without being `completed`; undefined: none. */
+  readonly importsUnderWay?: readonly ImportTask[];
+  /** Everything was read anew: imports that came and went since the change before are not in it. */
+  readonly reread?: boolean;
 }
 
 /**
@@ -96,6 +100,8 @@ export function mergeChanges(older: CatalogChange, newer: CatalogChange): Catalo
     databasesChanged: older.databasesChanged || newer.databasesChanged,
     rbacChanged: older.rbacChanged || newer.rbacChanged,
     importsCompleted: [...older.importsCompleted, ...newer.importsCompleted],
+    importsUnderWay: [...older.importsUnderWay ?? [], ...newer.importsUnderWay ?? []],
+    reread: older.reread === true || newer.reread === true,
   };
 }
 

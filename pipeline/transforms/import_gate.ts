@@ -3,10 +3,12 @@
  * blocks is read again a little later.
  */
 import { type Collection, qualifiedName, type Segment, type Snapshot } from "../model/mod.ts";
-import { latestTs } from "./time_range.ts";
+import { Lineage } from "./segment_lineage.ts";
+import { importedAt, importedSegments } from "./imported.ts";
 
 export interface ImportBlock {
   readonly collectionId: bigint;
+  /** Of a forgotten import the segment that tells of it. */
   readonly taskId: bigint;
   /**
    * `running`: the task is not completed: its segments become visible one by one, half of it may be there;
@@ -56,6 +58,19 @@ export function importGate(snapshot: Snapshot, collections: readonly Collection[
       blocks.push({ ...block, reason: "ahead", detail });
     }
   }
+  const named = new Set(snapshot.imports.flatMap(({ segmentIds }) => segmentIds));
+  const lineage = new Lineage(snapshot.segments);
+  for (const collection of collections) {
+    // Of an import that the source has forgotten the segments are left.
+    const ahead = importedSegments(snapshot, collection, lineage).find((segment) =>
+      !named.has(segment.id) && isAhead(snapshot, collection, segment)
+    );
+    if (ahead === undefined) continue;
+    const detail = `The rows that an import brought into ${
+      qualifiedName(collection)
+    } (segment ${ahead.id}) are later than the checkpoint of ${ahead.vchannel}`;
+    blocks.push({ collectionId: collection.id, taskId: ahead.id, reason: "ahead", detail });
+  }
   return blocks;
 }
 
@@ -66,10 +81,6 @@ export function importGate(snapshot: Snapshot, collections: readonly Collection[
 function isAhead(snapshot: Snapshot, collection: Collection, segment: Segment | undefined): boolean {
   if (segment === undefined) return false;
   const cut = snapshot.checkpoints.get(segment.vchannel)?.ts ?? collection.createTs;
-  return importTs(segment) > cut;
-}
-
-function importTs(segment: Segment): bigint {
-  const [start, latest] = [segment.startPosition?.ts ?? 0n, latestTs(segment)];
-  return start > latest ? start : latest;
+  const [rows, start] = [importedAt(segment), segment.startPosition?.ts ?? 0n];
+  return (rows > start ? rows : start) > cut;
 }

@@ -6,6 +6,8 @@ export { completeColumns } from "./complete_columns.ts";
 export { deleteHorizon, firstExactTs, liveSegments, makeCuts } from "./cut.ts";
 export { divideSegment, type Division, type DivisionOptions, type KeyedRows } from "./import_division.ts";
 export { type ImportBlock, importGate } from "./import_gate.ts";
+export { importedAt, importedSegments, importsInBase, startOfImport } from "./imported.ts";
+export { Lineage } from "./segment_lineage.ts";
 export {
   type DeadCounts,
   DeadRows,

@@ -74,10 +74,20 @@ export class CatalogMirror {
     }
     const rbacChanged = touched.rbac && this.#rbacMoved();
     const importsCompleted = [...touched.imports].flatMap((id) => this.#completed(id) ?? []);
-    if (changed.length + gone.length + importsCompleted.length === 0 && !databasesChanged && !rbacChanged) {
-      return undefined;
-    }
-    return { revision, catalog: this.catalog(), changed, gone, databasesChanged, rbacChanged, importsCompleted };
+    const importsUnderWay = [...touched.imports].flatMap((id) => this.keys.imports.get(id) ?? [])
+      .filter(({ state }) => state !== "completed");
+    const news = changed.length + gone.length + importsCompleted.length + importsUnderWay.length;
+    if (news === 0 && !databasesChanged && !rbacChanged) return undefined;
+    return {
+      revision,
+      catalog: this.catalog(),
+      changed,
+      gone,
+      databasesChanged,
+      rbacChanged,
+      importsCompleted,
+      ...importsUnderWay.length === 0 ? {} : { importsUnderWay },
+    };
   }
 
   #read(id: bigint): void {

@@ -5,6 +5,7 @@ import { SegmentState } from "../../pipeline/proto/gen/common_pb.ts";
 import type { SegmentInfo } from "../../pipeline/proto/gen/data_coord_pb.ts";
 import type { CollectionReading } from "./catalog.ts";
 import { positionOf } from "./decode.ts";
+import { isImported } from "./import_mark.ts";
 import { classify, type Surroundings } from "./segment_class.ts";
 import { filesOf, type SegmentFiles } from "./segment_files.ts";
 import type { SegmentKeys } from "./segment_keys.ts";
@@ -56,6 +57,7 @@ export function readSegments(
       manifestPath: info.manifestPath,
       commitTimestamp: info.commitTimestamp,
       isImporting: info.isImporting,
+      imported: isImported(info, files),
       isFake: info.isFake,
       isInvisible: info.isInvisible,
       createdByCompaction: info.createdByCompaction,

@@ -12,6 +12,8 @@ export interface ArchiveExtra {
   complete: boolean;
   /** Imports whose rows the base holds. */
   imports: bigint[];
+  /** Segments that imports filled and whose rows it holds; undefined: of a version that did not note them. */
+  importSegments: bigint[] | undefined;
   /**
    * pchannel -> the topic whose records are archived. The run's own memory follows the row sinks to a topic made anew. The same
    * object as in the state, where it is kept up by {@link noteTopic}.
@@ -23,7 +25,7 @@ export interface ArchiveExtra {
 
 /** As it stands in the state; `undefined` for a sink that never ran. */
 export function archiveExtra(kept: Json | undefined): ArchiveExtra {
-  const { name, previous, next, complete, imports, topics, left } = (kept ?? {}) as {
+  const { name, previous, next, complete, imports, importSegments, topics, left } = (kept ?? {}) as {
     [K in keyof ArchiveExtra]?: ArchiveExtra[K] | null;
   };
   return {
@@ -32,18 +34,22 @@ export function archiveExtra(kept: Json | undefined): ArchiveExtra {
     next: next ?? undefined,
     complete: complete ?? false,
     imports: imports ?? [],
+    importSegments: importSegments ?? undefined,
     topics: topics ?? {},
     left: left ?? [],
   };
 }
 
-export function extraJson({ name, previous, next, complete, imports, topics, left }: ArchiveExtra): Json {
+export function extraJson(
+  { name, previous, next, complete, imports, importSegments, topics, left }: ArchiveExtra,
+): Json {
   return {
     name: name ?? null,
     previous: previous ?? null,
     next: next ?? null,
     complete,
     imports,
+    importSegments: importSegments ?? null,
     topics,
     left: left.map((one) => ({ ...one })),
   };

@@ -20,6 +20,7 @@ import { makeCuts } from "../../transforms/mod.ts";
 import { ArchiveBase } from "./base.ts";
 import { failedBase, goodBase } from "./bases.ts";
 import { stateGaps } from "./gaps.ts";
+import { forgottenDemand, heldImports, importDemand } from "./imports.ts";
 import { LeftOut } from "./left_out.ts";
 import { type ArchiveExtra, archiveExtra, extraJson } from "./extra.ts";
 import { ArchiveNotes } from "./notes.ts";
@@ -108,7 +109,7 @@ export class ArchiveLeg {
       this.#base = this.#newBase(this.session, { snapshot, collections, cuts });
       await this.#base.begin(signal);
     } else {
-      this.#recall(snapshot);
+      await this.#recall(snapshot, signal);
       await this.lookAgain(snapshot, signal);
     }
     for (const { name, reason } of this.#left.all) this.#miss(name, reason);
@@ -188,14 +189,17 @@ export class ArchiveLeg {
   }
 
   /** Names what a former run found out about the complete base. */
-  #recall(snapshot: Snapshot): void {
+  async #recall(snapshot: Snapshot, signal: AbortSignal): Promise<void> {
     const { state } = this.#o;
     const live = new Set(snapshot.catalog.collections.map(({ id }) => id));
     for (const own of state.collections.values()) {
       if (own.blocked !== undefined && live.has(own.id)) this.#miss(`${own.source.db}.${own.source.name}`, own.blocked);
     }
     if (this.#extra.next !== undefined) this.#demand ??= `the base ${this.#extra.next} was begun`;
-    this.#noteImports(snapshot.imports.filter(({ state }) => state === "completed"), snapshot.catalog);
+    const completed = snapshot.imports.filter(({ state }) => state === "completed");
+    const { deps } = this.#o;
+    this.#demand = importDemand(completed, snapshot.catalog, this.#extra, deps.selects) ?? this.#demand ??
+      await forgottenDemand(deps, snapshot, this.#selected(snapshot), { state, extra: this.#extra }, signal);
   }
 
   /** Demands a new base as soon as it can take something that this one left out. */
@@ -227,7 +231,8 @@ export class ArchiveLeg {
     signal: AbortSignal,
   ): Promise<void> {
     this.learn(change.catalog);
-    this.#noteImports(change.importsCompleted, change.catalog);
+    this.#demand = importDemand(change.importsCompleted, change.catalog, this.#extra, this.#o.deps.selects) ??
+      this.#demand;
     if (!this.#o.sink.logArchive) return;
     await this.inTurn(() => this.#notes.note(this.session, change, signal));
   }
@@ -235,16 +240,6 @@ export class ArchiveLeg {
   learn(catalog: Catalog): void {
     this.#notes.see(catalog);
     this.#wanted.learn(catalog);
-  }
-
-  /** The rows of an import never pass through the log: only a base brings them. */
-  #noteImports(imports: CatalogChange["importsCompleted"], catalog: Catalog): void {
-    for (const { id, collectionId } of imports) {
-      const collection = catalog.collections.find((item) => item.id === collectionId);
-      if (collection === undefined || this.#extra.imports.includes(id)) continue;
-      if (!this.#o.deps.selects(collection.dbName, collection.name)) continue;
-      this.#demand = `an import into ${qualifiedName(collection)} was completed, and its rows are in no log`;
-    }
   }
 
   #cutsOf(snapshot: Snapshot): Cut[] {
@@ -260,7 +255,7 @@ export class ArchiveLeg {
     for (const collection of this.#selected(snapshot)) {
       state.collections.set(collection.id, ownCollectionState(collection, "base"));
     }
-    this.#extra.imports = snapshot.imports.filter((task) => task.state === "completed").map((task) => task.id);
+    Object.assign(this.#extra, heldImports(snapshot, this.#selected(snapshot)));
   }
 
   async #remember(): Promise<void> {

@@ -1,7 +1,8 @@
 /**
- * An import that finished while the tail runs. Its rows never pass through the log: they are in segments, all of one
- * task's with one timestamp T. The tail may be past T by now, so keys that the log touched after T, up to where the lanes
- * stand, are left out: what the log did to them is on the target already.
+ * An import that finished while the tail runs, or while no run was there. Its rows never pass through the log: they are in
+ * segments, all of one task's with one timestamp T. The lanes stand at T or behind it, so keys that the log touched after T,
+ * up to where they stand, are left out: what the log did to them is on the target already. To load the rows of a segment that
+ * are there already changes nothing, for the same reason: they are as they were at T, and untouched since.
  */
 import { encodeColumn, keysOf, keysOfColumn } from "../../columns/mod.ts";
 import { TidemarkError } from "../../errors.ts";
@@ -9,59 +10,59 @@ import {
   type Collection,
   type DeleteMark,
   type HybridTs,
-  type ImportTask,
   partitionKey,
   primaryKey,
   qualifiedName,
+  type ResumePoint,
   type RowRefusal,
   type Segment,
   type Snapshot,
 } from "../../model/mod.ts";
-import { completeColumns, DeadRows } from "../../transforms/mod.ts";
+import { completeColumns, DeadRows, importedAt, Lineage, startOfImport } from "../../transforms/mod.ts";
 import type { FlowDependencies, RowSinkSetup } from "../dependencies.ts";
 import { keepRefused, segmentOrigin } from "../refusals/mod.ts";
 import type { CollectionState } from "../state/mod.ts";
+import type { SourceImport } from "./source_import.ts";
 
-export interface ImportJob {
-  readonly task: ImportTask;
+export interface LoadJob {
+  readonly task: SourceImport;
   readonly collection: Collection;
   readonly own: CollectionState;
   readonly setup: RowSinkSetup;
   /** pchannel -> tick up to which the log is applied. */
   readonly upTo: ReadonlyMap<string, HybridTs>;
+  /** pchannel -> a place in the log that the sink knows from before the import. */
+  readonly from: ReadonlyMap<string, ResumePoint>;
 }
 
-/** Returns the number of rows written. */
-export async function loadImport(deps: FlowDependencies, job: ImportJob, signal: AbortSignal): Promise<number> {
-  const { task, collection } = job;
+/** Returns the number of rows written. Throws `not_found` where the source has forgotten what it needs. */
+export async function loadImport(deps: FlowDependencies, job: LoadJob, signal: AbortSignal): Promise<number> {
+  const { task } = job;
   const snapshot = await deps.meta.snapshot(signal);
   const byId = new Map(snapshot.segments.map((segment) => [segment.id, segment]));
+  const lineage = new Lineage(snapshot.segments);
   let rows = 0;
   const loaded = new Set<string>();
   for (const id of task.segmentIds) {
     const imported = byId.get(id);
     if (imported === undefined) {
-      throw new TidemarkError(
-        "not_found",
-        `Segment ${id} of import ${task.id} into ${qualifiedName(collection)} is not in the metadata any more`,
-        {
-          hint:
-            "It was collected before it could be read. Take a fresh copy of this collection (remove it from the state, on_existing: replace).",
-        },
-      );
+      // An import that sorts names what it sorted and what came of it; the latter has all rows.
+      if (task.segmentIds.some((other) => byId.get(other)?.compactionFrom.includes(id) === true)) continue;
+      throw forgotten(id, job);
     }
-    const stamps = stampsOf(imported);
-    const { ts } = stamps;
-    const holders = imported.class === "rows" ? [imported] : descendants(imported, snapshot.segments);
-    const touched = await touchedKeys(deps, job, imported, ts, snapshot, signal);
+    const stamps = stampsOf(imported, task);
+    const holders = lineage.holdersOf(imported);
+    if (holders.length === 0) continue;
+    const touched = await touchedKeys(deps, job, imported, stamps.ts, snapshot, signal);
     deps.crash("inside_import");
     for (const holder of holders) {
-      // An import that sorts names what it sorted and what came of it.
-      const name = `${holder.id}/${ts}`;
+      const name = `${holder.id}/${stamps.ts}`;
       if (loaded.has(name)) continue;
       loaded.add(name);
       const { written, found } = await loadSegment(deps, job, holder, stamps, touched, signal);
-      if (holder === imported && found < Number(imported.rows)) throw strangers(imported, found, job);
+      if (holder === imported && task.rowsAt === undefined && found < Number(imported.rows)) {
+        throw strangers(imported, found, job);
+      }
       rows += written;
     }
   }
@@ -74,13 +75,24 @@ interface Stamps {
   has(ts: HybridTs | undefined): boolean;
 }
 
-function stampsOf({ startPosition, commitTimestamp }: Segment): Stamps {
-  const start = startPosition?.ts ?? 0n;
-  const ts = commitTimestamp > start ? commitTimestamp : start;
+function stampsOf(segment: Segment, { rowsAt }: SourceImport): Stamps {
+  if (rowsAt !== undefined) return { ts: rowsAt, has: (other) => other === rowsAt };
+  const [ts, start] = [importedAt(segment), startOfImport(segment)];
   return { ts, has: (other) => other === ts || other === start };
 }
 
-function strangers(segment: Segment, found: number, { task, collection }: ImportJob): TidemarkError {
+function forgotten(id: bigint, { task, collection }: LoadJob): TidemarkError {
+  return new TidemarkError(
+    "not_found",
+    `Segment ${id} of import ${task.id} into ${qualifiedName(collection)} is not in the metadata any more`,
+    {
+      hint:
+        "It was collected before it could be read. Take a fresh copy of this collection (remove it from the state, on_existing: replace).",
+    },
+  );
+}
+
+function strangers(segment: Segment, found: number, { task, collection }: LoadJob): TidemarkError {
   return new TidemarkError(
     "damaged",
     `Import ${task.id} into ${
@@ -90,24 +102,10 @@ function strangers(segment: Segment, found: number, { task, collection }: Import
   );
 }
 
-/** Live segments into which compactions put the rows of `segment`. */
-function descendants(segment: Segment, all: readonly Segment[]): Segment[] {
-  const found = new Set([segment.id]);
-  for (let grew = true; grew;) {
-    grew = false;
-    for (const other of all) {
-      if (found.has(other.id) || !other.compactionFrom.some((id) => found.has(id))) continue;
-      found.add(other.id);
-      grew = true;
-    }
-  }
-  return all.filter((other) => found.has(other.id) && other.class === "rows");
-}
-
 /** Every key that the log inserted or deleted after `ts`, as delete marks. */
 async function touchedKeys(
   deps: FlowDependencies,
-  job: ImportJob,
+  job: LoadJob,
   segment: Segment,
   ts: HybridTs,
   snapshot: Snapshot,
@@ -118,19 +116,28 @@ async function touchedKeys(
   const channel = collection.vchannels.indexOf(segment.vchannel);
   const pchannel = collection.pchannels[channel];
   const end = pchannel === undefined ? undefined : upTo.get(pchannel);
-  const offset = offsetBefore(snapshot, collection, segment.vchannel, pchannel, ts);
-  if (pchannel === undefined || end === undefined || end <= ts || offset === undefined) return [];
+  const known = offsetBefore(snapshot, collection, segment.vchannel, pchannel, ts);
+  if (pchannel === undefined || end === undefined || end <= ts || known === undefined) return [];
+  const own = job.from.get(pchannel);
+  const offset = own !== undefined && own.tick <= ts && own.offset > known ? own.offset : known;
   const marks: DeleteMark[] = [];
   const bounds = await deps.log.bounds(pchannel, signal);
+  let cut = offset < bounds.earliest;
   const groups = deps.follow({
     pchannel,
-    from: { offset: offset < bounds.earliest ? bounds.earliest : offset, tick: ts },
+    // Ticks of before the import are wanted only to see that the log has them.
+    from: cut ? { offset: bounds.earliest, tick: 0n } : { offset, tick: ts },
     topicId: bounds.topicId,
     select: (event) => event.vchannel === segment.vchannel && (event.kind === "insert" || event.kind === "delete"),
+    // Where nothing is written, the lanes may stand at ticks that never reached the log.
+    promised: end,
   }, signal);
   for await (const group of groups) {
+    // Its first tick says whether the log still begins before the import.
+    if (cut && group.tick > ts) throw logTooShort(job, pchannel);
+    cut = false;
     for (const event of group.events) {
-      if (event.ts > end || (event.kind !== "insert" && event.kind !== "delete")) continue;
+      if (event.ts <= ts || event.ts > end || (event.kind !== "insert" && event.kind !== "delete")) continue;
       const keys = event.kind === "insert" ? keysOf(event.fieldsData, key, event.rows) : event.keys;
       marks.push({
         partitionId: event.partitionId,
@@ -141,6 +148,16 @@ async function touchedKeys(
     if (group.tick >= end) break;
   }
   return marks;
+}
+
+function logTooShort({ task, collection }: LoadJob, pchannel: string): TidemarkError {
+  return new TidemarkError(
+    "not_found",
+    `Import ${task.id} into ${
+      qualifiedName(collection)
+    } is older than what the log of ${pchannel} still holds, so nobody knows which of its rows were deleted or replaced since`,
+    { hint: "Take a fresh copy of this collection (remove it from the state, on_existing: replace)." },
+  );
 }
 
 /**
@@ -162,8 +179,9 @@ function offsetBefore(
   };
   consider(snapshot.checkpoints.get(vchannel));
   for (const other of snapshot.segments) {
+    if (other.vchannel !== vchannel || imported.has(other.id) || other.imported === true) continue;
     // A compaction's child may have the position of an imported one.
-    if (other.vchannel !== vchannel || imported.has(other.id) || other.compactionFrom.length > 0) continue;
+    if (other.compactionFrom.length > 0) continue;
     consider(other.startPosition);
   }
   return offset;
@@ -171,7 +189,7 @@ function offsetBefore(
 
 async function loadSegment(
   deps: FlowDependencies,
-  job: ImportJob,
+  job: LoadJob,
   segment: Segment,
   stamps: Stamps,
   touched: readonly DeleteMark[],

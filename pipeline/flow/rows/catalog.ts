@@ -2,49 +2,23 @@
 import {
   type CatalogChange,
   type Collection,
-  type HybridTs,
-  type ImportTask,
   msOfHybrid,
   qualifiedName,
   type ResumePoint,
+  type Snapshot,
 } from "../../model/mod.ts";
-import type { Barriers } from "./barriers.ts";
-import type { LaneItem } from "./lane_work.ts";
+import { AwaitedImports, type RowsEnd } from "./awaited_imports.ts";
+import type { TailShared } from "./tail_shared.ts";
+import type { SourceImport } from "../imports/mod.ts";
 import { pchannelOf } from "../tail/mod.ts";
 import { reconcileRbac } from "./rbac.ts";
 import type { RowTailOptions } from "./tail_options.ts";
-
-/**
- * Why the events of a collection are only acknowledged. `gone`: it was dropped, or is not selected; `held`: it goes on from
- * its own resume points with the next run; `later`: its base, whose cuts are its resume points, is still to come or goes on.
- */
-export type NotCarried = "gone" | "held" | "later";
-
-/** Whether its own resume points stay where they are. */
-export function standsStill(stopped: NotCarried | undefined): boolean {
-  return stopped === "held" || stopped === "later";
-}
-
-/** What the lanes and the catalog's side both work on. */
-export interface TailShared {
-  readonly notCarried: Map<bigint, NotCarried>;
-  readonly barriers: Barriers;
-  /** pchannel -> how far its groups have entered the lanes. */
-  readonly before: ReadonlyMap<string, ResumePoint>;
-  /** Runs work whose errors hold only that collection. */
-  readonly guard: (id: bigint, name: string, work: () => Promise<void>) => Promise<boolean>;
-  /** Puts an item into a lane. */
-  readonly announce: (item: LaneItem) => void;
-  /** Brings the rows of an import, once. */
-  readonly load: (task: ImportTask, upTo: ReadonlyMap<string, HybridTs>) => Promise<void>;
-}
 
 export class RowCatalog {
   readonly #o: RowTailOptions;
   readonly #shared: TailShared;
   readonly #silentSince = new Map<bigint, number>();
-  /** Collection -> imports that completed before it was there. */
-  readonly #early = new Map<bigint, ImportTask[]>();
+  readonly #imports: AwaitedImports;
   /** No run has brought users and roles so far. */
   #first: boolean;
 
@@ -52,6 +26,7 @@ export class RowCatalog {
     this.#o = options;
     this.#shared = shared;
     this.#first = options.state.positions.size === 0;
+    this.#imports = new AwaitedImports(options, shared);
   }
 
   /** The catalog changed: new collections, reconciles, imports. Errors of one collection hold that collection. */
@@ -71,7 +46,7 @@ export class RowCatalog {
     }
     // What was renamed has left its name to one that may have been passed over.
     if (change.changed.length > 0) await this.nameIsFree();
-    for (const task of change.importsCompleted) this.#announceImport(task);
+    await this.#imports.announce(change.importsCompleted);
     if (change.rbacChanged && deps.rbac) {
       const { setup: { sink }, state, save, signal } = this.#o;
       await reconcileRbac(deps, { sink, state, save }, change.catalog, this.#first, signal);
@@ -116,46 +91,34 @@ export class RowCatalog {
     }
   }
 
-  /** Imports that completed while no run looked. */
-  announceImports(tasks: readonly ImportTask[]): void {
-    for (const task of tasks) if (task.state === "completed") this.#announceImport(task);
+  /** Imports that completed; their rows are brought once the log is applied up to where they count. */
+  announceImports(tasks: readonly SourceImport[], taken?: Snapshot): Promise<void> {
+    return this.#imports.announce(tasks, taken);
+  }
+
+  /** How far the log of a vchannel is applied, or on its way to it. */
+  enteredTo(vchannel: string): ResumePoint {
+    return this.#shared.enteredTo(vchannel);
+  }
+
+  /** Runs work whose errors hold only that collection. */
+  guarded(id: bigint, name: string, work: () => Promise<void>): Promise<boolean> {
+    return this.#shared.guard(id, name, work);
+  }
+
+  /** The lanes have come further, or the log is known to be silent. */
+  releaseImports(): void {
+    this.#imports.release();
   }
 
   /** The lanes are over: brings what was announced too late for them. */
-  async importRest(tasks: readonly ImportTask[]): Promise<void> {
-    const { state, targets } = this.#o;
-    const upTo = new Map([...state.positions].map(([pchannel, { tick }]) => [pchannel, tick]));
-    for (const task of tasks) {
-      const own = state.collections.get(task.collectionId);
-      if (own === undefined || own.phase !== "tail" || own.importsDone.includes(task.id)) continue;
-      if (this.#shared.notCarried.has(own.id) || targets.live(own.id) === undefined) continue;
-      const { db, name } = own.source;
-      await this.#shared.guard(own.id, `${db}.${name}`, () => this.#shared.load(task, upTo));
-    }
-  }
-
-  #announceImport(task: ImportTask): void {
-    const own = this.#o.state.collections.get(task.collectionId);
-    if (own === undefined) {
-      const early = this.#early.get(task.collectionId) ?? [];
-      if (early.some(({ id }) => id === task.id)) return;
-      return void this.#early.set(task.collectionId, [...early, task]);
-    }
-    if (own.phase !== "tail" || own.importsDone.includes(task.id)) return;
-    const collection = this.#o.targets.live(task.collectionId);
-    if (collection === undefined) return;
-    // All of the collection's lanes get it in one turn, so all stand at the same point of the log.
-    const upTo = new Map([...this.#shared.before].map(([pchannel, resume]) => [pchannel, resume.tick]));
-    for (const vchannel of collection.vchannels) {
-      this.#shared.announce({ kind: "import", vchannel, ticket: undefined, task, upTo });
-    }
+  importRest(tasks: readonly SourceImport[], end: RowsEnd): Promise<void> {
+    return this.#imports.rest(tasks, end);
   }
 
   /** A collection was made on the target by the tail: what was imported into it meanwhile can be brought. */
-  isThere(id: bigint): void {
-    const early = this.#early.get(id) ?? [];
-    this.#early.delete(id);
-    for (const task of early) this.#announceImport(task);
+  isThere(id: bigint): Promise<void> {
+    return this.#imports.isThere(id);
   }
 
   /** While behind in the log, a name may still belong to a collection that the source has dropped by now. */
@@ -174,7 +137,7 @@ export class RowCatalog {
     // The log may have brought its end while it was made.
     if (this.#shared.notCarried.get(collection.id) === "gone") return await targets.dropCollection(collection.id);
     if (own === undefined) return;
-    this.isThere(collection.id);
+    await this.isThere(collection.id);
     await targets.reconcileAll(collection, false);
   }
 

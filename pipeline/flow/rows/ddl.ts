@@ -1,6 +1,6 @@
 /** What the log says beside rows: drops and truncates as barriers over a collection's vchannels, imports that finished. */
 import { TidemarkError } from "../../errors.ts";
-import { type DdlEvent, type HybridTs, type ImportTask, qualifiedName } from "../../model/mod.ts";
+import { type DdlEvent, type HybridTs, qualifiedName } from "../../model/mod.ts";
 import type { Barriers } from "./barriers.ts";
 import { loadImport } from "../imports/mod.ts";
 import type { LaneItem } from "./lane_work.ts";
@@ -159,22 +159,21 @@ export class RowDdl {
   /** An import that finished: once, when every vchannel stands still. */
   load(lane: LaneIdentity, item: ImportItem): Promise<void> {
     const key = `import:${item.task.id}`;
-    return this.#barrier(lane, key, 0n, `import ${item.task.id}`, () => this.#import(item.task, item.upTo));
+    return this.#barrier(lane, key, 0n, `import ${item.task.id}`, () => this.loadAlone(item));
   }
 
   /** The same where no lane goes on any more. */
-  loadAlone(task: ImportTask, upTo: ReadonlyMap<string, HybridTs>): Promise<void> {
-    return this.#import(task, upTo);
-  }
-
-  async #import(task: ImportTask, upTo: ReadonlyMap<string, HybridTs>): Promise<void> {
+  async loadAlone({ task, upTo, from }: Pick<ImportItem, "task" | "upTo" | "from">): Promise<void> {
     const { deps, targets, setup, save, signal } = this.#o;
     const own = targets.state(task.collectionId);
     const collection = targets.live(task.collectionId);
     if (own === undefined || collection === undefined || own.importsDone.includes(task.id)) return;
-    const rows = await loadImport(deps, { task, collection, own, setup, upTo }, signal);
+    const rows = await loadImport(deps, { task, collection, own, setup, upTo, from }, signal);
     deps.report.info(`Import ${task.id} of ${qualifiedName(collection)}: ${rows} rows loaded`);
     own.importsDone.push(task.id);
+    own.importSegments?.push(...task.segmentIds);
+    own.importsFound = own.importsFound.filter(({ ts }) => ts !== task.rowsAt);
+    own.importsUnderWay = own.importsUnderWay.filter(({ id }) => id !== task.id);
     await save();
     this.#o.applied(collection.id, rows, 0);
   }

@@ -3,12 +3,13 @@ import type {
   BlockEvent,
   DdlEvent,
   DeleteEvent,
-  ImportTask,
   InsertEvent,
   LogEvent,
+  ResumePoint,
   TickGroup,
 } from "../../model/mod.ts";
-import { type FoldedBatch, keyConflict } from "../../transforms/mod.ts";
+import { type FoldedBatch, type FoldTarget, keyConflict } from "../../transforms/mod.ts";
+import type { SourceImport } from "../imports/mod.ts";
 
 /** A group and where to start again if it must be repeated. */
 export interface Ticket {
@@ -34,9 +35,20 @@ export type LaneItem =
     readonly kind: "import";
     readonly vchannel: string;
     readonly ticket: undefined;
-    readonly task: ImportTask;
+    readonly task: SourceImport;
+    /** pchannel -> the log is in the lanes up to there. */
     readonly upTo: ReadonlyMap<string, bigint>;
+    /** pchannel -> a place in the log from before the import, where one is known. */
+    readonly from: ReadonlyMap<string, ResumePoint>;
   };
+
+export interface LaneState {
+  readonly vchannel: string;
+  readonly collectionId: bigint;
+  /** Set once the collection is known and on the target; undefined while asking. */
+  fold: FoldTarget | undefined;
+  carried: boolean;
+}
 
 export type LaneWork =
   | { readonly kind: "rows"; readonly items: readonly LaneItem[]; readonly batch: FoldedBatch }

@@ -1,7 +1,7 @@
 /** One row sink through a run: what it needs as base, the base itself, then its side of the tail. */
 import { TidemarkError, toTidemarkError } from "../../errors.ts";
 import { type Collection, type Cut, qualifiedName, type Segment, type Snapshot } from "../../model/mod.ts";
-import { deleteHorizon, liveSegments, makeCuts } from "../../transforms/mod.ts";
+import { deleteHorizon, importsInBase, liveSegments, makeCuts } from "../../transforms/mod.ts";
 import {
   type BaseJob,
   copyBase,
@@ -217,8 +217,10 @@ export class RowLeg {
         own.importUnits = [];
         own.segmentsDone = [];
         own.segmentsBegun = [];
-        own.importsDone = snapshot.imports.filter((task) => task.collectionId === own.id && task.state === "completed")
-          .map((task) => task.id);
+        const cuts = new Map(this.#cutsOf(collection).map(({ vchannel, ts }) => [vchannel, ts]));
+        const imported = importsInBase(snapshot, collection, cuts);
+        own.importsDone = imported.tasks;
+        own.importSegments = imported.segments;
         await save();
         return;
       } catch (thrown) {

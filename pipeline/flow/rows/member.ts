@@ -1,11 +1,22 @@
 /** One row sink in the tail of a run: its lanes, what the metadata says to it, and drops that no log will tell. */
-import { toTidemarkError } from "../../errors.ts";
-import type { Catalog, CatalogChange, ImportTask, Snapshot, TickGroup } from "../../model/mod.ts";
+import {
+  type Catalog,
+  type CatalogChange,
+  type Collection,
+  qualifiedName,
+  type Snapshot,
+  type TickGroup,
+} from "../../model/mod.ts";
+import { forgottenImports, lostImport, type SourceImport, unexplainedImports } from "../imports/mod.ts";
 import type { Databases } from "./databases.ts";
+import { type ErrorCode, toTidemarkError } from "../../errors.ts";
+import type { CollectionState, SinkState } from "../state/mod.ts";
+import type { RowsEnd } from "./awaited_imports.ts";
+import { Held } from "./held.ts";
 import { pause } from "../../pause.ts";
 import { RowTail } from "./tail.ts";
 import type { RowTailOptions } from "./tail_options.ts";
-import type { TailConsumer, TailMember } from "../tail/mod.ts";
+import { placeOf, type TailConsumer, type TailMember } from "../tail/mod.ts";
 
 export interface RowMemberOptions extends Omit<RowTailOptions, "acknowledged"> {
   readonly databases: Databases;
@@ -21,12 +32,17 @@ const SILENT_DROP_MS = 5000;
 const RECORD_PASSED_MS = 15_000;
 const SWEEP_MS = 1000;
 
+/** Attempts at reading segments that the source compacts meanwhile. */
+const ATTEMPTS = 3;
+/** What concerns one collection alone. */
+const HOLDS: ReadonlySet<ErrorCode> = new Set(["not_found", "damaged", "unsupported"]);
+
 export class RowMember implements TailMember {
   readonly #o: RowMemberOptions;
   #catalog: Catalog;
   #tail: RowTail | undefined;
   /** Imports that completed so far. */
-  readonly #imports = new Map<bigint, ImportTask>();
+  readonly #imports = new Map<bigint, SourceImport>();
   /** Collections that the stream before passed over. */
   #passedOver: readonly bigint[] = [];
   #joined: readonly bigint[] = [];
@@ -50,14 +66,16 @@ export class RowMember implements TailMember {
   }
 
   readonly begun = async (everything: CatalogChange): Promise<void> => {
-    this.#tail!.catalog.announceImports(this.#o.snapshot.imports);
+    const { snapshot } = this.#o;
+    this.#noteUnderWay(snapshot.imports.filter(({ state }) => state !== "completed"));
+    await this.#tail!.catalog.announceImports([...this.#imports.values()], snapshot);
     await this.changed(everything);
   };
 
   /** What became of those that joined while they were passed over. */
   async rejoined(): Promise<void> {
     const { catalog } = this.#tail!;
-    catalog.announceImports([...this.#imports.values()]);
+    await catalog.announceImports([...this.#imports.values()]);
     await catalog.changed({
       revision: 0n,
       catalog: this.#catalog,
@@ -72,8 +90,91 @@ export class RowMember implements TailMember {
   async changed(change: CatalogChange): Promise<void> {
     this.#catalog = change.catalog;
     for (const task of change.importsCompleted) this.#imports.set(task.id, task);
+    this.#noteUnderWay(change.importsUnderWay ?? []);
     if (change.databasesChanged) await this.#o.databases.reconcile(change.catalog);
     await this.#tail!.catalog.changed(change);
+    if (change.reread === true) await this.#lookAgain();
+  }
+
+  #noteUnderWay(tasks: readonly SourceImport[]): void {
+    for (const { id, collectionId, segmentIds, state } of tasks) {
+      const own = this.#o.state.collections.get(collectionId);
+      if (own === undefined || own.importsDone.includes(id)) continue;
+      own.importsUnderWay = own.importsUnderWay.filter((other) => other.id !== id);
+      if (state !== "failed") own.importsUnderWay.push({ id, segmentIds });
+      this.#o.changed();
+    }
+  }
+
+  /**
+   * Before the log is read: finds what imports brought while no run was there and the source has forgotten since. What only a
+   * comparison with the log tells is noted, for once the log is read the state's places are no measure of it any more.
+   */
+  async lookBack(): Promise<void> {
+    const { deps, state, targets, save, signal, blocked } = this.#o;
+    let snapshot = this.#o.snapshot;
+    for (const own of state.collections.values()) {
+      if (own.phase !== "tail" || own.blocked !== undefined || targets.later.has(own.id)) continue;
+      for (let attempt = 1;; attempt++) {
+        const collection = snapshot.catalog.collections.find(({ id }) => id === own.id);
+        if (collection === undefined) break;
+        const name = qualifiedName(collection);
+        try {
+          const found = await deps.waits.during(
+            { component: "sources.meta", collection: name },
+            "Looks for rows that an import brought and that no record of the log tells of",
+            () => unexplainedImports(deps, snapshot, collection, (vchannel) => placeOf(state, vchannel), signal),
+          );
+          for (const { id: ts, segmentIds, rows } of found) {
+            if (!own.importsFound.some((other) => other.ts === ts)) own.importsFound.push({ ts, segmentIds, rows });
+          }
+          if (found.length > 0) await save();
+          this.#take(forgottenIn(snapshot, collection, own, state));
+          break;
+        } catch (thrown) {
+          const error = thrown instanceof Held ? thrown.error : toTidemarkError(thrown);
+          if (signal.aborted || !HOLDS.has(error.code)) throw thrown;
+          if (error.code === "not_found" && !(thrown instanceof Held) && attempt < ATTEMPTS) {
+            // The source compacts under it.
+            snapshot = await deps.meta.snapshot(signal);
+            continue;
+          }
+          own.blocked = error.message;
+          blocked(name, error);
+          break;
+        }
+      }
+    }
+  }
+
+  #take(imports: readonly SourceImport[]): void {
+    for (const task of imports) {
+      if (this.#imports.has(task.id)) continue;
+      this.#imports.set(task.id, task);
+      const own = this.#o.state.collections.get(task.collectionId);
+      if (own === undefined || own.importsDone.includes(task.id)) continue;
+      this.#o.deps.report.info(
+        `${own.source.db}.${own.source.name}: the source has forgotten an import whose ${task.rows} rows are to be brought (${
+          task.rowsAt === undefined ? `segment ${task.id}` : `time ${task.rowsAt}`
+        })`,
+      );
+    }
+  }
+
+  /** While the watch was away, an import may have come and gone. */
+  async #lookAgain(): Promise<void> {
+    const { deps, state, targets, signal } = this.#o;
+    const { catalog } = this.#tail!;
+    const snapshot = await deps.meta.snapshot(signal);
+    for (const own of [...state.collections.values()]) {
+      const collection = snapshot.catalog.collections.find(({ id }) => id === own.id);
+      if (collection === undefined || own.phase !== "tail" || targets.later.has(own.id)) continue;
+      await catalog.guarded(own.id, qualifiedName(collection), async () => {
+        const found = forgottenIn(snapshot, collection, own, state);
+        this.#take(found);
+        await catalog.announceImports(found, snapshot);
+      });
+    }
   }
 
   async beside(signal: AbortSignal): Promise<void> {
@@ -95,8 +196,8 @@ export class RowMember implements TailMember {
   }
 
   /** The run ends with 'once' or 'until': what is gone from the metadata by now was dropped before. */
-  async finish(passedMs: number): Promise<void> {
-    await this.#tail!.catalog.importRest([...this.#imports.values()]);
+  async finish(passedMs: number, end: RowsEnd): Promise<void> {
+    await this.#tail!.catalog.importRest([...this.#imports.values()], end);
     await this.dropSilent(0, passedMs);
     await this.#o.databases.dropGone();
   }
@@ -105,4 +206,25 @@ export class RowMember implements TailMember {
   settle(): Promise<void> {
     return Promise.resolve();
   }
+}
+
+/** Forgotten imports of a collection whose rows may not be on the target. Throws {@link Held} where that cannot be told. */
+function forgottenIn(
+  snapshot: Snapshot,
+  collection: Collection,
+  own: CollectionState,
+  state: SinkState,
+): SourceImport[] {
+  const found = forgottenImports(snapshot, collection, own, (vchannel) => placeOf(state, vchannel));
+  const lost = lostImport(snapshot, collection, own, found);
+  if (lost !== undefined) throw new Held(lost);
+  const byTime = own.importsFound.map(({ ts, segmentIds, rows }): SourceImport => ({
+    id: ts,
+    collectionId: own.id,
+    state: "completed",
+    segmentIds,
+    rows,
+    rowsAt: ts,
+  }));
+  return [...found, ...byTime];
 }

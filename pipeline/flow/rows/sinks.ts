@@ -312,10 +312,10 @@ export class RowSinks {
     }
   }
 
-  /** Their parts of the tail. */
-  members(snapshot: Snapshot): RowMember[] {
+  /** Their parts of the tail, which know what there is to bring of before it. */
+  async members(snapshot: Snapshot): Promise<RowMember[]> {
     const { deps, progress, save, changed, blocked, work: signal } = this.#o;
-    return this.#legs.map(({ name, setup, state, targets, databases }) =>
+    const members = this.#legs.map(({ name, setup, state, targets, databases }) =>
       new RowMember({
         deps,
         setup,
@@ -330,6 +330,8 @@ export class RowSinks {
         signal,
       })
     );
+    for (const member of members) await member.lookBack();
+    return members;
   }
 
   /** Tries again what the targets refused of loads and indexes, until the signal fires. */

@@ -11,16 +11,18 @@ import {
   type LogEvent,
   qualifiedName,
   type ResumePoint,
+  type Silence,
   type TickGroup,
 } from "../../model/mod.ts";
-import { foldEvents, type FoldTarget } from "../../transforms/mod.ts";
+import { foldEvents } from "../../transforms/mod.ts";
 import { AckLedger } from "./ack_ledger.ts";
 import { awaitedCollection } from "./awaited_collection.ts";
 import { Barriers } from "./barriers.ts";
 import { lane } from "./lane.ts";
-import { inConflict, type LaneItem, type LaneWork, splitGroup, type Ticket } from "./lane_work.ts";
-import { collectionOf, pchannelOf, type TailConsumer } from "../tail/mod.ts";
-import { type NotCarried, RowCatalog, standsStill } from "./catalog.ts";
+import { inConflict, type LaneItem, type LaneState, type LaneWork, splitGroup, type Ticket } from "./lane_work.ts";
+import { collectionOf, pchannelOf, placeOf, startsOf, type TailConsumer } from "../tail/mod.ts";
+import { RowCatalog } from "./catalog.ts";
+import { type NotCarried, standsStill } from "./tail_shared.ts";
 import { RowDdl, Unfinished } from "./ddl.ts";
 import { RowWriter } from "./writer.ts";
 import type { SinkState } from "../state/mod.ts";
@@ -33,14 +35,6 @@ const CONTROL_CHANNEL = "_vcchan";
 /** Largest number of vchannels that work at once; a collection has 1 to 16. */
 const MAX_LANES = 65536;
 
-interface LaneState {
-  readonly vchannel: string;
-  readonly collectionId: bigint;
-  /** Set once the collection is known and on the target; undefined while asking. */
-  fold: FoldTarget | undefined;
-  carried: boolean;
-}
-
 export class RowTail implements TailConsumer {
   readonly records = false;
   /** What the metadata says, beside the log. */
@@ -51,9 +45,10 @@ export class RowTail implements TailConsumer {
   readonly #before = new Map<string, ResumePoint>();
   /** pchannel -> nothing up to here is new to any vchannel. */
   readonly #done = new Map<string, HybridTs>();
+  /** pchannel -> up to when its log has nothing behind its last group. */
+  readonly #silentTo = new Map<string, HybridTs>();
   readonly #barriers = new Barriers();
-  /** pchannel or vchannel -> events up to here are on the target from earlier runs, or in the base. */
-  readonly #starts = new Map<string, HybridTs>();
+  readonly #starts: ReadonlyMap<string, HybridTs>;
   readonly #control = new Subject<LaneItem>();
   /** Collections whose events are only acknowledged: dropped, not selected, held, or not begun. */
   readonly #notCarried = new Map<bigint, NotCarried>();
@@ -63,14 +58,16 @@ export class RowTail implements TailConsumer {
 
   constructor(options: RowTailOptions) {
     this.#o = options;
+    this.#starts = startsOf(options.state);
     this.#writer = new RowWriter(options);
     this.catalog = new RowCatalog(options, {
       notCarried: this.#notCarried,
       barriers: this.#barriers,
-      before: this.#before,
+      enteredTo: (vchannel) => this.#enteredTo(vchannel),
+      silentTo: this.#silentTo,
       guard: (id, name, work) => this.#guard(id, name, work),
       announce: (item) => this.#control.next(item),
-      load: (task, upTo) => this.#ddl.loadAlone(task, upTo),
+      load: (item) => this.#ddl.loadAlone(item),
     });
     this.#ddl = new RowDdl(
       options,
@@ -81,12 +78,6 @@ export class RowTail implements TailConsumer {
         return this.catalog.nameIsFree();
       },
     );
-    const { positions, vchannels } = options.state;
-    for (const [pchannel, { tick }] of positions) this.#starts.set(pchannel, tick);
-    for (const own of vchannels.values()) {
-      const tick = positions.get(own.pchannel)?.tick ?? 0n;
-      this.#starts.set(own.vchannel, own.held || own.ts > tick ? own.ts : tick);
-    }
     for (const id of options.targets.later) this.#notCarried.set(id, "later");
     for (const own of options.state.collections.values()) {
       if (options.targets.later.has(own.id)) continue;
@@ -119,10 +110,24 @@ export class RowTail implements TailConsumer {
   /** Where all is done, the place to go on from moves with the log's end, so that retention does not pass it. */
   stands(group: TickGroup): void {
     const { pchannel, tick, resume, end } = group;
+    this.catalog.releaseImports();
     if ((this.#ledgers.get(pchannel)?.pending ?? 0) > 0 || end?.waiting !== undefined || tick === 0n) return;
     const position = this.#o.state.positions.get(pchannel);
     if (position !== undefined && (position.tick !== tick || position.offset >= resume.offset)) return;
     this.#advance(group);
+  }
+
+  /** Nothing of up to that moment is still to come. */
+  silent(pchannel: string, { ts }: Silence): void {
+    if (ts > (this.#silentTo.get(pchannel) ?? 0n)) this.#silentTo.set(pchannel, ts);
+    this.catalog.releaseImports();
+  }
+
+  #enteredTo(vchannel: string): ResumePoint {
+    const pchannel = pchannelOf(vchannel);
+    const { offset, tick } = this.#before.get(pchannel) ?? placeOf(this.#o.state, vchannel);
+    const done = [this.#done.get(pchannel) ?? 0n, this.#startOf(vchannel, pchannel)];
+    return { offset, tick: done.reduce((max, ts) => ts > max ? ts : max, tick) };
   }
 
   /** Groups in, nothing out: everything it does is acknowledged through the options. Errors end the run. */
@@ -153,6 +158,8 @@ export class RowTail implements TailConsumer {
 
   #enter(group: TickGroup): LaneItem[] {
     const { pchannel } = group;
+    // What came before this group is in the lanes by now.
+    this.catalog.releaseImports();
     const before = this.#before.get(pchannel) ?? { offset: group.resume.offset, tick: 0n };
     const ticket: Ticket = { group, before };
     this.#before.set(pchannel, group.resume);
@@ -254,7 +261,7 @@ export class RowTail implements TailConsumer {
     await this.#guard(id, qualifiedName(carried), async () => {
       const made = await targets.ensure(carried, "tail", false);
       if (made === undefined) return this.#leave(id);
-      this.catalog.isThere(id);
+      await this.catalog.isThere(id);
       if (own === undefined) await targets.reconcileAll(carried, false);
       state.fold = foldTarget(carried);
       state.carried = true;

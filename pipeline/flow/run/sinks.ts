@@ -107,7 +107,7 @@ export class RunSinks {
     }
     await based;
     if (kind === "base") await rows.rbac(snapshot, work);
-    const members = kind === "base" ? [] : rows.members(snapshot);
+    const members = kind === "base" ? [] : await rows.members(snapshot);
     if (members.length + keepers.length === 0) return;
     if (members.length > 0) {
       progress.phase = "tail";
@@ -140,7 +140,7 @@ export class RunSinks {
     if (reading.aborted) return;
     // What is gone from the metadata by now was dropped before this run ends; up to an exact time only what cannot tick.
     const passedMs = kind === "until" ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
-    for (const member of members) await member.finish(passedMs);
+    for (const member of members) await member.finish(passedMs, { ts: end.ts, exact: kind === "until" });
   }
 
   /** Without a log. */
@@ -167,10 +167,13 @@ export class RunSinks {
         snapshot,
         collections.filter(({ id }) => rows.carries(id) && snapshot.unusable?.has(id) !== true),
       );
-      await using tail = this.#tail(snapshot, endAt(exact > (end.ts ?? 0n) ? exact : end.ts!), false);
-      const members = rows.members(snapshot);
+      const ts = exact > (end.ts ?? 0n) ? exact : end.ts!;
+      await using tail = this.#tail(snapshot, endAt(ts), false);
+      const members = await rows.members(snapshot);
       await tail.read(members, tickingPchannels(deps, rows, snapshot), collections);
-      for (const member of members) await member.finish(Number.NEGATIVE_INFINITY);
+      for (const member of members) {
+        await member.finish(Number.NEGATIVE_INFINITY, { ts, exact: kind === "until" });
+      }
     }
   }
 

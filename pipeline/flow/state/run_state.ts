@@ -83,6 +83,12 @@ export interface CollectionState {
   broadcastsDone: bigint[];
   /** Imports whose rows are on the target. */
   importsDone: bigint[];
+  /** Segments that imports filled and whose rows are on the target; undefined: the state is of a version that did not note them. */
+  importSegments: bigint[] | undefined;
+  /** Imports of the source that were seen and are not completed, with the segments that they had. */
+  importsUnderWay: { readonly id: bigint; readonly segmentIds: readonly bigint[] }[];
+  /** Rows of forgotten imports that are to be brought, by their time and the segments that held them when they were found. */
+  importsFound: { readonly ts: HybridTs; readonly segmentIds: readonly bigint[]; readonly rows: bigint }[];
   /** Bulk imports of this base, in the order in which they are asked for. Emptied when the base is complete. */
   importUnits: ImportUnit[];
   /** Folder of the target's storage that holds what only these imports need; empty: there is none. */
@@ -208,6 +214,9 @@ export function newCollectionState(
     partitionsDropped: [],
     broadcastsDone: [],
     importsDone: [],
+    importSegments: [],
+    importsUnderWay: [],
+    importsFound: [],
     importUnits: [],
     importFolder: "",
     byRows: "",
@@ -313,6 +322,9 @@ type Later =
     | "partitions"
     | "adopt"
     | "broadcastsDone"
+    | "importSegments"
+    | "importsUnderWay"
+    | "importsFound"
     | "refused"
     | "files"
   >
@@ -342,6 +354,9 @@ function parseSink(raw: Record<string, Json>, queue: Queue, location: string): S
       adopt: item.adopt ?? item.made === undefined,
       renaming: item.renaming ?? undefined,
       broadcastsDone: item.broadcastsDone ?? [],
+      importSegments: item.importSegments ?? undefined,
+      importsUnderWay: item.importsUnderWay ?? [],
+      importsFound: item.importsFound ?? [],
       importUnits: item.importUnits ?? [],
       importFolder: item.importFolder ?? "",
       byRows: item.byRows ?? "",

@@ -26,7 +26,7 @@ export class CatalogWatch {
 
   constructor(options: CatalogWatchOptions) {
     this.#o = options;
-    this.#sum = { ...everythingOf(options.snapshot), databasesChanged: false, importsCompleted: [] };
+    this.#sum = { ...everythingOf(options.snapshot), databasesChanged: false, importsCompleted: [], reread: false };
   }
 
   /** Reads the changes until the signal fires; throws what is not to be waited out. */
@@ -94,5 +94,7 @@ function everythingOf(snapshot: Snapshot): CatalogChange {
     databasesChanged: true,
     rbacChanged: true,
     importsCompleted: snapshot.imports.filter((task) => task.state === "completed"),
+    importsUnderWay: snapshot.imports.filter((task) => task.state !== "completed"),
+    reread: true,
   };
 }

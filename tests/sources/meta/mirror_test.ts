@@ -64,8 +64,12 @@ Deno.test("CatalogMirror tells of an import once, when it completes", () => {
     key: "importtask/8",
     value: oldImportBytes({ id: 8, collectionId: 100, code, segments: [5, 6], rows: 12 }),
   });
-  assert.equal(mirror.apply(1n, [task(0)]), undefined);
-  assert.equal(mirror.apply(2n, [task(5)]), undefined);
+  const begun = mirror.apply(1n, [task(0)])!;
+  assert.deepEqual([begun.importsCompleted, begun.importsUnderWay?.map(({ id, state }) => [id, state])], [[], [[
+    8n,
+    "pending",
+  ]]]);
+  assert.deepEqual(mirror.apply(2n, [task(5)])!.importsUnderWay?.map(({ state }) => state), ["persisted"]);
   assert.deepEqual(
     mirror.apply(3n, [task(6)])!.importsCompleted.map(({ id, segmentIds, rows }) => [id, segmentIds, rows]),
     [

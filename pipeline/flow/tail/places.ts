@@ -1,0 +1,23 @@
+/** Where a sink's state says that each channel stands. */
+import type { HybridTs, ResumePoint } from "../../model/mod.ts";
+import type { SinkState } from "../state/mod.ts";
+import { pchannelOf } from "./pchannels.ts";
+
+/** pchannel or vchannel -> events up to here are on the target from earlier runs, or in the base. */
+export function startsOf({ positions, vchannels }: SinkState): Map<string, HybridTs> {
+  const starts = new Map<string, HybridTs>();
+  for (const [pchannel, { tick }] of positions) starts.set(pchannel, tick);
+  for (const own of vchannels.values()) {
+    const tick = positions.get(own.pchannel)?.tick ?? 0n;
+    starts.set(own.vchannel, own.held || own.ts > tick ? own.ts : tick);
+  }
+  return starts;
+}
+
+/** The same of one vchannel, with the place in the log behind which all that is later stands. */
+export function placeOf({ positions, vchannels }: SinkState, vchannel: string): ResumePoint {
+  const own = vchannels.get(vchannel);
+  const position = positions.get(pchannelOf(vchannel));
+  if (own !== undefined && (own.held || own.ts > (position?.tick ?? 0n))) return { offset: own.offset, tick: own.ts };
+  return position ?? { offset: own?.offset ?? 0n, tick: own?.ts ?? 0n };
+}
