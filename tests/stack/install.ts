@@ -3,6 +3,7 @@ import { installOnce } from "./cache.ts";
 import { runCommand } from "./command.ts";
 import { installDebian } from "./debian.ts";
 import { installFakeGcs } from "./fake_gcs.ts";
+import { installMilvusBackup } from "./milvus_backup.ts";
 import { VERSIONS } from "./versions.ts";
 import type { Profile } from "./profile.ts";
 
@@ -43,6 +44,7 @@ export async function install(profile: Profile, options: InstallOptions = {}): P
     full ? installEtcd(context) : "",
     full ? installAzurite(context.log, context.signal) : "",
     full ? installFakeGcs(context.log, context.signal) : "",
+    full ? installMilvusBackup(context.log, context.signal) : "",
   ] as const;
   try {
     const [python, milvus, kafkaClasspath, versitygw, litePython] = await Promise.all(parts);

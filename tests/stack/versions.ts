@@ -22,6 +22,8 @@ export const VERSIONS = {
   /** The release of the Milvus Helm chart. */
   pulsar: "3.0.7",
   versitygw: "v1.8.0",
+  /** Reads and writes the backups that the tests exchange with it. The sum is that of its Go module. */
+  milvusBackup: { version: "v0.5.16", sum: "h1:zkKFh8ddUi32gG5V8h+GvEsc2hWfxcrZ5ziOxSA7iCg=" },
   azurite: "3.37.0",
   fakeGcsServer: "v1.54.0",
 } as const;

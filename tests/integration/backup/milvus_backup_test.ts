@@ -1,21 +1,15 @@
-/**
- * Interoperation with the real milvus-backup (0.5.16). Skipped where `MILVUS_BACKUP` does not name its binary; `list` and
- * `get` need nothing else, `restore` needs the stack.
- */
+/** Interoperation with the real milvus-backup: it lists and restores what is written here, and the other way round. */
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import type { ObjectStore } from "../../../pipeline/model/mod.ts";
 import { backupSinkSpec, createBackupSink, writeBackup } from "../../../sinks/backup/mod.ts";
 import { backupBinlogs, backupCuts, backupSnapshot, readBackup } from "../../../sources/backup/mod.ts";
 import { createFileStore, objectStoreSpec, openObjectStore } from "../../../stores/mod.ts";
-import { stackEnv } from "../../stack/env.ts";
-import type { PyMilvus } from "../../stack/pymilvus.ts";
+import { installMilvusBackup, type PyMilvus, stackEnv } from "../../stack/mod.ts";
 import { assertSame, assertSameRows } from "../pipeline/comparison.ts";
 import { small, withServers } from "../pipeline/servers.ts";
 import { TidemarkSetup } from "../pipeline/tidemark_process.ts";
 import { RestoreSetup, settled } from "./restore_setup.ts";
 
-const binary = Deno.env.get("MILVUS_BACKUP");
-const hasStack = Deno.env.get("TIDEMARK_STACK_ENV") !== undefined;
 const signal = new AbortController().signal;
 const NAME = "tidemark_interop";
 const SAMPLE = "milvus-backup-0.5.16";
@@ -40,7 +34,7 @@ async function milvusBackup(config: string, ...args: string[]): Promise<string> 
   const folder = await Deno.makeTempDir();
   try {
     await Deno.writeTextFile(`${folder}/backup.yaml`, config);
-    const { code, stdout, stderr } = await new Deno.Command(binary!, {
+    const { code, stdout, stderr } = await new Deno.Command(await installMilvusBackup(), {
       args: ["--config", `${folder}/backup.yaml`, ...args],
       cwd: folder,
     }).output();
@@ -87,32 +81,24 @@ backup: { parallelism: { restoreCollection: 2 }, gcPause: { enable: false } }
 `;
 }
 
-const skipped = (missing: boolean, what: string) => missing ? ` (skipped: ${what} is not set)` : "";
-
-Deno.test({
-  name: `milvus-backup lists and gets what Tidemark wrote into a folder${
-    skipped(binary === undefined, "MILVUS_BACKUP")
-  }`,
-  ignore: binary === undefined,
-  async fn() {
-    const path = await Deno.makeTempDir();
-    try {
-      const store = createFileStore(path);
-      await write(store);
-      match(await milvusBackup(localConfig(path), "list"), new RegExp(`^${NAME}$`, "m"));
-      const text = await milvusBackup(localConfig(path), "get", "-n", NAME);
-      const got = JSON.parse(text.slice(text.indexOf("{"), text.lastIndexOf("}") + 1));
-      deepStrictEqual(
-        got.collection_backups?.map((item: { collection_name: string }) => item.collection_name) ?? got.data,
-        [
-          "peer_sample",
-        ],
-      );
-    } finally {
-      await Deno.remove(path, { recursive: true });
-      await Deno.remove(`${path}.log`).catch(() => {});
-    }
-  },
+Deno.test("milvus-backup lists and gets what Tidemark wrote into a folder", async () => {
+  const path = await Deno.makeTempDir();
+  try {
+    const store = createFileStore(path);
+    await write(store);
+    match(await milvusBackup(localConfig(path), "list"), new RegExp(`^${NAME}$`, "m"));
+    const text = await milvusBackup(localConfig(path), "get", "-n", NAME);
+    const got = JSON.parse(text.slice(text.indexOf("{"), text.lastIndexOf("}") + 1));
+    deepStrictEqual(
+      got.collection_backups?.map((item: { collection_name: string }) => item.collection_name) ?? got.data,
+      [
+        "peer_sample",
+      ],
+    );
+  } finally {
+    await Deno.remove(path, { recursive: true });
+    await Deno.remove(`${path}.log`).catch(() => {});
+  }
 });
 
 const ROWS = `
@@ -134,36 +120,30 @@ print(json.dumps({"ids": sorted(r["id"] for r in rows), "wrong": [r["id"] for r 
 c.drop()
 `;
 
-Deno.test({
-  name: `milvus-backup restores what Tidemark wrote to S3, all deletes included${
-    skipped(binary === undefined, "MILVUS_BACKUP")
-  }${skipped(!hasStack, "TIDEMARK_STACK_ENV")}`,
-  ignore: binary === undefined || !hasStack,
-  async fn() {
-    const env = stackEnv();
-    const prefix = `interop-${crypto.randomUUID()}`;
-    const store = await openObjectStore(objectStoreSpec.parse(targetStorage(env, prefix)));
-    const config = s3Config(env, { milvus: env.TARGET_URI!, bucket: env.TARGET_BUCKET!, prefix });
-    const suffix = `_${prefix.slice(-8)}`;
-    try {
-      await write(store);
-      await milvusBackup(config, "restore", "-n", NAME, "-s", suffix, "--rebuild_index");
-      const { code, stdout, stderr } = await new Deno.Command(env.PYTHON!, {
-        args: ["-c", ROWS, env.TARGET_URI!, `peer_sample${suffix}`],
-      }).output();
-      strictEqual(code, 0, new TextDecoder().decode(stderr));
-      const said = JSON.parse(new TextDecoder().decode(stdout));
-      const gone = [5, 6, 7, 10, 20, 700, 721, 1001];
-      deepStrictEqual(said.ids, Array.from({ length: 1100 }, (_, i) => i).filter((id) => !gone.includes(id)));
-      deepStrictEqual(said.wrong, []);
-      deepStrictEqual([said.partitions, said.indexes], [["_default", "p1"], ["s_idx", "v"]]);
-    } finally {
-      const keys = (await Array.fromAsync(store.list(""))).map(({ key }) => key);
-      ok(keys.length > 0);
-      await store.delete(keys);
-      await store.close();
-    }
-  },
+Deno.test("milvus-backup restores what Tidemark wrote to S3, all deletes included", async () => {
+  const env = stackEnv();
+  const prefix = `interop-${crypto.randomUUID()}`;
+  const store = await openObjectStore(objectStoreSpec.parse(targetStorage(env, prefix)));
+  const config = s3Config(env, { milvus: env.TARGET_URI!, bucket: env.TARGET_BUCKET!, prefix });
+  const suffix = `_${prefix.slice(-8)}`;
+  try {
+    await write(store);
+    await milvusBackup(config, "restore", "-n", NAME, "-s", suffix, "--rebuild_index");
+    const { code, stdout, stderr } = await new Deno.Command(env.PYTHON!, {
+      args: ["-c", ROWS, env.TARGET_URI!, `peer_sample${suffix}`],
+    }).output();
+    strictEqual(code, 0, new TextDecoder().decode(stderr));
+    const said = JSON.parse(new TextDecoder().decode(stdout));
+    const gone = [5, 6, 7, 10, 20, 700, 721, 1001];
+    deepStrictEqual(said.ids, Array.from({ length: 1100 }, (_, i) => i).filter((id) => !gone.includes(id)));
+    deepStrictEqual(said.wrong, []);
+    deepStrictEqual([said.partitions, said.indexes], [["_default", "p1"], ["s_idx", "v"]]);
+  } finally {
+    const keys = (await Array.fromAsync(store.list(""))).map(({ key }) => key);
+    ok(keys.length > 0);
+    await store.delete(keys);
+    await store.close();
+  }
 });
 
 const PREFIX = "mbi_";
@@ -186,57 +166,45 @@ async function remove(env: Record<string, string>, prefix: string): Promise<void
   await store.close();
 }
 
-Deno.test({
-  name: `backup restore brings back what milvus-backup made of a running Milvus, deletes included${
-    skipped(binary === undefined, "MILVUS_BACKUP")
-  }${skipped(!hasStack, "TIDEMARK_STACK_ENV")}`,
-  ignore: binary === undefined || !hasStack,
-  fn: () =>
-    withServers(PREFIX, async ({ env, source, target }) => {
-      const name = `${PREFIX}made`;
-      const prefix = `interop-${crypto.randomUUID()}`;
-      await fill(source, name);
-      try {
-        const config = s3Config(env, { milvus: env.SOURCE_URI!, bucket: env.SOURCE_BUCKET!, prefix });
-        await milvusBackup(config, "create", "-n", "theirs", "-c", name);
-        await using restore = await RestoreSetup.make({
-          env,
-          backup: { name: "theirs", storage: targetStorage(env, prefix) },
-          transforms: { route: [{ from: "default.*", to: `${PREFIX}db.*` }] },
-        });
-        await restore.restore();
-        await assertSame({ server: source, name }, { server: target, db: `${PREFIX}db`, name });
-      } finally {
-        await remove(env, prefix);
-      }
-    }),
-});
+Deno.test("backup restore brings back what milvus-backup made of a running Milvus, deletes included", () =>
+  withServers(PREFIX, async ({ env, source, target }) => {
+    const name = `${PREFIX}made`;
+    const prefix = `interop-${crypto.randomUUID()}`;
+    await fill(source, name);
+    try {
+      const config = s3Config(env, { milvus: env.SOURCE_URI!, bucket: env.SOURCE_BUCKET!, prefix });
+      await milvusBackup(config, "create", "-n", "theirs", "-c", name);
+      await using restore = await RestoreSetup.make({
+        env,
+        backup: { name: "theirs", storage: targetStorage(env, prefix) },
+        transforms: { route: [{ from: "default.*", to: `${PREFIX}db.*` }] },
+      });
+      await restore.restore();
+      await assertSame({ server: source, name }, { server: target, db: `${PREFIX}db`, name });
+    } finally {
+      await remove(env, prefix);
+    }
+  }));
 
-Deno.test({
-  name: `milvus-backup restores the base that a run wrote, deletes included${
-    skipped(binary === undefined, "MILVUS_BACKUP")
-  }${skipped(!hasStack, "TIDEMARK_STACK_ENV")}`,
-  ignore: binary === undefined || !hasStack,
-  fn: () =>
-    withServers(PREFIX, async ({ env, source, target }) => {
-      const name = `${PREFIX}ours`;
-      const prefix = `interop-${crypto.randomUUID()}`;
-      await fill(source, name);
-      try {
-        await using setup = await TidemarkSetup.make({
-          env,
-          include: [`default.${name}`],
-          sinks: { vault: { type: "backup", name: "ours", storage: targetStorage(env, prefix) } },
-        });
-        await settled(source, [name]);
-        await setup.once();
-        const config = s3Config(env, { milvus: env.TARGET_URI!, bucket: env.TARGET_BUCKET!, prefix });
-        match(await milvusBackup(config, "list"), /^ours$/m);
-        await milvusBackup(config, "restore", "-n", "ours", "-s", "_back", "--rebuild_index");
-        await target.call("load_collection", { name: `${name}_back` });
-        await assertSameRows({ server: source, name }, { server: target, name: `${name}_back` });
-      } finally {
-        await remove(env, prefix);
-      }
-    }),
-});
+Deno.test("milvus-backup restores the base that a run wrote, deletes included", () =>
+  withServers(PREFIX, async ({ env, source, target }) => {
+    const name = `${PREFIX}ours`;
+    const prefix = `interop-${crypto.randomUUID()}`;
+    await fill(source, name);
+    try {
+      await using setup = await TidemarkSetup.make({
+        env,
+        include: [`default.${name}`],
+        sinks: { vault: { type: "backup", name: "ours", storage: targetStorage(env, prefix) } },
+      });
+      await settled(source, [name]);
+      await setup.once();
+      const config = s3Config(env, { milvus: env.TARGET_URI!, bucket: env.TARGET_BUCKET!, prefix });
+      match(await milvusBackup(config, "list"), /^ours$/m);
+      await milvusBackup(config, "restore", "-n", "ours", "-s", "_back", "--rebuild_index");
+      await target.call("load_collection", { name: `${name}_back` });
+      await assertSameRows({ server: source, name }, { server: target, name: `${name}_back` });
+    } finally {
+      await remove(env, prefix);
+    }
+  }));
