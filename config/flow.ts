@@ -70,6 +70,9 @@ export async function flowDependencies(components: Components, hooks: FlowHooks)
     badRows: transforms.bad_rows === "dead_letter"
       ? { policy: "dead_letter", letters: await components.deadLetters() }
       : { policy: "hold" },
+    unsupported: transforms.unsupported === "fill"
+      ? { policy: "fill", values: transforms.fill_values }
+      : { policy: transforms.unsupported },
     aliases: transforms.aliases,
     rbac: transforms.rbac || rows.some(({ sink }) => hasRbac(config.sinks[sink.name])),
     onPositionLost: config.on_position_lost,

@@ -58,6 +58,25 @@ const ddl = z.strictObject({
 
 export const BAD_ROWS = ["hold", "dead_letter", "widen"] as const;
 
+export const UNSUPPORTED = ["hold", "drop_column", "fill"] as const;
+
+const fillValues = z.strictObject({
+  bool: z.boolean().default(false).describe("In fields of type Bool"),
+  integer: z.int().default(0).describe("In Int8 to Int64 and, as microseconds, in Timestamptz"),
+  float: z.number().default(0).describe("In Float and Double"),
+  text: z.string().default("").describe("In VarChar and Text"),
+  json: z.string().default("{}").refine(isJson, "expected JSON").describe("In JSON, as text"),
+});
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 export const transformsSpec = z.strictObject({
   select: select.prefault({}).describe("Which collections are copied"),
   route: z.array(route).default([]).describe("New names on the target; the first rule that matches is taken"),
@@ -69,6 +88,13 @@ export const transformsSpec = z.strictObject({
   ),
   dead_letters: z.string().min(1).optional().describe(
     "Folder of the Parquet files of bad_rows: dead_letter. Left out: <pipeline>.dead_letters beside the state, where that is a folder",
+  ),
+  unsupported: z.enum(UNSUPPORTED).default("hold").describe(
+    "What becomes of a column that a target does not take as it is (nulls, types, functions, arrays of structs that its release does not know): hold its collection; " +
+      "drop_column leaves the column out; fill writes fill_values for nulls and leaves out what no value helps. What was agreed stays as long as the copy lives",
+  ),
+  fill_values: fillValues.prefault({}).describe(
+    "With unsupported: fill, what stands for a null; a field's own default comes first, arrays are empty, vectors zero",
   ),
   aliases: z.enum(["keep_foreign", "take", "none"]).default("keep_foreign").describe(
     "What happens with an alias of the target that belongs to a collection which the run did not make: keep_foreign leaves it there and says so; " +

@@ -1,6 +1,7 @@
 /** A status as it stands in a state document, back to what it was. */
 import type { Json } from "../pipeline/json.ts";
 import type {
+  AgreedStatus,
   BasesStatus,
   BehindStatus,
   ChannelStatus,
@@ -35,6 +36,7 @@ export function parseStatus(json: Json): RunStatus | undefined {
       deleted: integer(item.deleted),
       blockedReason: optional(item.blockedReason),
       refusedRows: refusedRows(item.refusedRows),
+      agreed: agreed(item.agreed),
       imports: imports(item.imports),
     })),
     channels: list(json.channels).map((item): ChannelStatus => ({
@@ -97,6 +99,16 @@ function refusedRows(json: Json | undefined): RefusedRowsStatus | undefined {
   if (held === undefined) return undefined;
   const names = Array.isArray(keys) ? keys.map(text) : [];
   return { held: float(held), deadLetters: float(deadLetters), keys: names, reason: text(reason) };
+}
+
+function agreed(json: Json | undefined): AgreedStatus[] {
+  return list(json).map((item) => ({
+    field: text(item.field),
+    change: text(item.change) as AgreedStatus["change"],
+    why: text(item.why),
+    value: text(item.value),
+    values: integer(item.values),
+  }));
 }
 
 function list(json: Json | undefined): Fields[] {

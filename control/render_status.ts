@@ -1,5 +1,6 @@
 /** What a run is doing, as lines of text. Pure. */
 import {
+  agreedText,
   type BasesStatus,
   type CollectionStatus,
   isoOfHybrid,
@@ -40,6 +41,11 @@ export function renderStatus(status: RunStatus, width: number): string[] {
     lines.push(`  refused  ${refusedRowsText(`${db}.${name}`, refusedRows!)}`);
   }
   if (partly.length > REASONS) lines.push(`  and ${partly.length - REASONS} more collections with refused rows`);
+  const agreed = status.collections.flatMap(({ db, name, agreed }) =>
+    agreed.map((one) => `  agreed   ${db}.${name}: ${oneLine(agreedText(one))}`)
+  );
+  lines.push(...agreed.slice(0, REASONS));
+  if (agreed.length > REASONS) lines.push(`  and ${agreed.length - REASONS} more columns that a target does not take`);
   const channels = [...status.channels].sort((a, b) => b.lagMs - a.lagMs).slice(0, 4);
   for (const channel of channels) {
     lines.push(

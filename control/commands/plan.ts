@@ -2,7 +2,7 @@
 import { flowDependencies } from "../../config/mod.ts";
 import { EXIT } from "../../pipeline/errors.ts";
 import { type LoadChoice, noCrashPoints, type Plan, type PlannedCollection, planRun } from "../../pipeline/flow/mod.ts";
-import { type DdlStep, isoOfHybrid } from "../../pipeline/model/mod.ts";
+import { agreedText, type DdlStep, isoOfHybrid } from "../../pipeline/model/mod.ts";
 import { formatSize } from "../../pipeline/units/mod.ts";
 import type { CommandContext } from "../context.ts";
 import { flowReport } from "../flow_report.ts";
@@ -86,14 +86,16 @@ function details(item: PlannedCollection): string[] {
   for (const sink of item.sinks) {
     const there = sink.exists ? `exists with ${count(sink.rowsThere)} rows` : "does not exist yet";
     lines.push(`  ${sink.sink}: ${sink.target.db}.${sink.target.name} ${there}`);
+    lines.push(...sink.agreed.map((one) => `    ! ${agreedText(one)}`));
     lines.push(...sink.steps.map((step) => `    ${stepText(step)}`));
     if (sink.load?.asked) lines.push(...loading(sink.load));
   }
   return lines;
 }
 
-/** With a mark where somebody else's thing is in the way, or is taken. */
-function stepText({ sentence, foreign }: DdlStep): string {
+/** With a mark where somebody else's thing is in the way, or is taken, and where the target cannot do it. */
+function stepText({ sentence, foreign, impossible }: DdlStep): string {
+  if (impossible !== undefined) return `! ${sentence}: ${impossible}`;
   return foreign === undefined ? sentence : `! ${sentence}: ${foreign.words}`;
 }
 

@@ -2,7 +2,7 @@
 import { flowDependencies } from "../../config/mod.ts";
 import { EXIT, TidemarkError } from "../../pipeline/errors.ts";
 import { type CollectionVerdict, noCrashPoints, type VerifyReport, verifyRun } from "../../pipeline/flow/mod.ts";
-import { isoOfHybrid } from "../../pipeline/model/mod.ts";
+import { agreedText, isoOfHybrid } from "../../pipeline/model/mod.ts";
 import { parseDuration } from "../../pipeline/units/mod.ts";
 import type { CommandContext } from "../context.ts";
 import { flowReport } from "../flow_report.ts";
@@ -64,7 +64,7 @@ export async function verifyCommand(context: CommandContext, options: VerifyComm
 /** What is no difference, and yet to be known. */
 function remarks(item: CollectionVerdict): string[] {
   const { source, keyValues, repaired } = item;
-  const lines: string[] = [];
+  const lines: string[] = item.agreed.map((one) => `${source}: compared as agreed: ${agreedText(one)}`);
   if (repaired !== null) {
     const { missing, content, unfindable, extra, left } = repaired;
     lines.push(

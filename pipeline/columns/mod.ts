@@ -4,6 +4,8 @@ export { canonicalJson } from "./canonical_json.ts";
 export { decodeFieldData } from "./decode.ts";
 export { columnDigests, type DigestOptions, rowDigests } from "./digest.ts";
 export { encodeColumn, rowsOf } from "./encode.ts";
+export { countValues, type Filled, fillNulls, repeatValue } from "./fill.ts";
+export { DEFAULT_FILL, fillColumn, type FillValues } from "./fill_value.ts";
 export { describeFieldData, type FieldHead } from "./frame.ts";
 export { type KeyField, keysOf, keysOfColumn } from "./keys.ts";
 export { arrayLengths, byteLengths, rowsWithoutNumber } from "./lengths.ts";

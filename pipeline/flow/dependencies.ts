@@ -24,6 +24,7 @@ import type {
   TargetName,
   TickGroup,
 } from "../model/mod.ts";
+import type { UnsupportedPolicy } from "../transforms/mod.ts";
 import type { CrashPoints } from "./state/crash_points.ts";
 
 /** Reads one pchannel from a resume point as ordered groups. `select` drops events at the source of the stream. */
@@ -175,6 +176,8 @@ export interface FlowDependencies {
   readonly routeDatabase: (db: string) => string;
   readonly ddl: DdlRules;
   readonly badRows: BadRows;
+  /** What becomes of columns that a target does not take. Default: their collection is held. */
+  readonly unsupported?: UnsupportedPolicy;
   /** What becomes of an alias of the target that belongs to what the run did not make. */
   readonly aliases: AliasPolicy;
   readonly rbac: boolean;

@@ -2,6 +2,7 @@
  * What the pipeline asks of its sinks. A row sink takes rows and operations (a target Milvus); an archive sink takes
  * files and raw records (a backup). Sinks write and acknowledge: a promise that resolves means that it is durable there.
  */
+import type { TargetGaps } from "./agreed.ts";
 import type { BulkImport } from "./bulk_import.ts";
 import type { CheckLine } from "./check.ts";
 import type { Catalog } from "./catalog.ts";
@@ -87,6 +88,8 @@ export interface DdlStep {
   readonly ends?: readonly Thing[];
   /** A thing that the run did not make is in the way. */
   readonly foreign?: ForeignThing;
+  /** Why nothing in the target's API does it: known before it is tried. */
+  readonly impossible?: string;
 }
 
 /**
@@ -131,6 +134,11 @@ export interface RowSink {
    * was dropped and made anew; empty where the target does not tell. Undefined: none has it; an alias is none.
    */
   identity(target: TargetName, signal: AbortSignal): Promise<string | undefined>;
+  /**
+   * What the target cannot take of a collection as it is on the source, by its release. `made`: it has the collection, so
+   * that fields can only be added. Left out: it takes everything.
+   */
+  gaps?(wanted: WantedCollection, made: boolean, signal: AbortSignal): Promise<TargetGaps>;
   /** The steps that `reconcile` would take now, in order; changes nothing. */
   plan(wanted: OwnedCollection, signal: AbortSignal): Promise<DdlStep[]>;
   /**

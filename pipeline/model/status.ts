@@ -1,4 +1,5 @@
 /** What a run is doing, as `status` and the progress display show it. Kept in the state beside the checkpoint. */
+import type { AgreedStatus } from "./agreed.ts";
 import type { HybridTs } from "./hybrid.ts";
 
 /**
@@ -24,6 +25,8 @@ export interface CollectionStatus {
   readonly blockedReason: string | undefined;
   /** Rows that the target refused; all others go on. */
   readonly refusedRows: RefusedRowsStatus | undefined;
+  /** Columns that the target does not take as they are, and what was agreed. */
+  readonly agreed: readonly AgreedStatus[];
   /** Bulk imports on the target, where the base is brought by them; their rows count in `rowsDone` as they go on. */
   readonly imports: ImportStatus | undefined;
 }

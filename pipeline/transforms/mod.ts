@@ -1,4 +1,14 @@
 /** Transforms: pure decisions about what is base, what is tail, what is carried and under which name. */
+export {
+  agree,
+  agreedCollection,
+  type AgreedRows,
+  agreedRows,
+  agreedSchema,
+  type Agreement,
+  readSchema,
+  type UnsupportedPolicy,
+} from "./agreed_columns.ts";
 export { forgottenSegment } from "./lineage.ts";
 export { planStep, type StepPlan, type StepStart } from "./step.ts";
 export { beginGate, type NotYet } from "./begin_gate.ts";

@@ -8,7 +8,10 @@ export interface Features {
   /** As the server gives it. */
   readonly version: string;
   readonly lite: boolean;
+  /** Scalar columns with nulls. */
   readonly nullable: boolean;
+  /** Vector columns with nulls: 3.0, and brought to 2.6 late; 2.6.19 is the first that was seen with them. */
+  readonly nullableVectors: boolean;
   readonly functions: boolean;
   readonly structArrays: boolean;
   /** The server fills a missing column from the default. 2.3 ends with a panic of the whole process instead. */
@@ -66,10 +69,12 @@ export function featuresOf(version: string): Features {
   const match = /(\d+)\.(\d+)(?:\.(\d+))?/.exec(version);
   // A build without a number is a development build, thus newer than everything here.
   const release = lite || match === null ? Infinity : Number(match[1]) * 100 + Number(match[2]);
+  const patch = Number(match?.[3] ?? 0);
   return {
     version,
     lite,
     nullable: release >= 205,
+    nullableVectors: !lite && (release >= 300 || release === 206 && patch >= 19),
     functions: release >= 205,
     structArrays: release >= 206,
     fillsDefaults: release >= 205,
@@ -82,7 +87,7 @@ export function featuresOf(version: string): Features {
     changesReplicasLoaded: !lite && release >= 205,
     namesIndexes: !lite,
     describesDefinition: !lite,
-    importsBackups: !lite && release === 203 && Number(match?.[3] ?? 0) >= 5,
+    importsBackups: !lite && release === 203 && patch >= 5,
     upsertsByPartitionKey: release >= 204,
     knowsType: (type) => release >= (TYPE_SINCE.get(type) ?? 0),
   };

@@ -13,6 +13,7 @@ import { dropCollection, dropPartition, truncate } from "./destroy.ts";
 import { plainStep } from "./reconcile/execute.ts";
 import { type Features, featuresOf } from "./features.ts";
 import { flushCollection } from "./flush.ts";
+import { gapsOf } from "./plan/gaps.ts";
 import { createPatience, type PatienceDeps, pause, type SinkState } from "./patience.ts";
 import { countRows, readByPartitionKey, readRows } from "./query.ts";
 import { createCollectionReconciler } from "./reconcile/collection.ts";
@@ -152,6 +153,14 @@ export function createMilvusSink(config: MilvusSinkConfig, deps: MilvusSinkDeps 
     ],
     state,
     identity,
+    gaps: async ({ source, target }, made, signal) => {
+      const known = await features(signal);
+      const there = made ? await unless(["not_found"], describer.describe(target, signal)) : undefined;
+      return {
+        release: `Milvus ${known.version}`,
+        gaps: gapsOf(source.schema, known, there?.columns),
+      };
+    },
     plan: async (wanted, signal) => (await reconciler.plan(wanted, undefined, "all", signal)).map(plainStep),
     reconcileDatabases: (wanted, drop, whose, gate, signal) =>
       reconcileDatabases(client, wanted, drop, whose, gate, signal),

@@ -4,7 +4,16 @@ import type { LoadChoice, Plan } from "../../pipeline/flow/mod.ts";
 
 function planned(load: LoadChoice | undefined): Plan {
   const target = { db: "default", name: "a" };
-  const sink = { sink: "replica", target, exists: false, rowsThere: 0n, steps: [], load, problem: undefined };
+  const sink = {
+    sink: "replica",
+    target,
+    exists: false,
+    rowsThere: 0n,
+    steps: [],
+    load,
+    agreed: [],
+    problem: undefined,
+  };
   return {
     revision: 1n,
     serverVersion: "2.3.5",

@@ -20,6 +20,7 @@ function collection(change: Partial<CollectionStatus> = {}): CollectionStatus {
     deleted: 0n,
     blockedReason: undefined,
     refusedRows: undefined,
+    agreed: [],
     imports: undefined,
     ...change,
   };

@@ -1,6 +1,6 @@
 /**
  * A target in memory that takes every type there is and keeps each row as it was sent, to the byte. Its steps are planned as
- * the Milvus sink plans them for the newest release.
+ * the Milvus sink plans them for a release, the newest unless another one is asked for.
  */
 import {
   columnToJson,
@@ -19,11 +19,13 @@ import {
   partitionKey,
   primaryKey,
   type RowSink,
+  type TargetGaps,
   type TargetName,
 } from "../../pipeline/model/mod.ts";
 import type { CollectionSchema } from "../../pipeline/proto/gen/schema_pb.ts";
 import { execution, type RunnableStep } from "./exact_steps.ts";
-import { featuresOf } from "../../sinks/milvus/features.ts";
+import { type Features, featuresOf } from "../../sinks/milvus/features.ts";
+import { gapsOf } from "../../sinks/milvus/plan/gaps.ts";
 import { plainStep, runSteps } from "../../sinks/milvus/reconcile/execute.ts";
 import { planCollection, type PlannedStep } from "../../sinks/milvus/plan/collection.ts";
 import { planDatabases } from "../../sinks/milvus/reconcile/databases.ts";
@@ -45,7 +47,6 @@ export interface ExactCollection {
   readonly partitions: Map<string, Map<Key, StoredRow>>;
 }
 
-const FEATURES = featuresOf("3.0.0");
 /** Rows of a page that is read. */
 const PAGE = 1000;
 
@@ -61,7 +62,19 @@ export class ExactRowSink implements RowSink {
   beforeWrite: (signal: AbortSignal) => Promise<void> = () => Promise.resolve();
   #made = 0;
 
-  constructor(readonly name: string) {}
+  readonly #features: Features;
+
+  /** `release`: whose limits and gaps it has. */
+  constructor(readonly name: string, release = "3.0.0") {
+    this.#features = featuresOf(release);
+  }
+
+  gaps(...[{ source, target }, made]: Parameters<Required<RowSink>["gaps"]>): Promise<TargetGaps> {
+    const there = made ? this.collections.get(keyOf(target))?.actual.schema.fields.map(({ name }) => name) : undefined;
+    const { version } = this.#features;
+    const gaps = gapsOf(source.schema, this.#features, there === undefined ? undefined : new Set(there));
+    return Promise.resolve({ release: `Milvus ${version}`, gaps });
+  }
 
   /** Column -> value as {@link columnToJson} says it, of every row: partition -> key -> row. */
   rowsOf({ db, name }: TargetName): Map<string, Map<Key, Record<string, Json>>> {
@@ -162,7 +175,7 @@ export class ExactRowSink implements RowSink {
       previous: previous === undefined ? undefined : { name: previous, actual: this.#actual(previous) },
       aliasOwners,
     };
-    return planCollection(wanted, state, { parts, autoId: "preserve", features: FEATURES, replicas: undefined });
+    return planCollection(wanted, state, { parts, autoId: "preserve", features: this.#features, replicas: undefined });
   }
 
   #actual({ db, name }: TargetName): Actual {

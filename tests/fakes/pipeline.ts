@@ -10,6 +10,8 @@ import {
   type ReplayReport,
   type RunOptions,
   startRun,
+  type VerifyReport,
+  verifyRun,
 } from "../../pipeline/flow/mod.ts";
 import type { FlowDependencies, FlowLimits, Plan, RunHandle, RunResult, SinkState } from "../../pipeline/flow/mod.ts";
 import type { ArchiveSink, DeadLetters, ObjectStore, RowSink, StateStore } from "../../pipeline/model/mod.ts";
@@ -67,6 +69,12 @@ export class FakePipeline {
   plan(): Promise<Plan> {
     const never = new AbortController().signal;
     return planRun(this.#dependencies(never), never);
+  }
+
+  verify(names = 10): Promise<VerifyReport> {
+    const never = new AbortController().signal;
+    const options = { countsOnly: false, names, waitMs: 0, keyValues: Infinity, repair: false };
+    return verifyRun(this.#dependencies(never), options, never);
   }
 
   replay(letters: DeadLetters, files: readonly string[]): Promise<ReplayReport> {

@@ -17,7 +17,8 @@ import {
   type Segment,
 } from "../../model/mod.ts";
 import { encodeColumn, keysOf, keysOfColumn } from "../../columns/mod.ts";
-import { completeColumns, DeadRows, type DeadSegment, partsFor, shardOf } from "../../transforms/mod.ts";
+import { completeColumns, DeadRows, type DeadSegment, partsFor, readSchema, shardOf } from "../../transforms/mod.ts";
+import { asAgreed } from "../agreed.ts";
 import type { FlowDependencies } from "../dependencies.ts";
 import type { BaseJob, BaseProgress, BaseRows } from "./job.ts";
 import type { Slots } from "./slots.ts";
@@ -267,19 +268,20 @@ async function copySegment(
   const count = rest?.length ?? (found?.rows ?? 0) - gone.length;
   progress.planned(segment.id, count);
   if (count === 0) return await progress.segmentDone(segment.id);
+  const schema = readSchema(collection.schema, own.agreed);
   const isWritten = rest === undefined ? notIn(gone) : isIn(rest);
   // Rows that a run before this one may have written must not be inserted twice.
   const mode = job.resumed || setup.onExisting === "merge" ? "upsert" : "insert";
   await progress.segmentBegun(segment.id);
   let writing: Promise<void> | undefined;
   try {
-    for await (const batch of deps.binlogs.rows(segment, collection.schema, "all", signal)) {
+    for await (const batch of deps.binlogs.rows(segment, schema, "all", signal)) {
       const keep: number[] = [];
       for (let row = 0; row < batch.rows; row++) {
         if (isWritten(batch.firstRow + row)) keep.push(row);
       }
       if (keep.length === 0) continue;
-      const columns = completeColumns(collection.schema, batch, segment);
+      const columns = completeColumns(schema, batch, segment);
       const rows = keep.length;
       const selection = rows === batch.rows ? undefined : Uint32Array.from(keep);
       const fieldsData = columns.map((column) => encodeColumn(column, selection));
@@ -326,7 +328,8 @@ async function writeRows(
   const refused = (rows: readonly RowRefusal[]) => void refusals.push(...rows);
   const about = { collectionId: collection.id, target: own.target, partition: name };
   const why = own.partitionsRefused.get(name);
-  if (why === undefined) await setup.sink.write({ ...about, mode, rows, fieldsData, refused }, signal);
+  const sent = { ...about, mode, rows, fieldsData: asAgreed(own, fieldsData, rows), refused };
+  if (why === undefined) await setup.sink.write(sent, signal);
   else refused(refusedWhole(why, rows));
   if (own.refusedRows.size > 0) {
     own.refusedRows.supersede(segment.partitionId, keysOf(fieldsData, primaryKey(collection.schema)!, rows));

@@ -30,7 +30,7 @@ export async function chooseBulk(
   const { deps, setup, save } = options;
   const { bulk } = setup.sink;
   const begun = own.importUnits.length > 0;
-  const gate = { setup, collection, target: own.target, own, resumed, made: true };
+  const gate = { setup, collection, target: own.target, own, agreed: own.agreed, resumed, made: true };
   const reason = await importObstacle(gate, signal);
   if (reason === undefined) return bulk;
   if (begun) {

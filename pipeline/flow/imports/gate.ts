@@ -2,7 +2,7 @@
  * What stands against an import of a collection, as far as it is known before a row is read: the one place where this is
  * decided, for the run that does it and for the plan that says what a run would do.
  */
-import type { BulkImport, Collection, Segment, TargetName } from "../../model/mod.ts";
+import type { AgreedColumn, BulkImport, Collection, Segment, TargetName } from "../../model/mod.ts";
 import { formatSize } from "../../units/mod.ts";
 import type { RowSinkSetup } from "../dependencies.ts";
 import { bytesOf, fileFault } from "./plan.ts";
@@ -16,16 +16,19 @@ export interface ImportGate {
   readonly own: CollectionState | undefined;
   /** Rows of it may be on the target already. */
   readonly resumed: boolean;
+  /** Columns that the target does not take as they are: it would read them from the files as they are. */
+  readonly agreed: readonly AgreedColumn[];
   /** Whether the target has the collection into which the rows go: only then can their fields be compared. */
   readonly made: boolean;
 }
 
 /** Why the whole collection is written by rows, as the rest of a sentence; undefined: nothing is against an import. */
 export async function importObstacle(gate: ImportGate, signal: AbortSignal): Promise<string | undefined> {
-  const { setup: { sink: { bulk }, onExisting }, collection, target, own, resumed, made } = gate;
+  const { setup: { sink: { bulk }, onExisting }, collection, target, own, agreed, resumed, made } = gate;
   if (bulk === undefined) return "there is no storage of the target to import from";
   if (bulk.mode === "rows") return "the configuration asks for rows";
   if (own !== undefined && own.byRows !== "") return own.byRows;
+  if (agreed.length > 0) return `field ${agreed[0]!.field} is not written as it is in the files`;
   if (onExisting === "merge") {
     return "on_existing: merge writes over rows that are there, an import would put its own beside them";
   }

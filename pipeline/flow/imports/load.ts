@@ -18,8 +18,9 @@ import {
   type Segment,
   type Snapshot,
 } from "../../model/mod.ts";
-import { completeColumns, DeadRows, importedAt, Lineage, startOfImport } from "../../transforms/mod.ts";
+import { completeColumns, DeadRows, importedAt, Lineage, readSchema, startOfImport } from "../../transforms/mod.ts";
 import type { FlowDependencies, RowSinkSetup } from "../dependencies.ts";
+import { asAgreed } from "../agreed.ts";
 import { keepRefused, segmentOrigin } from "../refusals/mod.ts";
 import type { CollectionState } from "../state/mod.ts";
 import type { SourceImport } from "./source_import.ts";
@@ -215,7 +216,8 @@ async function loadSegment(
   const gone = new Set(dead);
   let rows = 0;
   let found = 0;
-  for await (const batch of deps.binlogs.rows(segment, collection.schema, "all", signal)) {
+  const schema = readSchema(collection.schema, own.agreed);
+  for await (const batch of deps.binlogs.rows(segment, schema, "all", signal)) {
     const keep = [];
     for (let row = 0; row < batch.rows; row++) {
       if (!stamps.has(batch.timestamps?.[row])) continue;
@@ -223,7 +225,7 @@ async function loadSegment(
       if (!gone.has(batch.firstRow + row)) keep.push(row);
     }
     if (keep.length === 0) continue;
-    const columns = completeColumns(collection.schema, batch, segment);
+    const columns = completeColumns(schema, batch, segment);
     const selection = Uint32Array.from(keep);
     const fieldsData = columns.map((column) => encodeColumn(column, selection));
     const refusals: RowRefusal[] = [];
@@ -233,7 +235,7 @@ async function loadSegment(
       partition: partition.name,
       mode: "upsert",
       rows: keep.length,
-      fieldsData,
+      fieldsData: asAgreed(own, fieldsData, keep.length),
       refused: (refused) => void refusals.push(...refused),
     }, signal);
     rows += keep.length - refusals.length;

@@ -6,6 +6,7 @@ import { toTidemarkError } from "../../errors.ts";
 import { mergeFieldsData } from "../../columns/mod.ts";
 import type { DeadLetter, Keys, RowRefusal } from "../../model/mod.ts";
 import type { FlowDependencies, RowSinkSetup } from "../dependencies.ts";
+import { asAgreed } from "../agreed.ts";
 import type { CollectionState, RefusedRow } from "../state/mod.ts";
 import { settleRefused } from "./keep.ts";
 
@@ -120,7 +121,7 @@ async function send(
     partition: part[0]!.row.partition,
     mode: "upsert",
     rows: part.length,
-    fieldsData,
+    fieldsData: asAgreed(own, fieldsData, part.length),
     refused: (rows) => void refusals.push(...rows),
   }, signal);
   const reasons = new Map(refusals.map(({ row, reason }) => [row, reason]));

@@ -1,16 +1,19 @@
 /** Steps that change a collection on the target: asked of the policy, noted in the state, done only to what the run made. */
 import { TidemarkError } from "../../errors.ts";
 import {
+  agreedText,
   BESIDE_ROWS,
   type Collection,
   type DdlOutcome,
   type DdlStep,
   forget,
+  qualifiedName,
   type TargetName,
   type Thing,
   type WhoseCollection,
 } from "../../model/mod.ts";
-import { type Change, verdictOf } from "../../transforms/mod.ts";
+import { agreement } from "../agreed.ts";
+import { agreedCollection, type Change, verdictOf } from "../../transforms/mod.ts";
 import type { FlowDependencies, RowSinkSetup } from "../dependencies.ts";
 import type { CollectionState, SinkState } from "../state/mod.ts";
 import { foreignText, goneError, inTheWay, isReplaced, notMadeError, partitionGoneError } from "./existing_target.ts";
@@ -50,8 +53,9 @@ export class StructureSteps {
   ): Promise<void> {
     const { deps, setup, signal, refused, save } = this.#o;
     const noted = new Map<string, readonly Thing[]>();
+    await this.#agree(collection, own, target);
     const outcomes = await setup.sink.reconcile(
-      { source: collection, target, whose: this.#whose(own, target) },
+      { source: agreedCollection(collection, own.agreed), target, whose: this.#whose(own, target) },
       previous,
       parts,
       async (step) => {
@@ -111,6 +115,31 @@ export class StructureSteps {
             ? "Mend it on the target and start the run again, or leave the collection out (transforms.select.exclude)."
             : "Mend it on the target and start the run again, or set transforms.ddl.policy to try_evolve.",
         }),
+      );
+    }
+  }
+
+  /** Settles what becomes of columns that the target does not take. Durable before the collection is made without them. */
+  async #agree(collection: Collection, own: CollectionState, target: TargetName): Promise<void> {
+    const { deps, setup, signal, save } = this.#o;
+    const made = own.phase !== "creating" || !own.made.has("collection");
+    const { columns, problem } = await agreement(deps, setup, { source: collection, target }, own, made, signal);
+    if (problem !== undefined && own.phase === "creating") {
+      throw new Held(
+        new TidemarkError("unsupported", `${qualifiedName(collection)}: ${problem}`, {
+          hint:
+            "Choose what becomes of such columns (transforms.unsupported), leave the collection out, or copy to a newer Milvus.",
+        }),
+      );
+    }
+    const fresh = columns.slice(own.agreed.length);
+    if (fresh.length === 0) return;
+    own.agreed = columns;
+    await save();
+    for (const one of fresh) {
+      deps.report.warn(
+        `agreed ${setup.sink.name} ${own.id} ${one.fieldId}`,
+        `${qualifiedName(collection)} on ${setup.sink.name}: ${agreedText(one)}`,
       );
     }
   }

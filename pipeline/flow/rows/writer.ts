@@ -12,6 +12,7 @@ import {
 } from "../../model/mod.ts";
 import type { FoldedBatch, FoldedWrite, FoldTarget } from "../../transforms/mod.ts";
 import { keepRefused, keepRefusedDeletes, refusedWhole } from "../refusals/mod.ts";
+import { asAgreed } from "../agreed.ts";
 import type { CollectionState } from "../state/mod.ts";
 import type { RowTailOptions } from "./tail_options.ts";
 
@@ -71,7 +72,8 @@ export class RowWriter {
       await Promise.all(writes.map(async ({ write, place }) => {
         if (place === null) return;
         const { name: partition, refused: why } = place;
-        const { rows, fieldsData } = write;
+        const { rows } = write;
+        const fieldsData = asAgreed(own, write.fieldsData, rows);
         const refusals: RowRefusal[] = [];
         const refused = (rows: readonly RowRefusal[]) => void refusals.push(...rows);
         const request = { collectionId, target, partition, mode: "upsert", rows, fieldsData, refused } as const;

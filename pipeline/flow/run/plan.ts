@@ -1,6 +1,9 @@
 /** What a run would do now. Reads everything, changes nothing. */
 import { TidemarkError, toTidemarkError } from "../../errors.ts";
 import {
+  type AgreedStatus,
+  agreedStatus,
+  BESIDE_ROWS,
   type DdlStep,
   type FileFinding,
   type HybridTs,
@@ -10,7 +13,8 @@ import {
   type TargetName,
 } from "../../model/mod.ts";
 import { positionsOf } from "../../positions/mod.ts";
-import { deleteHorizon, firstExactTs, liveSegments, makeCuts } from "../../transforms/mod.ts";
+import { agreement } from "../agreed.ts";
+import { agreedCollection, deleteHorizon, firstExactTs, liveSegments, makeCuts } from "../../transforms/mod.ts";
 import type { FlowDependencies } from "../dependencies.ts";
 import { foreseeTarget, foreseeWhose, isGone } from "../rows/mod.ts";
 import { foreseeLoad, type LoadChoice } from "../imports/mod.ts";
@@ -54,6 +58,8 @@ export interface PlannedCollection {
     readonly steps: readonly DdlStep[];
     /** How the rows of its base would be brought; undefined: there is no base to bring. */
     readonly load: LoadChoice | undefined;
+    /** Columns that it does not take as they are. */
+    readonly agreed: readonly AgreedStatus[];
     /** Why a run would stop at this collection. */
     readonly problem: string | undefined;
   }[];
@@ -178,14 +184,17 @@ async function planOne(
       const exists = await sink.identity(target, signal) !== undefined;
       const place = { target, state: state?.sinks.get(sink.name), own, exists };
       const whose = foreseeWhose(deps, setup, snapshot, collection, place);
-      const steps = await sink.plan({ source: collection, target, whose }, signal);
+      const goesOn = own !== undefined ? there.exists : exists && onExisting === "merge";
+      const { columns, problem } = await agreement(deps, setup, { source: collection, target }, own, goesOn, signal);
+      const steps = await sink.plan({ source: agreedCollection(collection, columns), target, whose }, signal);
       const held = steps.find(({ foreign }) => foreign?.fate === "held");
+      const impossible = steps.find((step) => isInTheWay(deps, step, mine));
       // An alias that has the name is the plan's.
       const taken = own === undefined && exists && onExisting === "fail";
       const todo = live.filter(({ id }) => !own?.segmentsDone.includes(id));
       // What is replaced goes before the rows come.
       const made = there.exists && (own !== undefined || onExisting !== "replace");
-      const gate = { setup, collection, target, own, resumed: own !== undefined, made };
+      const gate = { setup, collection, target, own, agreed: columns, resumed: own !== undefined, made };
       sinks.push({
         sink: sink.name,
         target,
@@ -195,9 +204,14 @@ async function planOne(
         steps,
         problem: taken
           ? `${target.db}.${target.name} exists on ${sink.name} already: set sinks.${sink.name}.on_existing to merge or replace`
-          : held === undefined
+          : held !== undefined
+          ? `${held.sentence}: ${held.foreign!.words}`
+          : mine !== "tail" && problem !== undefined
+          ? problem
+          : impossible === undefined
           ? undefined
-          : `${held.sentence}: ${held.foreign!.words}`,
+          : `${impossible.sentence}: ${impossible.impossible}`,
+        agreed: columns.map(agreedStatus),
       });
     } catch (thrown) {
       if (signal.aborted) throw thrown;
@@ -210,6 +224,7 @@ async function planOne(
         rowsThere: 0n,
         steps: [],
         load: undefined,
+        agreed: [],
         problem: error.message,
       });
     }
@@ -241,6 +256,16 @@ async function planOne(
       ),
     sinks,
   };
+}
+
+/** Whether a step that nothing does would hold the collection. */
+function isInTheWay(
+  { ddl }: Pick<FlowDependencies, "ddl">,
+  step: DdlStep,
+  action: PlannedCollection["action"],
+): boolean {
+  if (step.impossible === undefined || BESIDE_ROWS.has(step.kind)) return false;
+  return step.kind === "create_collection" || action !== "tail" || ddl.onRefusal(step) === "block";
 }
 
 function bytesOf(files: Snapshot["segments"][number]["binlogs"]): bigint {

@@ -1,5 +1,6 @@
 /** Counts what the run does and says it as a {@link RunStatus}. */
 import {
+  agreedStatus,
   type Collection,
   type HybridTs,
   type ImportStatus,
@@ -219,6 +220,7 @@ export class RunProgress {
         deleted: counters.deleted,
         blockedReason: own.blocked,
         refusedRows: own.phase === "dropped" ? undefined : own.refusedRows.status(),
+        agreed: own.phase === "dropped" ? [] : own.agreed.map(agreedStatus),
         imports: counters.imports,
       };
     });

@@ -4,7 +4,16 @@
  */
 import { TidemarkError } from "../../errors.ts";
 import { formatJson, type Json, parseJson } from "../../json.ts";
-import type { BasesStatus, Collection, HybridTs, Position, Queue, ResumePoint, TargetName } from "../../model/mod.ts";
+import type {
+  AgreedColumn,
+  BasesStatus,
+  Collection,
+  HybridTs,
+  Position,
+  Queue,
+  ResumePoint,
+  TargetName,
+} from "../../model/mod.ts";
 import { isQueue, restorePosition, storePosition } from "../../positions/mod.ts";
 import { type RefusedRow, RefusedRows } from "./refused_rows.ts";
 
@@ -99,6 +108,8 @@ export interface CollectionState {
   refused: string;
   /** Rows that the target refused: held until a run can write them, or put aside as dead letters. */
   refusedRows: RefusedRows;
+  /** What becomes of columns that the target does not take as they are. */
+  agreed: readonly AgreedColumn[];
   /** Undefined where a log is followed. */
   files: FilesState | undefined;
   /** Why the collection is held; its vchannels keep their own resume points until the next run tries again. */
@@ -222,6 +233,7 @@ export function newCollectionState(
     byRows: "",
     refused: "",
     refusedRows: new RefusedRows(),
+    agreed: [],
     files: undefined,
     blocked: undefined,
   };
@@ -326,6 +338,7 @@ type Later =
     | "importsUnderWay"
     | "importsFound"
     | "refused"
+    | "agreed"
     | "files"
   >
   & { readonly made: readonly string[] };
@@ -362,6 +375,7 @@ function parseSink(raw: Record<string, Json>, queue: Queue, location: string): S
       byRows: item.byRows ?? "",
       refused: item.refused ?? "",
       refusedRows: new RefusedRows(item.refusedRows),
+      agreed: item.agreed ?? [],
       partitionsRefused: new Map(),
       files: item.files ?? undefined,
       blocked: item.blocked ?? undefined,

@@ -14,6 +14,7 @@ import {
 import { timeToLive } from "../../transforms/mod.ts";
 import type { FlowDependencies } from "../dependencies.ts";
 import type { SinkState } from "../state/mod.ts";
+import type { Views } from "./view.ts";
 import { KeySample, notFoundByKey } from "./by_key.ts";
 import { ExpectedRows } from "./expected.ts";
 import { expiredAtSource } from "./expired.ts";
@@ -42,6 +43,8 @@ export interface Comparison {
   readonly sink: RowSink;
   readonly target: TargetName;
   readonly tails: ReadonlyMap<string, Tail>;
+  /** How the rows must look on the sink: its place among the views. */
+  readonly seen: { readonly views: Views; readonly at: number };
   readonly own: SinkState | undefined;
   /** The compared moment. */
   readonly ts: HybridTs;
@@ -77,6 +80,8 @@ const ROWS_PER_PART = 2_000_000;
 export async function compareCollection(comparison: Comparison, signal: AbortSignal): Promise<Compared> {
   const { deps, snapshot, collection, segments, sink, target, tails, ts } = comparison;
   const ttlMs = timeToLive(collection);
+  const { views, at } = comparison.seen;
+  const view = views.of(at);
   const countsOnly = comparison.countsOnly && ttlMs === undefined;
   const rows = segments.reduce((sum, segment) => sum + Number(segment.rows), 0);
   const parts = countsOnly ? 1 : Math.max(1, Math.ceil(rows / ROWS_PER_PART));
@@ -93,7 +98,7 @@ export async function compareCollection(comparison: Comparison, signal: AbortSig
   };
   for (let part = 0; part < parts; part++) {
     const wants = (key: bigint | string) => partOf(key, parts) === part;
-    const expected = new ExpectedRows(wants, ttlMs);
+    const expected = new ExpectedRows(wants, ttlMs, view, (digest) => views.digestOf(digest, at));
     await replay(deps, snapshot, collection, segments, tails, expected, signal);
     expected.expire(msOfHybrid(ts));
     result.expected += BigInt(expected.rows.size);

@@ -1,5 +1,6 @@
 /** The rows that the target should have at the compared moment. */
 import type { LoggedRow, LogVisitor } from "./log.ts";
+import type { RowDigest, View } from "./view.ts";
 import { msOfHybrid } from "../../model/mod.ts";
 
 /** Fills itself from a replay. Memory: a digest a row, and one more entry where rows have a time to live. */
@@ -13,7 +14,12 @@ export class ExpectedRows implements LogVisitor {
   readonly #expiresMs = new Map<string, number>();
   readonly #ttlMs: number | undefined;
 
-  constructor(readonly wants: (key: bigint | string) => boolean, ttlMs: number | undefined) {
+  constructor(
+    readonly wants: (key: bigint | string) => boolean,
+    ttlMs: number | undefined,
+    readonly view: View,
+    readonly digestOf: (digest: RowDigest) => bigint,
+  ) {
     this.#ttlMs = ttlMs;
   }
 

@@ -1,5 +1,5 @@
 /** What the source's files and log say of a collection at a moment: every row of them, in the order in which it came. */
-import { encodeColumn, type KeyField, keysOf, rowDigests, selectRows } from "../../columns/mod.ts";
+import { encodeColumn, type KeyField, keysOf, selectRows } from "../../columns/mod.ts";
 import { TidemarkError } from "../../errors.ts";
 import {
   type Collection,
@@ -16,6 +16,7 @@ import { completeColumns, DeadRows, deleteHorizon, homePartition, makeCuts } fro
 import { readLogDeletes, unreadableDeletes } from "../base/mod.ts";
 import type { FlowDependencies } from "../dependencies.ts";
 import type { SinkState } from "../state/mod.ts";
+import type { RowDigest, View, Views } from "./view.ts";
 
 /** A log that has ended for so long before what was written was confirmed has no writer any more. */
 const ABANDONED_MS = 10_000;
@@ -24,7 +25,7 @@ export interface TailOp {
   readonly partition: bigint;
   readonly key: bigint | string;
   /** Undefined: a delete. */
-  readonly digest: bigint | undefined;
+  readonly digest: RowDigest | undefined;
   readonly ts: HybridTs;
   /** An insert into another partition than its partition key's. */
   readonly misplaced: boolean;
@@ -43,6 +44,8 @@ export interface TailRequest {
   readonly pchannel: string;
   /** Nothing later counts. Default: the end of the log. */
   readonly upTo?: HybridTs;
+  /** How rows must look on each sink. Default: their digests do not matter. */
+  readonly views?: (collection: Collection) => Views | undefined;
   /** Rows that are kept whole. Default: none. */
   readonly keep?: (collection: Collection, key: bigint | string) => boolean;
 }
@@ -52,7 +55,7 @@ export async function readTail(
   deps: FlowDependencies,
   snapshot: Snapshot,
   selected: readonly Collection[],
-  { pchannel, upTo, keep }: TailRequest,
+  { pchannel, upTo, keep, views }: TailRequest,
   signal: AbortSignal,
 ): Promise<{ tick: HybridTs; offset: bigint; channels: Map<string, TailOp[]> }> {
   const cuts = makeCuts(snapshot, selected).filter((cut) => cut.pchannel === pchannel);
@@ -77,12 +80,12 @@ export async function readTail(
       if (event.kind === "insert") {
         const { fieldsData, rows, partitionId: partition } = event;
         const keys = keysOf(fieldsData, primaryKey(collection.schema)!, rows).values;
-        const digests = rowDigests(fieldsData, rows);
+        const digest = views?.(collection)?.digests(fieldsData, rows) ?? (() => 0n);
         const homes = homesOf(collection, fieldsData, rows);
         keys.forEach((key: bigint | string, row: number) => {
           const whole = keep?.(collection, key) === true ? oneRow(fieldsData, rows, row) : undefined;
           const misplaced = homes !== undefined && homes[row] !== partition;
-          ops.push({ partition, key, digest: digests[row]!, ts, misplaced, fieldsData: whole });
+          ops.push({ partition, key, digest: digest(row), ts, misplaced, fieldsData: whole });
         });
       } else if (event.kind === "delete") {
         const { partitionId: partition } = event;
@@ -113,6 +116,10 @@ export interface LoggedRow {
 }
 
 export interface LogVisitor {
+  /** How the rows are read and what their digests are. */
+  readonly view: View;
+  /** The digest of a row of the tail. */
+  digestOf(digest: RowDigest): bigint;
   /** Rows of other keys are passed over. */
   wants(key: bigint | string): boolean;
   insert(row: LoggedRow): void;
@@ -162,8 +169,8 @@ export async function replay(
     for (const segment of own) {
       const gone = new Set(found.get(segment.id)?.dead ?? []);
       const partition = segment.partitionId;
-      for await (const batch of deps.binlogs.rows(segment, collection.schema, "all", signal)) {
-        const fieldsData = completeColumns(collection.schema, batch, segment).map((column) => encodeColumn(column));
+      for await (const batch of deps.binlogs.rows(segment, visitor.view.schema, "all", signal)) {
+        const fieldsData = completeColumns(visitor.view.schema, batch, segment).map((column) => encodeColumn(column));
         const keys = keysOf(fieldsData, key, batch.rows).values;
         let digests: readonly bigint[] | BigUint64Array | undefined;
         const homes = homesOf(collection, fieldsData, batch.rows);
@@ -174,7 +181,7 @@ export async function replay(
             partition,
             ts: batch.timestamps?.[row] ?? cut.ts,
             misplaced: homes !== undefined && homes[row] !== partition,
-            digest: () => (digests ??= rowDigests(fieldsData, batch.rows))[row]!,
+            digest: () => (digests ??= visitor.view.digests(fieldsData, batch.rows))[row]!,
             fieldsData: () => oneRow(fieldsData, batch.rows, row),
           });
         }
@@ -188,7 +195,7 @@ export async function replay(
         visitor.insert({
           ...op,
           name: nameOf(scoped ? op.partition : 0n, op.key),
-          digest: () => digest,
+          digest: () => visitor.digestOf(digest),
           fieldsData: () => fieldsData ?? [],
         });
       } else if (!scoped) visitor.remove(nameOf(0n, op.key));

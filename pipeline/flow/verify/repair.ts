@@ -4,10 +4,11 @@
  * here, so the next run goes on as if nothing had been.
  */
 import { mergeFieldsData } from "../../columns/mod.ts";
-import { type Collection, partitionKey, type Snapshot, type TargetName } from "../../model/mod.ts";
-import { liveSegments } from "../../transforms/mod.ts";
+import { type AgreedColumn, type Collection, partitionKey, type Snapshot, type TargetName } from "../../model/mod.ts";
+import { agreedRows, liveSegments } from "../../transforms/mod.ts";
 import type { FlowDependencies, RowSinkSetup } from "../dependencies.ts";
 import { keysFrom } from "./by_key.ts";
+import { viewOf } from "./view.ts";
 import type { FoundDifference } from "./compare.ts";
 import { type LoggedRow, partsOfName, readTail, replay, type Tail, type TailOp } from "./log.ts";
 
@@ -30,6 +31,7 @@ export interface RepairJob {
   readonly collection: Collection;
   readonly setup: RowSinkSetup;
   readonly target: TargetName;
+  readonly agreed: readonly AgreedColumn[];
   readonly tails: ReadonlyMap<string, Tail>;
   readonly differences: readonly FoundDifference[];
 }
@@ -79,7 +81,7 @@ async function removeRows(
 }
 
 async function writeRows(job: RepairJob, names: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
-  const { deps, snapshot, collection, setup, target } = job;
+  const { deps, snapshot, collection, setup, target, agreed } = job;
   const keys = new Set([...names].map((name) => partsOfName(name).key));
   const rows = new Map<string, { partition: bigint; fieldsData: readonly Uint8Array[] }>();
   const visitor = {
@@ -88,6 +90,8 @@ async function writeRows(job: RepairJob, names: ReadonlySet<string>, signal: Abo
       if (names.has(name)) rows.set(name, { partition, fieldsData: fieldsData() });
     },
     remove: (name: string) => void rows.delete(name),
+    view: viewOf(collection, agreed),
+    digestOf: () => 0n,
   };
   const tails = await tailsWithRows(job, keys, signal);
   await replay(deps, snapshot, collection, liveSegments(snapshot, collection), tails, visitor, signal);
@@ -101,8 +105,9 @@ async function writeRows(job: RepairJob, names: ReadonlySet<string>, signal: Abo
       // Rows of before and after a change of the schema go one by one.
       const requests = merged === undefined ? pieces : [{ rows: pieces.length, fieldsData: merged }];
       for (const request of requests) {
+        const { fieldsData } = agreedRows(agreed, request.fieldsData, request.rows);
         await setup.sink.write(
-          { collectionId: collection.id, target, partition, mode: "upsert", ...request },
+          { collectionId: collection.id, target, partition, mode: "upsert", ...request, fieldsData },
           signal,
         );
       }

@@ -6,6 +6,8 @@
  */
 import { TidemarkError } from "../../errors.ts";
 import {
+  type AgreedStatus,
+  agreedStatus,
   type Collection,
   type HybridTs,
   qualifiedName,
@@ -18,9 +20,10 @@ import { liveSegments } from "../../transforms/mod.ts";
 import type { FlowDependencies } from "../dependencies.ts";
 import { pause } from "../../pause.ts";
 import { requireSelection, selectedOf, usableOf } from "../selection.ts";
-import { parseRunState, type RefusedRows, type SinkState } from "../state/mod.ts";
-import { compareCollection, type Compared, type Difference, type FoundDifference } from "./compare.ts";
+import { parseRunState, type RefusedRows, type RunState } from "../state/mod.ts";
+import { compareCollection, type Compared, type Comparison, type Difference, type FoundDifference } from "./compare.ts";
 import { readTail, type Tail } from "./log.ts";
+import { Views } from "./view.ts";
 import { NOTHING_REPAIRED, repairCollection, type Repaired } from "./repair.ts";
 
 export interface VerifyOptions {
@@ -66,6 +69,8 @@ export interface CollectionVerdict {
   readonly expired: number;
   /** What a repair wrote before this comparison; null where none was asked for. */
   readonly repaired: Repaired | null;
+  /** Columns that the target does not take as they are: compared as was agreed. */
+  readonly agreed: readonly AgreedStatus[];
   readonly examples: readonly Difference[];
   readonly detail: string;
 }
@@ -122,11 +127,18 @@ async function verifyOnce(
   // A state says nothing here: a comparison of nothing would be called equal.
   requireSelection(deps, snapshot.catalog, undefined);
   const selected = usableOf(deps, snapshot);
+  const before = parseRunState(text, deps.state.location);
+  const agreedOn = (state: RunState, sink: string, id: bigint) =>
+    state.sinks.get(sink)?.collections.get(id)?.agreed ?? [];
+  const views = new Map(selected.map((collection) => [
+    collection.id,
+    new Views(collection, deps.sinks.map(({ sink }) => agreedOn(before, sink.name, collection.id))),
+  ]));
   const pchannels = [...new Set(selected.flatMap((collection) => collection.pchannels))];
   const tails = new Map<string, Tail>();
   let ts = 0n;
   for (const pchannel of pchannels) {
-    const tail = await readTail(deps, snapshot, selected, { pchannel }, signal);
+    const tail = await readTail(deps, snapshot, selected, { pchannel, views: ({ id }) => views.get(id) }, signal);
     if (tail.tick > ts) ts = tail.tick;
     for (const [vchannel, own] of tail.channels) {
       tails.set(vchannel, { tick: tail.tick, offset: tail.offset, events: own });
@@ -135,7 +147,7 @@ async function verifyOnce(
   options.onProgress?.(`Waits until the copy has reached ${ts}`);
   const verdicts: CollectionVerdict[] = [];
   const { state, reached } = await reachedState(deps, pchannels, tails, options.waitMs, signal);
-  for (const setup of deps.sinks) {
+  for (const [at, setup] of deps.sinks.entries()) {
     const { sink } = setup;
     const own = state.sinks.get(sink.name);
     for (const collection of selectedOf(deps, snapshot.catalog)) {
@@ -156,15 +168,28 @@ async function verifyOnce(
         verdicts.push(none(sink, collection, target, "unfinished", detail));
         continue;
       }
-      const compared = await compareOne(deps, snapshot, collection, sink, target, tails, own, ts, options, signal);
+      const agreed = agreedOn(state, sink.name, collection.id);
+      if (agreed.length !== agreedOn(before, sink.name, collection.id).length) {
+        const detail = "a field that the target does not take came while this compared: verify again";
+        verdicts.push(none(sink, collection, target, "unfinished", detail));
+        continue;
+      }
+      const seen = { views: views.get(collection.id)!, at };
+      const compared = await compareOne(
+        { deps, snapshot, collection, sink, target, tails, seen, own, ts, ...compareBy(options) },
+        signal,
+      );
       if ("verdict" in compared) {
         verdicts.push(compared);
         continue;
       }
-      verdicts.push(verdictOf(sink, collection, target, compared, there?.refusedRows, options));
+      verdicts.push({
+        ...verdictOf(sink, collection, target, compared, there?.refusedRows, options),
+        agreed: agreed.map(agreedStatus),
+      });
       if (mended === undefined || there?.phase !== "tail") continue;
       const { differences } = compared;
-      const job = { deps, snapshot, collection, setup, target, tails, differences };
+      const job = { deps, snapshot, collection, setup, target, agreed, tails, differences };
       mended(`${sink.name} ${qualifiedName(collection)}`, await repairCollection(job, signal));
     }
   }
@@ -203,18 +228,15 @@ async function reachedState(
   }
 }
 
+function compareBy({ countsOnly, keyValues }: VerifyOptions) {
+  return { countsOnly, keyValues };
+}
+
 async function compareOne(
-  deps: FlowDependencies,
-  snapshot: Snapshot,
-  collection: Collection,
-  sink: RowSink,
-  target: TargetName,
-  tails: ReadonlyMap<string, Tail>,
-  own: SinkState | undefined,
-  ts: HybridTs,
-  options: VerifyOptions,
+  comparison: Omit<Comparison, "segments">,
   signal: AbortSignal,
 ): Promise<Compared | CollectionVerdict> {
+  const { snapshot, collection, sink, target } = comparison;
   const there = await sink.state(target, signal);
   if (!there.exists) return none(sink, collection, target, "different", "the collection is not on the target");
   if (!there.loaded) {
@@ -226,12 +248,7 @@ async function compareOne(
       `${target.db}.${target.name} is not loaded on ${sink.name}, so its rows cannot be read; load it and verify again`,
     );
   }
-  const segments = liveSegments(snapshot, collection);
-  const { countsOnly, keyValues } = options;
-  return await compareCollection(
-    { deps, snapshot, collection, segments, sink, target, tails, own, ts, countsOnly, keyValues },
-    signal,
-  );
+  return await compareCollection({ ...comparison, segments: liveSegments(snapshot, collection) }, signal);
 }
 
 function verdictOf(
@@ -302,6 +319,7 @@ function none(
     changing: 0,
     expired: 0,
     repaired: null,
+    agreed: [],
     examples: [],
     detail,
   };

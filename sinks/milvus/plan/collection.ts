@@ -10,7 +10,8 @@ import { indexChanges, indexText, sharesField } from "./indexes.ts";
 import { loadAgain, loadSteps, RELEASE_ALL } from "./load.ts";
 import { ownProperties, planProperties } from "./properties.ts";
 import { type ResourceGroups, withOwnGroups } from "./resource_groups.ts";
-import { type AutoIdPolicy, schemaDifferences, schemaToCreate, unknownToTarget, widened } from "./schema.ts";
+import { unknownToTarget } from "./gaps.ts";
+import { type AutoIdPolicy, schemaDifferences, schemaToCreate, widened } from "./schema.ts";
 import type { Action } from "./action.ts";
 import { foreignThing, pairsText, type PlannedStep, type StepDetails } from "./step.ts";
 

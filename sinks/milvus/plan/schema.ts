@@ -86,24 +86,6 @@ export function hasDynamicField(schema: CollectionSchema): boolean {
   return schema.enableDynamicField || schema.fields.some((field) => field.isDynamic);
 }
 
-/** What the target would drop or damage silently; one phrase each, empty where it can keep everything. */
-export function unknownToTarget(schema: CollectionSchema, features: Features): string[] {
-  const unknown: string[] = [];
-  for (const field of userFields(schema)) {
-    if (!features.knowsType(field.dataType)) {
-      unknown.push(`the type ${DataType[field.dataType] ?? field.dataType} of field ${field.name}`);
-    }
-    if (field.nullable && !features.nullable) unknown.push(`null values in field ${field.name}`);
-  }
-  if (!features.functions) { for (const one of schema.functions) unknown.push(`the function ${one.name}`); }
-  if (!features.structArrays) {
-    for (const one of schema.structArrayFields) {
-      unknown.push(`the struct array ${one.name}`);
-    }
-  }
-  return unknown;
-}
-
 export type SchemaDifference =
   | { readonly kind: "add_field"; readonly field: FieldSchema }
   | { readonly kind: "alter_field"; readonly field: string; readonly set: Readonly<Record<string, string>> }

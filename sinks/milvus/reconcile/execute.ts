@@ -68,7 +68,10 @@ export async function runSteps(steps: readonly RunnableStep[], gate: DdlGate): P
 }
 
 /** The plain step, without what belongs to the plan. */
-export function plainStep(step: DdlStep): DdlStep {
+export function plainStep(
+  step: DdlStep & { readonly action?: { readonly do: string; readonly reason?: string } },
+): DdlStep {
+  const { action } = step;
   const { kind, collectionId, sentence, destructive, partition, disturbs, makes, ends, foreign } = step;
   return {
     kind,
@@ -80,6 +83,7 @@ export function plainStep(step: DdlStep): DdlStep {
     ...(makes === undefined ? {} : { makes }),
     ...(ends === undefined ? {} : { ends }),
     ...(foreign === undefined ? {} : { foreign }),
+    ...(action?.do === "impossible" && foreign === undefined ? { impossible: action.reason ?? "" } : {}),
   };
 }
 

@@ -39,7 +39,7 @@ function gateOf({ mode = "import", onExisting = "fail", own, made = true, obstac
   } as unknown as BulkImport;
   const state = own && { ...newCollectionState(1n, target, target, [], "base"), ...own };
   const sink = { bulk: mode === "none" ? undefined : bulk };
-  return { setup: { onExisting, sink }, collection, target, own: state, resumed: own !== undefined, made };
+  return { setup: { onExisting, sink }, collection, target, own: state, agreed: [], resumed: own !== undefined, made };
 }
 
 const BEGUN = { importUnits: [{}] } as unknown as Partial<CollectionState>;

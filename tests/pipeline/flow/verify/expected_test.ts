@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import { ExpectedRows } from "../../../../pipeline/flow/verify/expected.ts";
 import { nameOf, partsOfName } from "../../../../pipeline/flow/verify/log.ts";
+import { viewOf } from "../../../../pipeline/flow/verify/view.ts";
+import { collection } from "../../../sinks/milvus/sample.ts";
 import { hybridFromMs } from "../../../../pipeline/model/mod.ts";
+
+const VIEW = viewOf(collection("items"), []);
+const digestOf = () => 0n;
 
 function row(key: bigint, ms: number, misplaced = false) {
   const name = nameOf(0n, key);
@@ -9,7 +14,7 @@ function row(key: bigint, ms: number, misplaced = false) {
 }
 
 Deno.test("ExpectedRows has the newest insert of each key, and where the source itself does not find it", () => {
-  const expected = new ExpectedRows(() => true, undefined);
+  const expected = new ExpectedRows(() => true, undefined, VIEW, digestOf);
   for (const key of [1n, 2n, 3n]) expected.insert(row(key, 100, true));
   expected.insert(row(2n, 200));
   expected.remove(nameOf(0n, 3n));
@@ -20,7 +25,7 @@ Deno.test("ExpectedRows has the newest insert of each key, and where the source 
 });
 
 Deno.test("ExpectedRows takes out what is past its time to live at the moment, by its newest insert", () => {
-  const expected = new ExpectedRows(() => true, 1000);
+  const expected = new ExpectedRows(() => true, 1000, VIEW, digestOf);
   for (const key of [1n, 2n, 3n, 4n]) expected.insert(row(key, 500));
   expected.insert(row(2n, 1200));
   expected.remove(nameOf(0n, 3n));

@@ -1,0 +1,66 @@
+/** What a target could not keep of a schema, field by field: it would drop it, damage it or refuse it. */
+import type { Gap } from "../../../pipeline/model/mod.ts";
+import {
+  type CollectionSchema,
+  DataType,
+  type FieldSchema,
+  FunctionType,
+} from "../../../pipeline/proto/gen/schema_pb.ts";
+import { isVectorType } from "../described.ts";
+import type { Features } from "../features.ts";
+import { userFields } from "./schema.ts";
+
+/** Functions whose output the proxy makes, so that it is in the log; what others make is in files only. */
+const MADE_BY_PROXY: ReadonlySet<FunctionType> = new Set([FunctionType.TextEmbedding]);
+
+/** In the order of the fields. `there`: columns of the target's collection, where it has one. */
+export function gapsOf(schema: CollectionSchema, features: Features, there?: ReadonlySet<string>): Gap[] {
+  const made = madeBy(schema);
+  const gaps = userFields(schema).flatMap((field): Gap[] => {
+    const { fieldID: fieldId, name, dataType, nullable } = field;
+    const gap = (lacks: Gap["lacks"], what: string): Gap[] => [{ fieldId, field: name, lacks, what }];
+    if (!features.knowsType(dataType)) {
+      return gap("column", `the type ${DataType[dataType] ?? dataType} of field ${name}`);
+    }
+    const maker = made.get(name);
+    if (maker !== undefined && !features.functions) {
+      return gap(MADE_BY_PROXY.has(maker.type) ? "function" : "column", `the function ${maker.name}`);
+    }
+    if (there !== undefined && !there.has(name) && !features.addsFields && maker === undefined) {
+      return gap("column", `how to add field ${name} to a collection`);
+    }
+    if (nullable && !takesNulls(field, features)) return gap("nulls", `null values in field ${name}`);
+    return [];
+  });
+  if (features.structArrays) return gaps;
+  const inStructs = schema.structArrayFields.flatMap(({ name, fields }) =>
+    fields.map((field): Gap => ({
+      fieldId: field.fieldID,
+      field: field.name,
+      lacks: "column",
+      what: `the struct array ${name}`,
+    }))
+  );
+  return [...gaps, ...inStructs];
+}
+
+function takesNulls({ dataType }: FieldSchema, features: Features): boolean {
+  return isVectorType(dataType) ? features.nullableVectors : features.nullable;
+}
+
+/** Name of an output -> what makes it. */
+function madeBy({ functions }: CollectionSchema): Map<string, { readonly name: string; readonly type: FunctionType }> {
+  return new Map(
+    functions.flatMap(({ name, type, outputFieldNames }) =>
+      outputFieldNames.map((output) => [output, { name, type }] as const)
+    ),
+  );
+}
+
+/** What stands against creating it, one phrase each; empty where the target can keep everything. */
+export function unknownToTarget(schema: CollectionSchema, features: Features): string[] {
+  const unknown = gapsOf(schema, features).map(({ what }) => what);
+  // A function without outputs of its own, such as a reranker, leaves no column behind.
+  if (!features.functions) { for (const { name } of schema.functions) unknown.push(`the function ${name}`); }
+  return [...new Set(unknown)];
+}
