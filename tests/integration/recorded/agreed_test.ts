@@ -1,8 +1,9 @@
 /** A recording of 2.6.19 into targets that do not know its nulls, types and functions: every row, but for what was agreed. */
 import assert from "node:assert/strict";
-import { parseJson } from "../../../pipeline/json.ts";
+import { type Json, parseJson } from "../../../pipeline/json.ts";
 import type { AgreedColumn } from "../../../pipeline/model/mod.ts";
-import { DEFAULT_FILL } from "../../../pipeline/columns/mod.ts";
+import { decodeFieldData, DEFAULT_FILL } from "../../../pipeline/columns/mod.ts";
+import { DataType } from "../../../pipeline/proto/gen/schema_pb.ts";
 import type { UnsupportedPolicy } from "../../../pipeline/transforms/mod.ts";
 import { ExactRowSink } from "../../fakes/exact_row_sink.ts";
 import type { FakePipeline } from "../../fakes/pipeline.ts";
@@ -53,16 +54,22 @@ function agreedBy(pipeline: FakePipeline): Map<string, readonly AgreedColumn[]> 
   return new Map(collections.map(({ source, agreed }) => [`${source.db}.${source.name}`, agreed]));
 }
 
+/** JSON is filled with its text. */
+function filled(column: string, value: Json): Json {
+  const { type } = decodeFieldData(Uint8Array.fromBase64(column), 1);
+  return type === DataType.JSON ? parseJson(value as string) : value;
+}
+
 /** The true rows, less columns that were left out, with values for nulls. */
 function asAgreed(moment: Moment, agreed: ReadonlyMap<string, readonly AgreedColumn[]>): Moment {
   const rows = moment.rows.map((truth) => {
     const changes = agreed.get(`${truth.db}.${truth.collection}`) ?? [];
     const change = (row: Record<string, unknown>) => {
       const own = { ...row };
-      for (const { field, change, value } of changes) {
+      for (const { field, change, value, column } of changes) {
         const outer = field.split("[")[0]!;
         if (change === "left_out") delete own[outer];
-        else if (change === "filled") own[outer] ??= parseJson(value);
+        else if (change === "filled") own[outer] ??= filled(column, parseJson(value));
       }
       return own;
     };
