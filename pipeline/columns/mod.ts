@@ -11,6 +11,15 @@ export { type KeyField, keysOf, keysOfColumn } from "./keys.ts";
 export { arrayLengths, byteLengths, rowsWithoutNumber } from "./lengths.ts";
 export { mergeFieldsData, type RowsPart } from "./merge.ts";
 export { vectorsRow } from "./nested.ts";
-export { compactNulls, dropColumns, type NewHead, renameColumns } from "./reshape.ts";
+export { geometryOfText, textOfGeometry } from "./geometry.ts";
+export {
+  compactNulls,
+  dropColumns,
+  geometryToBinary,
+  geometryToText,
+  type NewHead,
+  renameColumns,
+  withoutFlags,
+} from "./reshape.ts";
 export { selectRows } from "./select.ts";
 export { columnToJson } from "./values.ts";

@@ -3,6 +3,7 @@ import { TidemarkError } from "../../pipeline/errors.ts";
 import type { TargetName } from "../../pipeline/model/mod.ts";
 import { DataType } from "../../pipeline/proto/gen/schema_pb.ts";
 import { METHOD, type MilvusClient } from "./client.ts";
+import { nestedName, type TargetField, targetField } from "./client_form.ts";
 import { type FieldLimits, fieldLimits } from "./row_check.ts";
 
 export interface DescribedCollection {
@@ -17,8 +18,12 @@ export interface DescribedCollection {
   readonly hasDynamicField: boolean;
   /** Names of the columns that the server computes. */
   readonly functionOutputs: ReadonlySet<string>;
-  /** Every column that can be sent, struct-array fields included; without the dynamic one. */
+  /** Every column that can be sent, arrays of structs included; without the dynamic one. */
   readonly columns: ReadonlySet<string>;
+  /** Names of the arrays of structs. */
+  readonly structs: ReadonlySet<string>;
+  /** Of each column but arrays of structs, and of those' fields as `outer[inner]`. */
+  readonly fields: ReadonlyMap<string, TargetField>;
   /** Columns of vectors, in the target's order. */
   readonly vectors: readonly string[];
   /** What the schema limits, by column. */
@@ -81,6 +86,16 @@ export function createDescriber(client: MilvusClient): Describer {
       functionOutputs: outputs,
       columns: new Set([...sendable, ...schema.structArrayFields].map((field) => field.name)),
       vectors: sendable.filter((field) => isVectorType(field.dataType)).map((field) => field.name),
+      structs: new Set(schema.structArrayFields.map(({ name }) => name)),
+      fields: new Map([
+        ...sendable.map((field) => [field.name, targetField(field)] as const),
+        ...schema.structArrayFields.flatMap(({ name: outer, fields }) =>
+          fields.map((field) => {
+            const name = nestedName(field.name) === undefined ? `${outer}[${field.name}]` : field.name;
+            return [name, targetField(field)] as const;
+          })
+        ),
+      ]),
       limits: new Map(sendable.map((field) => [field.name, fieldLimits(field)])),
     };
   }

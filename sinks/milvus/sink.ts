@@ -5,6 +5,7 @@ import { LoadState } from "../../pipeline/proto/gen/common_pb.ts";
 import { isNamed, readLoadState, unless } from "./actual.ts";
 import { createBulkImport } from "./bulk_import.ts";
 import { openChannel } from "./channel.ts";
+import { logForm } from "./client_form.ts";
 import { checkStorage, checkTarget } from "./check.ts";
 import { createClient, METHOD } from "./client.ts";
 import { channelOptions, loginUser, type ReadFile, readPasswords } from "./connection.ts";
@@ -195,7 +196,8 @@ export function createMilvusSink(config: MilvusSinkConfig, deps: MilvusSinkDeps 
         throw new TidemarkError("refused", `${targetText(target)} has no partition key to read by`);
       }
       const options = { client, target, collection, partition, keys, outputFields, signal };
-      yield* partitionKeys === undefined ? readRows(options) : readByPartitionKey(options, partitionKeys);
+      const pages = partitionKeys === undefined ? readRows(options) : readByPartitionKey(options, partitionKeys);
+      for await (const page of pages) yield { ...page, fieldsData: logForm(page.fieldsData, page.rows) };
     },
     close: async () => {
       await Promise.all([client.close(), storage?.close()]);

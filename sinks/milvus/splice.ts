@@ -4,6 +4,7 @@
  * 2 db_name, 3 collection_name, 4 partition_name, 5 fields_data, 7 num_rows.
  */
 import type { TargetName } from "../../pipeline/model/mod.ts";
+import { DataType } from "../../pipeline/proto/gen/schema_pb.ts";
 import { delimitedSize, varintSize, wireFields, writeDelimited, writeVarint } from "./wire.ts";
 
 const TEXT = new TextEncoder();
@@ -13,18 +14,25 @@ const DECODER = new TextDecoder();
 export interface ColumnHead {
   readonly name: string;
   readonly isDynamic: boolean;
+  readonly type: DataType;
+  /** It has validity flags. */
+  readonly hasFlags: boolean;
   readonly bytes: Uint8Array;
 }
 
-/** Reads the head of a FieldData: 2 field_name, 6 is_dynamic. */
+/** Reads the head of a FieldData: 1 type, 2 field_name, 6 is_dynamic, 7 valid_data. */
 export function columnHead(bytes: Uint8Array): ColumnHead {
   let name = "";
   let isDynamic = false;
+  let type: DataType = DataType.None;
+  let hasFlags = false;
   for (const field of wireFields(bytes)) {
     if (field.number === 2 && field.wireType === 2) name = DECODER.decode(bytes.subarray(field.start, field.end));
     else if (field.number === 6 && field.wireType === 0) isDynamic = field.value !== 0;
+    else if (field.number === 1 && field.wireType === 0) type = field.value;
+    else if (field.number === 7) hasFlags = true;
   }
-  return { name, isDynamic, bytes };
+  return { name, isDynamic, type, hasFlags, bytes };
 }
 
 export interface Mutation {

@@ -9,6 +9,7 @@ import { keysOf, selectRows } from "../../pipeline/columns/mod.ts";
 import type { RowRefusal, WriteRequest } from "../../pipeline/model/mod.ts";
 import type { MutationResult } from "../../pipeline/proto/gen/milvus_pb.ts";
 import { METHOD, type MilvusClient } from "./client.ts";
+import { clientForm, nestedName, withStructs } from "./client_form.ts";
 import { type DescribedCollection, type Describer, targetText } from "./described.ts";
 import { isTooLargeFault, ServerAnswer } from "./fault.ts";
 import type { Features } from "./features.ts";
@@ -122,7 +123,7 @@ export function createWriter(
   }
 
   async function sendOne(mutation: Mutation, way: Way, signal: AbortSignal): Promise<void> {
-    const body = spliceMutation(mutation);
+    const body = spliceMutation({ ...mutation, columns: withStructs(mutation.columns, way.collection.structs) });
     const { target, rows } = mutation;
     const verb = way.mode === "replace" ? "upsert" : way.mode;
     const request = { what: `${verb} ${rows} rows into ${targetText(target)}`, db: target.db, signal };
@@ -189,10 +190,12 @@ export function columnsFor(
     if (head.isDynamic) {
       if (!collection.hasDynamicField) throw refused(where, `the dynamic column ${head.name || "$meta"}`);
     } else if (!collection.columns.has(head.name)) {
-      throw refused(where, `the column ${head.name}`);
+      const outer = nestedName(head.name)?.outer;
+      if (outer !== undefined && collection.fields.has(head.name)) sent.add(outer);
+      else throw refused(where, `the column ${head.name}`);
     }
     sent.add(head.name);
-    kept.push(head.bytes);
+    kept.push(clientForm(head, request.rows, head.isDynamic ? undefined : collection.fields.get(head.name)));
   }
   if (!fillsDefaults) {
     const missing = [...collection.columns].filter((name) =>

@@ -11,6 +11,7 @@ import {
   StructArrayFieldSchemaSchema,
 } from "../../../pipeline/proto/gen/schema_pb.ts";
 import { propertiesOf } from "../actual.ts";
+import { nestedName } from "../client_form.ts";
 import type { Features } from "../features.ts";
 
 export type AutoIdPolicy = "preserve" | "regenerate";
@@ -50,7 +51,11 @@ export function schemaToCreate(source: Collection, name: string, autoId: AutoIdP
     structArrayFields: schema.structArrayFields.map((one) => {
       const copy = clone(StructArrayFieldSchemaSchema, one);
       copy.fieldID = 0n;
-      for (const field of copy.fields) field.fieldID = 0n;
+      for (const field of copy.fields) {
+        field.fieldID = 0n;
+        // The server puts the array's name in front of it.
+        field.name = nestedName(field.name)?.inner ?? field.name;
+      }
       return copy;
     }),
     functions: schema.functions.map((one) => {

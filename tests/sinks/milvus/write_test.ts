@@ -28,6 +28,8 @@ function described(more: Partial<DescribedCollection> = {}): DescribedCollection
     hasDynamicField: false,
     functionOutputs: new Set(),
     columns: new Set(["id", "tenant"]),
+    structs: new Set(),
+    fields: new Map(),
     vectors: [],
     limits: new Map(),
     ...more,

@@ -1,0 +1,193 @@
+/** Rows of every kind through the sink into a server that checks requests as the proxy of a release does. */
+import assert from "node:assert/strict";
+import { create } from "@bufbuild/protobuf";
+import {
+  absentColumn,
+  columnToJson,
+  decodeFieldData,
+  DEFAULT_FILL,
+  encodeColumn,
+  geometryOfText,
+  rowDigests,
+  vectorsRow,
+} from "../../../pipeline/columns/mod.ts";
+import type { Column, ColumnData } from "../../../pipeline/model/mod.ts";
+import {
+  type CollectionSchema,
+  DataType,
+  type FieldSchema,
+  FunctionSchemaSchema,
+  FunctionType,
+  StructArrayFieldSchemaSchema,
+  ValueFieldSchema,
+} from "../../../pipeline/proto/gen/schema_pb.ts";
+import { agree, agreedCollection, agreedRows } from "../../../pipeline/transforms/mod.ts";
+import { createMilvusSink, milvusSinkSpec } from "../../../sinks/milvus/mod.ts";
+import { FakeProxy } from "../../fakes/proxy/server.ts";
+import { ALL_MADE, collection, field, storedSchema } from "./sample.ts";
+
+const ROWS = 3;
+const signal = new AbortController().signal;
+const bytes = (...values: readonly string[]) => values.map((text) => new TextEncoder().encode(text));
+const own = create(ValueFieldSchema, { data: { case: "stringData", value: "own" } });
+
+/** Field -> the values of three rows; where it is nullable, the one in the middle is null. */
+const COLUMNS: readonly (readonly [FieldSchema, ColumnData])[] = [
+  [field("id", DataType.Int64, { isPrimaryKey: true }), { kind: "int64", values: BigInt64Array.of(1n, 2n, 3n) }],
+  [field("vec", DataType.FloatVector, {}, { dim: 1 }), fixed(4, Float32Array.of(1, 2, 3))],
+  [field("half", DataType.Float16Vector, {}, { dim: 1 }), fixed(2, Uint16Array.of(15360, 0, 16384))],
+  [
+    field("sparse", DataType.SparseFloatVector),
+    { kind: "bytes", values: [pairs(1, 0.5), new Uint8Array(), pairs(7, 2)] },
+  ],
+  [field("nvec", DataType.FloatVector, { nullable: true }, { dim: 1 }), fixed(4, Float32Array.of(1, 0, 3))],
+  [field("flag", DataType.Bool, { nullable: true }), { kind: "bool", values: Uint8Array.of(1, 0, 0) }],
+  [field("small", DataType.Int8, { nullable: true }), { kind: "int32", values: Int32Array.of(-1, 0, 5) }],
+  [field("note", DataType.VarChar, { nullable: true }, { max_length: 9 }), {
+    kind: "utf8",
+    values: bytes("a", "", "é"),
+  }],
+  [field("set", DataType.VarChar, { defaultValue: own }, { max_length: 9 }), {
+    kind: "utf8",
+    values: bytes("a", "b", "c"),
+  }],
+  [field("doc", DataType.JSON, { nullable: true }), { kind: "bytes", values: bytes('{"a":1}', "", "[1]") }],
+  [
+    field("tags", DataType.Array, { nullable: true, elementType: DataType.Int64 }, { max_capacity: 4 }),
+    { kind: "bytes", values: [Uint8Array.of(0x1a, 3, 0x0a, 1, 5), new Uint8Array(), Uint8Array.of(0x1a, 0)] },
+  ],
+  [
+    field("place", DataType.Geometry, { nullable: true }),
+    {
+      kind: "bytes",
+      values: [geometryOfText("POINT (1 2.5)"), new Uint8Array(), geometryOfText("LINESTRING (0 0, 1e-7 3)")],
+    },
+  ],
+  [field("at", DataType.Timestamptz, { nullable: true }), { kind: "int64", values: BigInt64Array.of(1n, 0n, -5n) }],
+];
+
+function fixed(width: number, values: Float32Array | Uint16Array): ColumnData {
+  return { kind: "fixed", width, bytes: new Uint8Array(values.buffer) };
+}
+
+function pairs(index: number, value: number): Uint8Array {
+  const out = new DataView(new ArrayBuffer(8));
+  out.setUint32(0, index, true);
+  out.setFloat32(4, value, true);
+  return new Uint8Array(out.buffer);
+}
+
+function columnOf(one: FieldSchema, data: ColumnData): Column {
+  const plain = absentColumn({ ...one, nullable: true }, ROWS, { what: "The test" });
+  return { ...plain, valid: one.nullable ? Uint8Array.of(1, 0, 1) : undefined, data };
+}
+
+/** A source of 3.0 with everything, and rows as its log has them. */
+function source(): { schema: CollectionSchema; fieldsData: Uint8Array[] } {
+  const text = field("text", DataType.VarChar, {}, { max_length: 9 });
+  const bm25 = field("bm25", DataType.SparseFloatVector, { isFunctionOutput: true });
+  const schema = storedSchema([...COLUMNS.map(([one]) => one), text, bm25], { dynamic: true });
+  schema.functions.push(
+    create(FunctionSchemaSchema, {
+      name: "words",
+      type: FunctionType.BM25,
+      inputFieldNames: ["text"],
+      outputFieldNames: ["bm25"],
+    }),
+  );
+  const name = field("items[name]", DataType.Array, { elementType: DataType.VarChar, fieldID: 900n }, {
+    max_length: 9,
+    max_capacity: 4,
+  });
+  const emb = field("items[emb]", DataType.ArrayOfVector, { elementType: DataType.FloatVector, fieldID: 901n }, {
+    dim: 1,
+    max_capacity: 4,
+  });
+  schema.structArrayFields.push(
+    create(StructArrayFieldSchemaSchema, { name: "items", fieldID: 902n, fields: [name, emb] }),
+  );
+  const words = (...values: readonly string[]) =>
+    Uint8Array.from([0x32, values.length * 3, ...values.flatMap((value) => [0x0a, 1, value.charCodeAt(0)])]);
+  const vectors = (...values: readonly number[]) =>
+    vectorsRow(DataType.FloatVector, 1, new Uint8Array(Float32Array.from(values).buffer));
+  const meta = schema.fields.find(({ isDynamic }) => isDynamic)!;
+  return {
+    schema,
+    fieldsData: [
+      ...COLUMNS.map(([one, data]) => columnOf(one, data)),
+      columnOf(text, { kind: "utf8", values: bytes("x", "y", "z") }),
+      columnOf(name, { kind: "bytes", values: [words("a"), words(), words("b", "c")] }),
+      { ...columnOf(emb, { kind: "bytes", values: [vectors(1), vectors(), vectors(2, 3)] }), dim: 1 },
+      // Gen 2 has flags of the dynamic column, all true.
+      {
+        ...columnOf(meta, { kind: "bytes", values: bytes('{"k":1}', "{}", '{"k":2}') }),
+        valid: Uint8Array.of(1, 1, 1),
+      },
+    ].map((column) => encodeColumn(column)),
+  };
+}
+
+const FILLED: Readonly<Record<string, readonly string[]>> = {
+  "2.4.23": ["nvec", "flag", "small", "note", "doc", "tags"],
+  "2.5.27": ["nvec"],
+  "2.6.6": ["nvec"],
+  "2.6.19": [],
+  "3.0.0": [],
+};
+const LEFT_OUT: Readonly<Record<string, readonly string[]>> = {
+  "2.4.23": ["place", "at", "bm25", "items[name]", "items[emb]"],
+  "2.5.27": ["place", "at", "items[name]", "items[emb]"],
+  "2.6.6": [],
+  "2.6.19": [],
+  "3.0.0": [],
+};
+
+for (const version of Object.keys(FILLED)) {
+  Deno.test(`createMilvusSink writes rows of every kind into Milvus ${version}, and reads the same, as agreed`, async () => {
+    await using proxy = await FakeProxy.start(version);
+    const sink = createMilvusSink(milvusSinkSpec.parse({ type: "milvus", address: proxy.address }));
+    try {
+      const { schema, fieldsData } = source();
+      const every = collection("every", {
+        schema,
+        indexes: [],
+        partitions: [{ id: 1n, name: "_default", createTs: 0n }],
+      });
+      const target = { db: "default", name: "every" };
+      const gaps = await sink.gaps!({ source: every, target }, false, signal);
+      const { columns, problem } = agree(
+        { policy: "fill", values: { ...DEFAULT_FILL, text: "none" } },
+        every,
+        gaps,
+        [],
+      );
+      assert.equal(problem, undefined);
+      const by = (change: string) => columns.filter((one) => one.change === change).map(({ field }) => field);
+      assert.deepEqual([by("filled"), by("left_out")], [FILLED[version], LEFT_OUT[version]]);
+      const wanted = { source: agreedCollection(every, columns), target, whose: ALL_MADE };
+      const outcomes = await sink.reconcile(wanted, undefined, "all", () => "apply", signal);
+      assert.deepEqual(outcomes.filter(({ result }) => result !== "applied"), []);
+      const sent = agreedRows(columns, fieldsData, ROWS).fieldsData;
+      for (const mode of ["insert", "upsert"] as const) {
+        const about = { collectionId: 7n, target, partition: "_default", rows: ROWS };
+        await sink.write({ ...about, mode, fieldsData: sent }, signal);
+      }
+      const pages = await Array.fromAsync(sink.read(wanted, {}, signal));
+      assert.equal(pages.length, 1);
+      assert.deepEqual(
+        [...rowDigests(pages[0]!.fieldsData, ROWS)],
+        [...rowDigests(sent, ROWS)],
+        shown(pages[0]!.fieldsData),
+      );
+    } finally {
+      await sink.close();
+    }
+  });
+}
+
+function shown(fieldsData: readonly Uint8Array[]): string {
+  return JSON.stringify(fieldsData.map((one) => {
+    const column = decodeFieldData(one, ROWS);
+    return [column.name, columnToJson(column)];
+  }));
+}
