@@ -74,6 +74,7 @@ export function statusOf(name: string, kind: typeof STATES[number], collections:
         ? "The target refused field title: max_length 8"
         : undefined,
       refusedRows: undefined,
+      agreed: [],
       imports: undefined,
     })),
     channels: [0, 1].map((at) => ({

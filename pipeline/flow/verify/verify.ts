@@ -13,7 +13,6 @@ import {
   qualifiedName,
   type RefusedRowsStatus,
   type RowSink,
-  type Snapshot,
   type TargetName,
 } from "../../model/mod.ts";
 import { liveSegments } from "../../transforms/mod.ts";

@@ -17,8 +17,12 @@ const plain = storedSchema([
 plain.fields = plain.fields.slice(2);
 
 function longs(fieldName: string, data: readonly bigint[], validData: readonly boolean[] = []) {
-  const field = { case: "scalars", value: { data: { case: "longData", value: { data: [...data] } } } } as const;
-  return create(FieldDataSchema, { type: DataType.Int64, fieldName, validData: [...validData], field });
+  return create(FieldDataSchema, {
+    type: DataType.Int64,
+    fieldName,
+    validData: [...validData],
+    field: { case: "scalars", value: { data: { case: "longData", value: { data: [...data] } } } },
+  });
 }
 
 function answer(
