@@ -40,14 +40,35 @@ export interface AgreedColumn {
   values: bigint;
 }
 
-/** What people are shown of it. */
 export type AgreedStatus = Pick<AgreedColumn, "field" | "change" | "why" | "value" | "values">;
 
+/**
+ * What people are shown of it: everything but the column's bytes.
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { agreedStatus } from "./agreed.ts";
+ *
+ * const shown = { field: "note", change: "left_out", why: "Milvus 2.3.5 does not know it", value: "", values: 2n } as const;
+ * assert.deepEqual(agreedStatus({ ...shown, fieldId: 102n, column: "" }), shown);
+ * ```
+ */
 export function agreedStatus({ field, change, why, value, values }: AgreedColumn): AgreedStatus {
   return { field, change, why, value, values };
 }
 
-/** One sentence without its full stop; with the numbers, where there are some. */
+/**
+ * One sentence without its full stop; with the numbers, where there are some.
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { agreedText } from "./agreed.ts";
+ *
+ * const why = "Milvus 2.3.5 does not know null values in field note";
+ * const text = agreedText({ field: "note", change: "filled", why, value: '""', values: 2n });
+ * assert.equal(text, `field note has "" for each null (2 so far): ${why}`);
+ * ```
+ */
 export function agreedText({ field, change, why, value, values }: AgreedStatus): string {
   const times = values === 0n ? "" : ` (${values} so far)`;
   switch (change) {

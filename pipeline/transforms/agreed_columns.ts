@@ -30,6 +30,20 @@ export interface Agreement {
 /**
  * What was agreed `before` stays. `fill` helps against nulls; a column of which the target takes nothing is left out by it,
  * too. Values whose function the target does not know are carried under every policy: nothing of them is lost.
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { create } from "@bufbuild/protobuf";
+ * import { CollectionSchemaSchema, DataType } from "../proto/gen/schema_pb.ts";
+ * import { agree } from "./agreed_columns.ts";
+ *
+ * const note = { fieldID: 101n, name: "note", dataType: DataType.VarChar, nullable: true };
+ * const schema = create(CollectionSchemaSchema, { fields: [{ fieldID: 100n, name: "id", isPrimaryKey: true }, note] });
+ * const gap = { fieldId: 101n, field: "note", lacks: "nulls", what: "null values in field note" } as const;
+ * const gaps = { release: "Milvus 2.3.5", gaps: [gap] };
+ * assert.match(agree({ policy: "hold" }, { schema }, gaps, []).problem!, /does not know null values in field note: held/);
+ * assert.equal(agree({ policy: "drop_column" }, { schema }, gaps, []).columns[0]!.change, "left_out");
+ * ```
  */
 export function agree(
   policy: UnsupportedPolicy,
@@ -97,7 +111,7 @@ function allFields({ fields, structArrayFields }: CollectionSchema): FieldSchema
 }
 
 /** The schema as the target is to have it. The same object where nothing was agreed. */
-export function agreedSchema(schema: CollectionSchema, agreed: readonly AgreedColumn[]): CollectionSchema {
+function agreedSchema(schema: CollectionSchema, agreed: readonly AgreedColumn[]): CollectionSchema {
   if (agreed.length === 0) return schema;
   const changes = new Map(agreed.map((one) => [one.fieldId, one.change]));
   const isLeft = ({ fieldID }: { readonly fieldID: bigint }) => changes.get(fieldID) === "left_out";
@@ -119,7 +133,22 @@ export function agreedSchema(schema: CollectionSchema, agreed: readonly AgreedCo
   return copy;
 }
 
-/** The collection as the target is to have it: also without indexes of columns that it does not have. */
+/**
+ * The collection as the target is to have it: also without indexes of columns that it does not have.
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { create } from "@bufbuild/protobuf";
+ * import type { Collection } from "../model/mod.ts";
+ * import { CollectionSchemaSchema } from "../proto/gen/schema_pb.ts";
+ * import { agreedCollection } from "./agreed_columns.ts";
+ *
+ * const schema = create(CollectionSchemaSchema, { fields: [{ fieldID: 100n, name: "id" }, { fieldID: 101n, name: "note" }] });
+ * const books = { schema, indexes: [], load: undefined } as unknown as Collection;
+ * const note = { fieldId: 101n, field: "note", change: "left_out", why: "", value: "", column: "", values: 0n } as const;
+ * assert.deepEqual(agreedCollection(books, [note]).schema.fields.map(({ name }) => name), ["id"]);
+ * ```
+ */
 export function agreedCollection(collection: Collection, agreed: readonly AgreedColumn[]): Collection {
   if (agreed.length === 0) return collection;
   const gone = new Set(agreed.filter(({ change }) => change === "left_out").map(({ fieldId }) => fieldId));
@@ -132,7 +161,21 @@ export function agreedCollection(collection: Collection, agreed: readonly Agreed
   };
 }
 
-/** The schema with which a segment's rows are read: outputs of functions too, where their values are carried. */
+/**
+ * The schema with which a segment's rows are read: outputs of functions too, where their values are carried.
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { create } from "@bufbuild/protobuf";
+ * import { CollectionSchemaSchema } from "../proto/gen/schema_pb.ts";
+ * import { readSchema } from "./agreed_columns.ts";
+ *
+ * const schema = create(CollectionSchemaSchema, { fields: [{ fieldID: 101n, name: "emb", isFunctionOutput: true }] });
+ * const emb = { fieldId: 101n, field: "emb", change: "plain", why: "", value: "", column: "", values: 0n } as const;
+ * assert.equal(readSchema(schema, [emb]).fields[0]!.isFunctionOutput, false);
+ * assert.equal(readSchema(schema, []), schema);
+ * ```
+ */
 export function readSchema(schema: CollectionSchema, agreed: readonly AgreedColumn[]): CollectionSchema {
   const plain = new Set(agreed.filter(({ change }) => change === "plain").map(({ fieldId }) => fieldId));
   if (plain.size === 0) return schema;
@@ -147,7 +190,20 @@ export interface AgreedRows {
   readonly counts: readonly number[];
 }
 
-/** Rows of the source as the target is to have them. A filled column that they lack, since they are older, is added. */
+/**
+ * Rows of the source as the target is to have them. A filled column that they lack, since they are older, is added.
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { create, toBinary } from "@bufbuild/protobuf";
+ * import { FieldDataSchema } from "../proto/gen/schema_pb.ts";
+ * import { agreedRows } from "./agreed_columns.ts";
+ *
+ * const bytes = toBinary(FieldDataSchema, create(FieldDataSchema, { fieldName: "note", fieldId: 101n, validData: [true, false] }));
+ * const note = { fieldId: 101n, field: "note", change: "left_out", why: "", value: "", column: "", values: 0n } as const;
+ * assert.deepEqual(agreedRows([note], [bytes], 2), { fieldsData: [], counts: [1] });
+ * ```
+ */
 export function agreedRows(
   agreed: readonly AgreedColumn[],
   fieldsData: readonly Uint8Array[],

@@ -4,7 +4,6 @@ export {
   agreedCollection,
   type AgreedRows,
   agreedRows,
-  agreedSchema,
   type Agreement,
   readSchema,
   type UnsupportedPolicy,

@@ -1,6 +1,7 @@
 /** What a run remembers, shows, and where tests may kill it. */
 export { Checkpointer } from "./checkpointer.ts";
 export { BACKUP_CRASH_POINTS, CRASH_POINTS, type CrashPoint, type CrashPoints, noCrashPoints } from "./crash_points.ts";
+export { isFinished } from "./finished.ts";
 export { RunProgress } from "./progress.ts";
 export { keyText, type RefusedRow, RefusedRows } from "./refused_rows.ts";
 export { startPulse } from "./pulse.ts";
@@ -10,7 +11,6 @@ export {
   type FilesState,
   formatRunState,
   type ImportUnit,
-  isFinished,
   newCollectionState,
   newRunState,
   newSinkState,

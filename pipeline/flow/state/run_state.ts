@@ -239,16 +239,6 @@ export function newCollectionState(
   };
 }
 
-/** Whether the run reached its end with every collection. */
-export function isFinished(state: RunState): boolean {
-  const status = state.status as { phase?: string } | null;
-  const all = [...state.sinks.values()].flatMap(({ collections }) => [...collections.values()]);
-  return status?.phase === "done" &&
-    all.every(({ blocked, refused, refusedRows, phase }) =>
-      blocked === undefined && refused === "" && refusedRows.size === 0 && phase !== "base"
-    );
-}
-
 /** The document's text. Integers stay exact. */
 export function formatRunState(state: RunState): string {
   return formatJson({
@@ -323,25 +313,9 @@ export function parseRunState(text: string, location: string): RunState {
 }
 
 /** What states of earlier versions lack: nothing was imported, no rename was under way, nothing noted of what was made. */
-type Later =
-  & Pick<
-    CollectionState,
-    | "importUnits"
-    | "importFolder"
-    | "byRows"
-    | "renaming"
-    | "identity"
-    | "partitions"
-    | "adopt"
-    | "broadcastsDone"
-    | "importSegments"
-    | "importsUnderWay"
-    | "importsFound"
-    | "refused"
-    | "agreed"
-    | "files"
-  >
-  & { readonly made: readonly string[] };
+type Imports = "importUnits" | "importFolder" | "importSegments" | "importsUnderWay" | "importsFound" | "byRows";
+type Late = "renaming" | "identity" | "partitions" | "adopt" | "broadcastsDone" | "refused" | "agreed" | "files";
+type Later = Pick<CollectionState, Imports | Late> & { readonly made: readonly string[] };
 type Stored = Omit<CollectionState, keyof Later | "refusedRows" | "partitionsRefused"> & Partial<Later> & {
   readonly refusedRows?: RefusedRow[];
 };
@@ -397,7 +371,7 @@ function parseSink(raw: Record<string, Json>, queue: Queue, location: string): S
   };
 }
 
-/** Numbers are integers of any size as they are read; this is a count. */
+/** This is a count; integers are read as of any size. */
 function basesOf(raw: Json | undefined): BasesState | undefined {
   if (raw === undefined || raw === null) return undefined;
   const { failures, ...rest } = raw as unknown as Omit<BasesState, "failures"> & { readonly failures: bigint };
