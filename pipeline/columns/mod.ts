@@ -23,3 +23,4 @@ export {
 } from "./reshape.ts";
 export { selectRows } from "./select.ts";
 export { columnToJson } from "./values.ts";
+export { int64Literal, stringLiteral } from "./literals.ts";

@@ -42,3 +42,4 @@ export { type DdlPolicy, type DdlPolicyOptions, type DdlPolicyRules, makeDdlRule
 export { earliestRowTs, latestRowTs, latestTs } from "./time_range.ts";
 export { type Change, type Consent, type Owner, OWNERSHIP, verdictOf } from "./ownership.ts";
 export type { RunEnd } from "./until.ts";
+export { type PredicateText, predicateText } from "./predicate.ts";

@@ -1,21 +1,6 @@
 /** Boolean expressions over primary keys, in Milvus' grammar. */
+import { int64Literal, stringLiteral } from "../../pipeline/columns/mod.ts";
 import type { Keys } from "../../pipeline/model/mod.ts";
-
-/**
- * A varchar literal. Milvus' string literals are Go's, and JSON's escapes are a subset of those: right for quotes,
- * backslashes, newlines, control characters, NUL, U+2028 and the empty string. Lone surrogates cannot occur: Milvus
- * stores UTF-8.
- */
-export function stringLiteral(value: string): string {
-  return JSON.stringify(value);
-}
-
-const INT64_MIN = -(2n ** 63n);
-
-/** An int64 literal. 2.3's parser reads the digits before the sign, so that the smallest value is out of its range. */
-export function int64Literal(value: bigint): string {
-  return value === INT64_MIN ? `${INT64_MIN + 1n} - 1` : value.toString();
-}
 
 /** The expression `<field> in [...]` for keys [start, end). */
 export function keysExpression(field: string, keys: Keys, start = 0, end = keys.values.length): string {

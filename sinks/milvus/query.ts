@@ -8,7 +8,8 @@ import { DataType, FieldDataSchema } from "../../pipeline/proto/gen/schema_pb.ts
 import { METHOD, type MilvusClient } from "./client.ts";
 import { type DescribedCollection, targetText } from "./described.ts";
 import { isSuccess, isTooLargeFault, ServerAnswer, statusFault } from "./fault.ts";
-import { int64Literal, keyRanges, keysExpression, stringLiteral } from "./key_expression.ts";
+import { int64Literal, stringLiteral } from "../../pipeline/columns/mod.ts";
+import { keyRanges, keysExpression } from "./key_expression.ts";
 import { columnHead } from "./splice.ts";
 import { wireFields } from "./wire.ts";
 

@@ -8,6 +8,7 @@ import { WireReader } from "../wire.ts";
 import { type Base, readBase } from "./base.ts";
 import { readDdl } from "./ddl.ts";
 import { readDelete } from "./delete.ts";
+import { predicateReason } from "../predicate_reason.ts";
 import { readInsert } from "./insert.ts";
 
 const EMPTY: SkipMark = { kind: "skip", reason: "empty" };
@@ -102,9 +103,9 @@ function deleteEvent(
   );
   const ts = body.ts === 0n ? base.ts : body.ts;
   context.vchannels.learn(collectionId, vchannel);
-  if (keys.values.length === 0 && !predicate) return NO_ROWS;
-  const defect = predicate
-    ? "is by a predicate, whose plan only Milvus can evaluate"
+  if (keys.values.length === 0 && predicate === undefined) return NO_ROWS;
+  const defect = predicate !== undefined
+    ? predicateReason(predicate)
     : body.defect ?? (ts === 0n ? "has no timestamp" : undefined);
   if (defect !== undefined) {
     return block(record, context, { ts, type: base.type, collectionId, vchannel, reason: `A delete ${defect}` });

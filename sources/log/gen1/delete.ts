@@ -17,8 +17,8 @@ export interface DeleteBody {
   readonly ts: bigint;
   /** One per key, only where they differ. */
   readonly timestamps: BigUint64Array | undefined;
-  /** It names no keys but a plan that selects rows. */
-  readonly predicate: boolean;
+  /** It names no keys but this plan, which selects rows: a serialised plan.PlanNode. */
+  readonly predicate: Uint8Array | undefined;
   readonly defect: string | undefined;
 }
 
@@ -29,7 +29,7 @@ export function readDelete(reader: WireReader): DeleteBody {
   const place = noPlace();
   let legacy: bigint[] | BigInt64Array = [];
   let keys: Keys | undefined;
-  let predicate = false;
+  let predicate: Uint8Array | undefined;
   for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
     if (readPlace(place, tag, reader)) continue;
     switch (tag) {
@@ -43,7 +43,8 @@ export function readDelete(reader: WireReader): DeleteBody {
         keys = readIds(reader.message());
         break;
       case 14 << 3 | 2:
-        predicate = reader.view().length > 0;
+        predicate = reader.view();
+        if (predicate.length === 0) predicate = undefined;
         break;
       default:
         reader.skip(tag);

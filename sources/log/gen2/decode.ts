@@ -15,6 +15,7 @@ import type { DecodeContext, Decoded, SkipMark, TxnMark } from "../decoded.ts";
 import { schemaOf } from "../gen1/ddl.ts";
 import { readBase } from "../gen1/base.ts";
 import { readDelete } from "../gen1/delete.ts";
+import { predicateReason } from "../predicate_reason.ts";
 import { readInsert } from "../gen1/insert.ts";
 import { headerText } from "../headers.ts";
 import { WireReader } from "../wire.ts";
@@ -132,9 +133,7 @@ function rows(type: MessageType.Insert | MessageType.Delete, record: LogRecord, 
     return { ...head, kind: "insert", msgId, segmentId: segment, ...rest };
   }
   const { keys, partitionId, partitionName, collectionId: id, predicate } = readDelete(body);
-  if (predicate) {
-    return block(record, head, type, "A delete is by a predicate, whose plan only Milvus can evaluate", id);
-  }
+  if (predicate !== undefined) return block(record, head, type, `A delete ${predicateReason(predicate)}`, id);
   if (keys.values.length === 0) return NO_ROWS;
   return { ...head, kind: "delete", msgId, collectionId: id, partitionId, partitionName, keys };
 }

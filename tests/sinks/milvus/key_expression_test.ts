@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { int64Literal, keyRanges, keysExpression, stringLiteral } from "../../../sinks/milvus/key_expression.ts";
+import { int64Literal, stringLiteral } from "../../../pipeline/columns/mod.ts";
+import { keyRanges, keysExpression } from "../../../sinks/milvus/key_expression.ts";
 import { NASTY_KEYS } from "./sample.ts";
 
 Deno.test("keysExpression writes int64 keys exactly, the smallest in a form that 2.3 parses", () => {

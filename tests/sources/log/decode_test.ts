@@ -14,6 +14,7 @@ import {
   ReplicateMsgSchema,
   TimeTickMsgSchema,
 } from "../../../pipeline/proto/gen/msg_pb.ts";
+import { OpType, PlanNodeSchema } from "../../../pipeline/proto/gen/plan_pb.ts";
 import { CollectionSchemaSchema, DataType, FieldDataSchema } from "../../../pipeline/proto/gen/schema_pb.ts";
 import { type DecodeContext, decodeRecord, isGeneration2, VchannelBook } from "../../../sources/log/mod.ts";
 
@@ -163,6 +164,27 @@ Deno.test("decodeRecord blocks a delete by predicate", () => {
   assert.ok(event.kind === "block");
   assert.match(event.reason, /predicate/);
   assert.deepEqual([event.ts, event.collectionId], [TS, 77n]);
+});
+
+Deno.test("decodeRecord says what a delete by predicate deletes, or which node of its plan has no expression", () => {
+  const reasonOf = (value: MessageInitShape<typeof PlanNodeSchema>["node"]) => {
+    const plan = toBinary(PlanNodeSchema, create(PlanNodeSchema, { node: value }));
+    const event = decode(remove({ primaryKeys: undefined, serializedExprPlan: plan }));
+    return event.kind === "block" ? event.reason : event.kind;
+  };
+  const columnInfo = { fieldId: 101n };
+  const value = { val: { case: "int64Val", value: 3n } } as const;
+  const older = { columnInfo, op: OpType.GreaterThan, value };
+  assert.match(
+    reasonOf({ case: "predicates", value: { expr: { case: "unaryRangeExpr", value: older } } }),
+    /by a predicate, whose rows only Milvus can tell: field101 > 3 \(offset/,
+  );
+  const many = { columnInfo, values: Array.from({ length: 1000 }, () => value) };
+  assert.ok(reasonOf({ case: "predicates", value: { expr: { case: "termExpr", value: many } } }).length < 400);
+  assert.match(
+    reasonOf({ case: "predicates", value: { expr: { case: "randomSampleExpr", value: { sampleFactor: 0.5 } } } }),
+    /predicate that has no expression: RandomSampleExpr of its plan/,
+  );
 });
 
 Deno.test("decodeRecord tells ticks, and records that Milvus skips as well", () => {
