@@ -1,5 +1,5 @@
 /** Programs that come from the distribution, because no package registry has a release of them. */
-import { cacheRoot } from "./cache.ts";
+import { cacheRoot, installOnce } from "./cache.ts";
 import { runCommand } from "./command.ts";
 
 export interface DebianOptions {
@@ -37,6 +37,33 @@ export async function installDebian(
     await apt("Updating the package lists", ["update"]);
     await apt(`Installing ${packages[0]} (as root, by apt-get)`, install);
   }
+}
+
+/**
+ * A file of a package, without installing it: packages of servers start them. Returns where it is.
+ *
+ * @example
+ * const promtool = await debianFile("prometheus", "usr/bin/promtool");
+ */
+export async function debianFile(name: string, path: string): Promise<string> {
+  const dir = await installOnce(`${name}-deb`, "", async (dir) => {
+    const run = (purpose: string, command: string, args: readonly string[]) =>
+      runCommand(command, args, {
+        purpose,
+        log: `${dir}.log`,
+        cwd: dir,
+        missing: "This needs Debian's apt-get and dpkg-deb.",
+      });
+    const download = () => run(`Fetching ${name}`, "apt-get", ["-qq", "download", name]);
+    try {
+      await download();
+    } catch {
+      await run("Updating the package lists (as root)", "apt-get", ["-qq", "update"]);
+      await download();
+    }
+    for await (const file of Deno.readDir(dir)) await run(`Unpacking ${name}`, "dpkg-deb", ["-x", file.name, "."]);
+  });
+  return `${dir}/${path}`;
 }
 
 async function areOnPath(programs: readonly string[]): Promise<boolean> {

