@@ -24,7 +24,9 @@ export const problems = {
   401: { description: "No token that is known", content: { "application/problem+json": { schema: problemSchema } } },
   403: { description: "Not allowed", content: { "application/problem+json": { schema: problemSchema } } },
   404: { description: "Not there", content: { "application/problem+json": { schema: problemSchema } } },
+  405: { description: "No method of it", content: { "application/problem+json": { schema: problemSchema } } },
   413: { description: "The body is too large", content: { "application/problem+json": { schema: problemSchema } } },
+  415: { description: "No JSON", content: { "application/problem+json": { schema: problemSchema } } },
   421: { description: "Not known by this name", content: { "application/problem+json": { schema: problemSchema } } },
   429: { description: "Too many requests", content: { "application/problem+json": { schema: problemSchema } } },
   503: { description: "Not ready", content: { "application/problem+json": { schema: problemSchema } } },
@@ -119,7 +121,8 @@ export function addReadApi({ app, tasks, events, closing, now }: ReadApi): void 
       },
     }),
     (c) => {
-      const changes = tasks.get(c.req.valid("param").name).runner.ddl.list().map(plainJson);
+      const { runner, checked } = tasks.get(c.req.valid("param").name);
+      const changes = runner.ddl.list().map((change) => plainJson(change, checked.redact));
       return c.json({ changes: changes as Record<string, unknown>[] }, 200);
     },
   );

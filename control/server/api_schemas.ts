@@ -118,8 +118,23 @@ export const taskSchema = z.object({
   status: statusSchema.nullable(),
 }).openapi("Task");
 
+/** What a newcomer may send as it is, and what tests of the whole API begin with. */
+const EXAMPLE = {
+  pipeline: "prod-to-dr",
+  sources: {
+    meta: { type: "etcd", endpoints: ["etcd:2379"], root_path: "by-dev" },
+    log: { type: "kafka", brokers: ["kafka:9092"] },
+    binlogs: { type: "s3", endpoint: "http://minio:9000", bucket: "a-bucket" },
+  },
+  sinks: { replica: { type: "milvus", address: "dr:19530" } },
+};
+
 export const createSchema = z.object({
-  config: z.record(z.string(), anything).describe("A pipeline's configuration, with the keys of its YAML file"),
+  config: z.record(z.string(), anything).describe("A pipeline's configuration, with the keys of its YAML file").openapi(
+    {
+      example: EXAMPLE,
+    },
+  ),
   wanted: wantedSchema.default("running"),
 }).openapi("CreateTask");
 
@@ -163,5 +178,7 @@ export const eventSchema = z.object({
   message: z.string(),
 }).openapi("Event");
 
-export const nameParam = z.object({ name: z.string().openapi({ description: "Name of the task" }) });
+export const nameParam = z.object({
+  name: z.string().openapi({ description: "Name of the task", example: EXAMPLE.pipeline }),
+});
 export const idParam = z.object({ id: z.string().openapi({ description: "Id of the job" }) });

@@ -64,9 +64,9 @@ export function addWriteApi({ app, tasks, jobs, book, now }: WriteApi): void {
         201: json(taskSchema, "It was made"),
         200: json(taskSchema, "It was there already"),
         409: more("Another task has this name"),
-        415: more("Neither JSON nor YAML"),
         422: more("Every problem of the configuration"),
         ...problems,
+        415: more("Neither JSON nor YAML"),
       },
     }),
     async (c) => {
@@ -143,7 +143,12 @@ export function addWriteApi({ app, tasks, jobs, book, now }: WriteApi): void {
             ),
         }),
       },
-      responses: { 204: { description: "It is gone" }, ...problems },
+      responses: {
+        204: { description: "It is gone" },
+        409: more("Another run holds what it remembers"),
+        502: more("Where that is kept says no"),
+        ...problems,
+      },
     }),
     async (c) => {
       await tasks().remove(c.req.valid("param").name, c.req.valid("query").state === "remove");

@@ -26,7 +26,7 @@ export function roleFor(method: string, path: string): Role | undefined {
   return /\/(pause|resume|jobs)$/.test(path) || path.startsWith("/api/v1/jobs/") ? "operate" : "admin";
 }
 
-/** Others are counted together: whoever asks chooses the word. */
+/** Others are refused, and counted together: whoever asks chooses the word. */
 const METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE"];
 
 export function createApp({ doors, isOpen = () => false, answered, onTrouble }: AppOptions): OpenAPIHono {
@@ -50,6 +50,9 @@ export function createApp({ doors, isOpen = () => false, answered, onTrouble }: 
   app.use("*", async (c, next) => {
     const address = (c.env as { address?: string } | undefined)?.address ?? "";
     doors.enter(c.req.raw, address);
+    if (!METHODS.includes(c.req.method)) {
+      throw new Fault(405, "usage", `${c.req.method} is no method of this server: it knows ${METHODS.join(", ")}`);
+    }
     const role = roleFor(c.req.method, c.req.path);
     if (role !== undefined && !isOpen(c.req.raw, c.req.path, address)) doors.requireRole(c.req.raw, role);
     if (c.req.raw.body !== null) {
@@ -92,6 +95,7 @@ function problem(fault: Fault): Response {
     status: fault.status,
     headers: {
       "content-type": "application/problem+json",
+      ...(fault.status === 405 ? { allow: METHODS.join(", ") } : {}),
       ...(fault.status === 401 ? { "www-authenticate": 'Bearer realm="tidemark"' } : {}),
       ...(fault.status === 429 || fault.status === 503 ? { "retry-after": "1" } : {}),
     },

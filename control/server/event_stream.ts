@@ -43,7 +43,7 @@ export function eventStream(events: EventHub, { task, after, closing }: EventStr
       closing.addEventListener("abort", end, { once: true });
       send("retry: 2000\n\n");
       const id = /^\d+$/.test(after ?? "") ? Number(after) : undefined;
-      // An id of before a restart is larger than any: everything since then is new.
+      // An id above all is of another clock: everything since the start is new then.
       if (id !== undefined) events.after(id > events.last ? 0 : id).forEach(say);
       if (closing.aborted) end();
     },

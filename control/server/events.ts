@@ -20,7 +20,10 @@ export const EVENT_TYPES = [
 export type EventType = typeof EVENT_TYPES[number];
 
 export interface ServerEvent {
-  /** Rises by one; begins anew with each start of the server. */
+  /**
+   * Rises by one. A server that starts again begins far above what it had said before, so that whoever comes back with an id of
+   * then is told everything since the start.
+   */
   readonly id: number;
   readonly at: string;
   readonly type: EventType;
@@ -40,6 +43,8 @@ export class EventHub {
 
   constructor(now: () => Date) {
     this.#now = now;
+    // Below 2^53 for the next two hundred years; no server says a thousand things in a millisecond.
+    this.#last = now().getTime() * 1000;
   }
 
   emit(type: EventType, task: string, message: string): void {

@@ -270,19 +270,21 @@ export class Tasks {
   #take(record: TaskRecord, checked: CheckedText) {
     const { file, events, now } = this.#o;
     const { name } = record;
-    const told = notable(events, name, file.server.lag_threshold);
+    // What a process says of itself is its own: it may name what it was given.
+    const emit: EventHub["emit"] = (type, of, message) => events.emit(type, of, task.checked.redact(message));
+    const told = notable({ emit }, name, file.server.lag_threshold);
     const runner: TaskRunner = new TaskRunner({
       start: (hear) => this.start(task.checked, ["run"], { ...hear, stuckAfterMs: file.tasks.stuck_after }),
       restartAfterMs: file.tasks.restart_after,
       restartMaxMs: file.tasks.restart_max,
       now,
       onState: (state, reason) => {
-        events.emit("task.state", name, reason === "" ? state : `${state}: ${reason}`);
-        if (state === "failed") events.emit("task.failed", name, `It ended and is not started again: ${reason}`);
+        emit("task.state", name, reason === "" ? state : `${state}: ${reason}`);
+        if (state === "failed") emit("task.failed", name, `It ended and is not started again: ${reason}`);
       },
-      onRestart: (reason) => events.emit("task.restarted", name, `Started again: ${reason}`),
+      onRestart: (reason) => emit("task.restarted", name, `Started again: ${reason}`),
       onStatus: (status: RunStatus) => told.hear(status),
-      onDdl: (ddl: Json) => events.emit("task.ddl", name, ddlText(ddl)),
+      onDdl: (ddl: Json) => emit("task.ddl", name, ddlText(ddl)),
     });
     const task: OwnTask = { record, checked, runner, notable: told };
     this.#tasks.set(name, task);

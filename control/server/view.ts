@@ -17,8 +17,12 @@ const ORDER: Readonly<Record<CollectionStatus["phase"], number>> = {
   dropped: 4,
 };
 
-/** `source` lets the same collection on two sinks follow each other; the ones that need attention come first. */
-export function statusView(status: RunStatus, now: number) {
+/**
+ * `source` lets the same collection on two sinks follow each other; the ones that need attention come first. `redact`: takes
+ * secrets out of what a process, or a server that it asked, says in words of its own.
+ */
+export function statusView(status: RunStatus, now: number, redact: (text: string) => string = (text) => text) {
+  const clean = (text: string | undefined) => text === undefined ? null : redact(text);
   const sum = (pick: (one: CollectionStatus) => bigint) => status.collections.reduce((all, one) => all + pick(one), 0n);
   return {
     phase: status.phase,
@@ -36,8 +40,8 @@ export function statusView(status: RunStatus, now: number) {
     started_at: status.startedAt,
     checkpoint_at: status.checkpointAt,
     at: status.at,
-    last_error: status.lastError ?? null,
-    warnings: [...status.warnings],
+    last_error: clean(status.lastError),
+    warnings: status.warnings.map(redact),
     collections: [...status.collections].sort((a, b) => ORDER[a.phase] - ORDER[b.phase]).map((one) => ({
       source: `${one.db}.${one.name}`,
       target: one.target,
@@ -48,7 +52,7 @@ export function statusView(status: RunStatus, now: number) {
       rows_total: count(one.rowsTotal),
       inserted: count(one.inserted),
       deleted: count(one.deleted),
-      reason: one.blockedReason ?? one.refusedRows?.reason ?? null,
+      reason: clean(one.blockedReason ?? one.refusedRows?.reason),
       rows_held: one.refusedRows?.held ?? 0,
       dead_letters: one.refusedRows?.deadLetters ?? 0,
     })),
@@ -63,13 +67,13 @@ export function statusView(status: RunStatus, now: number) {
       end: one.behind?.end ?? null,
       seen_at: one.behind?.at ?? null,
     })),
-    waits: status.waits.map((one) => ({ ...one })),
+    waits: status.waits.map((one) => ({ ...one, reason: redact(one.reason) })),
     bases: status.bases.map((one) => ({
       sink: one.sink,
       tried_at: one.triedAt,
       good_at: one.goodAt,
       failures: one.failures,
-      error: one.error,
+      error: redact(one.error),
     })),
   };
 }

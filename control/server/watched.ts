@@ -60,7 +60,7 @@ export function taskView(task: Watched, now: number) {
     ...headOf(task),
     config: (task.checked.masked ?? {}) as Record<string, unknown>,
     pid: pid ?? null,
-    status: status === undefined ? null : statusView(status, now),
+    status: status === undefined ? null : statusView(status, now, task.checked.redact),
   };
 }
 
@@ -95,9 +95,9 @@ export function jobView(job: Job) {
   };
 }
 
-/** 64-bit numbers as text: JavaScript would round them. */
-export function plainJson(json: Json): unknown {
-  return JSON.parse(
-    JSON.stringify(json, (_key, value) => typeof value === "bigint" ? value.toString() : value) ?? formatJson(null),
-  );
+/** 64-bit numbers as text: JavaScript would round them. `redact`: takes secrets out of every text. */
+export function plainJson(json: Json, redact: (text: string) => string = (text) => text): unknown {
+  const plain = (_key: string, value: unknown) =>
+    typeof value === "bigint" ? value.toString() : typeof value === "string" ? redact(value) : value;
+  return JSON.parse(JSON.stringify(json, plain) ?? formatJson(null));
 }

@@ -17,8 +17,8 @@ const status = {
     db: "default",
     name: "items",
     target: "default.items",
-    phase: pipeline.startsWith("blocked") ? "blocked" : "tail",
-    blockedReason: "The target refused field x",
+    phase: /^(blocked|leaky)/.test(pipeline) ? "blocked" : "tail",
+    blockedReason: pipeline.startsWith("leaky") ? `refused: ${config}` : "The target refused field x",
     rowsDone: 3,
     rowsTotal: 3,
     inserted: 4,
@@ -46,6 +46,8 @@ terminal.onSignal(() => {
   Deno.exit(0);
 });
 log(`It begins ${command}`);
+// What another library prints knows nothing of secrets.
+if (pipeline.startsWith("leaky")) terminal.err(`connecting with ${config}\n`);
 if (pipeline.startsWith("silent")) await new Promise((resolve) => setTimeout(resolve, 1 << 30));
 if (command === "backup") {
   const night = (day: number) => Date.parse(`2026-11-0${day}T03:00:00Z`);

@@ -98,6 +98,25 @@ export async function installDeployLinters(): Promise<string> {
   return python.replace(/\/python$/, "");
 }
 
+/** Schemathesis, which tests a server by its OpenAPI document. Resolves to its Python. */
+export function installSchemathesis(): Promise<string> {
+  const context = { log: () => {}, signal: new AbortController().signal };
+  return installVenv(context, "Schemathesis", "schemathesis", VERSIONS.schemathesis);
+}
+
+/** npm packages that read an OpenAPI document. Resolves to the folder in which `node_modules` is. */
+export function installOpenApiTools(): Promise<string> {
+  const packages = VERSIONS.openApi;
+  return installOnce("openapi-tools", packages.join(" "), async (dir) => {
+    const args = ["install", "--prefix", dir, "--no-audit", "--no-fund", "--no-save", "--silent", "--ignore-scripts"];
+    await runCommand("npm", [...args, ...packages], {
+      purpose: "Installing tools for OpenAPI",
+      log: `${dir}.log`,
+      missing: "Install Node 22 or newer with npm (Debian: apt-get install nodejs npm).",
+    });
+  });
+}
+
 function installPymilvus(context: Context): Promise<string> {
   return installVenv(context, "pymilvus", "pymilvus", VERSIONS.pymilvus);
 }

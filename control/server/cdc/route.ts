@@ -1,4 +1,5 @@
 /** `POST /cdc` of the application. */
+import { problems } from "../api_read.ts";
 import type { OpenAPIHono } from "../http.ts";
 import { z } from "../http.ts";
 import type { Role } from "../../../config/mod.ts";
@@ -41,6 +42,7 @@ export function addCdc(
       },
     },
     responses: {
+      ...problems,
       200: {
         description: "What came of it",
         content: {

@@ -26,7 +26,7 @@ export const REAL = [new URL("../../../main.ts", import.meta.url).pathname, "ser
 export async function serverRig(configuration = "", state?: string, program = FAKES): Promise<ServerRig> {
   const folder = await Deno.makeTempDir({ prefix: "tidemark-server-" });
   const file = `${folder}/server.yaml`;
-  const listen = configuration.includes("listen:") ? "" : `server: { listen: "127.0.0.1:0" }\n`;
+  const listen = /\blisten"?:/.test(configuration) ? "" : `server: { listen: "127.0.0.1:0" }\n`;
   await Deno.writeTextFile(
     file,
     `${listen}${configuration}\nstate: ${state ?? `{ type: file, path: ${folder}/state }`}\n`,
@@ -49,9 +49,9 @@ export async function serverRig(configuration = "", state?: string, program = FA
       let ended = false;
       process.status.then(() => ended = true);
       await eventually("the server listens", () => {
-        if (ended) throw new Error(log);
-        return /runs the tasks|takes over when/.test(log);
+        return ended || /runs the tasks|takes over when/.test(log);
       }, { progress: () => log });
+      if (ended) throw new Error(`The server ended: ${log}`);
       const url = /Listens at (\S+)/.exec(log)![1]!;
       const server: RunningServer = {
         url,
