@@ -50,6 +50,10 @@ export class WoodpeckerTail {
   #end: bigint | undefined;
   /** The version of the metadata at which the log was found to end. */
   #rest: number | undefined;
+  /** The last look found nothing: what the next one finds is new, and nothing is behind it for a while. */
+  #inVain = false;
+  /** The version of the metadata at which something new was found. */
+  #fresh: number | undefined;
 
   constructor(
     topic: string,
@@ -68,7 +72,8 @@ export class WoodpeckerTail {
 
   /**
    * While there are records one response is fetched ahead, no more: whoever does not call `next()` stops the reading. That the
-   * log ends is never said from a look of earlier.
+   * log ends is never said from a look of earlier. At its end, a look that finds something is followed by none at once: Milvus
+   * writes a block every 200 ms, and each look is a request.
    */
   async *pages(): AsyncGenerator<LogFetch> {
     await this.#around.logs.log(this.#topic, this.#signal);
@@ -76,7 +81,7 @@ export class WoodpeckerTail {
     try {
       while (true) {
         const page = await ahead ?? await this.#page();
-        ahead = page.records.length > 0 ? this.#next() : undefined;
+        ahead = page.records.length > 0 && this.#fresh === undefined ? this.#next() : undefined;
         ahead?.catch(() => {});
         yield page;
       }
@@ -89,6 +94,12 @@ export class WoodpeckerTail {
   async #page(): Promise<LogFetch> {
     if (this.#rest !== undefined) await this.#wait(this.#rest);
     this.#rest = undefined;
+    if (this.#fresh !== undefined) {
+      const { pollMs } = this.#around;
+      await this.#wait(this.#fresh, pollMs);
+      this.#fresh = undefined;
+      this.#waitMs = pollMs;
+    }
     for (;;) {
       const { version } = this.#around.logs;
       const page = await this.#next();
@@ -134,6 +145,8 @@ export class WoodpeckerTail {
       this.#found();
       switch (step.kind) {
         case "entries":
+          if (this.#inVain) this.#fresh = seen;
+          this.#inVain = false;
           return this.#records(step.entries);
         case "end":
           this.#checkEnd(view);
@@ -142,6 +155,7 @@ export class WoodpeckerTail {
         case "nothing":
           // The next segment is begun before this one is finished.
           if (!view.segments.has(segment + 1n)) this.#end = step.next;
+          this.#inVain = true;
           return undefined;
         default:
           assertNever(step);

@@ -176,6 +176,28 @@ Deno.test("WoodpeckerTail resumes at every record of a segment of many blocks, w
   assert.equal((await world.log().bounds(LOG, new AbortController().signal)).latest, BigInt(world.appended));
 });
 
+Deno.test("WoodpeckerTail looks for nothing behind what it found at the log's end until a while has passed", async () => {
+  await using world = new World();
+  await world.append(1);
+  const looks: string[] = [];
+  const counting: ObjectStore = {
+    ...world.store,
+    get: (...request) => {
+      looks.push(request[0]);
+      return world.store.get(...request);
+    },
+  };
+  const pages = world.pages(0n, counting);
+  assert.equal((await toEnd(pages)).length, 1);
+  for (let block = 1; block < 4; block++) {
+    await world.append(1);
+    looks.length = 0;
+    assert.equal((await next(pages)).records.length, 1);
+    assert.deepEqual(looks, [`files/wp/1/0/${block}.blk`]);
+    await toEnd(pages);
+  }
+});
+
 Deno.test("WoodpeckerTail throws position_lost when its segment is removed under it", async () => {
   await using world = new World();
   for (let i = 0; i < 4; i++) await world.append(1);
