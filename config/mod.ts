@@ -12,7 +12,7 @@ export {
 export { nearest } from "./nearest.ts";
 export { formatProblem, type Position, type Problem } from "./problem.ts";
 export { createRedactor, MASK, type Redactor } from "./redact.ts";
-export { REFERENCE_PAGE, withReference } from "./reference.ts";
+export { REFERENCE_PAGE, SERVER_PAGE, withReference, withServerReference } from "./reference.ts";
 export { type PipelineConfig, pipelineSpec, type SinkConfig } from "./schema.ts";
 export { type ComponentOptions, type Components, createComponents, type NamedSink } from "./wire.ts";
 export { type BackupPlace, type BackupSink, openPlace, openPlaces } from "./places.ts";

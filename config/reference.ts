@@ -1,9 +1,13 @@
 /** Every key of the configuration with type, default, limits and description, as Markdown: made from the specs. */
 import { z } from "zod";
 import { pipelineSpec } from "./schema.ts";
+import { serverFileSpec } from "./server_spec.ts";
 
 /** The page that holds it, as a URL of this source tree. */
 export const REFERENCE_PAGE = new URL("../docs/configuration.md", import.meta.url);
+
+/** The page of the server, which ends in the keys of `server.yaml`. */
+export const SERVER_PAGE = new URL("../docs/server.md", import.meta.url);
 
 /** What follows this line in the page is made by {@link configurationReference}. */
 export const REFERENCE_BEGINS = "<!-- From here on made from the specs, by: deno task schema -->\n";
@@ -61,8 +65,35 @@ const LONGEST_LIST = 8;
 
 /** The page `text` with its generated part made anew; undefined where the line that begins it is missing. */
 export function withReference(text: string): string | undefined {
+  return withGenerated(text, configurationReference);
+}
+
+/** As {@link withReference}, for {@link SERVER_PAGE}. */
+export function withServerReference(text: string): string | undefined {
+  return withGenerated(text, serverReference);
+}
+
+function withGenerated(text: string, make: () => string): string | undefined {
   const at = text.indexOf(REFERENCE_BEGINS);
-  return at === -1 ? undefined : text.slice(0, at + REFERENCE_BEGINS.length) + "\n" + configurationReference();
+  return at === -1 ? undefined : text.slice(0, at + REFERENCE_BEGINS.length) + "\n" + make();
+}
+
+/** Every key of `server.yaml`; those that a pipeline has as well stand on its page. */
+function serverReference(): string {
+  const schema = z.toJSONSchema(serverFileSpec, { target: "draft-7", io: "input", unrepresentable: "any" }) as Part;
+  const elsewhere = ({ description }: Part): Part => ({
+    type: "object",
+    description: `${description}; its keys are those of a pipeline: [Configuration](configuration.md#every-key)`,
+  });
+  const { state, cdc, ...own } = schema.properties!;
+  const { sources, ...rest } = cdc!.properties!;
+  const properties: Record<string, Part> = {
+    ...own,
+    state: elsewhere(state!),
+    cdc: { ...cdc!, properties: { sources: elsewhere(sources!), ...rest } },
+  };
+  const sections = sectionsOf("server.yaml", "The keys of the file itself.", { ...schema, properties }, "", "");
+  return ["## Every key", ...sections.flatMap(printed)].join("\n\n") + "\n";
 }
 
 /** A heading for the top level, one for each component and its types; tables that the formatter leaves as they are. */

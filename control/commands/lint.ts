@@ -1,5 +1,5 @@
 /** `lint`: every problem of the configuration. */
-import { formatProblem, type LoadedConfig } from "../../config/mod.ts";
+import { formatProblem, type LoadedConfig, loadServerConfig } from "../../config/mod.ts";
 import { EXIT } from "../../pipeline/errors.ts";
 import { printResult } from "../print.ts";
 import type { Terminal } from "../terminal.ts";
@@ -7,8 +7,9 @@ import type { Terminal } from "../terminal.ts";
 /** Problems go to stdout, one a line as `file:line:col: message`; the verdict to stderr. */
 export function lintCommand(
   context: { readonly terminal: Terminal; readonly json: boolean },
-  loaded: LoadedConfig,
+  given: LoadedConfig,
 ): number {
+  const loaded = isOfServer(given) ? loadServerConfig(given.files, { environment: context.terminal.env }) : given;
   const { problems, files } = loaded;
   printResult(
     context,
@@ -26,4 +27,10 @@ export function lintCommand(
   }
   if (!context.json) context.terminal.err(`${files.join(" + ")}: no problems\n`);
   return EXIT.ok;
+}
+
+/** `tidemark serve` has a file of its own; a pipeline always has a name. */
+function isOfServer({ root }: LoadedConfig): boolean {
+  return root?.kind === "map" && !root.entries.has("pipeline") && !root.entries.has("sources") &&
+    ["server", "tasks", "cdc"].some((key) => root.entries.has(key));
 }

@@ -1,5 +1,12 @@
 /** `schema`: the JSON Schema of the configuration, and the reference page made from the same specs. */
-import { COMMITTED_SCHEMA, pipelineJsonSchemaText, REFERENCE_PAGE, withReference } from "../../config/mod.ts";
+import {
+  COMMITTED_SCHEMA,
+  pipelineJsonSchemaText,
+  REFERENCE_PAGE,
+  SERVER_PAGE,
+  withReference,
+  withServerReference,
+} from "../../config/mod.ts";
 import { EXIT, TidemarkError } from "../../pipeline/errors.ts";
 import type { Terminal } from "../terminal.ts";
 
@@ -29,6 +36,7 @@ export function schemaCommand(terminal: Terminal, { check, write, tree = DISK }:
   const made: readonly (readonly [path: string, file: URL, make: (committed: string) => string | undefined])[] = [
     ["config/pipeline.schema.json", COMMITTED_SCHEMA, pipelineJsonSchemaText],
     ["docs/configuration.md", REFERENCE_PAGE, withReference],
+    ["docs/server.md", SERVER_PAGE, withServerReference],
   ];
   const stale: string[] = [];
   for (const [path, file, make] of made) {
@@ -51,7 +59,7 @@ export function schemaCommand(terminal: Terminal, { check, write, tree = DISK }:
   terminal.err(
     stale.length > 0
       ? `Written: ${stale.join(", ")}\n`
-      : `${made.map(([path]) => path).join(" and ")} are up to date\n`,
+      : `${new Intl.ListFormat("en").format(made.map(([path]) => path))} are up to date\n`,
   );
   return EXIT.ok;
 }

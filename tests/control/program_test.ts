@@ -129,6 +129,18 @@ Deno.test("tidemark lint ends with 0 and says nothing on stdout where all is wel
   });
 });
 
+Deno.test("tidemark lint knows the file of a server by its keys", async () => {
+  await withFile('server: { listen: "127.0.0.1:8444" }\n', async (path) => {
+    const { status, stderr } = await run(["lint", "--config", path]);
+    assert.deepEqual([status, stderr], [0, `${path}: no problems\n`]);
+  });
+  await withFile('server: { listen: "0.0.0.0:8444" }\ntask: {}\n', async (path) => {
+    const { status, stdout } = await run(["lint", "--config", path]);
+    assert.equal(status, 10);
+    assert.deepEqual(stdout.match(/(no loopback address|Unknown key `task`)/g)!.length, 3);
+  });
+});
+
 Deno.test("tidemark runs nothing with a configuration that does not lint", async () => {
   await withFile(`${CONFIG}colour: blue\n`, async (path) => {
     for (
@@ -172,7 +184,8 @@ Deno.test("tidemark status says that there was no run yet", async () => {
 Deno.test("tidemark schema prints the schema, and --check compares it with the committed one", async () => {
   assert.equal((await run(["schema"])).stdout, pipelineJsonSchemaText());
   const { status, stderr } = await run(["schema", "--check"]);
-  assert.deepEqual([status, stderr], [0, "config/pipeline.schema.json and docs/configuration.md are up to date\n"]);
+  const files = "config/pipeline.schema.json, docs/configuration.md, and docs/server.md";
+  assert.deepEqual([status, stderr], [0, `${files} are up to date\n`]);
 });
 
 Deno.test("tidemark backup wants a place, and only one", async () => {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { COMMITTED_SCHEMA, pipelineJsonSchemaText, REFERENCE_PAGE } from "../../config/mod.ts";
+import { COMMITTED_SCHEMA, pipelineJsonSchemaText, REFERENCE_PAGE, SERVER_PAGE } from "../../config/mod.ts";
 import { schemaCommand, type SourceTree } from "../../control/commands/schema.ts";
 import { fakeTerminal } from "./fake_terminal.ts";
 
@@ -12,7 +12,9 @@ function treeOf(files: Map<string, string>): SourceTree {
 }
 
 function committed(): Map<string, string> {
-  return new Map([COMMITTED_SCHEMA, REFERENCE_PAGE].map((file) => [file.href, Deno.readTextFileSync(file)]));
+  return new Map(
+    [COMMITTED_SCHEMA, REFERENCE_PAGE, SERVER_PAGE].map((file) => [file.href, Deno.readTextFileSync(file)]),
+  );
 }
 
 Deno.test("schemaCommand prints the schema", () => {
@@ -37,10 +39,11 @@ Deno.test("schemaCommand with write makes them anew, and refuses a page without 
   const right = new Map(files);
   files.set(COMMITTED_SCHEMA.href, "{}");
   files.set(REFERENCE_PAGE.href, files.get(REFERENCE_PAGE.href)!.replace("`pipeline` ", "`pipelines` "));
+  files.set(SERVER_PAGE.href, files.get(SERVER_PAGE.href)!.replace("`cdc.sources` ", "`cdc.source` "));
   const terminal = fakeTerminal();
   assert.equal(schemaCommand(terminal, { check: false, write: true, tree: treeOf(files) }), 0);
   assert.deepEqual(files, right);
-  assert.match(terminal.stderr, /^Written: config\/pipeline.schema.json, docs\/configuration.md\n$/);
+  assert.match(terminal.stderr, /^Written: config\/pipeline.schema.json, docs\/configuration.md, docs\/server.md\n$/);
   files.set(REFERENCE_PAGE.href, "# Nothing\n");
   assert.throws(
     () => schemaCommand(fakeTerminal(), { check: false, write: true, tree: treeOf(files) }),
