@@ -94,7 +94,8 @@ function details(item: PlannedCollection): string[] {
 }
 
 /** With a mark where somebody else's thing is in the way, or is taken, and where the target cannot do it. */
-function stepText({ sentence, foreign, impossible }: DdlStep): string {
+function stepText({ sentence, foreign, impossible, doubts = [] }: DdlStep): string {
+  if (doubts.length > 0) return `! ${sentence}: it may be refused: ${doubts.join("; ")}`;
   if (impossible !== undefined) return `! ${sentence}: ${impossible}`;
   return foreign === undefined ? sentence : `! ${sentence}: ${foreign.words}`;
 }

@@ -88,6 +88,8 @@ export interface DdlStep {
   readonly ends?: readonly Thing[];
   /** A thing that the run did not make is in the way. */
   readonly foreign?: ForeignThing;
+  /** Why the target may refuse it: beyond what its release takes by default. */
+  readonly doubts?: readonly string[];
   /** Why nothing in the target's API does it: known before it is tried. */
   readonly impossible?: string;
 }

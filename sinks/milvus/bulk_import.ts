@@ -24,7 +24,7 @@ const SCRATCH = "tidemark_import";
 
 /** Undefined where the configuration does not say where the target's storage is. */
 export function createBulkImport(
-  config: Pick<MilvusSinkConfig, "restore_by" | "import_from" | "storage" | "auto_id">,
+  config: Pick<MilvusSinkConfig, "restore_by" | "import_from" | "storage" | "auto_id" | "shards">,
   { client, features, store }: BulkImportDeps,
 ): BulkImport | undefined {
   const { restore_by: mode, storage } = config;
@@ -53,6 +53,9 @@ export function createBulkImport(
     obstacle: async (wanted, made, signal) => {
       if (config.auto_id === "regenerate" && hasAutoId(wanted)) {
         return "auto_id is regenerate, an import keeps the keys";
+      }
+      if (config.shards !== undefined && config.shards !== wanted.source.shards) {
+        return `the target's collection has ${config.shards} shards, the files are those of ${wanted.source.shards}`;
       }
       const { version, importsBackups } = await features(signal);
       if (!importsBackups) {

@@ -14,6 +14,8 @@ export interface Features {
   readonly nullableVectors: boolean;
   readonly functions: boolean;
   readonly structArrays: boolean;
+  /** More than one vector field in a collection. */
+  readonly severalVectors: boolean;
   /** The server fills a missing column from the default. 2.3 ends with a panic of the whole process instead. */
   readonly fillsDefaults: boolean;
   /** AlterCollection honours `delete_keys`. */
@@ -43,7 +45,22 @@ export interface Features {
    * trusted here: the other way is right with each.
    */
   readonly upsertsByPartitionKey: boolean;
+  /** By default: its configuration may say otherwise, and nothing in its API tells. */
+  readonly limits: Limits;
   knowsType(type: DataType): boolean;
+}
+
+/** Of one collection. */
+export interface Limits {
+  readonly shards: number;
+  readonly partitions: number;
+  readonly fields: number;
+  readonly vectorFields: number;
+  readonly dimension: number;
+  /** Characters of a name. */
+  readonly nameLength: number;
+  /** The largest max_length of a VarChar, in bytes. */
+  readonly textLength: number;
 }
 
 /** First release (major * 100 + minor) that can store a type. */
@@ -77,6 +94,7 @@ export function featuresOf(version: string): Features {
     nullableVectors: !lite && (release >= 300 || release === 206 && patch >= 19),
     functions: release >= 205,
     structArrays: release >= 206,
+    severalVectors: release >= 204,
     fillsDefaults: release >= 205,
     deletesProperties: release >= 205,
     altersDefinition: !lite && release >= 206,
@@ -89,6 +107,21 @@ export function featuresOf(version: string): Features {
     describesDefinition: !lite,
     importsBackups: !lite && release === 203 && patch >= 5,
     upsertsByPartitionKey: release >= 204,
+    limits: limitsOf(release, patch),
     knowsType: (type) => release >= (TYPE_SINCE.get(type) ?? 0),
+  };
+}
+
+/** Defaults of pkg/util/paramtable. Partitions went from 4096 to 1024 with 2.4.5, vector fields from one to several with 2.4. */
+function limitsOf(release: number, patch: number): Limits {
+  const fewer = release >= 205 || release === 204 && patch >= 5;
+  return {
+    shards: 16,
+    partitions: fewer ? 1024 : 4096,
+    fields: 64,
+    vectorFields: 4,
+    dimension: 32_768,
+    nameLength: 255,
+    textLength: 65_535,
   };
 }

@@ -91,6 +91,7 @@ export function createMilvusSink(config: MilvusSinkConfig, deps: MilvusSinkDeps 
     load: config.load,
     resourceGroups: config.resource_groups,
     widen: deps.widen ?? false,
+    shards: config.shards,
   });
   const { storage } = deps;
   const bulk = storage === undefined ? undefined : createBulkImport(config, { client, features, store: storage });

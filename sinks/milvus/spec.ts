@@ -59,6 +59,9 @@ export const milvusSinkSpec = z.strictObject({
   ]).optional().describe(
     "Resource groups of the target to load into: one name for all, or a map from the source's name to the target's (a name that is not in it stays as it is); left out for the target's default group. With several, the target wants as many as replicas",
   ),
+  shards: z.int().min(1).max(256).optional().describe(
+    "Shards of collections that the run makes on the target; left out: as many as on the source. One that exists keeps its own",
+  ),
   rbac: z.boolean().default(false).describe("Carry users, roles, grants and privilege groups as well"),
   rbac_mirror: z.boolean().default(false).describe(
     "With rbac: remove also what only the target has; otherwise only what disappears from the source during the run. Needs care where the target has users of its own",

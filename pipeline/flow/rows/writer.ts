@@ -1,5 +1,5 @@
 /** Writes folded batches of the tail to a row sink, partitions made as they are needed. */
-import { type KeyField, keysOf } from "../../columns/mod.ts";
+import { describeFieldData, type KeyField, keysOf } from "../../columns/mod.ts";
 import {
   type Collection,
   type DeleteEvent,
@@ -13,6 +13,7 @@ import {
 import type { FoldedBatch, FoldedWrite, FoldTarget } from "../../transforms/mod.ts";
 import { keepRefused, keepRefusedDeletes, refusedWhole } from "../refusals/mod.ts";
 import { asAgreed } from "../agreed.ts";
+import type { CollectionSchema } from "../../proto/gen/schema_pb.ts";
 import type { CollectionState } from "../state/mod.ts";
 import type { RowTailOptions } from "./tail_options.ts";
 
@@ -25,6 +26,7 @@ interface Place {
 export class RowWriter {
   readonly #o: RowTailOptions;
   readonly #partitionsMade = new Set<bigint>();
+  readonly #fieldIds = new WeakMap<CollectionSchema, ReadonlySet<bigint>>();
   /** Partition -> why the target has not made it; asked for again by the next run. */
   readonly #partitionsRefused = new Map<bigint, string>();
 
@@ -47,6 +49,7 @@ export class RowWriter {
       remove,
       place: remove.partitionId === undefined ? undefined : await placeOf(remove.partitionId, remove.partitionName),
     })));
+    await this.#knowFields(collectionId, batch);
     const writes = await Promise.all(batch.writes.map(async (write) => ({
       write,
       place: await placeOf(write.partitionId, write.partitionName),
@@ -161,6 +164,29 @@ export class RowWriter {
     if (await this.#leftOut(collection!, own, partition.name)) return null;
     this.#partitionsMade.add(id);
     return place;
+  }
+
+  /** Rows may bring a field before the watch on the metadata tells of it: the target has it, or it is agreed what becomes of it. */
+  async #knowFields(collectionId: bigint, { writes }: FoldedBatch): Promise<void> {
+    const { targets, deps, signal } = this.#o;
+    const live = targets.live(collectionId);
+    if (live === undefined) return;
+    const known = this.#fieldIdsOf(live.schema);
+    const brought = writes.flatMap(({ fieldsData }) => fieldsData.map((bytes) => describeFieldData(bytes).fieldId));
+    if (brought.every((id) => id < 100n || known.has(id))) return;
+    const found = await deps.meta.lookup(collectionId, signal);
+    if (found.state !== "live") return;
+    targets.learn(found.collection);
+    await targets.ensure(found.collection, "tail", false);
+  }
+
+  #fieldIdsOf(schema: CollectionSchema): ReadonlySet<bigint> {
+    let ids = this.#fieldIds.get(schema);
+    if (ids === undefined) {
+      const nested = schema.structArrayFields.flatMap(({ fields }) => fields);
+      this.#fieldIds.set(schema, ids = new Set([...schema.fields, ...nested].map(({ fieldID }) => fieldID)));
+    }
+    return ids;
   }
 
   /** True for a partition whose creation the policy left out: its rows have no place, which is said once. */

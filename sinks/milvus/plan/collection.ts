@@ -11,6 +11,7 @@ import { loadAgain, loadSteps, RELEASE_ALL } from "./load.ts";
 import { ownProperties, planProperties } from "./properties.ts";
 import { type ResourceGroups, withOwnGroups } from "./resource_groups.ts";
 import { unknownToTarget } from "./gaps.ts";
+import { beyondLimits } from "./limits.ts";
 import { type AutoIdPolicy, schemaDifferences, schemaToCreate, widened } from "./schema.ts";
 import type { Action } from "./action.ts";
 import { foreignThing, pairsText, type PlannedStep, type StepDetails } from "./step.ts";
@@ -30,6 +31,8 @@ export interface PlanOptions {
   readonly resourceGroups?: ResourceGroups | undefined;
   /** Give texts and arrays all the room that there is: at creation, and later where the release alters fields. */
   readonly widen?: boolean;
+  /** Of collections that are made. Default: as many as the source's has. */
+  readonly shards?: number | undefined;
 }
 
 export interface ActualState {
@@ -89,7 +92,7 @@ class Plan {
   }
 
   readonly add = (kind: DdlKind, sentence: string, action: Action, details: StepDetails = {}): void => {
-    const { makes, ends, foreign } = details;
+    const { makes, ends, foreign, doubts = [] } = details;
     this.steps.push({
       kind,
       collectionId: this.#wanted.source.id,
@@ -100,6 +103,7 @@ class Plan {
       ...(makes === undefined ? {} : { makes }),
       ...(ends === undefined ? {} : { ends }),
       ...(foreign === undefined ? {} : { foreign }),
+      ...(doubts.length === 0 ? {} : { doubts }),
     });
   };
 
@@ -134,9 +138,10 @@ class Plan {
   }
 
   createCollection(): void {
-    const { source } = this.#wanted;
+    const { source, target } = this.#wanted;
     const unknown = unknownToTarget(this.#schema, this.#options.features);
-    const sentence = `Create collection ${this.#where} (${this.#schema.fields.length} fields, ${source.shards} shards)`;
+    const shards = this.#options.shards ?? source.shards;
+    const sentence = `Create collection ${this.#where} (${this.#schema.fields.length} fields, ${shards} shards)`;
     if (unknown.length > 0) {
       const reason = `Milvus ${this.#options.features.version} on the target does not know ${unknown.join(", ")}`;
       this.add("create_collection", sentence, { do: "impossible", reason });
@@ -146,11 +151,14 @@ class Plan {
     this.add("create_collection", sentence, {
       do: "create_collection",
       schema: this.#roomy,
-      shards: source.shards,
+      shards,
       consistency: source.consistency,
       properties,
       partitionCount: this.#hasPartitionKey ? source.partitions.length : 0,
-    }, { makes: Object.entries(properties).map(([key, value]) => ({ kind: "property", key, value })) });
+    }, {
+      makes: Object.entries(properties).map(([key, value]) => ({ kind: "property", key, value })),
+      doubts: beyondLimits({ source, name: target.name, shards, schema: this.#roomy }, this.#options.features),
+    });
   }
 
   alterCollection(actual: ActualCollection): void {

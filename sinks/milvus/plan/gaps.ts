@@ -62,5 +62,9 @@ export function unknownToTarget(schema: CollectionSchema, features: Features): s
   const unknown = gapsOf(schema, features).map(({ what }) => what);
   // A function without outputs of its own, such as a reranker, leaves no column behind.
   if (!features.functions) { for (const { name } of schema.functions) unknown.push(`the function ${name}`); }
+  const vectors = schema.fields.filter(({ dataType }) => isVectorType(dataType));
+  if (vectors.length > 1 && !features.severalVectors) {
+    unknown.push(`several vector fields in one collection (${vectors.map(({ name }) => name).join(", ")})`);
+  }
   return [...new Set(unknown)];
 }

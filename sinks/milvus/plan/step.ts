@@ -12,6 +12,7 @@ export interface StepDetails {
   readonly makes?: DdlStep["makes"];
   readonly ends?: DdlStep["ends"];
   readonly foreign?: ForeignThing | undefined;
+  readonly doubts?: readonly string[];
 }
 
 export type AddStep = (kind: DdlKind, sentence: string, action: Action, details?: StepDetails) => void;

@@ -27,6 +27,7 @@ export interface ReconcileOptions {
   readonly load: LoadMode;
   readonly resourceGroups: ResourceGroups | undefined;
   readonly widen: boolean;
+  readonly shards: number | undefined;
 }
 
 export interface CollectionReconciler {
@@ -63,8 +64,8 @@ export function createCollectionReconciler(options: ReconcileOptions): Collectio
       previous: renamed ? { name: previous, actual: await readActual(client, previous, signal) } : undefined,
       aliasOwners: parts === "all" && wanted.whose.aliases !== "none" ? await aliasOwners(wanted, signal) : new Map(),
     };
-    const { autoId, replicas, load, resourceGroups, widen } = options;
-    return planCollection(wanted, state, { parts, autoId, features, replicas, load, resourceGroups, widen });
+    const { autoId, replicas, load, resourceGroups, widen, shards } = options;
+    return planCollection(wanted, state, { parts, autoId, features, replicas, load, resourceGroups, widen, shards });
   }
 
   async function aliasOwners(wanted: WantedCollection, signal: AbortSignal): Promise<Map<string, AliasOwner>> {

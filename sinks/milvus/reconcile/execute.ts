@@ -72,7 +72,7 @@ export function plainStep(
   step: DdlStep & { readonly action?: { readonly do: string; readonly reason?: string } },
 ): DdlStep {
   const { action } = step;
-  const { kind, collectionId, sentence, destructive, partition, disturbs, makes, ends, foreign } = step;
+  const { kind, collectionId, sentence, destructive, partition, disturbs, makes, ends, foreign, doubts } = step;
   return {
     kind,
     collectionId,
@@ -83,6 +83,7 @@ export function plainStep(
     ...(makes === undefined ? {} : { makes }),
     ...(ends === undefined ? {} : { ends }),
     ...(foreign === undefined ? {} : { foreign }),
+    ...(doubts === undefined ? {} : { doubts }),
     ...(action?.do === "impossible" && foreign === undefined ? { impossible: action.reason ?? "" } : {}),
   };
 }
