@@ -195,7 +195,9 @@ export function columnsFor(
       else throw refused(where, `the column ${head.name}`);
     }
     sent.add(head.name);
-    kept.push(clientForm(head, request.rows, head.isDynamic ? undefined : collection.fields.get(head.name)));
+    const field = head.isDynamic ? undefined : collection.fields.get(head.name);
+    // An older release knows no flags.
+    kept.push(clientForm(head, request.rows, fillsDefaults ? field : field && { ...field, hasDefault: false }));
   }
   if (!fillsDefaults) {
     const missing = [...collection.columns].filter((name) =>

@@ -305,8 +305,11 @@ function checkFlags(data: FieldData, field: FieldSchema, rows: number, { number 
   const { validData } = data;
   const wrong = (what = "the length of valid_data of field") => invalid(`${what}(${field.name}) is wrong`);
   let valid = validData.length === 0 ? rows : validData.filter(Boolean).length;
-  if (number < 205) valid = rows;
-  else if (field.nullable || hasDefault(field)) {
+  if (number < 205) {
+    // It would keep them unread, for whoever reads its log.
+    if (validData.length !== 0) invalid(`field ${field.name} has flags that this release does not know`);
+    valid = rows;
+  } else if (field.nullable || hasDefault(field)) {
     const mayLack = number >= 206;
     if (validData.length !== rows && !(mayLack && validData.length === 0)) wrong();
   } else if (validData.length !== 0) wrong();
