@@ -1,6 +1,6 @@
 /** The application with tasks whose processes are stand-ins: what `/cdc` answers, and which configurations it makes. */
 import { loadServerConfig } from "../../../../config/mod.ts";
-import { createAccess } from "../../../../control/server/access.ts";
+import { createAccess, type Resolve } from "../../../../control/server/access.ts";
 import { answer, createApp } from "../../../../control/server/app.ts";
 import { TaskBook } from "../../../../control/server/book.ts";
 import { addCdc, CDC_PATH, CdcService } from "../../../../control/server/cdc/mod.ts";
@@ -44,10 +44,14 @@ export interface CdcRigOptions {
   readonly cdc?: string;
   /** `server:` of the file. */
   readonly server?: string;
+  /** Default: the machine's. */
+  readonly resolve?: Resolve;
   readonly reach?: ConstructorParameters<typeof CdcService>[0]["reach"];
 }
 
-export async function cdcRig({ cdc = "", server = "{}", reach = async () => {} }: CdcRigOptions = {}): Promise<CdcRig> {
+export async function cdcRig(
+  { cdc = "", server = "{}", resolve, reach = async () => {} }: CdcRigOptions = {},
+): Promise<CdcRig> {
   const yaml = `server: ${server}\ncdc:\n  ${SOURCES}\n${cdc}`;
   const { config: file, problems, cdcSources } = loadServerConfig(["server.yaml"], { readText: () => yaml });
   if (file === undefined) throw new Error(JSON.stringify(problems));
@@ -60,7 +64,7 @@ export async function cdcRig({ cdc = "", server = "{}", reach = async () => {} }
     const tasks = new Tasks({
       file,
       book,
-      access: createAccess({ hosts: file.server.allowed_hosts, paths: file.server.allowed_paths }),
+      access: createAccess({ hosts: file.server.allowed_hosts, paths: file.server.allowed_paths }, resolve),
       events: new EventHub(now),
       environment: {
         ...environment,

@@ -148,6 +148,22 @@ Deno.test("CdcService makes no task whose target does not answer, nor one that t
   assert.deepEqual((await rig.ask("list")).data.tasks, []);
 });
 
+Deno.test("Tasks asks the DNS at each start: a name that was allowed and leads elsewhere by now is not connected to", async () => {
+  let address = "10.0.0.7";
+  await using rig = await cdcRig({
+    server: "{ allowed_hosts: ['target.inside', '10.0.0.0/8', '127.0.0.1'] }",
+    resolve: () => Promise.resolve([address]),
+  });
+  await rig.ask("create", create({ task_id: "one", milvus_connect_param: { uri: "http://target.inside:19530" } }));
+  await rig.ask("pause", { task_id: "one" });
+  address = "169.254.169.254";
+  await rig.ask("resume", { task_id: "one" });
+  const { runner } = rig.tasks.get("one");
+  await eventually("it was refused", () => runner.lastEnd !== undefined);
+  assert.match(runner.lastEnd!.reason, /^target\.inside leads to 169\.254\.169\.254, which is not allowed/);
+  assert.equal(runner.pid, undefined);
+});
+
 Deno.test("CdcService leaves tasks of the other API out of its lists, and does not touch them", async () => {
   await using rig = await cdcRig();
   const { task_id } = (await rig.ask("create", create({ task_id: "mine" }))).data;
