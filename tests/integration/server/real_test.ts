@@ -43,6 +43,16 @@ Deno.test("serve copies a real source by a task, follows it over a kill of the s
       return /^tidemark_channel_behind_records\{.*pipeline="copy".*\} \d+$/m.test(text) &&
         /^tidemark_lag_seconds\{pipeline="copy"\} [0-9.]+$/m.test(text);
     });
+    const lag = async () => {
+      const text = await (await server.request("GET", "/metrics")).text();
+      return parseFloat(/^tidemark_lag_seconds\{pipeline="copy"\} ([0-9.]+)$/m.exec(text)![1]!);
+    };
+    await eventually("an idle source shows no lag", async () => await lag() < 5);
+    const { pid } = await server.json("/api/v1/tasks/copy");
+    Deno.kill(pid, "SIGSTOP");
+    await eventually("the lag of a reader that stands still grows", async () => await lag() > 15);
+    Deno.kill(pid, "SIGCONT");
+    await eventually("it is gone when the reader goes on", async () => await lag() < 5);
     const { id } = await (await server.request("POST", "/api/v1/tasks/copy/jobs", { kind: "verify" })).json();
     // deno-lint-ignore no-explicit-any
     let job: any;

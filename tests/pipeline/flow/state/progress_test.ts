@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import { newRunState, newSinkState, RunProgress } from "../../../../pipeline/flow/state/mod.ts";
+import { hybridFromMs, type TickGroup } from "../../../../pipeline/model/mod.ts";
+
+const CHANNEL = "by-dev-rootcoord-dml_0";
+const T0 = Date.parse("2026-11-21T12:00:00Z");
+
+const END = { offset: 101n, sinceMs: 0, waiting: undefined, complete: undefined };
+
+/** A run of one sink that has everything up to `tickMs`, and a clock that is moved by hand. */
+function rig(tickMs: number) {
+  const clock = { ms: T0 };
+  const state = newRunState("p", "c", new Date(T0));
+  const sink = newSinkState();
+  sink.positions.set(CHANNEL, { offset: 100n, tick: hybridFromMs(tickMs) });
+  state.sinks.set("replica", sink);
+  const progress = new RunProgress(state, () => clock.ms, { list: () => [] });
+  progress.channels([CHANNEL]);
+  const group = (tickMs: number, more: Partial<TickGroup> = {}): TickGroup => ({
+    pchannel: CHANNEL,
+    tick: hybridFromMs(tickMs),
+    events: [],
+    records: [],
+    resume: { offset: 101n, tick: hybridFromMs(tickMs) },
+    bytes: 0,
+    ...more,
+  });
+  return {
+    clock,
+    progress,
+    read: (tickMs: number, more?: Partial<TickGroup>) => progress.read(group(tickMs, more)),
+    applied: (tickMs: number) => sink.positions.set(CHANNEL, { offset: 101n, tick: hybridFromMs(tickMs) }),
+    lag: () => progress.status().lagMs,
+  };
+}
+
+Deno.test("RunProgress says the backlog of a restart at once, before a record was read", () => {
+  assert.equal(rig(T0 - 3_600_000).lag(), 3_600_000);
+});
+
+Deno.test("RunProgress lets the lag of a reader that stands still grow, also of one that had reached the end of the log", () => {
+  const { clock, lag, read } = rig(T0 - 200);
+  assert.equal(lag(), 200);
+  clock.ms += 60_000;
+  assert.equal(lag(), 60_200);
+  read(T0 - 200, { end: END });
+  assert.equal(lag(), 0);
+  clock.ms += 60_000;
+  assert.equal(lag(), 60_000);
+});
+
+Deno.test("RunProgress does not call what was read and is on no sink yet arrived", () => {
+  const { clock, lag, read, applied } = rig(T0 - 200);
+  clock.ms += 30_000;
+  read(T0 + 30_000);
+  read(T0 + 30_000, { end: END });
+  assert.equal(lag(), 30_200);
+  applied(T0 + 30_000);
+  assert.equal(lag(), 0);
+});
+
+Deno.test("RunProgress knows no lag where the source is idle: the log ends where the run is", () => {
+  const { clock, lag, read } = rig(T0 - 3_600_000);
+  for (let minute = 0; minute < 5; minute++) {
+    read(T0 - 3_600_000, { end: END });
+    assert.equal(lag(), 0);
+    clock.ms += 60_000;
+  }
+});
