@@ -22,16 +22,17 @@ export class ImportingSource {
   readonly source: FakeSource;
   readonly replica = new FakeRowSink("replica");
   readonly pipeline: FakePipeline;
-  readonly collection: Collection;
+  #collection: Collection | undefined;
   readonly #rows = new Map<bigint, readonly (readonly [ts: HybridTs, ...FakeRow])[]>();
   #segments: Segment[] = [];
   tasks: ImportTask[] = [];
   #ids = 500n;
 
-  constructor() {
+  /** `make`: its collection is there from the beginning; else it is made when it is asked for. */
+  constructor({ make = true }: { readonly make?: boolean } = {}) {
     this.source = new FakeSource([PCHANNEL]);
     this.pipeline = new FakePipeline(this.source, { rows: [this.replica] });
-    this.collection = this.source.create("a", PCHANNEL);
+    if (make) this.#collection = this.source.create("a", PCHANNEL);
     this.pipeline.override = {
       meta: {
         ...this.source.meta,
@@ -41,8 +42,13 @@ export class ImportingSource {
     };
   }
 
+  get collection(): Collection {
+    return this.#collection ??= this.source.create("a", PCHANNEL);
+  }
+
   /** Rows that no record of the log has. Returns the segment. */
   import(...rows: readonly FakeRow[]): bigint {
+    assert.equal(this.collection.name, "a");
     this.source.tick();
     const ts = this.source.now;
     this.source.tick();

@@ -52,6 +52,11 @@ export class AwaitedImports {
       if (own.phase !== "tail" || own.importsDone.includes(id)) continue;
       const collection = targets.live(collectionId);
       if (collection === undefined) continue;
+      const { rowsAt: ts, segmentIds, rows } = task;
+      if (ts !== undefined && !own.importsFound.some((found) => found.ts === ts)) {
+        own.importsFound.push({ ts, segmentIds, rows });
+        this.#o.changed();
+      }
       snapshot ??= await deps.meta.snapshot(signal);
       const times = importTimes(snapshot, collection, task);
       this.#awaited.set(id, { task, times, from: this.#enteredTo(collection.vchannels) });

@@ -9,7 +9,7 @@ import {
 } from "../../model/mod.ts";
 import { forgottenImports, lostImport, type SourceImport, unexplainedImports } from "../imports/mod.ts";
 import type { Databases } from "./databases.ts";
-import { type ErrorCode, toTidemarkError } from "../../errors.ts";
+import { type ErrorCode, TidemarkError, toTidemarkError } from "../../errors.ts";
 import type { CollectionState, SinkState } from "../state/mod.ts";
 import type { RowsEnd } from "./awaited_imports.ts";
 import { Held } from "./held.ts";
@@ -113,13 +113,16 @@ export class RowMember implements TailMember {
   async lookBack(): Promise<void> {
     const { deps, state, targets, save, signal, blocked } = this.#o;
     let snapshot = this.#o.snapshot;
+    await this.#lookAtNew(snapshot);
     for (const own of state.collections.values()) {
       if (own.phase !== "tail" || own.blocked !== undefined || targets.later.has(own.id)) continue;
       for (let attempt = 1;; attempt++) {
         const collection = snapshot.catalog.collections.find(({ id }) => id === own.id);
         if (collection === undefined) break;
         const name = qualifiedName(collection);
+        const unusable = snapshot.unusable?.get(own.id);
         try {
+          if (unusable !== undefined) throw notTold(name, unusable);
           const found = await deps.waits.during(
             { component: "sources.meta", collection: name },
             "Looks for rows that an import brought and that no record of the log tells of",
@@ -134,8 +137,9 @@ export class RowMember implements TailMember {
         } catch (thrown) {
           const error = thrown instanceof Held ? thrown.error : toTidemarkError(thrown);
           if (signal.aborted || !HOLDS.has(error.code)) throw thrown;
-          if (error.code === "not_found" && !(thrown instanceof Held) && attempt < ATTEMPTS) {
-            // The source compacts under it.
+          const passes = unusable !== undefined || (error.code === "not_found" && !(thrown instanceof Held));
+          if (passes && attempt < ATTEMPTS) {
+            // The source compacts under it, or was read in the middle of a change.
             snapshot = await deps.meta.snapshot(signal);
             continue;
           }
@@ -147,14 +151,33 @@ export class RowMember implements TailMember {
     }
   }
 
+  /** Collections that came while no run was there, which the tail brings from their creation. */
+  async #lookAtNew(snapshot: Snapshot): Promise<void> {
+    const { deps, state, targets, signal } = this.#o;
+    for (const collection of snapshot.catalog.collections) {
+      const { id, dbName, name, createTs, vchannels, pchannels, startOffsets } = collection;
+      if (state.collections.has(id) || targets.later.has(id) || !deps.selects(dbName, name)) continue;
+      if (snapshot.unusable?.has(id) === true) continue;
+      const place = (vchannel: string) => {
+        const offset = startOffsets.get(pchannels[vchannels.indexOf(vchannel)]!);
+        return { offset: offset ?? 0n, tick: createTs };
+      };
+      this.#take(forgottenImports(snapshot, collection, { importSegments: [] }, place));
+      this.#take(await unexplainedImports(deps, snapshot, collection, place, signal));
+    }
+  }
+
   #take(imports: readonly SourceImport[]): void {
     for (const task of imports) {
       if (this.#imports.has(task.id)) continue;
       this.#imports.set(task.id, task);
-      const own = this.#o.state.collections.get(task.collectionId);
-      if (own === undefined || own.importsDone.includes(task.id)) continue;
-      this.#o.deps.report.info(
-        `${own.source.db}.${own.source.name}: the source has forgotten an import whose ${task.rows} rows are to be brought (${
+      const { deps, state, snapshot } = this.#o;
+      if (state.collections.get(task.collectionId)?.importsDone.includes(task.id) === true) continue;
+      const collection = snapshot.catalog.collections.find(({ id }) => id === task.collectionId);
+      deps.report.info(
+        `${
+          collection === undefined ? task.collectionId : qualifiedName(collection)
+        }: the source has forgotten an import whose ${task.rows} rows are to be brought (${
           task.rowsAt === undefined ? `segment ${task.id}` : `time ${task.rowsAt}`
         })`,
       );
@@ -206,6 +229,14 @@ export class RowMember implements TailMember {
   settle(): Promise<void> {
     return Promise.resolve();
   }
+}
+
+function notTold(name: string, why: string): TidemarkError {
+  return new TidemarkError(
+    "damaged",
+    `Whether imports brought rows into ${name} since the last run cannot be told from the source's metadata: ${why}`,
+    { hint: "Mend the metadata, or wait until it is whole, and start the run again: it goes on where it stopped." },
+  );
 }
 
 /** Forgotten imports of a collection whose rows may not be on the target. Throws {@link Held} where that cannot be told. */

@@ -62,6 +62,25 @@ Deno.test("a run finds an import by its rows where its segments were compacted w
   assert.deepEqual([importsFound, importsDone.length, sorted > 0n], [[], 1, true]);
 });
 
+for (const collected of [false, true]) {
+  const left = collected ? "rows" : "segment";
+  Deno.test(`a run finds by its ${left} a forgotten import into a collection that was made while no run was there`, async () => {
+    const all = new ImportingSource({ make: false });
+    all.source.create("other", "p_0");
+    all.source.insert("other", [1n, 1n]);
+    await all.copied();
+    const imported = all.import([5n, 50n]);
+    all.source.insert("a", [6n, 60n]);
+    const own = all.flushed([all.last, 6n, 60n]);
+    if (collected) {
+      all.compact(imported, own);
+      all.collect(imported, own);
+    }
+    await all.copied();
+    assert.deepEqual(all.replica.rows.get("a"), new Map([[6n, 60n], [5n, 50n]]));
+  });
+}
+
 Deno.test("a run takes a compacted segment whose rows are all in the log for what it is", async () => {
   const all = await begun();
   all.source.insert("a", [4n, 4n]);
@@ -80,6 +99,24 @@ Deno.test("a run holds a collection whose import was under way when it was last 
   const { blocked } = await all.pipeline.once();
   assert.match(blocked[0]!.reason, /Import 77 into default\.a was under way .* forgotten it since/);
   assert.equal(blocked.length, 1);
+});
+
+Deno.test("a run holds a collection whose segments cannot be read when it begins, and brings its imports once they can", async () => {
+  const all = await begun();
+  all.import([7n, 70n]);
+  const { meta } = all.pipeline.override;
+  const unusable = new Map([[all.collection.id, "Segment 5 of default.a has no binlog key"]]);
+  all.pipeline.override = {
+    ...all.pipeline.override,
+    meta: { ...meta!, snapshot: async (signal) => ({ ...await meta!.snapshot(signal), unusable }) },
+  };
+  const { blocked } = await all.pipeline.once();
+  assert.match(
+    blocked[0]!.reason,
+    /Whether imports brought rows into default\.a .* Segment 5 of default\.a has no binlog key/,
+  );
+  all.pipeline.override = { ...all.pipeline.override, meta: meta! };
+  await all.copied();
 });
 
 Deno.test("a copy is equal to its source whatever was imported, written, compacted and forgotten between its runs", async () => {
