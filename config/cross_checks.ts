@@ -59,6 +59,12 @@ function items(root: ConfigNode, path: Path): readonly ConfigNode[] {
   return node?.kind === "list" ? node.items : [];
 }
 
+/** Logs that no archive can keep. */
+const UNARCHIVED: Readonly<Record<string, string>> = {
+  files: "files, so there is no log",
+  milvus: "milvus, which gives no time ticks, so there is no whole log",
+};
+
 const LIVE = ["meta", "log", "binlogs"] as const;
 
 function sources(root: ConfigNode): Problem[] {
@@ -111,15 +117,13 @@ function sinks(root: ConfigNode): Problem[] {
         ),
       );
     }
-    if (
-      type === "backup" && text(root, ["sources", "log", "type"]) === "files" &&
-      !isFalse(root, [...path, "log_archive"])
-    ) {
+    const why = UNARCHIVED[text(root, ["sources", "log", "type"]) ?? ""];
+    if (type === "backup" && why !== undefined && !isFalse(root, [...path, "log_archive"])) {
       problems.push(
         atValue(
           root,
           [...path, "type"],
-          `\`sources.log\` is of type files, so there is no log for sink \`${name}\` to keep: write \`log_archive: false\``,
+          `\`sources.log\` is of type ${why} for sink \`${name}\` to keep: write \`log_archive: false\``,
         ),
       );
     }

@@ -26,7 +26,7 @@ export interface LogSurroundings {
 
 /** Whose places the log's records and the source's metadata have. */
 export function queueOf(log: LogConfig | undefined): Queue {
-  return log?.type ?? "kafka";
+  return log?.type === "milvus" ? log.queue : log?.type ?? "kafka";
 }
 
 export async function openLog(config: LogConfig, around: LogSurroundings): Promise<LogSource> {
@@ -54,6 +54,20 @@ export async function openLog(config: LogConfig, around: LogSurroundings): Promi
       const { openPulsarLog } = await import("../sources/log/mod.ts");
       return await openPulsarLog(config, {
         onState: ({ topic, state, reason }) => onState(topic, state === "down" ? reason : undefined),
+        ...(onFetched === undefined ? {} : { onFetched }),
+      });
+    }
+    case "milvus": {
+      const [{ openDumpLog }, { channelOptions, openChannel }] = await Promise.all([
+        import("../sources/log/mod.ts"),
+        import("../sinks/milvus/mod.ts"),
+      ]);
+      const connection = channelOptions(config, (path) => Deno.readFileSync(path));
+      return await openDumpLog(config, {
+        etcd: sources.meta!,
+        channel: openChannel({ ...connection, owner: "sources.log" }),
+        onState: ({ topic, state, reason }) => onState(topic, state === "down" ? reason : undefined),
+        onRetry,
         ...(onFetched === undefined ? {} : { onFetched }),
       });
     }

@@ -1,4 +1,5 @@
 /** The first configuration of somebody who has none: what was found, and what was not with where it stands. */
+import { leavesOutTransactions } from "../sources/log/mod.ts";
 import type { FoundCluster } from "../sources/meta/mod.ts";
 
 export interface InitAnswers {
@@ -6,6 +7,8 @@ export interface InitAnswers {
   readonly target: string;
   readonly brokers: readonly string[];
   readonly pulsar: string | undefined;
+  /** The source itself, where its log is to be read through it. */
+  readonly source: string | undefined;
   /** A folder of the source's files, or undefined for a bucket. */
   readonly folder: string | undefined;
   readonly s3: string | undefined;
@@ -51,8 +54,11 @@ export function initFile(cluster: FoundCluster, answers: InitAnswers): InitFile 
   return { text: lines.join("\n"), assumed };
 }
 
-function logLines(cluster: FoundCluster, { brokers, pulsar }: InitAnswers, assumed: string[]): string[] {
-  const { queue } = cluster;
+/** The first release line with a log that the server itself gives. */
+const DUMPS = 26;
+
+function logLines(cluster: FoundCluster, { brokers, pulsar, source }: InitAnswers, assumed: string[]): string[] {
+  const { queue, generation, version } = cluster;
   const said = queue === undefined
     ? "nothing in etcd says which queue the source uses"
     : `the source uses ${queue.queue}, by ${queue.because}`;
@@ -61,6 +67,17 @@ function logLines(cluster: FoundCluster, { brokers, pulsar }: InitAnswers, assum
     "  # Without a queue the copy goes from flush to flush of the source.",
     "  log: { type: files, poll: 30s }",
   ];
+  if (source !== undefined) {
+    const dumps = queue !== undefined && queue.queue !== "rocksmq" && generation >= DUMPS;
+    if (dumps && !leavesOutTransactions(version)) {
+      return [`  log: { type: milvus, address: ${text(source)}, queue: ${queue.queue} } # ${said}`];
+    }
+    assumed.push(
+      `sources.log: ${
+        version === "" ? `a ${lineOf(generation)}` : version
+      } does not give its log whole (2.6.20 and 3.0 do, with Kafka, Pulsar or Woodpecker), so --source is left out`,
+    );
+  }
   switch (queue?.queue) {
     case "kafka":
       if (brokers.length === 0) {

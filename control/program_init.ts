@@ -9,6 +9,7 @@ interface Options extends SharedOptions {
   readonly target: string;
   readonly brokers?: readonly string[];
   readonly pulsar?: string;
+  readonly source?: string;
   readonly folder?: string;
   readonly s3?: string;
   readonly bucket?: string;
@@ -30,6 +31,7 @@ export function addInitCommand(program: Command, { terminal, done, shared }: Pro
     .requiredOption("--target <host:port>", "the Milvus to copy to")
     .addOption(several("--brokers <host:port>", "Kafka of the source (kafka.brokerList)"))
     .option("--pulsar <address>", "Pulsar of the source (pulsar.address)")
+    .option("--source <host:port>", "the source itself, to read its log through it instead of its queue (2.6.20, 3.0)")
     .option("--folder <path>", "the source's files, where they are in a folder (localStorage.path)")
     .option("--s3 <url>", "the source's S3 (minio.address and minio.port)")
     .option("--bucket <name>", "bucket of the source's files (minio.bucketName)")
@@ -49,8 +51,8 @@ export function addInitCommand(program: Command, { terminal, done, shared }: Pro
     )
     .action(async (options: Options) => {
       const { initCommand } = await import("./commands/init.ts");
-      const { pulsar, folder, s3, bucket, filesRoot, rootPath, brokers = [], force = false } = options;
-      const given = { ...options, brokers, pulsar, folder, s3, bucket, filesRoot, rootPath, force };
+      const { pulsar, source, folder, s3, bucket, filesRoot, rootPath, brokers = [], force = false } = options;
+      const given = { ...options, brokers, pulsar, source, folder, s3, bucket, filesRoot, rootPath, force };
       done(await runSession(terminal, options, (context) => initCommand(context, given)));
     });
 }

@@ -24,6 +24,13 @@ export interface LogFetch {
   readonly topicId?: string;
   /** Of a log that is kept and will not grow: everything up to this is in it, whatever its last tick says. */
   readonly complete?: HybridTs;
+  /**
+   * Of a log that keeps its ticks to itself: everything with a timestamp of up to this was handed out. Counts as a tick behind
+   * the records. A transaction counts with its commit, and its parts come together.
+   */
+  readonly confirmed?: HybridTs;
+  /** From where everything later than `confirmed` is read again. Default: `next`. */
+  readonly resume?: Position;
 }
 
 export interface LogBounds {

@@ -31,6 +31,8 @@ export interface ChannelOptions {
   readonly token: string;
   /** The token as its file holds it now; asked for where the server refuses the one that it has. */
   readonly reread?: () => string;
+  /** Whose connection it is, for what errors advise. Default: the sink. */
+  readonly owner?: string;
   /** Of one request or answer. */
   readonly maxMessageBytes: number;
 }
@@ -49,6 +51,11 @@ export interface Channel {
    * Throws TidemarkErrors as {@link rpcFault} classifies them, and `aborted` when the signal fired.
    */
   unary(path: string, body: Uint8Array, options: CallOptions): Promise<Uint8Array>;
+  /**
+   * One call that is answered by many messages, each fetched when it is asked for (a few are read ahead). Whoever ends the
+   * iteration cancels the call. Throws as {@link unary} does, and has no time limit.
+   */
+  stream(path: string, body: Uint8Array, options: Omit<CallOptions, "timeoutMs">): AsyncIterable<Uint8Array>;
   close(): Promise<void>;
 }
 
@@ -109,15 +116,12 @@ export function openChannel(options: ChannelOptions): Channel {
       reject(new TidemarkError("aborted", `The connection to ${options.address} was closed`));
       return promise;
     }
-    const metadata = new Metadata();
-    if (token !== "") metadata.set("authorization", Buffer.from(token, "utf8").toString("base64"));
-    if (db !== "") metadata.set("dbname", db);
     const call = client.makeUnaryRequest(
       path,
       asBuffer,
       (answer: Buffer) => answer,
       body,
-      metadata,
+      metadataOf(db),
       { deadline: Date.now() + timeoutMs },
       (error: ServiceError | null, answer?: Buffer) => {
         signal.removeEventListener("abort", cancel);
@@ -127,8 +131,7 @@ export function openChannel(options: ChannelOptions): Channel {
         } else if (signal.aborted) {
           reject(new TidemarkError("aborted", "Stopped by request", { cause: signal.reason }));
         } else {
-          if (error?.code === status.UNAVAILABLE) connectFailed = true;
-          reject(rpcFault(error?.code ?? status.UNKNOWN, error?.details ?? "no answer", options.address, timeoutMs));
+          reject(faultOf(error, timeoutMs));
         }
       },
     );
@@ -139,6 +142,67 @@ export function openChannel(options: ChannelOptions): Channel {
     return promise;
   }
 
+  function metadataOf(db: string): Metadata {
+    const metadata = new Metadata();
+    if (token !== "") metadata.set("authorization", Buffer.from(token, "utf8").toString("base64"));
+    if (db !== "") metadata.set("dbname", db);
+    return metadata;
+  }
+
+  function faultOf(error: Partial<ServiceError> | null, timeoutMs: number): TidemarkError {
+    if (error?.code === status.UNAVAILABLE) connectFailed = true;
+    const said = error?.details ?? "no answer";
+    return rpcFault(error?.code ?? status.UNKNOWN, said, options.address, timeoutMs, options.owner);
+  }
+
+  async function* stream(
+    path: string,
+    body: Uint8Array,
+    call: Omit<CallOptions, "timeoutMs">,
+  ): AsyncGenerator<Uint8Array> {
+    const used = token;
+    let answered = false;
+    try {
+      for await (const answer of streamOnce(path, body, call)) {
+        answered = true;
+        yield answer;
+      }
+      return;
+    } catch (error) {
+      const refused = !answered && error instanceof TidemarkError && error.code === "authentication";
+      if (!refused || options.reread === undefined) throw error;
+      if (token === used) token = options.reread();
+      if (token === used) throw error;
+    }
+    yield* streamOnce(path, body, call);
+  }
+
+  async function* streamOnce(
+    path: string,
+    body: Uint8Array,
+    { db, signal }: Omit<CallOptions, "timeoutMs">,
+  ): AsyncGenerator<Uint8Array> {
+    const stopped = () => new TidemarkError("aborted", "Stopped by request", { cause: signal.reason });
+    if (signal.aborted) throw stopped();
+    if (closed) throw new TidemarkError("aborted", `The connection to ${options.address} was closed`);
+    const call = client.makeServerStreamRequest(path, asBuffer, (answer: Buffer) => answer, body, metadataOf(db), {});
+    // Cancelling is told as an error, also when nobody reads any more.
+    call.on("error", () => {});
+    const cancel = () => call.cancel();
+    signal.addEventListener("abort", cancel, { once: true });
+    try {
+      for await (const answer of call as AsyncIterable<Buffer>) {
+        connectFailed = false;
+        yield answer;
+      }
+    } catch (error) {
+      throw signal.aborted ? stopped() : faultOf(error as Partial<ServiceError>, 0);
+    } finally {
+      signal.removeEventListener("abort", cancel);
+      call.cancel();
+    }
+  }
+
   async function close(): Promise<void> {
     if (closed) return;
     closed = true;
@@ -146,7 +210,7 @@ export function openChannel(options: ChannelOptions): Channel {
     if (connectFailed) await new Promise((resolve) => setTimeout(resolve, RECONNECT_MAX_MS * 1.3));
   }
 
-  return { address: options.address, unary, close };
+  return { address: options.address, unary, stream, close };
 }
 
 function channelCredentials(tls: TlsMaterial | undefined, ip: string | undefined): ChannelCredentials {

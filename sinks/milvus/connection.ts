@@ -7,8 +7,13 @@ const DEFAULT_PORT = 19530;
 
 export type ReadFile = (path: string) => Uint8Array;
 
+/** What a connection needs to know; the keys of the sink, or of whoever else talks to a Milvus. */
+export type ConnectionConfig =
+  & Pick<MilvusSinkConfig, "address" | "tls" | "max_message_bytes">
+  & Partial<Pick<MilvusSinkConfig, "token" | "token_file" | "username" | "password" | "password_file">>;
+
 /** Throws `config` for a file that cannot be read. */
-export function channelOptions(config: MilvusSinkConfig, readFile: ReadFile): ChannelOptions {
+export function channelOptions(config: ConnectionConfig, readFile: ReadFile): ChannelOptions {
   const bare = config.address.replace(/^https?:\/\//, "").replace(/\/$/, "");
   const address = /:\d{1,5}$/.test(bare) ? bare : `${bare}:${DEFAULT_PORT}`;
   const secure = config.tls !== undefined || config.address.startsWith("https://");
@@ -29,7 +34,7 @@ export function loginUser(token: string): string | undefined {
   return colon > 0 ? token.slice(0, colon) : undefined;
 }
 
-function loginToken(config: MilvusSinkConfig, readFile: ReadFile): string {
+function loginToken(config: ConnectionConfig, readFile: ReadFile): string {
   const secretOf = (value: string | undefined, path: string | undefined, key: string): string | undefined =>
     value ?? (path === undefined ? undefined : text(path, key, readFile));
   const token = secretOf(config.token, config.token_file, "token_file");

@@ -38,15 +38,24 @@ const RPC = {
   unauthenticated: 16,
 } as const;
 
-/** An error from a gRPC status other than OK. `address` is the server's, without credentials. */
-export function rpcFault(code: number, said: string, address: string, timeoutMs: number): TidemarkError {
+/**
+ * An error from a gRPC status other than OK. `address` is the server's, without credentials; `owner`: whose keys are wrong, if
+ * they are.
+ */
+export function rpcFault(
+  code: number,
+  said: string,
+  address: string,
+  timeoutMs: number,
+  owner = "the sink",
+): TidemarkError {
   // grpc-js appends a note that is empty unless it has one.
   const details = said.replace(/[\s.]*Resolution note:\s*$/, "");
   const cause = new ServerAnswer("rpc", code, 0, details);
   if (isMissingRight(details)) {
     return new TidemarkError("authentication", `Milvus at ${address} does not permit this: ${details}`, {
       cause,
-      hint: "Grant the user of the sink the right to it, or use one with the role admin.",
+      hint: `Grant the user of ${owner} the right to it, or use one with the role admin.`,
     });
   }
   const fault = (kind: ErrorCode, message: string, hint?: string): TidemarkError =>
@@ -60,7 +69,7 @@ export function rpcFault(code: number, said: string, address: string, timeoutMs:
           {
             cause,
             hint:
-              "Set tls.ca_file of the sink to the server's certificate authority, and server_name where the name differs.",
+              `Set tls.ca_file of ${owner} to the server's certificate authority, and server_name where the name differs.`,
             retriable: false,
           },
         );
@@ -74,11 +83,11 @@ export function rpcFault(code: number, said: string, address: string, timeoutMs:
       return fault(
         "unreachable",
         `Milvus at ${address} did not answer within ${timeoutMs} ms`,
-        "The server may be overloaded; timeout of the sink sets the limit.",
+        `The server may be overloaded; the timeout of ${owner} sets the limit.`,
       );
     case RPC.unauthenticated:
     case RPC.permissionDenied:
-      return fault("authentication", `Milvus at ${address} refused the login: ${details}`, LOGIN_HINT);
+      return fault("authentication", `Milvus at ${address} refused the login: ${details}`, loginHint(owner));
     case RPC.resourceExhausted:
       if (isTooLarge(details)) {
         return fault(
@@ -102,7 +111,7 @@ export function rpcFault(code: number, said: string, address: string, timeoutMs:
     default:
       // Proxies answer an interceptor's refusal as UNKNOWN with the words inside.
       if (LOGIN_WORDS.test(details)) {
-        return fault("authentication", `Milvus at ${address} refused the login: ${details}`, LOGIN_HINT);
+        return fault("authentication", `Milvus at ${address} refused the login: ${details}`, loginHint(owner));
       }
       if (NOT_READY_WORDS.test(details)) {
         return fault("unreachable", `Milvus at ${address} is not ready: ${details}`);
@@ -115,6 +124,11 @@ const CERTIFICATE_WORDS =
   /verify the first certificate|self.signed|altnames|certificate has expired|unknown ?issuer|CERT_|unable to get (?:local )?issuer/i;
 const CUT_OFF_WORDS = /RST_STREAM|GOAWAY|stream (?:closed|terminated|ended)|connection|socket|session/i;
 const LOGIN_HINT = "Set token (user:password or an API key) of the sink; the user needs the rights to write there.";
+
+function loginHint(owner: string): string {
+  return owner === "the sink" ? LOGIN_HINT : `Set token (user:password or an API key) of ${owner}.`;
+}
+
 const LOGIN_WORDS = /auth check failure|unauthenticated|not authenticated|invalid token|missing authorization/i;
 const NOT_READY_WORDS =
   /not ready|is not healthy|node (?:not|is not) (?:ready|serving)|proxy.*(?:abnormal|initializing)/i;

@@ -72,7 +72,7 @@ export async function* followPchannel(
   try {
     const { topicId, withoutInserts = false, promised, now = () => performance.now() } = options;
     for await (const page of log.tail(pchannel, from.offset, topicId, signal, { withoutInserts })) {
-      const { records, highWatermark, next, complete } = page;
+      const { records, highWatermark, next, complete, confirmed, resume = next } = page;
       const bytes = records.reduce((sum, record) => sum + (record.value?.length ?? 0), 0);
       if (gate !== undefined && bytes > 0) await gate.take(bytes, signal);
       taken += bytes;
@@ -94,6 +94,11 @@ export async function* followPchannel(
       const idle = taken - orderer.heldBytes;
       if (idle > 0) gate?.give(idle);
       taken -= idle;
+      const told = confirmed !== undefined && confirmed > orderer.tick ? orderer.confirm(confirmed, resume) : undefined;
+      if (told !== undefined) {
+        taken -= told.bytes;
+        yield told;
+      }
       if (next < highWatermark) continue;
       const group = promised !== undefined && promised > orderer.tick ? orderer.promise(promised, next) : undefined;
       if (group !== undefined) {

@@ -52,8 +52,10 @@ export class TickOrderer {
   readonly #txns = new TxnBuffer();
   /** The last tick read; 0 before the first. */
   #tick: HybridTs = 0n;
-  /** Its record; before the first, where reading began. */
-  #last: { readonly offset: Position; readonly generation: 1 | 2 };
+  /** Its record; before the first, where reading began. `open`: where nothing waits, the log can be read on from its end. */
+  #last: { readonly offset: Position; readonly open: boolean };
+  /** Ticks are told from outside, and a transaction comes as a whole, later than the ticks of its parts. */
+  #told = false;
   /** True behind the first tick at or above the resume point's. */
   #caughtUp = false;
   /** In the order of the log. */
@@ -64,7 +66,7 @@ export class TickOrderer {
   constructor(pchannel: string, from: ResumePoint, options: TickOrdererOptions = {}) {
     this.pchannel = pchannel;
     this.#from = from;
-    this.#last = { offset: from.offset, generation: 1 };
+    this.#last = { offset: from.offset, open: false };
     this.#keepRecords = options.records ?? false;
   }
 
@@ -97,13 +99,13 @@ export class TickOrderer {
       case "skip":
         return undefined;
       case "tick":
-        if (decoded.ts >= this.#tick) this.#last = { offset: record.offset, generation: decoded.generation };
+        if (decoded.ts >= this.#tick) this.#last = { offset: record.offset, open: decoded.generation === 2 };
         return this.#release(record.offset, decoded.ts);
       case "events":
         for (const event of decoded.events) this.#add(event);
         return undefined;
       case "txn":
-        if (decoded.ts >= this.#tick) this.#open.push(decoded);
+        if (decoded.ts >= this.#tick || this.#told) this.#open.push(decoded);
         return undefined;
       default:
         this.#add(decoded);
@@ -120,6 +122,16 @@ export class TickOrderer {
   }
 
   /**
+   * A tick that is no record: everything of up to `tick` was read, and what is later lies at `offset` or behind. Returns what
+   * {@link push} returns for a tick.
+   */
+  confirm(tick: HybridTs, offset: Position): TickGroup | undefined {
+    this.#told = true;
+    if (tick >= this.#tick) this.#last = { offset, open: false };
+    return this.#release(offset, tick);
+  }
+
+  /**
    * The log ends at `offset`, and that is all that is new. Where nothing waits, the log of generation 2 can be read on from
    * there: what came later with a timestamp of before the last tick would be discarded.
    */
@@ -129,7 +141,7 @@ export class TickOrderer {
       if (ts > this.#from.tick && (waiting === undefined || ts < waiting)) waiting = ts;
     }
     const last = this.#last;
-    const resume = this.#resume(last.generation === 2 ? offset : last.offset, this.tick);
+    const resume = this.#resume(last.open ? offset : last.offset, this.tick);
     const end = { offset, sinceMs, waiting, complete };
     return { pchannel: this.pchannel, tick: this.tick, events: [], records: NO_RECORDS, resume, bytes: 0, end };
   }
@@ -137,7 +149,8 @@ export class TickOrderer {
   #add(event: LogEvent): void {
     // A record whose time nobody knows counts as the next thing that happened, so that no resume point passes it.
     if (event.kind === "block" && event.ts === 0n) event = { ...event, ts: this.tick + 1n };
-    if (event.generation === 2 && event.ts < this.#tick) {
+    const late = event.generation === 2 && event.ts < this.#tick;
+    if (late && !(this.#told && event.txnId !== undefined)) {
       // Written by a node that no longer owns the channel: Milvus itself discards it.
       this.counts.discarded++;
       return;

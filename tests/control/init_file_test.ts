@@ -9,6 +9,7 @@ const NOTHING: InitAnswers = {
   target: "dr:19530",
   brokers: [],
   pulsar: undefined,
+  source: undefined,
   folder: undefined,
   s3: undefined,
   bucket: undefined,
@@ -52,4 +53,24 @@ Deno.test("initFile takes what it is given: brokers, Pulsar, a folder, a bucket"
   const pulsar = initFile(cluster("pulsar"), { ...NOTHING, pulsar: "pulsar://pulsar:6650", ...given });
   const byPulsar = read(pulsar.text).sources;
   assert.deepEqual([byPulsar.log!.type, byPulsar.binlogs!.type, pulsar.assumed], ["pulsar", "s3", []]);
+});
+
+Deno.test("initFile reads the log through the source itself where that gives it whole, and says where it does not", () => {
+  const of = (version: string, queue: Queue) =>
+    initFile({ ...cluster(queue), version, generation: version.startsWith("3") ? 30 : 26 }, {
+      ...NOTHING,
+      source: "source:19530",
+    });
+  const whole = of("3.0.0", "kafka");
+  assert.deepEqual(
+    [read(whole.text).sources.log!.type, whole.assumed.filter((line) => line.startsWith("sources.log"))],
+    ["milvus", []],
+  );
+  for (
+    const [version, queue, type] of [["2.6.19", "woodpecker", "woodpecker"], ["3.0.0", "rocksmq", "files"]] as const
+  ) {
+    const { text, assumed } = of(version, queue);
+    assert.equal(read(text).sources.log!.type, type);
+    assert.match(assumed[0]!, /does not give its log whole/);
+  }
 });

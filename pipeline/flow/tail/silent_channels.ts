@@ -81,8 +81,9 @@ async function* factsBehind(
 ): AsyncGenerator<ReturnType<DescribeRecord>> {
   const { latest, topicId } = await log.bounds(pchannel, signal);
   if (offset >= latest) return;
-  for await (const { records } of log.tail(pchannel, offset, topicId, signal)) {
+  for await (const { records, confirmed } of log.tail(pchannel, offset, topicId, signal)) {
     for (const record of records) yield describeRecord(record);
+    if (confirmed !== undefined) yield { type: "tick", ts: confirmed, vchannel: "", collectionId: undefined };
     const end = records.at(-1)?.offset;
     if (end === undefined || after(end) >= latest) return;
   }

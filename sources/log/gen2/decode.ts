@@ -27,6 +27,10 @@ const NO_ROWS: SkipMark = { kind: "skip", reason: "no_rows" };
 const NOBODY = -1n;
 const NO_BYTES = new Uint8Array(0);
 
+/** Only DumpMessages gives it, and no queue has it: there it stands for all records of a transaction. */
+const WITHOUT_PARTS = "The source gives a transaction without its rows, as DumpMessages of 2.6.14 to 2.6.19 does: " +
+  "upgrade it to 2.6.20 or later, or name its queue in sources.log";
+
 /** What every event of a record has. */
 type Head = Omit<BlockEvent, "kind" | "collectionId" | "type" | "reason" | "unreadable">;
 
@@ -91,12 +95,23 @@ function decodeAs(type: number, record: LogRecord, head: Head, keepaliveMs: bigi
       return txnMark("commit", head, keepaliveMs);
     case MessageType.RollbackTxn:
       return txnMark("rollback", head, keepaliveMs);
+    case MessageType.Txn: {
+      // It is the whole of its transaction, and no part that waits for a commit.
+      const { txnId: _whole, ...own } = head;
+      return unreadable(block(record, own, type, WITHOUT_PARTS, collectionOf(head.vchannel)));
+    }
     case MessageType.Insert:
     case MessageType.Delete:
       return rows(type, record, head);
     default:
       return SYSTEM_TYPES.has(type) ? SYSTEM : change(type, record, head);
   }
+}
+
+/** `<pchannel>_<collection id>v<shard>` */
+function collectionOf(vchannel: string): bigint {
+  const id = /_(\d+)v\d+$/.exec(vchannel)?.[1];
+  return id === undefined ? NOBODY : BigInt(id);
 }
 
 function txnMark(step: TxnMark["step"], head: Head, keepaliveMs: bigint): Decoded {

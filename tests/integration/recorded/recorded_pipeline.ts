@@ -1,26 +1,32 @@
 /** Runs over a recording in real servers, into targets in memory that take every type and keep rows exactly. */
 import { openBinlogSource, s3BinlogSpec } from "../../../sources/binlog/mod.ts";
+import type { LogSource } from "../../../pipeline/model/mod.ts";
+import { channelOptions, openChannel } from "../../../sinks/milvus/mod.ts";
 import {
+  dumpLogSpec,
   followPchannel,
   kafkaLogSpec,
+  openDumpLog,
   openKafkaLog,
   openWoodpeckerLog,
   recordFacts,
   woodpeckerLogSpec,
 } from "../../../sources/log/mod.ts";
 import { positionsOf } from "../../../pipeline/positions/mod.ts";
-import { etcdMetaSpec, openEtcdMeta } from "../../../sources/meta/mod.ts";
+import { type EtcdMetaConfig, etcdMetaSpec, openEtcdMeta } from "../../../sources/meta/mod.ts";
+import type { DumpServer } from "../../fakes/dump_server.ts";
 import { ExactRowSink } from "../../fakes/exact_row_sink.ts";
 import { FakePipeline, type FakePipelineOptions, type PipelineSource } from "../../fakes/pipeline.ts";
 import { differences, type Moment, type RecordedServers } from "../../stack/recorded/mod.ts";
 
 export interface RecordedSource extends PipelineSource, AsyncDisposable {}
 
-/** The three sources of a loaded recording. */
+/** The three sources of a loaded recording. `dump`: the server that gives its log, in the place of the queue. */
 export async function recordedSource(
   servers: RecordedServers,
   env: Readonly<Record<string, string>>,
   queue: "kafka" | "woodpecker" = "kafka",
+  dump?: DumpServer,
 ): Promise<RecordedSource> {
   const etcd = etcdMetaSpec.parse({ type: "etcd", endpoints: [env.ETCD_ENDPOINT], root_path: servers.cluster });
   const meta = await openEtcdMeta(etcd, { positions: positionsOf(queue) });
@@ -31,7 +37,9 @@ export async function recordedSource(
     access_key_id: env.S3_ACCESS_KEY,
     secret_access_key: env.S3_SECRET_KEY,
   });
-  const log = queue === "kafka"
+  const log = dump !== undefined
+    ? await openDump(dump, etcd)
+    : queue === "kafka"
     ? await openKafkaLog(kafkaLogSpec.parse({ type: "kafka", brokers: [env.KAFKA_BROKERS] }))
     : await openWoodpeckerLog(woodpeckerLogSpec.parse({ type: "woodpecker" }), { etcd, binlogs: bucket });
   const binlogs = await openBinlogSource(bucket);
@@ -45,6 +53,12 @@ export async function recordedSource(
       await Promise.all([meta.close(), log.close(), binlogs.close()]);
     },
   };
+}
+
+async function openDump(server: DumpServer, etcd: EtcdMetaConfig): Promise<LogSource> {
+  const config = dumpLogSpec.parse({ type: "milvus", address: server.address, queue: server.ids.queue });
+  const channel = openChannel(channelOptions(config, (path) => Deno.readFileSync(path)));
+  return await openDumpLog(config, { etcd, channel });
 }
 
 /** A pipeline from `source` whose base takes deletes from the log, too, as it does from a living source. */
