@@ -1,7 +1,9 @@
 /** What a planned step does to a target in memory. */
+import { clone } from "@bufbuild/protobuf";
 import { assertNever, TidemarkError } from "../../pipeline/errors.ts";
 import type { TargetName } from "../../pipeline/model/mod.ts";
 import { ConsistencyLevel } from "../../pipeline/proto/gen/common_pb.ts";
+import { type CollectionSchema, CollectionSchemaSchema } from "../../pipeline/proto/gen/schema_pb.ts";
 import type { ActualCollection } from "../../sinks/milvus/actual.ts";
 import type { Action } from "../../sinks/milvus/plan/collection.ts";
 import { type ExactCollection, keyOf } from "./exact_row_sink.ts";
@@ -33,7 +35,7 @@ export function execution(
           partitions: new Map(),
           actual: {
             id: 1n,
-            schema: action.schema,
+            schema: withNestedNames(action.schema),
             shards: action.shards,
             consistency: action.consistency,
             properties: action.properties,
@@ -131,4 +133,13 @@ export function execution(
     }
   };
   return execute;
+}
+
+/** As a server stores it: fields of an array of structs are named after the array, too. */
+function withNestedNames(asked: CollectionSchema): CollectionSchema {
+  const schema = clone(CollectionSchemaSchema, asked);
+  for (const { name, fields } of schema.structArrayFields) {
+    for (const field of fields) field.name = `${name}[${field.name}]`;
+  }
+  return schema;
 }
