@@ -48,6 +48,7 @@ export async function* inspectLog(
       const { topic, fetch } = await Promise.race([...readers.values()].map((reader) => reader.coming));
       const reader = readers.get(topic)!;
       for (const record of fetch.records) inspector.push(record);
+      if (fetch.confirmed !== undefined) inspector.confirm(topic, fetch.confirmed, fetch.resume ?? fetch.next);
       yield* inspector.lines();
       const last = fetch.records.at(-1);
       const ended = !options.follow &&

@@ -1,5 +1,5 @@
 /** Turns the records of several topics into lines, whoever reads them. */
-import type { BlockEvent, LogEvent, LogRecord, ResumePoint } from "../../../pipeline/model/mod.ts";
+import type { BlockEvent, HybridTs, LogEvent, LogRecord, Position, ResumePoint } from "../../../pipeline/model/mod.ts";
 import type { Json } from "../../../pipeline/json.ts";
 import { TidemarkError } from "../../../pipeline/errors.ts";
 import { MsgType } from "../../../pipeline/proto/gen/common_pb.ts";
@@ -64,6 +64,12 @@ export class LogInspector {
     if (counts.duplicates > before.duplicates) this.#note(record, "is a copy of an earlier one");
     if (counts.staleTicks > before.staleTicks) this.#note(record, "is a time tick below an earlier one");
     for (const event of group?.events ?? []) this.#merger.push(event);
+  }
+
+  /** A tick that is no record: everything of up to `tick` was pushed, what is later lies at `place` or behind. */
+  confirm(topic: string, tick: HybridTs, place: Position): void {
+    const { events = [] } = this.#channels.get(topic)?.orderer.confirm(tick, place) ?? {};
+    for (const event of events) this.#merger.push(event);
   }
 
   #wanted(decoded: Decoded, record: LogRecord): Decoded | undefined {

@@ -4,7 +4,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { TidemarkError } from "../../../../pipeline/errors.ts";
 import type { LogFetch, LogRecord, TickGroup } from "../../../../pipeline/model/mod.ts";
 import { MessageType, TxnContextSchema } from "../../../../pipeline/proto/gen/messages_pb.ts";
-import { followPchannel } from "../../../../sources/log/mod.ts";
+import { followPchannel, inspectLog } from "../../../../sources/log/mod.ts";
 import { DumpServer, type DumpServerOptions } from "../../../fakes/dump_server.ts";
 import { EtcdKeys } from "../../../fakes/etcd_keys.ts";
 import { eventually } from "../../../stack/eventually.ts";
@@ -297,4 +297,11 @@ Deno.test("createDumpLog asks an idle channel less and less often", async () => 
   await assert.rejects(reading);
   // Two of the bounds, one of the beginning's proof, the stream itself, and one for each look.
   assert.ok(dumps <= 6 + ends, `${dumps} streams for ${ends} ends`);
+});
+
+Deno.test("createDumpLog gives inspect log a change, though no tick is a record", async () => {
+  await using own = await rig();
+  own.server.append(TOPIC, [written({ at: 1n, tick: 11n, safe: 0n }), tick(2n, 12n)]);
+  const lines = await Array.fromAsync(inspectLog(own.log, { topics: [TOPIC], follow: false }, never));
+  assert.deepEqual(lines.map(({ ts }) => ts), ["11"]);
 });
