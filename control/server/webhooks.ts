@@ -53,6 +53,8 @@ function startWebhook(webhook: ListenConfig["webhooks"][number], options: Webhoo
   const host = new URL(webhook.url).host;
   const queue: Message[] = [];
   const ending = new AbortController();
+  /** Later than `ending`: what is under way at the end is not sent twice. */
+  const cut = new AbortController();
   let wake = () => {};
   const count = (result: NotificationResult) => counts.set(result, (counts.get(result) ?? 0) + 1);
 
@@ -71,13 +73,13 @@ function startWebhook(webhook: ListenConfig["webhooks"][number], options: Webhoo
   }
 
   /** Undefined where it was taken, otherwise why it was not. */
-  async function attempt({ id, body }: Message, limit: AbortSignal): Promise<string | undefined> {
+  async function attempt({ id, body }: Message): Promise<string | undefined> {
     try {
       const response = await fetch(webhook.url, {
         method: "POST",
         body,
         redirect: "manual",
-        signal: AbortSignal.any([limit, AbortSignal.timeout(ANSWER_MS)]),
+        signal: AbortSignal.any([cut.signal, AbortSignal.timeout(ANSWER_MS)]),
         headers: {
           "content-type": "application/json",
           "user-agent": `tidemark/${VERSION}`,
@@ -95,7 +97,7 @@ function startWebhook(webhook: ListenConfig["webhooks"][number], options: Webhoo
   async function deliver(message: Message): Promise<void> {
     const began = now().getTime();
     for (let failures = 0;; failures++) {
-      const reason = await attempt(message, ending.signal);
+      const reason = await attempt(message);
       if (reason === undefined) {
         count("sent");
         return;
@@ -132,12 +134,13 @@ function startWebhook(webhook: ListenConfig["webhooks"][number], options: Webhoo
     listening[Symbol.dispose]();
     ending.abort();
     wake();
+    const limit = setTimeout(() => cut.abort(), lastMs);
     await loop;
-    const limit = AbortSignal.timeout(lastMs);
     for (let message = queue.shift(); message !== undefined; message = queue.shift()) {
-      const reason = limit.aborted ? "the server ends" : await attempt(message, limit);
+      const reason = cut.signal.aborted ? "the server ends" : await attempt(message);
       if (reason === undefined) count("sent");
       else drop(message, reason);
     }
+    clearTimeout(limit);
   };
 }
