@@ -1,5 +1,5 @@
 /** What one record of a pchannel turned out to be. */
-import type { HybridTs, LogEvent, LogRecord } from "../../pipeline/model/mod.ts";
+import type { HybridTs, LogEvent, LogRecord, Queue } from "../../pipeline/model/mod.ts";
 import type { VchannelBook } from "./vchannel_book.ts";
 
 /** A time tick: everything with ts <= `ts` is in the log before it. */
@@ -41,6 +41,8 @@ export type Decoded = LogEvent | TickMark | SkipMark | EventList | TxnMark;
 
 export interface DecodeContext {
   readonly pchannel: string;
+  /** Whose places the records have; Kafka's where it is left out. */
+  readonly queue?: Queue;
   /** Which vchannel a collection has on this pchannel, for the records that do not say. */
   readonly vchannels: VchannelBook;
 }

@@ -63,7 +63,7 @@ export async function* followPchannel(
 ): AsyncGenerator<TickGroup, void, void> {
   const { pchannel, from, gate } = options;
   const orderer = new TickOrderer(pchannel, from, { records: options.records ?? false });
-  const context: DecodeContext = { pchannel, vchannels: new VchannelBook(options.vchannelOf) };
+  const context: DecodeContext = { pchannel, queue: log.queue, vchannels: new VchannelBook(options.vchannelOf) };
   const read = reader(options, context);
   const seen = { ...orderer.counts };
   let taken = 0;

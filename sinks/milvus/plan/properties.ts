@@ -9,7 +9,7 @@ import { loadAgain, RELEASE_ALL } from "./load.ts";
 import { type AddStep, foreignThing, pairsText } from "./step.ts";
 
 /** Set by the server for itself, or meaningful on one cluster only. */
-const FOREIGN_PROPERTY = /^(?:replicate\.|cipher\.|timezone$|collection\.(?:description|consistency)$)/;
+const FOREIGN_PROPERTY = /^(?:replicate\.|cipher\.|timezone$|collection\.(?:description|consistency|on\.truncating)$)/;
 /** Only a collection that is not loaded takes these. */
 const NEEDS_RELEASE: ReadonlySet<string> = new Set(["mmap.enabled"]);
 

@@ -195,7 +195,7 @@ function block(
     bytes: record.value?.length ?? 0,
     collectionId,
     type,
-    reason: `${reason} (offset ${record.offset} of ${record.topic})`,
+    reason,
   };
 }
 

@@ -42,14 +42,13 @@ export function decodeGen2(record: LogRecord, context: DecodeContext): Decoded {
     type = messageType(record);
     ts = timeTick(record);
     const strange = strangeVersion(record, type);
-    if (strange !== undefined) return unreadable(block(record, headOf(record, context, ts), type, strange));
+    if (strange !== undefined) return unreadable(block(headOf(record, context, ts), type, strange));
     const txn = propertyMessage(record, "_tx", TxnContextSchema);
     const head = { ...headOf(record, context, ts), ...(txn === undefined ? {} : { txnId: txn.txnId }) };
     return decodeAs(type, record, head, txn?.keepaliveMilliseconds ?? 0n);
   } catch (thrown) {
     const detail = thrown instanceof Error ? thrown.message : String(thrown);
     return block(
-      record,
       headOf(record, context, ts),
       type,
       `A record of type ${typeName(type)} cannot be decoded: ${detail}`,
@@ -98,7 +97,7 @@ function decodeAs(type: number, record: LogRecord, head: Head, keepaliveMs: bigi
     case MessageType.Txn: {
       // It is the whole of its transaction, and no part that waits for a commit.
       const { txnId: _whole, ...own } = head;
-      return unreadable(block(record, own, type, WITHOUT_PARTS, collectionOf(head.vchannel)));
+      return unreadable(block(own, type, WITHOUT_PARTS, collectionOf(head.vchannel)));
     }
     case MessageType.Insert:
     case MessageType.Delete:
@@ -126,10 +125,10 @@ function rows(type: MessageType.Insert | MessageType.Delete, record: LogRecord, 
   const header = propertyMessage(record, "_h", schema);
   const collectionId = header?.collectionId ?? NOBODY;
   if (propertyMessage(record, "_ch", CipherHeaderSchema) !== undefined) {
-    return unreadable(block(record, head, type, "Rows are encrypted, and only Milvus has the key", collectionId));
+    return unreadable(block(head, type, "Rows are encrypted, and only Milvus has the key", collectionId));
   }
   if (headerText(record, "_ct") !== undefined) {
-    return block(record, head, type, "A message is split over several records, which is not supported", collectionId);
+    return block(head, type, "A message is split over several records, which is not supported", collectionId);
   }
   const reader = new WireReader(record.value ?? NO_BYTES);
   const msgId = readBase(reader)?.msgId ?? 0n;
@@ -139,7 +138,7 @@ function rows(type: MessageType.Insert | MessageType.Delete, record: LogRecord, 
     if (insert.rows === 0) return NO_ROWS;
     // Different provisional timestamps do not matter here: the time tick is the timestamp of every row.
     if (defect !== undefined && insert.timestamps === undefined) {
-      return block(record, head, type, `An insert ${defect}`, insert.collectionId);
+      return block(head, type, `An insert ${defect}`, insert.collectionId);
     }
     const { timestamps: _alsoProvisional, ...rest } = insert;
     const partitions = header?.$typeName === InsertMessageHeaderSchema.typeName ? header.partitions : [];
@@ -148,7 +147,7 @@ function rows(type: MessageType.Insert | MessageType.Delete, record: LogRecord, 
     return { ...head, kind: "insert", msgId, segmentId: segment, ...rest };
   }
   const { keys, partitionId, partitionName, collectionId: id, predicate } = readDelete(body);
-  if (predicate !== undefined) return block(record, head, type, `A delete ${predicateReason(predicate)}`, id);
+  if (predicate !== undefined) return block(head, type, `A delete ${predicateReason(predicate)}`, id);
   if (keys.values.length === 0) return NO_ROWS;
   return { ...head, kind: "delete", msgId, collectionId: id, partitionId, partitionName, keys };
 }
@@ -157,11 +156,11 @@ function change(type: number, record: LogRecord, head: Head): Decoded {
   const blocking = BLOCKING_TYPES.get(type);
   if (blocking !== undefined) {
     const header = propertyMessage(record, "_h", blocking.header) as { collectionId?: bigint } | undefined;
-    return { ...block(record, head, type, blocking.reason, header?.collectionId), inFiles: true };
+    return { ...block(head, type, blocking.reason, header?.collectionId), inFiles: true };
   }
   const known = DDL_TYPES.get(type);
   if (known === undefined) {
-    return unreadable(block(record, head, type, `A record of type ${typeName(type)} is not known to this version`));
+    return unreadable(block(head, type, `A record of type ${typeName(type)} is not known to this version`));
   }
   const header = propertyMessage(record, "_h", known.header) ?? fromBinary(known.header, NO_BYTES);
   const body = fromBinary(known.body, record.value ?? NO_BYTES);
@@ -198,13 +197,13 @@ function unreadable(event: BlockEvent): BlockEvent {
   return { ...event, unreadable: true };
 }
 
-function block(record: LogRecord, head: Head, type: number, reason: string, collectionId?: bigint): BlockEvent {
+function block(head: Head, type: number, reason: string, collectionId?: bigint): BlockEvent {
   return {
     ...head,
     kind: "block",
     collectionId: collectionId ?? NOBODY,
     type,
-    reason: `${reason} (offset ${record.offset} of ${record.topic})`,
+    reason,
   };
 }
 

@@ -3,6 +3,7 @@ import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufb
 import fc from "fast-check";
 import { decodeFieldData } from "../../../pipeline/columns/mod.ts";
 import type { LogRecord } from "../../../pipeline/model/mod.ts";
+import { pulsarPosition } from "../../../pipeline/positions/mod.ts";
 import { MsgType } from "../../../pipeline/proto/gen/common_pb.ts";
 import {
   CreateCollectionRequestSchema,
@@ -132,6 +133,16 @@ Deno.test("decodeRecord blocks inserts that it cannot apply, with the reason", (
   assert.match(reason(insert({ timestamps: [TS] })), /says 3 rows but has 1 timestamps/);
   assert.match(reason(insert({ fieldsData: [] })), /has no columns/);
   assert.match(reason(insert({ timestamps: [] })), /has no timestamp/);
+});
+
+Deno.test("decodeRecord ends the reason of a block with the record's place, as the queue writes it", () => {
+  const torn = {
+    ...record(new Uint8Array([1, 2, 3]), []),
+    offset: pulsarPosition({ ledger: 6n, entry: 3n, batch: 0 }),
+  };
+  const event = decodeRecord(torn, { ...context(), queue: "pulsar" });
+  assert.ok(event.kind === "block", event.kind);
+  assert.match(event.reason, /\(at 6:3:0 of by-dev-rootcoord-dml_3\)$/);
 });
 
 Deno.test("decodeRecord gives deletes with either kind of keys, in either form", () => {

@@ -163,6 +163,8 @@ Deno.test("planCollection sets and removes properties as the release allows", ()
 Deno.test("planCollection leaves properties alone that belong to one cluster", () => {
   assert.deepEqual(plan({ properties: { "replicate.id": "x" } }, (s) => state(there(s, { properties: {} }))), []);
   assert.deepEqual(plan({}, (s) => state(there(s, { properties: { timezone: "UTC" } })), options("2.6.0")), []);
+  const truncating = { "collection.on.truncating": "1" };
+  assert.deepEqual(plan({ properties: truncating }, (s) => state(there(s, { properties: {} })), options("2.4.0")), []);
 });
 
 Deno.test("planCollection releases a loaded collection for a property that asks for it", () => {
