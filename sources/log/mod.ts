@@ -36,7 +36,7 @@ export {
   type ReplicateRequest,
 } from "./replicate.ts";
 export { type KafkaLogConfig, kafkaLogSpec } from "./kafka/spec.ts";
-export type { LogState } from "./topic_tail.ts";
+export type { LogState } from "./outage.ts";
 export { pchannelOfVchannel, VchannelBook } from "./vchannel_book.ts";
 export { openWoodpeckerLog, type WoodpeckerSurroundings } from "./woodpecker/open.ts";
 export { createWoodpeckerLog, type WoodpeckerLogOptions } from "./woodpecker/source.ts";

@@ -3,7 +3,7 @@ import { TidemarkError } from "../../pipeline/errors.ts";
 import type { LogBounds } from "../../pipeline/model/mod.ts";
 import { pause } from "../../pipeline/pause.ts";
 import { backoffDelay } from "./backoff.ts";
-import type { TopicTailOptions } from "./topic_tail.ts";
+import type { TopicTailOptions } from "./outage.ts";
 
 export interface PatientBounds extends TopicTailOptions {
   readonly topic: string;

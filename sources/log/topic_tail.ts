@@ -2,12 +2,11 @@
  * The loop around a topic's fetches: repeats what repeating mends, throws what it does not, never goes on from another
  * place than asked, and fetches one response ahead of its reader.
  */
-import { pause } from "../../pipeline/pause.ts";
 import { TidemarkError } from "../../pipeline/errors.ts";
 import type { LogBounds, LogFetch } from "../../pipeline/model/mod.ts";
 import { kafkaPositions } from "../../pipeline/positions/mod.ts";
-import { backoffDelay } from "./backoff.ts";
 import { hasProtocolError, innermostMessage, isUndecodable, isUnknownTopic, kafkaError } from "./kafka/errors.ts";
+import { Outage, type TopicTailOptions } from "./outage.ts";
 import { lostByBounds, lostByIdentity, lostByRemoval } from "./position.ts";
 
 /** One topic of a broker, not more than one `fetch` at a time. Errors are the client's own. */
@@ -23,29 +22,12 @@ export interface TopicPort {
   close(): Promise<void>;
 }
 
-/** A topic's reader stopped getting answers, or gets them again. */
-export interface LogState {
-  readonly topic: string;
-  readonly state: "up" | "down";
-  /** Why it is down; empty when up. */
-  readonly reason: string;
-}
-
-export interface TopicTailOptions {
-  /** Called once per change of state, not per failed attempt. */
-  readonly onState?: (state: LogState) => void;
-  /** 0 to 1, for the jitter of back-off. */
-  readonly random?: () => number;
-  /** Waits between attempts; rejects when the signal fires. */
-  readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
-}
-
 /** Attempts after which a topic that stays unknown counts as deleted, and bytes that stay unreadable as damaged. */
 const PATIENCE = 6;
 
 export class TopicTail {
   readonly #port: TopicPort;
-  readonly #options: TopicTailOptions;
+  readonly #outage: Outage;
   readonly #signal: AbortSignal;
   readonly #onAbort: () => void;
   /** Ends a wait between attempts when the tail is closed, whoever closes it. */
@@ -53,14 +35,13 @@ export class TopicTail {
   /** Identity that the topic must have; the first one seen where the caller named none. */
   #topicId: string | undefined;
   #closed: Promise<void> | undefined;
-  #down = false;
   /** True once a fetch succeeded: from then on a refusal may be the moment of a broker's restart. */
   #proven = false;
 
   constructor(port: TopicPort, topicId: string | undefined, options: TopicTailOptions, signal: AbortSignal) {
     this.#port = port;
     this.#topicId = topicId;
-    this.#options = options;
+    this.#outage = new Outage(port.topic, options);
     this.#signal = signal;
     // Closing is what makes a waiting fetch return.
     this.#onAbort = () => void this.close().catch(() => {});
@@ -107,10 +88,7 @@ export class TopicTail {
       this.#throwIfClosed();
       try {
         const result = await attempt();
-        if (this.#down) {
-          this.#down = false;
-          this.#options.onState?.({ topic: this.#port.topic, state: "up", reason: "" });
-        }
+        this.#outage.over();
         return result;
       } catch (thrown) {
         this.#throwIfClosed();
@@ -120,14 +98,8 @@ export class TopicTail {
           await this.#persist(onOutOfRange);
         }
         this.#throwIfHopeless(thrown, failures);
-        // A single failure is normal: sessions end with every outage and heal with the next call.
-        if (failures > 0 && !this.#down) {
-          this.#down = true;
-          this.#options.onState?.({ topic: this.#port.topic, state: "down", reason: innermostMessage(thrown) });
-        }
+        await this.#outage.wait(failures, innermostMessage(thrown), this.#stop.signal);
       }
-      const delay = backoffDelay(failures, this.#options.random ?? Math.random);
-      await (this.#options.sleep ?? pause)(delay, this.#stop.signal);
     }
   }
 

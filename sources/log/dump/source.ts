@@ -2,7 +2,7 @@
 import { TidemarkError } from "../../../pipeline/errors.ts";
 import type { CheckLine, LogBounds, LogFetch, LogSource, Position, TailOptions } from "../../../pipeline/model/mod.ts";
 import { patientBounds } from "../patient_bounds.ts";
-import type { TopicTailOptions } from "../topic_tail.ts";
+import type { TopicTailOptions } from "../outage.ts";
 import { beginningOf, boundsOf } from "./bounds.ts";
 import type { DumpClient } from "./client.ts";
 import type { DumpKeys } from "./keys.ts";

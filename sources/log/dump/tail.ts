@@ -19,10 +19,9 @@ import {
   type Position,
   type TailOptions,
 } from "../../../pipeline/model/mod.ts";
-import { backoffDelay } from "../backoff.ts";
 import { isInsert } from "../gen1/is_insert.ts";
 import { lostByBounds, lostByIdentity, lostByRemoval } from "../position.ts";
-import type { TopicTailOptions } from "../topic_tail.ts";
+import { Outage, type TopicTailOptions } from "../outage.ts";
 import type { DumpClient } from "./client.ts";
 import type { DumpItem } from "./message.ts";
 
@@ -72,12 +71,13 @@ export class DumpTail {
   /** The last records that were handed out, oldest first. */
   readonly #recent = new Set<Position>();
   #provenAt = 0;
+  readonly #outage: Outage;
   #failures = 0;
-  #down = false;
   #read = false;
 
   constructor(from: Position, options: DumpTailOptions, signal: AbortSignal) {
     this.#o = options;
+    this.#outage = new Outage(options.topic, options);
     this.#safe = from;
     this.#next = from;
     this.#topicId = options.topicId;
@@ -251,9 +251,7 @@ export class DumpTail {
   #succeeded(): void {
     this.#failures = 0;
     this.#read = true;
-    if (!this.#down) return;
-    this.#down = false;
-    this.#o.onState?.({ topic: this.#o.topic, state: "up", reason: "" });
+    this.#outage.over();
   }
 
   /** Waits before the next attempt; throws what repeating does not mend. */
@@ -261,12 +259,7 @@ export class DumpTail {
     this.#signal.throwIfAborted();
     const failures = this.#failures++;
     this.#throwIfHopeless(thrown, failures);
-    if (failures > 0 && !this.#down) {
-      this.#down = true;
-      const reason = thrown instanceof Error ? thrown.message : String(thrown);
-      this.#o.onState?.({ topic: this.#o.topic, state: "down", reason });
-    }
-    await (this.#o.sleep ?? pause)(backoffDelay(failures, this.#o.random ?? Math.random), this.#signal);
+    await this.#outage.wait(failures, thrown instanceof Error ? thrown.message : String(thrown), this.#signal);
   }
 
   #throwIfHopeless(thrown: unknown, failures: number): void {

@@ -15,7 +15,8 @@ import { kafkaError } from "./errors.ts";
 import { assertWhole, frontOfOnly, isControl, type OtherCodec, readBatches, recordsOf } from "./record_batch.ts";
 import type { KafkaClientOptions } from "./options.ts";
 import type { KafkaLogConfig } from "./spec.ts";
-import { type TopicPort, TopicTail, type TopicTailOptions } from "../topic_tail.ts";
+import type { TopicTailOptions } from "../outage.ts";
+import { type TopicPort, TopicTail } from "../topic_tail.ts";
 
 export interface KafkaLogOptions extends TopicTailOptions {
   /** Offsets that the log does not hold between two records: legal in Kafka, unexpected on Milvus' topics. */

@@ -6,7 +6,7 @@ import { TidemarkError } from "../../../pipeline/errors.ts";
 import type { CheckLine, LogBounds, LogFetch, LogSource, Position, TailOptions } from "../../../pipeline/model/mod.ts";
 import { pulsarPositions } from "../../../pipeline/positions/mod.ts";
 import { patientBounds } from "../patient_bounds.ts";
-import type { TopicTailOptions } from "../topic_tail.ts";
+import type { TopicTailOptions } from "../outage.ts";
 import { PulsarClient } from "./client.ts";
 import { pulsarError } from "./errors.ts";
 import type { PulsarServer } from "./login.ts";

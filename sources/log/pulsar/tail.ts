@@ -9,13 +9,11 @@
  *    last entry must get the two one after the other.
  * 5. A record that is read again must be the message that it was, also by another process: see `witness.ts`.
  */
-import { pause } from "../../../pipeline/pause.ts";
 import { TidemarkError } from "../../../pipeline/errors.ts";
 import { after, type LogFetch, type LogRecord, type Position, type TailOptions } from "../../../pipeline/model/mod.ts";
 import { pulsarPlace, pulsarPosition, pulsarPositions } from "../../../pipeline/positions/mod.ts";
-import { backoffDelay } from "../backoff.ts";
 import { isInsert } from "../gen1/is_insert.ts";
-import type { TopicTailOptions } from "../topic_tail.ts";
+import { Outage, type TopicTailOptions } from "../outage.ts";
 import type { PulsarClient, Subscribed } from "./client.ts";
 import { type RawEntry, readEntry } from "./entry.ts";
 import {
@@ -75,8 +73,8 @@ export class PulsarTail {
   #next: Position;
   /** The last entry that was read. */
   #last: Witness | undefined;
+  readonly #outage: Outage;
   #failures = 0;
-  #down = false;
   /** The topic was found once, and a record of it read: from then on a refusal may be the moment of a broker's restart. */
   #found = false;
   #proven = false;
@@ -85,6 +83,7 @@ export class PulsarTail {
 
   constructor(offset: Position, options: PulsarTailOptions, signal: AbortSignal) {
     this.#o = options;
+    this.#outage = new Outage(options.topic, options);
     this.#next = offset;
     this.#witness = options.witness;
     this.#signal = AbortSignal.any([signal, this.#stop.signal]);
@@ -268,9 +267,7 @@ export class PulsarTail {
   #succeeded(): void {
     this.#failures = 0;
     this.#proven = true;
-    if (!this.#down) return;
-    this.#down = false;
-    this.#o.onState?.({ topic: this.#o.topic, state: "up", reason: "" });
+    this.#outage.over();
   }
 
   /** Waits before the next attempt; throws what repeating does not mend. */
@@ -279,13 +276,7 @@ export class PulsarTail {
     if (thrown instanceof FloodError) return;
     const failures = this.#failures++;
     this.#throwIfHopeless(thrown, failures);
-    // A single failure is normal: a topic that moves to another broker is one.
-    if (failures > 0 && !this.#down) {
-      this.#down = true;
-      const reason = thrown instanceof Error ? thrown.message : String(thrown);
-      this.#o.onState?.({ topic: this.#o.topic, state: "down", reason });
-    }
-    await (this.#o.sleep ?? pause)(backoffDelay(failures, this.#o.random ?? Math.random), this.#signal);
+    await this.#outage.wait(failures, thrown instanceof Error ? thrown.message : String(thrown), this.#signal);
   }
 
   #throwIfHopeless(thrown: unknown, failures: number): void {

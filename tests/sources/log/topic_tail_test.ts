@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { TidemarkError } from "../../../pipeline/errors.ts";
 import type { LogBounds, LogFetch, LogRecord } from "../../../pipeline/model/mod.ts";
-import { type LogState, type TopicPort, TopicTail } from "../../../sources/log/topic_tail.ts";
+import type { LogState } from "../../../sources/log/outage.ts";
+import { type TopicPort, TopicTail } from "../../../sources/log/topic_tail.ts";
 
 const never = new AbortController().signal;
 
