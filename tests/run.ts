@@ -7,7 +7,7 @@ import type { Counts } from "./runner/counts.ts";
 import { runGate, runUnitTests } from "./runner/gate.ts";
 import { capacity, laneCount } from "./runner/lane_count.ts";
 import { runLanes } from "./runner/lanes.ts";
-import { needsStack, suiteTests } from "./runner/suites.ts";
+import { hasOwnServers, needsStack, suiteTests } from "./runner/suites.ts";
 import { install } from "./stack/mod.ts";
 import { patience } from "./stack/patience.ts";
 
@@ -26,7 +26,7 @@ async function run(options: Options, signal: AbortSignal): Promise<Counts> {
   const onStack = options.unit ? [] : suiteTests(options.suites, options.files);
   // Before the run itself is what the machine is busy with.
   const stacks = options.stacks ?? (named ? 1 : laneCount(capacity()));
-  const lanes = onStack.length > 1 ? `, ${stacks} lanes` : "";
+  const lanes = onStack.length > 1 ? `, ${stacks} ${stacks === 1 ? "set" : "sets"} of servers` : "";
   log(`limits are ${patience().toFixed(1)} times those of a quiet machine${lanes}`);
   // The servers are fetched and built while the gate runs; only who awaits `installed` sees its failure.
   const installed = onStack.length === 0 ? Promise.resolve() : install("full", { signal, log }).then(() => {});
@@ -42,7 +42,9 @@ async function run(options: Options, signal: AbortSignal): Promise<Counts> {
     return { ...total, failed: total.failed + 1 };
   }
   add(await runLanes({ files: onStack, stacks, filter, keep, live: named, signal, log }));
-  if (named && !keep) log("On servers that stay: deno task test --keep FILE; that prints how to run it on them again");
+  if (onStack.some((file) => !hasOwnServers(file)) && named && !keep) {
+    log("On servers that stay: deno task test --keep FILE; that prints how to run it on them again");
+  }
   return total;
 }
 

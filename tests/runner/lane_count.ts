@@ -12,16 +12,15 @@ export interface Capacity {
 
 /** More of them wait for each other's disk and for one who looks at their output. */
 const MOST = 4;
-const LANES_PER_CORE = 2;
 /** What a stack and the test on it take, at their largest. */
 const BYTES_PER_LANE = 2 * 1024 ** 3;
 
 /**
- * How many stacks are of use side by side: two a core, since most of a test's time is waiting; half of them where others are
- * at work on all cores already; and no more than the memory holds.
+ * How many stacks are of use side by side: one a core, of which a stack takes a third even while nothing is asked of it; half
+ * of them where others are at work on all cores already; and no more than the memory holds.
  */
 export function laneCount({ cores, load, memory }: Capacity): number {
-  const byCores = cores * LANES_PER_CORE / (load >= 1 ? 2 : 1);
+  const byCores = cores / (load >= 1 ? 2 : 1);
   return Math.max(1, Math.min(MOST, Math.floor(byCores), Math.floor(memory / BYTES_PER_LANE)));
 }
 

@@ -4,16 +4,16 @@ import { laneCount } from "./lane_count.ts";
 const GIB = 1024 ** 3;
 const quiet = { cores: 2, load: 0.2, memory: 16 * GIB };
 
-Deno.test("laneCount gives two lanes a core up to four, half of them beside other work", () => {
-  assert.equal(laneCount(quiet), 4);
-  assert.equal(laneCount({ ...quiet, cores: 1 }), 2);
+Deno.test("laneCount gives a lane a core up to four, half of them beside other work", () => {
+  assert.equal(laneCount(quiet), 2);
+  assert.equal(laneCount({ ...quiet, cores: 1 }), 1);
   assert.equal(laneCount({ ...quiet, cores: 16 }), 4);
-  assert.equal(laneCount({ ...quiet, load: 2 }), 2);
+  assert.equal(laneCount({ ...quiet, load: 2 }), 1);
   assert.equal(laneCount({ ...quiet, cores: 1, load: 4 }), 1);
   assert.equal(laneCount({ ...quiet, cores: 16, load: 1.5 }), 4);
 });
 
 Deno.test("laneCount gives no more lanes than memory holds, and at least one", () => {
-  assert.equal(laneCount({ ...quiet, memory: 5 * GIB }), 2);
+  assert.equal(laneCount({ ...quiet, cores: 8, memory: 5 * GIB }), 2);
   assert.equal(laneCount({ ...quiet, memory: GIB / 2 }), 1);
 });

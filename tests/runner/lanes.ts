@@ -1,12 +1,13 @@
-/** Test files against real servers: several stacks side by side, since most of a test's time is waiting for servers. */
+/** Test files against real servers: several side by side, since much of a test's time is waiting for servers. */
 import { type Stack, startStack } from "../stack/mod.ts";
 import { type Counts, readCounts } from "./counts.ts";
 import { runStep, type Step } from "./step.ts";
+import { hasOwnServers } from "./suites.ts";
 
 export interface LaneOptions {
   /** Files in the order in which they begin: the long ones first. */
   readonly files: readonly string[];
-  /** Number of stacks; each runs one file at a time. */
+  /** Number of stacks; each runs one file at a time, and one more runs beside them without a stack. */
   readonly stacks: number;
   readonly filter: string | undefined;
   readonly signal: AbortSignal;
@@ -21,12 +22,15 @@ export interface LaneOptions {
 const FILE_LIMIT_SECS = 900;
 
 /**
- * Runs every file once, on one of the stacks, and prints a line for each; the output of a file is shown where it failed.
- * The next file gets fresh servers then, and the logs of the old ones stay. Servers that do not start are a failed test.
+ * Runs every file once and prints a line for each; the output of a file is shown where it failed. Files that start their own
+ * servers run one after the other beside those on the stacks, and on what is left of a lane whose stack nobody needs any
+ * more. After a failed file the next one gets fresh servers, and the logs of the old ones stay. Servers that do not start are
+ * a failed test.
  */
 export async function runLanes(options: LaneOptions): Promise<Counts> {
   const total: Counts = { passed: 0, failed: 0 };
-  const queue = [...options.files];
+  const alone = options.files.filter(hasOwnServers);
+  const queue = options.files.filter((file) => !hasOwnServers(file));
   let starting = Promise.resolve();
   /** One after the other: servers that start side by side only take each other's time. */
   const started = (name: string): Promise<Stack> => {
@@ -34,19 +38,27 @@ export async function runLanes(options: LaneOptions): Promise<Counts> {
     starting = stack.then(() => {}, () => {});
     return stack;
   };
-  const lanes = Array.from({ length: Math.min(options.stacks, queue.length) }, async (_, lane) => {
+  const next = async (file: string, stack?: Stack): Promise<boolean> => {
+    const counts = await runFile(file, stack, options);
+    total.passed += counts.passed;
+    total.failed += counts.failed;
+    return counts.failed === 0;
+  };
+  const runAlone = async (): Promise<void> => {
+    for (let file = alone.shift(); file !== undefined && !options.signal.aborted; file = alone.shift()) {
+      await next(file);
+    }
+  };
+  const runOnStack = async (lane: number): Promise<void> => {
     let stack: Stack | undefined;
     let starts = 0;
     try {
       while (queue.length > 0 && !options.signal.aborted) {
-        stack ??= await started(`${lane + 1}${starts++ === 0 ? "" : `-${starts}`}`);
+        stack ??= await started(`${lane}${starts++ === 0 ? "" : `-${starts}`}`);
         // Others may have taken the last one meanwhile.
         const file = queue.shift();
-        if (file === undefined) return;
-        const counts = await runFile(file, stack, options);
-        total.passed += counts.passed;
-        total.failed += counts.failed;
-        if (counts.failed === 0 || options.keep || options.signal.aborted) continue;
+        if (file === undefined) break;
+        if (await next(file, stack) || options.keep || options.signal.aborted) continue;
         options.log(`The servers' logs are in ${stack.dir}/logs`);
         const broken: Stack = stack;
         stack = undefined;
@@ -62,8 +74,10 @@ export async function runLanes(options: LaneOptions): Promise<Counts> {
         console.log(`and their end: deno task stack down --name ${stack.name}`);
       } else await stack?.down();
     }
-  });
-  await Promise.all(lanes);
+    await runAlone();
+  };
+  const lanes = Array.from({ length: Math.min(options.stacks, queue.length) }, (_, lane) => runOnStack(lane + 1));
+  await Promise.all([runAlone(), ...lanes]);
   return total;
 }
 
@@ -74,11 +88,11 @@ async function start({ keep, signal, log }: LaneOptions, name: string): Promise<
   return stack;
 }
 
-async function runFile(file: string, stack: Stack, { filter, live, signal }: LaneOptions): Promise<Counts> {
+async function runFile(file: string, stack: Stack | undefined, { filter, live, signal }: LaneOptions): Promise<Counts> {
   const step: Step = {
     name: file,
     command: ["deno", "test", "-A", "--no-check", ...(filter === undefined ? [] : ["--filter", filter]), file],
-    env: { TIDEMARK_STACK_ENV: stack.envFile },
+    env: stack === undefined ? {} : { TIDEMARK_STACK_ENV: stack.envFile },
     limitSecs: FILE_LIMIT_SECS,
     live,
   };

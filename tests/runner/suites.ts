@@ -1,4 +1,4 @@
-/** Which test files belong to which stage. */
+/** Which test files belong to which stage, and what they need. */
 
 /** Folders below `tests/` whose tests need the real servers. */
 export const STACK_SUITES = ["integration", "crash", "field"] as const;
@@ -33,7 +33,37 @@ const BEGIN_FIRST: readonly string[] = [
   "tests/integration/backup/compaction_test.ts",
 ];
 
-/** Test files that need the stack, of `named` or all of the suites, in the order in which they should begin. */
+/**
+ * Files that start all that they need by themselves: they run beside the others without a stack, which would only take their
+ * time. One that is wrongly here says that there is no test stack.
+ */
+const OWN_SERVERS: ReadonlySet<string> = new Set([
+  "tests/integration/backup/compaction_test.ts",
+  "tests/integration/backup/duckdb_test.ts",
+  "tests/integration/deploy/linters_test.ts",
+  "tests/integration/pipeline/eager_compaction_test.ts",
+  "tests/integration/server/doors_test.ts",
+  "tests/integration/server/notifications_test.ts",
+  "tests/integration/server/openapi_test.ts",
+  "tests/integration/server/page_test.ts",
+  "tests/integration/server/takeover_test.ts",
+  "tests/integration/server/tasks_test.ts",
+  "tests/integration/sinks/milvus_trouble_test.ts",
+  "tests/integration/sources/log/kafka_test.ts",
+  "tests/integration/sources/log/pulsar_login_test.ts",
+  "tests/integration/sources/log/pulsar_test.ts",
+  "tests/integration/stores/azure_identity_test.ts",
+  "tests/integration/stores/azure_test.ts",
+  "tests/integration/stores/dead_letters_test.ts",
+  "tests/integration/stores/etcd_test.ts",
+  "tests/integration/stores/gcs_test.ts",
+]);
+
+export function hasOwnServers(file: string): boolean {
+  return OWN_SERVERS.has(file);
+}
+
+/** Test files that need real servers, of `named` or all of the suites, in the order in which they should begin. */
 export function suiteTests(suites: readonly (typeof STACK_SUITES[number])[], named?: readonly string[]): string[] {
   const files = named?.filter(needsStack) ?? suites.flatMap((suite) => testFiles(`tests/${suite}`));
   return files.sort((a, b) => rank(a) - rank(b) || a.localeCompare(b));
