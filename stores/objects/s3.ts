@@ -68,6 +68,8 @@ export interface S3StoreOptions {
   /** Objects larger than this are copied in parts; a smaller value is for tests. */
   copyObjectMaxBytes?: bigint;
   copyPartBytes?: bigint;
+  /** Objects a page of a listing; a smaller value is for tests. Default: the server's. */
+  listPage?: number;
 }
 
 interface S3Store extends ObjectStore {
@@ -88,6 +90,7 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
   const replaced: S3Client[] = [];
   const gate = createGate(options.maxConcurrency);
   const sse = sseHeaders(options.sse);
+  const maxKeys = options.listPage === undefined ? {} : { MaxKeys: options.listPage };
   let buckets: readonly string[] | undefined;
   let bucketSeen = false;
 
@@ -249,7 +252,7 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
   let oldListing = false;
   /** By the second version of the listing; by the first where a server does not know the second, or takes it for the first. */
   const listing = async (
-    query: { Bucket: string; Prefix: string; Delimiter: string | undefined },
+    query: { Bucket: string; Prefix: string; Delimiter: string | undefined; MaxKeys?: number },
     after: { readonly token?: string | undefined; readonly marker?: string | undefined },
     signal: AbortSignal | undefined,
   ): Promise<ListPage> => {
@@ -274,7 +277,7 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
       const page: ListPage = await request(
         undefined,
         signal,
-        () => listing({ Bucket: bucket, Prefix, Delimiter: delimiter }, { token, marker }, signal),
+        () => listing({ Bucket: bucket, Prefix, Delimiter: delimiter, ...maxKeys }, { token, marker }, signal),
       );
       yield page;
       after = following(page);

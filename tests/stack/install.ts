@@ -44,6 +44,7 @@ export async function install(profile: Profile, options: InstallOptions = {}): P
     full ? installEtcd(context) : "",
     full ? installAzurite(context.log, context.signal) : "",
     full ? installFakeGcs(context.log, context.signal) : "",
+    full ? installRclone(context.log, context.signal) : "",
     full ? installMilvusBackup(context.log, context.signal) : "",
   ] as const;
   try {
@@ -96,6 +97,15 @@ export async function installDeployLinters(): Promise<string> {
     VERSIONS.deployLinters,
   );
   return python.replace(/\/python$/, "");
+}
+
+/** rclone, whose `serve s3` is the second S3 server. Resolves to the program. */
+export async function installRclone(
+  log: (line: string) => void = () => {},
+  signal: AbortSignal = new AbortController().signal,
+): Promise<string> {
+  const python = await installVenv({ log, signal }, "rclone", "rclone", VERSIONS.rclone);
+  return python.replace(/\/python$/, "/rclone");
 }
 
 /** Schemathesis, which tests a server by its OpenAPI document. Resolves to its Python. */
