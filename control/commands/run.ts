@@ -55,6 +55,8 @@ export async function runUntilEnd(context: CommandContext, options: RunOptions):
   });
   const abandoned = new AbortController();
   const run = startRun(deps, options, context.stop, AbortSignal.any([context.kill, abandoned.signal]));
+  // It may fail while the server beside it is still being loaded.
+  run.result.catch(() => {});
   // Only who watches from elsewhere asks the queue, too.
   const watched = context.lines || context.config().server !== undefined;
   await using ends = watched && context.config().sources.log !== undefined
@@ -77,7 +79,9 @@ export async function runUntilEnd(context: CommandContext, options: RunOptions):
       result = await run.result;
     } catch (error) {
       // Stopped by request is no failure: what was acknowledged is saved.
-      if (context.stop.aborted && toTidemarkError(error).code === "aborted") return EXIT.ok;
+      const { code, message } = toTidemarkError(error);
+      if (context.stop.aborted && code === "aborted") return EXIT.ok;
+      sidecar?.failed(message);
       throw error;
     } finally {
       await sidecar?.[Symbol.asyncDispose]();

@@ -46,9 +46,14 @@ export function notable(events: Pick<EventHub, "emit">, task: string, lagThresho
       for (const { sink, goodAt, triedAt, failures, error } of status.bases) {
         const known = bases.get(sink);
         bases.set(sink, { goodAt, triedAt });
-        if (known === undefined) continue;
-        if (known.goodAt !== goodAt) events.emit("backup.done", task, `${sink}: a base was completed at ${goodAt}`);
-        else if (known.triedAt !== triedAt && failures > 0) events.emit("backup.failed", task, `${sink}: ${error}`);
+        // Of one that is seen for the first time: what was before this run was told then.
+        const isNew = (at: string, before: string | undefined) =>
+          before === undefined ? Date.parse(at) >= Date.parse(status.startedAt) : at !== before;
+        if (isNew(goodAt, known?.goodAt)) {
+          events.emit("backup.done", task, `${sink}: a base was completed at ${goodAt}`);
+        } else if (isNew(triedAt, known?.triedAt) && failures > 0) {
+          events.emit("backup.failed", task, `${sink}: ${error}`);
+        }
       }
     },
     look(now) {

@@ -4,6 +4,7 @@ import type { RunStatus } from "../../pipeline/model/mod.ts";
 import { addReadApi } from "./api_read.ts";
 import { createApp } from "./app.ts";
 import { tokensOf } from "./auth.ts";
+import { ddlText } from "./ddl_text.ts";
 import { createDoors } from "./doors.ts";
 import { addDocs } from "./docs_page.ts";
 import { EventHub } from "./events.ts";
@@ -37,6 +38,8 @@ export interface Sidecar extends AsyncDisposable {
   readonly url: string;
   log(line: LogLine): void;
   ddl(change: Json): void;
+  /** The run ended by an error, which nobody asked for. */
+  failed(reason: string): void;
 }
 
 const LOOK_MS = 1000;
@@ -49,11 +52,17 @@ export function startSidecar(options: SidecarOptions): Sidecar {
   const ddl = new Ring<Json>(500);
   const history = new History();
   const began = now().toISOString();
-  const told = notable(events, pipeline, config.lag_threshold);
+  // What a server says of itself is its own: it may name what it was given.
+  const emit: EventHub["emit"] = (type, of, message) => events.emit(type, of, options.redact(message));
+  const told = notable({ emit }, pipeline, config.lag_threshold);
+  let said = "";
   const look = () => {
     const seen = status();
     history.add(seen, now().getTime());
     told.hear(seen);
+    const { state, reason } = stateOfStatus(seen);
+    const text = reason === "" ? state : `${state}: ${reason}`;
+    if (text !== said) emit("task.state", pipeline, said = text);
   };
   const timer = setInterval(look, LOOK_MS);
   const task = (): Watched => {
@@ -103,7 +112,9 @@ export function startSidecar(options: SidecarOptions): Sidecar {
     log: (line) => logs.add(line),
     ddl: (change) => {
       ddl.add(change);
+      emit("task.ddl", pipeline, ddlText(change));
     },
+    failed: (reason) => emit("task.failed", pipeline, `The run ended: ${reason}`),
     [Symbol.asyncDispose]: async () => {
       clearInterval(timer);
       // What came last is told, too.

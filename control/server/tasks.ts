@@ -6,6 +6,7 @@ import type { Access } from "./access.ts";
 import type { TaskBook, TaskRecord, Wanted } from "./book.ts";
 import type { CdcTask } from "./cdc/task.ts";
 import type { ServerCrashPoint } from "./crash.ts";
+import { ddlText } from "./ddl_text.ts";
 import type { EventHub } from "./events.ts";
 import { Fault, type FaultProblem } from "./fault.ts";
 import { type Notable, notable } from "./notable.ts";
@@ -304,9 +305,4 @@ export class Tasks {
       if (this.#turns.get(name) === mine) this.#turns.delete(name);
     }
   }
-}
-
-function ddlText(ddl: Json): string {
-  const { sentence, result, detail } = ddl as { [key: string]: Json };
-  return [`${sentence}: ${result}`, ...detail === "" || detail === undefined ? [] : [String(detail)]].join(", ");
 }

@@ -46,6 +46,7 @@ const OWN_SERVERS: ReadonlySet<string> = new Set([
   "tests/integration/server/notifications_test.ts",
   "tests/integration/server/openapi_test.ts",
   "tests/integration/server/page_test.ts",
+  "tests/integration/server/sidecar_test.ts",
   "tests/integration/server/takeover_test.ts",
   "tests/integration/server/tasks_test.ts",
   "tests/integration/sinks/milvus_trouble_test.ts",

@@ -60,3 +60,18 @@ Deno.test("notable tells of bases that are done and that fail, not of those of b
     "backup.done vault: a base was completed at t3",
   ]);
 });
+
+Deno.test("notable tells of the first base of a run, done or failed, though nothing was known of it before", () => {
+  const { told, heard } = rig();
+  const startedAt = "2026-11-21T11:00:00.000Z";
+  const good = { sink: "vault", triedAt: "2026-11-21T11:00:09.000Z", goodAt: "2026-11-21T11:00:09.000Z" };
+  const old = { sink: "attic", triedAt: "2026-11-20T03:00:00.000Z", goodAt: "", failures: 2, error: "no room" };
+  const bad = { sink: "cellar", triedAt: "2026-11-21T11:00:10.000Z", goodAt: "", failures: 1, error: "it is wet" };
+  told.hear(status({ startedAt }));
+  told.hear(status({ startedAt, bases: [{ ...good, failures: 0, error: "" }, old, bad] }));
+  told.hear(status({ startedAt, bases: [{ ...good, failures: 0, error: "" }, old, bad] }));
+  assert.deepEqual(heard(), [
+    "backup.done vault: a base was completed at 2026-11-21T11:00:09.000Z",
+    "backup.failed cellar: it is wet",
+  ]);
+});
