@@ -2,11 +2,12 @@
 import { EXIT, type TidemarkError, toTidemarkError } from "../../pipeline/errors.ts";
 import type { CheckLine, Snapshot } from "../../pipeline/model/mod.ts";
 import { makeSelector } from "../../pipeline/transforms/mod.ts";
+import { checkCopy, checkReadable, checkWritable } from "../../stores/mod.ts";
 import type { CommandContext } from "../context.ts";
 import { printResult } from "../print.ts";
 import { restorableMoments } from "../restorable_moments.ts";
 import { checkRetention } from "../retention.ts";
-import { checkFiles } from "../source_files.ts";
+import { checkFiles, smallFile } from "../source_files.ts";
 import { table } from "../table.ts";
 
 export async function checkCommand(context: CommandContext): Promise<number> {
@@ -31,7 +32,13 @@ export async function checkCommand(context: CommandContext): Promise<number> {
     }));
   }
   for (const name of Object.keys(context.config().sinks)) {
-    parts.push(attempt(`sinks.${name}`, async () => await (await components.sink(name)).sink.check(stop)));
+    parts.push(attempt(`sinks.${name}`, async () => {
+      const { sink } = await components.sink(name);
+      const lines = await sink.check(stop);
+      if (sink.kind !== "rows" || sink.bulk === undefined) return lines;
+      const { store, scratch } = sink.bulk;
+      return [...lines, ...await checkWritable(`storage of the target ${store.location}`, store, scratch, stop)];
+    }));
   }
   parts.push(attempt("state", async () => {
     const store = await components.state();
@@ -63,8 +70,25 @@ async function retention(context: CommandContext): Promise<CheckLine[]> {
       "binlogs of the metadata",
       async () => await checkFiles(snapshot, await components.binlogs(), context.stop),
     ),
+    ...await attempt("storage of the source", async () => await storage(context, snapshot)),
     ...await checkRetention(snapshot, await components.log(), selects, context.stop),
   ];
+}
+
+/** How the server of the source's files behaves, and whether what it holds is copied into the backups by the servers alone. */
+async function storage(context: CommandContext, snapshot: Snapshot): Promise<CheckLine[]> {
+  const components = context.components();
+  const { stop } = context;
+  const file = await smallFile(snapshot, await components.binlogs(), stop);
+  if (file === undefined) return [];
+  const lines = await checkReadable(`storage of the source ${file.store.location}`, file.store, file.key, stop);
+  for (const [name, sink] of Object.entries(context.config().sinks)) {
+    if (sink.type !== "backup") continue;
+    lines.push(
+      await checkCopy(`sinks.${name} copying`, file.store, file.key, await components.backupStore(name), stop),
+    );
+  }
+  return lines;
 }
 
 async function attempt(what: string, run: () => Promise<CheckLine[]>): Promise<CheckLine[]> {

@@ -1,9 +1,10 @@
 /** The sink `type: backup`. */
-import { TidemarkError, toTidemarkError } from "../../pipeline/errors.ts";
-import type { ArchiveSink, BackupSession, CheckLine, ObjectStore, Queue } from "../../pipeline/model/mod.ts";
+import { TidemarkError } from "../../pipeline/errors.ts";
+import type { ArchiveSink, BackupSession, ObjectStore, Queue } from "../../pipeline/model/mod.ts";
 import {
   backupFolder,
   type BackupManifest,
+  checkWritable,
   decodeManifest,
   ledgerFolder,
   logFolder,
@@ -51,7 +52,7 @@ export function createBackupSink(
     kind: "archive",
     name: dependencies.name,
     logArchive: config.log_archive,
-    check: (signal) => check(store, signal),
+    check: (signal) => checkWritable(`backup storage ${store.location}`, store, "", signal),
     async open({ resume, previous, nowMs }, signal) {
       const name = resume ?? await freeName(store, config.name, nowMs, signal);
       validateBackupName(name);
@@ -153,19 +154,4 @@ function taken(store: ObjectStore, name: string, base: string): TidemarkError {
       hint: "Choose another name, put {date} and {time} into it, or remove the old one with `tidemark backup prune`.",
     },
   );
-}
-
-/** Writes, reads and removes one small object. */
-async function check(store: ObjectStore, signal: AbortSignal): Promise<CheckLine[]> {
-  const what = `backup storage ${store.location}`;
-  const key = `_tidemark_check_${crypto.randomUUID()}`;
-  try {
-    await store.put(key, new TextEncoder().encode("tidemark"), {}, signal);
-    await store.get(key, undefined, signal);
-    await store.delete([key], signal);
-    return [{ what, ok: "ok", detail: "can be written, read and deleted from" }];
-  } catch (thrown) {
-    const error = toTidemarkError(thrown);
-    return [{ what, ok: "fail", detail: `${error.message}. ${error.hint ?? ""}`.trim(), code: error.code }];
-  }
 }

@@ -18,9 +18,11 @@ import type { ObjectInfo, ObjectStore, PutOptions } from "../../pipeline/model/m
 import { azureCode, azureError, isAzureRefusal, isNoBlob, isNoContainer } from "./azure_error.ts";
 import { type AzureIdentityOptions, createAzureIdentity } from "./azure_identity.ts";
 import { sendBlocks } from "./blocks.ts";
+import { createServerClock } from "./clock.ts";
 import { createGate } from "./gate.ts";
 import { inKeyOrder } from "./key_order.ts";
 import { compareKeys, joinKey, validateKey, validatePrefix } from "./key.ts";
+import type { Mannered } from "./manners.ts";
 import { isProxied } from "./proxy.ts";
 import { readBody, readChunks } from "./reading.ts";
 import { createRotating } from "./rotating.ts";
@@ -58,7 +60,7 @@ export interface AzureStoreOptions {
   listPage?: number;
 }
 
-interface AzureStore extends ObjectStore {
+interface AzureStore extends ObjectStore, Mannered {
   readonly endpoint: string;
   /** The container: what is a bucket elsewhere. */
   readonly bucket: string;
@@ -80,6 +82,7 @@ export function createAzureStore(options: AzureStoreOptions): ObjectStore {
     close: () => {},
   });
   const endpoint = plainUrl(rotating.client.url);
+  const clock = createServerClock();
   let containers: readonly string[] | undefined;
   const scope = options.encryptionScope === undefined ? {} : { encryptionScope: options.encryptionScope };
 
@@ -114,6 +117,7 @@ export function createAzureStore(options: AzureStoreOptions): ObjectStore {
     return request(key, signal, async (client) => {
       try {
         const found = await blob(client, key).getProperties(abort(signal));
+        clock.heard(found.date);
         if (isFolder(found.metadata)) return undefined;
         return {
           key,
@@ -337,6 +341,11 @@ export function createAzureStore(options: AzureStoreOptions): ObjectStore {
       };
       await Promise.all(Array.from({ length: Math.min(DELETES_AT_ONCE, keys.length) }, worker));
     },
+    async manners(key, _writes, signal) {
+      await head(key, signal);
+      return [];
+    },
+    clockAheadMs: clock.aheadMs,
     async close() {
       rotating.close();
       agent?.destroy();

@@ -1,6 +1,7 @@
 /** A bucket of Google Cloud Storage as an object store. */
 import { guardedStream } from "./guarded_stream.ts";
 import type { ObjectInfo, ObjectStore } from "../../pipeline/model/mod.ts";
+import { createServerClock } from "./clock.ts";
 import { createGate } from "./gate.ts";
 import { createGcsApi, type GcsApi, type GcsObject, OBJECT_FIELDS, objectPath } from "./gcs_api.ts";
 import { GcsAnswer, gcsError, gcsStatus, isGcsRefusal } from "./gcs_error.ts";
@@ -8,6 +9,7 @@ import { createGcsLogin } from "./gcs_login.ts";
 import { uploadStream, type UploadTarget, uploadWhole } from "./gcs_upload.ts";
 import { compareKeys, joinKey, validateKey, validatePrefix } from "./key.ts";
 import { inKeyOrder } from "./key_order.ts";
+import type { Mannered } from "./manners.ts";
 import { readBody, readChunks } from "./reading.ts";
 import { createRotating } from "./rotating.ts";
 import { undecorated } from "./undecorated.ts";
@@ -33,7 +35,7 @@ export interface GcsStoreOptions {
   listPage?: number;
 }
 
-interface GcsStore extends ObjectStore {
+interface GcsStore extends ObjectStore, Mannered {
   readonly endpoint: string;
   readonly bucket: string;
   readonly prefix: string;
@@ -52,10 +54,11 @@ export function createGcsStore(options: GcsStoreOptions): ObjectStore {
   const prefix = joinKey(options.prefix);
   const gate = createGate(options.maxConcurrency);
   const http = Deno.createHttpClient(options.tls.ca === undefined ? {} : { caCerts: [options.tls.ca] });
+  const clock = createServerClock();
   const rotating = createRotating<GcsStoreOptions["login"], GcsApi>({
     credentials: options.login,
     make: (login) =>
-      createGcsApi(endpoint, login === "anonymous" ? undefined : createGcsLogin(login.credentials), http),
+      createGcsApi(endpoint, login === "anonymous" ? undefined : createGcsLogin(login.credentials), http, clock),
     reread: options.reread,
     isRefusal: isGcsRefusal,
     close: () => {},
@@ -297,6 +300,11 @@ export function createGcsStore(options: GcsStoreOptions): ObjectStore {
       };
       await Promise.all(Array.from({ length: Math.min(DELETES_AT_ONCE, keys.length) }, worker));
     },
+    async manners(key, _writes, signal) {
+      await head(key, signal);
+      return [];
+    },
+    clockAheadMs: clock.aheadMs,
     async close() {
       rotating.close();
       http.close();

@@ -1,4 +1,5 @@
 /** Requests to the JSON API of Google Cloud Storage. */
+import type { ServerClock } from "./clock.ts";
 import { answerOf, GcsLoginFailed, gcsStatus } from "./gcs_error.ts";
 import type { GcsLogin } from "./gcs_login.ts";
 
@@ -34,7 +35,12 @@ export interface GcsApi {
 /** So long a server may take to begin its answer. */
 const ANSWER_MS = 120_000;
 
-export function createGcsApi(endpoint: string, login: GcsLogin | undefined, client: Deno.HttpClient): GcsApi {
+export function createGcsApi(
+  endpoint: string,
+  login: GcsLogin | undefined,
+  client: Deno.HttpClient,
+  clock?: ServerClock,
+): GcsApi {
   const once = async (request: GcsRequest, authorization: string | undefined): Promise<Response> => {
     const url = new URL(request.path, `${endpoint}/`);
     for (const [name, value] of Object.entries(request.query ?? {})) {
@@ -53,6 +59,7 @@ export function createGcsApi(endpoint: string, login: GcsLogin | undefined, clie
         signal: request.signal === undefined ? slow.signal : AbortSignal.any([slow.signal, request.signal]),
         ...(request.body === undefined ? {} : { body: request.body as BodyInit }),
       });
+      clock?.heard(response.headers.get("date"));
       if (response.ok || request.also?.includes(response.status)) return response;
       throw await answerOf(response);
     } finally {

@@ -4,6 +4,7 @@ export * from "./body.ts";
 export * from "./file.ts";
 export * from "./key.ts";
 export * from "./link.ts";
+export * from "./manners.ts";
 export * from "./memory.ts";
 export * from "./open.ts";
 export * from "./retry.ts";

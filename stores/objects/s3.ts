@@ -1,4 +1,13 @@
-/** An S3 bucket as an object store. The only importer of the AWS clients. */
+/** An S3 bucket as an object store. */
+import { Readable } from "node:stream";
+import { TidemarkError } from "../../pipeline/errors.ts";
+import type { ObjectInfo, ObjectStore } from "../../pipeline/model/mod.ts";
+import { createServerClock } from "./clock.ts";
+import { createGate } from "./gate.ts";
+import { compareKeys, joinKey, validateKey, validatePrefix } from "./key.ts";
+import type { Mannered } from "./manners.ts";
+import { readBody, readChunks } from "./reading.ts";
+import { isNoBucket, isRefusal, isStale, nameOf, s3Error, statusOf } from "./s3_error.ts";
 import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
@@ -11,20 +20,17 @@ import {
   ListBucketsCommand,
   ListObjectsCommand,
   ListObjectsV2Command,
+  openS3Client,
   PutObjectCommand,
   type PutObjectCommandInput,
-  S3Client,
-  type S3ClientConfig,
+  type S3Client,
   UploadPartCopyCommand,
-} from "@aws-sdk/client-s3";
-import { Readable } from "node:stream";
-import { TidemarkError } from "../../pipeline/errors.ts";
-import type { ObjectInfo, ObjectStore } from "../../pipeline/model/mod.ts";
-import { createGate } from "./gate.ts";
-import { compareKeys, joinKey, validateKey, validatePrefix } from "./key.ts";
-import { readBody, readChunks } from "./reading.ts";
-import { isNoBucket, isRefusal, isStale, nameOf, s3Error, statusOf } from "./s3_error.ts";
+} from "./s3_client.ts";
+import type { S3StoreOptions } from "./s3_options.ts";
+import { s3ReadManners, s3WriteManners } from "./s3_manners.ts";
 import { undecorated } from "./undecorated.ts";
+
+export type { S3KeyProvider, S3Keys, S3StoreOptions } from "./s3_options.ts";
 
 /** CopyObject's limit; larger objects are copied in parts. */
 const COPY_OBJECT_MAX = 5n * 1024n ** 3n;
@@ -35,44 +41,7 @@ const UPLOAD_PART_BYTES = 16 * 1024 ** 2;
 const UPLOAD_PARTS_AT_ONCE = 3;
 const DELETE_BATCH = 1000;
 
-export interface S3Keys {
-  readonly accessKeyId: string;
-  readonly secretAccessKey: string;
-  readonly sessionToken?: string;
-}
-
-export interface S3KeyProvider {
-  /** Stores of one name may be taken for the same account. */
-  readonly name: string;
-  keys(): Promise<S3Keys & { readonly expiration?: Date }>;
-}
-
-export interface S3StoreOptions {
-  /** Undefined: AWS. */
-  endpoint: string | undefined;
-  bucket: string;
-  /** Keys below which everything is kept; empty: the whole bucket. */
-  prefix: string;
-  region: string;
-  /** Undefined: the usual AWS sources. */
-  credentials: S3Keys | undefined;
-  /** Where keys are asked for that end: a role. They are asked for again before they do. In the place of `credentials`. */
-  provider?: S3KeyProvider;
-  /** The keys as their files hold them now; asked for where the server refuses those that it has. */
-  reread?: () => Promise<S3Keys | undefined>;
-  pathStyle: boolean;
-  sse: { mode: "none" | "sse-s3" | "sse-kms"; kmsKeyId?: string };
-  tls: { ca: string | undefined; insecure: boolean };
-  /** Requests open at once, streams not counted: a stream that waits for its reader must not stop the writes it feeds. */
-  maxConcurrency: number;
-  /** Objects larger than this are copied in parts; a smaller value is for tests. */
-  copyObjectMaxBytes?: bigint;
-  copyPartBytes?: bigint;
-  /** Objects a page of a listing; a smaller value is for tests. Default: the server's. */
-  listPage?: number;
-}
-
-interface S3Store extends ObjectStore {
+interface S3Store extends ObjectStore, Mannered {
   readonly endpoint: string;
   readonly bucket: string;
   readonly prefix: string;
@@ -85,7 +54,9 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
   const prefix = joinKey(options.prefix);
   const endpoint = options.endpoint?.replace(/\/+$/, "") ?? `https://s3.${options.region}.amazonaws.com`;
   let { credentials } = options;
-  let client = new S3Client(clientConfig(options, credentials));
+  const clock = createServerClock();
+  const open = () => openS3Client(options, credentials, clock);
+  let client = open();
   /** Their requests may still be under way. */
   const replaced: S3Client[] = [];
   const gate = createGate(options.maxConcurrency);
@@ -135,13 +106,38 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
       credentials = now;
     }
     replaced.push(client);
-    client = new S3Client(clientConfig(options, credentials));
+    client = open();
     return true;
   };
   /** For uploads, which may outlive keys. */
   const renewing = () =>
     new Proxy(client, { get: (_, name) => name === "send" ? send : Reflect.get(client, name, client) });
   const abort = (signal: AbortSignal | undefined) => signal === undefined ? {} : { abortSignal: signal };
+
+  const listFrom = (key: string, MaxKeys: number, signal: AbortSignal | undefined) =>
+    send(new ListObjectsCommand({ Bucket: bucket, Prefix: full(key), MaxKeys }), abort(signal));
+  /**
+   * Whether an object that the server refuses to show is not there at all. AWS says 403 for what is missing to those who may
+   * not list the whole bucket, also where they may list the object's own prefix.
+   */
+  const isGone = async (key: string, signal: AbortSignal | undefined): Promise<boolean> => {
+    try {
+      const page = await listFrom(key, 1000, signal);
+      // Of a page that is cut it is not known: not every server lists in order.
+      return page.IsTruncated !== true && !page.Contents?.some(({ Key }) => Key === full(key));
+    } catch {
+      return false;
+    }
+  };
+  /** Starts to read an object. */
+  const fetchObject = async (key: string, range: string | undefined, signal: AbortSignal | undefined) => {
+    try {
+      return await send(new GetObjectCommand({ Bucket: bucket, Key: full(key), Range: range }), abort(signal));
+    } catch (thrown) {
+      if (!isRefusal(thrown) || !await isGone(key, signal)) throw thrown;
+      throw Object.assign(new Error("It is not listed"), { name: "NoSuchKey", cause: thrown });
+    }
+  };
 
   const head = (key: string, signal?: AbortSignal): Promise<ObjectInfo | undefined> => {
     validateKey(key);
@@ -155,9 +151,18 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
           modifiedMs: found.LastModified?.getTime() ?? 0,
         };
       } catch (thrown) {
+        if (isRefusal(thrown)) {
+          if (await isGone(key, signal)) return undefined;
+          throw thrown;
+        }
         if (!isAbsent(thrown)) throw thrown;
-        // HEAD has no body: "no such key" and "no such bucket" look alike. A listing says which.
-        if (!bucketSeen) await send(new ListObjectsCommand({ Bucket: bucket, MaxKeys: 1 }), abort(signal));
+        // HEAD has no body: "no such key", "no such bucket" and even "no such user" look alike. A listing says which, and
+        // where only that is not allowed, the rest is in order.
+        if (!bucketSeen) {
+          await listFrom(key, 1, signal).catch((error) => {
+            if (nameOf(error) !== "AccessDenied") throw error;
+          });
+        }
         bucketSeen = true;
         return undefined;
       }
@@ -302,10 +307,7 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
       return await request(key, signal, async () => {
         const Range = range === undefined ? undefined : `bytes=${range.start}-${range.end - 1}`;
         try {
-          const found = await send(
-            new GetObjectCommand({ Bucket: bucket, Key: full(key), Range }),
-            abort(signal),
-          );
+          const found = await fetchObject(key, Range, signal);
           const bytes = await readBody(found.Body as unknown as Readable, found.ContentLength);
           // A server that does not know ranges sends the whole object.
           return range !== undefined && found.ContentRange === undefined ? bytes.slice(range.start, range.end) : bytes;
@@ -321,7 +323,7 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
       const found = await request(
         key,
         signal,
-        () => send(new GetObjectCommand({ Bucket: bucket, Key: full(key) }), abort(signal)),
+        () => fetchObject(key, undefined, signal),
       );
       try {
         yield* readChunks(found.Body as unknown as Readable, found.ContentLength, signal);
@@ -413,6 +415,13 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
         await request(batch[0], signal, () => deleteBatch(send, bucket, batch.map(full), abort(signal)));
       }
     },
+    async manners(key, writes, signal) {
+      validateKey(key);
+      const access = { send, bucket, key: full(key), sse };
+      const probe = writes ? s3WriteManners : s3ReadManners;
+      return await request(key, signal, () => probe(access, signal), false);
+    },
+    clockAheadMs: clock.aheadMs,
     async close() {
       for (const each of [client, ...replaced]) each.destroy();
     },
@@ -482,38 +491,6 @@ async function deleteBatch(
       if (!isAbsent(thrown)) throw thrown;
     }
   }
-}
-
-function clientConfig(options: S3StoreOptions, credentials: S3Keys | undefined): S3ClientConfig {
-  const silent = () => {};
-  const https = {
-    rejectUnauthorized: !options.tls.insecure,
-    ...(options.tls.ca === undefined ? {} : { ca: options.tls.ca }),
-  };
-  return {
-    region: options.region,
-    forcePathStyle: options.pathStyle,
-    followRegionRedirects: options.endpoint === undefined,
-    // Trailing checksums are unknown to many servers that are not AWS.
-    requestChecksumCalculation: "WHEN_REQUIRED",
-    responseChecksumValidation: "WHEN_REQUIRED",
-    maxAttempts: 3,
-    logger: { trace: silent, debug: silent, info: silent, warn: silent, error: silent },
-    requestHandler: {
-      connectionTimeout: 10_000,
-      requestTimeout: 120_000,
-      httpAgent: { keepAlive: true, maxSockets: 4096 },
-      httpsAgent: { keepAlive: true, maxSockets: 4096, ...https },
-      logger: { trace: silent, debug: silent, info: silent, warn: silent, error: silent },
-    },
-    ...(options.endpoint === undefined ? {} : { endpoint: options.endpoint }),
-    // A copy: the client writes into what it is given, and these are compared with those of other stores.
-    ...(options.provider !== undefined
-      ? { credentials: options.provider.keys }
-      : credentials === undefined
-      ? {}
-      : { credentials: { ...credentials } }),
-  };
 }
 
 function sseHeaders(sse: S3StoreOptions["sse"]): Pick<PutObjectCommandInput, "ServerSideEncryption" | "SSEKMSKeyId"> {

@@ -1,6 +1,6 @@
 /** Keys of a profile or a role. The only importer of AWS' credential providers. */
 import { fromIni, fromTemporaryCredentials, fromTokenFile } from "@aws-sdk/credential-providers";
-import type { S3KeyProvider, S3Keys } from "./s3.ts";
+import type { S3KeyProvider, S3Keys } from "./s3_options.ts";
 
 export interface S3KeyProviderOptions {
   readonly region: string;

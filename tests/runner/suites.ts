@@ -59,6 +59,7 @@ const OWN_SERVERS: ReadonlySet<string> = new Set([
   "tests/integration/stores/etcd_test.ts",
   "tests/integration/stores/gcs_test.ts",
   "tests/integration/stores/s3_rclone_test.ts",
+  "tests/integration/stores/s3_rights_test.ts",
 ]);
 
 export function hasOwnServers(file: string): boolean {

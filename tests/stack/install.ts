@@ -179,7 +179,10 @@ async function installKafka(context: Context): Promise<string> {
   return `${dir}/*`;
 }
 
-async function installVersitygw(context: Context): Promise<string> {
+/** Resolves to the program. */
+export async function installVersitygw(
+  context: Context = { log: () => {}, signal: new AbortController().signal },
+): Promise<string> {
   const version = VERSIONS.versitygw;
   const dir = await installOnce(`versitygw-${version}`, version, async (dir) => {
     context.log(`build versitygw ${version} (Go, up to 3 minutes)`);

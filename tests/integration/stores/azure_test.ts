@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { AccountSASPermissions, BlobServiceClient, StorageSharedKeyCredential } from "@azure/storage-blob";
 import type { ObjectStore } from "../../../pipeline/model/mod.ts";
-import { createMemoryStore, objectStoreSpec, openObjectStore, withRetry } from "../../../stores/mod.ts";
+import { checkWritable, createMemoryStore, objectStoreSpec, openObjectStore, withRetry } from "../../../stores/mod.ts";
 import { type AzureStoreOptions, createAzureStore } from "../../../stores/objects/azure.ts";
 import { objectStoreConformance } from "../../conformance/objects.ts";
 import { AZURITE_ACCOUNT, AZURITE_KEY, startAzurite } from "../../stack/azurite.ts";
@@ -194,5 +194,16 @@ Deno.test("createAzureStore keeps two streams of one key apart: one is kept whol
   assert.ok(bytes.every((byte) => byte === winners[0]), "blocks of both writers");
   const lost = results.find((result) => result.status === "rejected") as PromiseRejectedResult;
   assert.equal(lost.reason.code, "refused");
+  await store.close();
+});
+
+Deno.test("checkWritable says what the service does by itself, and leaves nothing behind", async () => {
+  const store = withRetry(createAzureStore(options(await newContainer(), { prefix: "p" })));
+  assert.deepEqual(await checkWritable("vault", store, "", new AbortController().signal), [{
+    what: "vault",
+    ok: "ok",
+    detail: "can be written, read and deleted from: what exists is not replaced, copies by the server, clocks agree",
+  }]);
+  assert.deepEqual(await Array.fromAsync(store.list("")), []);
   await store.close();
 });

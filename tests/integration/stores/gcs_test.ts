@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import type { ObjectStore } from "../../../pipeline/model/mod.ts";
-import { createMemoryStore, objectStoreSpec, openObjectStore, withRetry } from "../../../stores/mod.ts";
+import { checkWritable, createMemoryStore, objectStoreSpec, openObjectStore, withRetry } from "../../../stores/mod.ts";
 import { createGcsStore, type GcsStoreOptions } from "../../../stores/objects/gcs.ts";
 import { objectStoreConformance } from "../../conformance/objects.ts";
 import { startFakeGcs } from "../../stack/fake_gcs.ts";
@@ -90,5 +90,16 @@ Deno.test("openObjectStore opens a bucket of an emulator", async () => {
   await store.put("k", new Uint8Array([1]));
   assert.equal(store.location, `gs://${bucket}/p@${server.endpoint}`);
   assert.deepEqual((await Array.fromAsync(store.list(""))).map(({ key }) => key), ["k"]);
+  await store.close();
+});
+
+Deno.test("checkWritable says what the service does by itself, and leaves nothing behind", async () => {
+  const store = withRetry(createGcsStore(options(await newBucket(), { prefix: "p" })));
+  assert.deepEqual(await checkWritable("vault", store, "", new AbortController().signal), [{
+    what: "vault",
+    ok: "ok",
+    detail: "can be written, read and deleted from: what exists is not replaced, copies by the server, clocks agree",
+  }]);
+  assert.deepEqual(await Array.fromAsync(store.list("")), []);
   await store.close();
 });

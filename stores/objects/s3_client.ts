@@ -1,0 +1,74 @@
+/** The AWS client as this program uses it. The only importer of it. */
+import { S3Client, type S3ClientConfig } from "@aws-sdk/client-s3";
+import type { ServerClock } from "./clock.ts";
+import type { S3Keys, S3StoreOptions } from "./s3_options.ts";
+
+export {
+  AbortMultipartUploadCommand,
+  CompleteMultipartUploadCommand,
+  CopyObjectCommand,
+  CreateMultipartUploadCommand,
+  DeleteObjectCommand,
+  DeleteObjectsCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  ListBucketsCommand,
+  ListObjectsCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  type PutObjectCommandInput,
+  type S3Client,
+  UploadPartCommand,
+  UploadPartCopyCommand,
+} from "@aws-sdk/client-s3";
+
+/** `credentials`: undefined for a provider's, or the usual AWS sources. The clock hears every answer, errors as well. */
+export function openS3Client(
+  options: S3StoreOptions,
+  credentials: S3Keys | undefined,
+  clock: ServerClock,
+): S3Client {
+  const client = new S3Client(clientConfig(options, credentials));
+  client.middlewareStack.add(
+    (next) => async (given) => {
+      const result = await next(given);
+      const { headers } = result.response as { readonly headers?: Readonly<Record<string, string>> };
+      clock.heard(headers?.date);
+      return result;
+    },
+    { step: "deserialize", name: "serverClock", priority: "low" },
+  );
+  return client;
+}
+
+function clientConfig(options: S3StoreOptions, credentials: S3Keys | undefined): S3ClientConfig {
+  const silent = () => {};
+  const https = {
+    rejectUnauthorized: !options.tls.insecure,
+    ...(options.tls.ca === undefined ? {} : { ca: options.tls.ca }),
+  };
+  return {
+    region: options.region,
+    forcePathStyle: options.pathStyle,
+    followRegionRedirects: options.endpoint === undefined,
+    // Trailing checksums are unknown to many servers that are not AWS.
+    requestChecksumCalculation: "WHEN_REQUIRED",
+    responseChecksumValidation: "WHEN_REQUIRED",
+    maxAttempts: 3,
+    logger: { trace: silent, debug: silent, info: silent, warn: silent, error: silent },
+    requestHandler: {
+      connectionTimeout: 10_000,
+      requestTimeout: 120_000,
+      httpAgent: { keepAlive: true, maxSockets: 4096 },
+      httpsAgent: { keepAlive: true, maxSockets: 4096, ...https },
+      logger: { trace: silent, debug: silent, info: silent, warn: silent, error: silent },
+    },
+    ...(options.endpoint === undefined ? {} : { endpoint: options.endpoint }),
+    // A copy: the client writes into what it is given, and these are compared with those of other stores.
+    ...(options.provider !== undefined
+      ? { credentials: options.provider.keys }
+      : credentials === undefined
+      ? {}
+      : { credentials: { ...credentials } }),
+  };
+}

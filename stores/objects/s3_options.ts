@@ -1,0 +1,38 @@
+/** What a bucket is opened with. */
+
+export interface S3Keys {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken?: string;
+}
+
+export interface S3KeyProvider {
+  /** Stores of one name may be taken for the same account. */
+  readonly name: string;
+  keys(): Promise<S3Keys & { readonly expiration?: Date }>;
+}
+
+export interface S3StoreOptions {
+  /** Undefined: AWS. */
+  endpoint: string | undefined;
+  bucket: string;
+  /** Keys below which everything is kept; empty: the whole bucket. */
+  prefix: string;
+  region: string;
+  /** Undefined: the usual AWS sources. */
+  credentials: S3Keys | undefined;
+  /** Where keys are asked for that end: a role. They are asked for again before they do. In the place of `credentials`. */
+  provider?: S3KeyProvider;
+  /** The keys as their files hold them now; asked for where the server refuses those that it has. */
+  reread?: () => Promise<S3Keys | undefined>;
+  pathStyle: boolean;
+  sse: { mode: "none" | "sse-s3" | "sse-kms"; kmsKeyId?: string };
+  tls: { ca: string | undefined; insecure: boolean };
+  /** Requests open at once, streams not counted: a stream that waits for its reader must not stop the writes it feeds. */
+  maxConcurrency: number;
+  /** Objects larger than this are copied in parts; a smaller value is for tests. */
+  copyObjectMaxBytes?: bigint;
+  copyPartBytes?: bigint;
+  /** Objects a page of a listing; a smaller value is for tests. Default: the server's. */
+  listPage?: number;
+}

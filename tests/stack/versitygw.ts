@@ -1,0 +1,73 @@
+/** versitygw with users and policies: a server of a test's own, over a folder. */
+import { CreateBucketCommand, PutBucketPolicyCommand, S3Client } from "@aws-sdk/client-s3";
+import { runCommand } from "./command.ts";
+import { isReady } from "./component.ts";
+import { eventually } from "./eventually.ts";
+import { freePort } from "./free_port.ts";
+import { installVersitygw } from "./install.ts";
+
+export interface S3User {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+}
+
+export interface Versitygw extends AsyncDisposable {
+  readonly endpoint: string;
+  /** `host:port` */
+  readonly address: string;
+  /** May do everything. */
+  readonly root: S3User;
+  createBucket(name: string): Promise<void>;
+  /** One who may do nothing until a policy says so. */
+  createUser(name: string): Promise<S3User>;
+  /** `statements`: of a bucket policy, each without its version. Replaces the one before. */
+  setPolicy(bucket: string, statements: readonly object[]): Promise<void>;
+}
+
+export async function startVersitygw(): Promise<Versitygw> {
+  const program = await installVersitygw();
+  const address = `127.0.0.1:${freePort()}`;
+  const endpoint = `http://${address}`;
+  const dir = await Deno.makeTempDir({ prefix: "tidemark-versitygw-" });
+  const root = { accessKeyId: "root", secretAccessKey: "root-secret-key" };
+  for (const folder of ["data", "iam"]) await Deno.mkdir(`${dir}/${folder}`);
+  const child = new Deno.Command(program, {
+    args: ["--quiet", "--port", address, "--iam-dir", `${dir}/iam`, "--iam-cache-disable", "posix", `${dir}/data`],
+    env: { ROOT_ACCESS_KEY: root.accessKeyId, ROOT_SECRET_KEY: root.secretAccessKey },
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+  await eventually("versitygw answers", () => isReady({ kind: "port", port: Number(address.split(":")[1]) }), {
+    everyMs: 50,
+  });
+  const client = new S3Client({ endpoint, region: "us-east-1", forcePathStyle: true, credentials: root });
+  return {
+    endpoint,
+    address,
+    root,
+    async createBucket(name) {
+      await client.send(new CreateBucketCommand({ Bucket: name }));
+    },
+    async createUser(name) {
+      const user = { accessKeyId: name, secretAccessKey: `${name}-secret-key` };
+      const login = ["--access", root.accessKeyId, "--secret", root.secretAccessKey, "--endpoint-url", endpoint];
+      const made = ["--access", user.accessKeyId, "--secret", user.secretAccessKey, "--role", "user"];
+      await runCommand(program, ["admin", ...login, "create-user", ...made], {
+        purpose: `Making the user ${name}`,
+        log: `${dir}/admin.log`,
+        missing: "It was there a moment ago.",
+      });
+      return user;
+    },
+    async setPolicy(bucket, statements) {
+      const policy = JSON.stringify({ Version: "2012-10-17", Statement: statements });
+      await client.send(new PutBucketPolicyCommand({ Bucket: bucket, Policy: policy }));
+    },
+    async [Symbol.asyncDispose]() {
+      client.destroy();
+      child.kill("SIGKILL");
+      await child.status;
+      await Deno.remove(dir, { recursive: true });
+    },
+  };
+}
