@@ -108,7 +108,7 @@ connections.connect(uri=sys.argv[1])
 c = Collection(sys.argv[2])
 if not c.has_index(index_name="v"):
     raise SystemExit("no index")
-c.load(timeout=120)
+c.load()
 rows = c.query("id >= 0", output_fields=["*"], consistency_level="Strong", limit=16000)
 def right(r):
     i = r["id"]

@@ -1,6 +1,7 @@
 /** /openapi.json is what others take it for: valid, a client comes out of it, and nothing that it allows breaks the server. */
 import assert from "node:assert/strict";
 import { installOpenApiTools, installSchemathesis } from "../../stack/install.ts";
+import { hungAfterMs } from "../../stack/patience.ts";
 import { setting } from "../long.ts";
 import { type RunningServer, serverRig } from "./server_rig.ts";
 
@@ -110,6 +111,8 @@ Deno.test("the server answers whatever its document allows, and what it does not
       "--checks",
       checks.join(","),
     ],
+    // Its own limit is 10 s, which a request that starts a process may take where everything is slow.
+    ...["--request-timeout", `${Math.round(hungAfterMs() / 1000)}`],
     ...["--seed", "1", "--generation-deterministic", "--workers", "1"],
     ...["--max-examples", setting("TIDEMARK_API_EXAMPLES", "5", "200")],
   ], rig.folder);

@@ -56,10 +56,10 @@ for name, kind, dim, vector in VECTORS:
             } for i in range(start, start + 1000)]
             c.insert(rows)
             if start == 1000:
-                c.flush(timeout=60)
+                c.flush()
                 keys = ['k"%d\\é' % i for i in range(0, 50)] if varchar else [2**60 + i for i in range(0, 50)]
                 c.delete("id in " + json.dumps(keys, ensure_ascii=False))
-        c.flush(timeout=60)
+        c.flush()
         made[name] = {"id": str(c._get_collection_id() if hasattr(c, "_get_collection_id") else c.describe()["collection_id"])}
     except Exception as error:  # what a release refuses is part of the answer
         made[name] = {"refused": str(error)[:300]}
