@@ -179,7 +179,7 @@ export class RunProgress {
       // The slowest sink decides.
       let slowest: ResumePoint | undefined;
       for (const sink of this.#state.sinks.values()) {
-        const position = sink.positions.get(pchannel);
+        const position = sink.positions.get(pchannel) ?? cutOf(sink, pchannel);
         if (position !== undefined && (slowest === undefined || position.tick < slowest.tick)) slowest = position;
       }
       const records = (this.#records.get(pchannel) ?? []).filter((item) => item.at >= now - RATE_WINDOW_MS);
@@ -187,17 +187,22 @@ export class RunProgress {
         pchannel,
         position: positionsOf(this.#state.queue).format(slowest?.offset ?? 0n),
         tick: slowest?.tick ?? 0n,
-        lagMs: this.#lagMs(pchannel, slowest?.tick ?? 0n, now),
+        lagMs: this.#lagMs(pchannel, slowest, now),
         recordsPerSec: records.reduce((sum, item) => sum + item.count, 0) / span,
       };
     });
   }
 
-  /** Since the last moment of which everything is applied: where the log ends there is nothing to be behind of. */
-  #lagMs(pchannel: string, tick: HybridTs, now: number): number {
+  /**
+   * Since the last moment of which everything is applied: where the log ends there is nothing to be behind of. While only the
+   * base is copied, nothing of the log is.
+   */
+  #lagMs(pchannel: string, slowest: ResumePoint | undefined, now: number): number {
     const end = this.#ends.get(pchannel);
-    const reached = end !== undefined && end.tick <= tick ? end.at : msOfHybrid(tick);
-    return tick === 0n && end === undefined ? 0 : Math.max(0, now - reached);
+    const begun = end !== undefined || this.#records.has(pchannel) ||
+      [...this.#state.sinks.values()].some(({ positions }) => positions.has(pchannel));
+    if (!begun || slowest === undefined) return 0;
+    return Math.max(0, now - (end !== undefined && end.tick <= slowest.tick ? end.at : msOfHybrid(slowest.tick)));
   }
 
   #collections(sink: string, state: SinkState): RunStatus["collections"] {
@@ -243,6 +248,17 @@ export class RunProgress {
     }
     return counters;
   }
+}
+
+/** Where a sink begins that has nothing of the log yet, such as an archive until its first file is closed. */
+function cutOf({ vchannels }: SinkState, pchannel: string): ResumePoint | undefined {
+  let first: ResumePoint | undefined;
+  for (const own of vchannels.values()) {
+    if (own.pchannel === pchannel && (first === undefined || own.ts < first.tick)) {
+      first = { offset: own.offset, tick: own.ts };
+    }
+  }
+  return first;
 }
 
 function waitStatus({ component, collection = "", reason, sinceMs, nextMs }: Wait): WaitStatus {

@@ -27,6 +27,7 @@ function rig(tickMs: number) {
   });
   return {
     clock,
+    sink,
     progress,
     read: (tickMs: number, more?: Partial<TickGroup>) => progress.read(group(tickMs, more)),
     applied: (tickMs: number) => sink.positions.set(CHANNEL, { offset: 101n, tick: hybridFromMs(tickMs) }),
@@ -66,4 +67,20 @@ Deno.test("RunProgress knows no lag where the source is idle: the log ends where
     assert.equal(lag(), 0);
     clock.ms += 60_000;
   }
+});
+
+Deno.test("RunProgress counts from its cut where a sink has nothing of the log yet, not from the beginning of time", () => {
+  const { read, applied, lag, sink, progress } = rig(T0);
+  sink.positions.clear();
+  const vchannel = `${CHANNEL}_1v0`;
+  const cut = { pchannel: CHANNEL, collectionId: 1n, held: false };
+  sink.vchannels.set(vchannel, { ...cut, vchannel, offset: 90n, ts: hybridFromMs(T0 - 40_000) });
+  sink.vchannels.set("later", { ...cut, vchannel: "later", offset: 95n, ts: hybridFromMs(T0 - 20_000) });
+  assert.equal(lag(), 0);
+  read(T0);
+  read(T0, { end: END });
+  assert.equal(lag(), 40_000);
+  assert.equal(progress.status().channels[0]!.position, "90");
+  applied(T0);
+  assert.equal(lag(), 0);
 });
