@@ -10,6 +10,10 @@ const say = (value: unknown) => terminal.out(formatJson(value as Json) + "\n");
 const log = (message: string) =>
   terminal.err(JSON.stringify({ time: new Date().toISOString(), level: "info", message }) + "\n");
 
+const ago = (hours: number) => new Date(Date.now() - hours * 3_600_000).toISOString();
+/** All that can be wrong with a run that goes on. */
+const ill = pipeline.startsWith("ill");
+
 const status = {
   pipeline,
   phase: "tail",
@@ -17,12 +21,13 @@ const status = {
     db: "default",
     name: "items",
     target: "default.items",
-    phase: /^(blocked|leaky)/.test(pipeline) ? "blocked" : "tail",
+    phase: /^(blocked|leaky|ill)/.test(pipeline) ? "blocked" : "tail",
     blockedReason: pipeline.startsWith("leaky") ? `refused: ${config}` : "The target refused field x",
     rowsDone: 3,
     rowsTotal: 3,
     inserted: 4,
     deleted: 1,
+    ...ill ? { refusedRows: { held: 3, deadLetters: 0, keys: ["1", "2", "3"], reason: "too long" } } : {},
   }],
   channels: [{ pchannel: "by-dev-rootcoord-dml_0", position: "7", tick: 461373440000000000, lagMs: 1200 }],
   waits: [],
@@ -34,8 +39,11 @@ const status = {
       failures: 1,
       error: "No room",
     }]
+    : ill
+    ? [{ sink: "vault", triedAt: ago(1), goodAt: ago(48), failures: 2, error: "No room" }]
     : [],
-  lagMs: 1200,
+  checkpointAt: ill ? ago(1) : "",
+  lagMs: ill ? 3_600_000 : 1200,
   rates: { rowsPerSec: 10, bytesPerSec: 1000 },
   at: new Date().toISOString(),
 };

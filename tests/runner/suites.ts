@@ -40,6 +40,7 @@ const BEGIN_FIRST: readonly string[] = [
 const OWN_SERVERS: ReadonlySet<string> = new Set([
   "tests/integration/backup/compaction_test.ts",
   "tests/integration/backup/duckdb_test.ts",
+  "tests/integration/deploy/alerts_test.ts",
   "tests/integration/deploy/linters_test.ts",
   "tests/integration/pipeline/eager_compaction_test.ts",
   "tests/integration/server/doors_test.ts",
