@@ -20,7 +20,7 @@ Deno.test("Prometheus has nothing to say of runs that are well, and each alert o
   await using recorded = await recordedRuns();
   await using reals = await serverRig(
     `server: { listen: "127.0.0.1:0", allowed_paths: ["${recorded.folder}"] }
-tasks: { restart_after: 1s, restart_max: 10s, stuck_after: 10m }`,
+tasks: { restart_after: 100ms, restart_max: 1s, stuck_after: 10m }`,
     undefined,
     REAL,
   );
@@ -65,16 +65,17 @@ tasks: { restart_after: 1s, restart_max: 10s, stuck_after: 10m }`,
       return found !== undefined;
     }, { progress: async () => `${(await prometheus.alerts()).map(said).sort()}`, details: real.log });
 
-  // A run that stands still, one whose etcd goes away, one that never had any, and a stand-in that says all other troubles.
+  // A run that stands still, one whose etcd goes away, one that never had any, and stand-ins for all other troubles.
   const { pid } = await untilState(real, "copy", "running");
   Deno.kill(pid, "SIGSTOP");
   await create(fake, pipeline("ill"));
+  await create(fake, pipeline("lost"));
   const nowhere = recorded.config("nowhere") as { sources: Record<string, object> };
   const meta = { ...nowhere.sources.meta, endpoints: [`127.0.0.1:${freePort()}`] };
   await create(real, { ...nowhere, sources: { ...nowhere.sources, meta } });
   await recorded.etcd.kill();
   await fires("TidemarkWaits", { pipeline: "beside" });
-  await fires("TidemarkTaskDown", { pipeline: "nowhere" });
+  await fires("TidemarkTaskDown", { pipeline: "lost" });
   await fires("TidemarkTaskRestarts", { pipeline: "nowhere" });
   await fires("TidemarkNotificationsDropped", { result: "dropped" });
   await fires("TidemarkLag", { pipeline: "ill" });
