@@ -1,7 +1,7 @@
 /** Where backups are kept: the backup sinks of a configuration, or a place that is named on the command line. */
 import { TidemarkError } from "../pipeline/errors.ts";
 import type { ObjectStore } from "../pipeline/model/mod.ts";
-import { type ObjectStoreConfig, objectStoreSpec } from "../stores/objects/spec.ts";
+import { type BackupStorageConfig, backupStorageSpec } from "../stores/encryption/spec.ts";
 import type { PipelineConfig, SinkConfig } from "./schema.ts";
 
 export type BackupSink = Extract<SinkConfig, { type: "backup" }>;
@@ -16,14 +16,14 @@ export interface BackupPlace extends AsyncDisposable {
 }
 
 /** Without its clients a configuration is read sooner. */
-async function openObjectStore(config: ObjectStoreConfig): Promise<ObjectStore> {
-  const stores = await import("../stores/objects/mod.ts");
-  return await stores.openObjectStore(config);
+async function openStore(config: BackupStorageConfig): Promise<ObjectStore> {
+  const { openBackupStore } = await import("../stores/encryption/mod.ts");
+  return await openBackupStore(config);
 }
 
 /** The store of `--storage`: a folder, or a bucket's URL, with `--endpoint`. Throws `usage`. */
 export async function openPlace(storage: string, endpoint: string | undefined): Promise<BackupPlace> {
-  return placeOf(storage, await openObjectStore(placeConfig(storage, endpoint)), undefined, undefined);
+  return placeOf(storage, await openStore(placeConfig(storage, endpoint)), undefined, undefined);
 }
 
 /** The kinds of store by the scheme of their URL. */
@@ -35,7 +35,7 @@ const SCHEMES: Readonly<Record<string, { readonly type: "s3" | "azure" | "gcs"; 
 const KNOWN_PLACES = "s3://bucket/prefix, azure://container/prefix or gs://bucket/prefix";
 
 /** What `--storage` and `--endpoint` mean, as a configuration would say it. The logins are the environment's. */
-export function placeConfig(storage: string, endpoint: string | undefined): ObjectStoreConfig {
+export function placeConfig(storage: string, endpoint: string | undefined): BackupStorageConfig {
   const [, scheme = "", bucket, prefix = ""] = /^(\w+):\/\/([^/]+)\/?(.*)$/.exec(storage) ?? [];
   const kind = Object.hasOwn(SCHEMES, scheme) ? SCHEMES[scheme] : undefined;
   if (kind === undefined) {
@@ -49,9 +49,9 @@ export function placeConfig(storage: string, endpoint: string | undefined): Obje
         hint: `Leave it out, or give --storage ${KNOWN_PLACES}.`,
       });
     }
-    return objectStoreSpec.parse({ type: "file", path: storage.replace(/^file:\/\//, "") });
+    return backupStorageSpec.parse({ type: "file", path: storage.replace(/^file:\/\//, "") });
   }
-  const parsed = objectStoreSpec.safeParse({
+  const parsed = backupStorageSpec.safeParse({
     type: kind.type,
     [kind.key]: bucket,
     prefix: prefix.replace(/\/+$/, ""),
@@ -75,7 +75,7 @@ export async function openPlaces(config: PipelineConfig, name: string | undefine
   const chosen = name === undefined ? sinks : sinks.filter(([own]) => own === name);
   const source = config.sources.backup;
   if (chosen.length === 0 && name === undefined && source !== undefined) {
-    return [placeOf("sources.backup", await openObjectStore(source.storage), undefined, undefined)];
+    return [placeOf("sources.backup", await openStore(source.storage), undefined, undefined)];
   }
   if (chosen.length === 0) {
     throw new TidemarkError(
@@ -91,8 +91,22 @@ export async function openPlaces(config: PipelineConfig, name: string | undefine
     );
   }
   return await Promise.all(
-    chosen.map(async ([own, sink]) => placeOf(own, await openObjectStore(sink.storage), sink, config.pipeline)),
+    chosen.map(async ([own, sink]) => placeOf(own, await openStore(sink.storage), sink, config.pipeline)),
   );
+}
+
+/** A sentence for each backup sink that encrypts what it writes. */
+export function encryptedSinks({ sinks }: Pick<PipelineConfig, "sinks">): string[] {
+  return Object.entries(sinks).flatMap(([name, sink]) => {
+    if (sink.type !== "backup" || sink.storage.encrypt === undefined) return [];
+    const { recipients, passphrase_file, identity_file } = sink.storage.encrypt;
+    const whose = passphrase_file !== undefined
+      ? "with a key under a passphrase"
+      : `for ${recipients?.join(", ") ?? `the keys in ${identity_file}`}`;
+    return [
+      `Backups of ${name} are encrypted ${whose}: only Tidemark restores them, milvus-backup cannot read them`,
+    ];
+  });
 }
 
 function placeOf(

@@ -1,6 +1,6 @@
 /** The schema of a whole pipeline, put together from the specs that stand beside the components. */
 import { z } from "zod";
-import { objectStoreSpec } from "../stores/objects/spec.ts";
+import { backupStorageSpec } from "../stores/encryption/spec.ts";
 import { stateSpec } from "../stores/state/spec.ts";
 import { limitsSpec } from "./limits_spec.ts";
 import { backupSinkSpec } from "../sinks/backup/spec.ts";
@@ -22,7 +22,7 @@ export const sourcesSpec = z.strictObject({
   binlogs: binlogsOfSource.optional().describe("Where the source's binlog files are"),
   backup: z.strictObject({
     name: z.string().min(1).describe("Name of the backup"),
-    storage: objectStoreSpec.describe("Where the backup is"),
+    storage: backupStorageSpec.describe("Where the backup is"),
   }).optional().describe("A backup instead of a running Milvus: the pipeline is a restore"),
 });
 

@@ -181,14 +181,14 @@ export function createComponents(config: PipelineConfig, options: ComponentOptio
     return await openObjectStore(storeConfigOf(sink.storage), storeRetry(`sinks.${name}`));
   };
   const openBackup = async (name: string, sink: Extract<SinkConfig, { type: "backup" }>): Promise<ArchiveSink> => {
-    const [{ createBackupSink }, { openObjectStore }] = await Promise.all([
+    const [{ createBackupSink }, { openBackupStore }] = await Promise.all([
       import("../sinks/backup/mod.ts"),
-      import("../stores/objects/mod.ts"),
+      import("../stores/encryption/mod.ts"),
     ]);
     const limit = await bandwidth();
     return createBackupSink(sink, {
       name,
-      store: await openObjectStore(sink.storage, storeRetry(`sinks.${name}`)),
+      store: await openBackupStore(sink.storage, storeRetry(`sinks.${name}`)),
       pipeline: config.pipeline,
       program: options.program,
       queue,
@@ -235,12 +235,13 @@ export function createComponents(config: PipelineConfig, options: ComponentOptio
     }),
     backup: once(async () => {
       const { name, storage } = required(config.sources.backup, "backup");
-      const [{ openBackupSource }, { openObjectStore, withBandwidth }] = await Promise.all([
+      const [{ openBackupSource }, { openBackupStore }, { withBandwidth }] = await Promise.all([
         import("../sources/backup/mod.ts"),
+        import("../stores/encryption/mod.ts"),
         import("../stores/objects/mod.ts"),
       ]);
       const limit = await bandwidth();
-      const store = await openObjectStore(storage, storeRetry("sources.backup"));
+      const store = await openBackupStore(storage, storeRetry("sources.backup"));
       try {
         return await openBackupSource(limit === undefined ? store : withBandwidth(store, limit), name);
       } catch (error) {
@@ -278,9 +279,12 @@ export function createComponents(config: PipelineConfig, options: ComponentOptio
     backupStore: async (name) => {
       const found = config.sinks[name];
       if (found?.type !== "backup") throw new TidemarkError("config", `There is no sink ${name} of type backup`);
-      const { openObjectStore, withBandwidth } = await import("../stores/objects/mod.ts");
+      const [{ openBackupStore }, { withBandwidth }] = await Promise.all([
+        import("../stores/encryption/mod.ts"),
+        import("../stores/objects/mod.ts"),
+      ]);
       const limit = await bandwidth();
-      const store = await openObjectStore(found.storage);
+      const store = await openBackupStore(found.storage);
       return limit === undefined ? store : withBandwidth(store, limit);
     },
     [Symbol.asyncDispose]: async () => {

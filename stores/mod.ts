@@ -2,6 +2,7 @@
 export * from "./objects/mod.ts";
 export * from "./state/mod.ts";
 export * from "./backup/mod.ts";
+export * from "./encryption/mod.ts";
 export * from "./parquet_writer.ts";
 export * from "./byte_source.ts";
 export * from "./parquet.ts";

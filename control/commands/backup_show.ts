@@ -33,6 +33,7 @@ function render(shown: ShownBackup): string[] {
         count(shown.rows)
       } rows in files, ${formatSize(shown.bytes)}, ${count(shown.objects)} objects`,
     ],
+    ...(shown.encryption === undefined ? [] : [["encrypted", encryptionText(shown.encryption)] as [string, string]]),
     ...(kept === 0
       ? []
       : [["storage V3", `${count(kept)} segments are kept whole; only Tidemark restores them`] as [string, string]]),
@@ -68,4 +69,9 @@ function render(shown: ShownBackup): string[] {
       : []),
     ...shown.warnings.map((warning) => `warning  ${warning}`),
   ];
+}
+
+function encryptionText({ recipients, passphrase }: NonNullable<ShownBackup["encryption"]>): string {
+  const whose = passphrase ? "with a key under a passphrase" : `for ${recipients.join(", ")}`;
+  return `${whose}; only Tidemark restores it, milvus-backup cannot read it`;
 }

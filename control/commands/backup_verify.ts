@@ -52,6 +52,8 @@ function render(report: VerifyReport): string[] {
     })` +
     (report.unchecked > 0 ? `, ${count(report.unchecked)} without a checksum` : "") +
     (report.rows === undefined ? "" : `, ${count(report.rows)} rows decoded`),
-    `Restorable: ${restorableMoments(report.restorable, "the base only")}`,
+    report.contentsRead
+      ? `Restorable: ${restorableMoments(report.restorable, "the base only")}`
+      : "Encrypted, and its key is not at hand: sizes and checksums were compared as it is stored, contents were not looked into",
   ];
 }

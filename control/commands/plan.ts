@@ -1,5 +1,5 @@
 /** `plan`: what a run would do; changes nothing. 11 where a run would stop. */
-import { flowDependencies } from "../../config/mod.ts";
+import { encryptedSinks, flowDependencies } from "../../config/mod.ts";
 import { EXIT } from "../../pipeline/errors.ts";
 import { type LoadChoice, noCrashPoints, type Plan, type PlannedCollection, planRun } from "../../pipeline/flow/mod.ts";
 import { agreedText, type DdlStep, isoOfHybrid } from "../../pipeline/model/mod.ts";
@@ -18,7 +18,7 @@ export async function planCommand(context: CommandContext): Promise<number> {
     crash: noCrashPoints,
   });
   const plan = await planRun(deps, context.stop);
-  printResult(context, plan, () => renderPlan(plan));
+  printResult(context, plan, () => [...renderPlan(plan), ...encryptedSinks(context.config())]);
   return plan.problems.length > 0 ? EXIT.connection : EXIT.ok;
 }
 

@@ -1,5 +1,5 @@
 /** `run`: the base copy if none is recorded, then the tail. */
-import { flowDependencies } from "../../config/mod.ts";
+import { encryptedSinks, flowDependencies } from "../../config/mod.ts";
 import { EXIT, TidemarkError, toTidemarkError } from "../../pipeline/errors.ts";
 import { type FlowReport, type RunOptions, type RunResult, startRun } from "../../pipeline/flow/mod.ts";
 import { formatJson, type Json } from "../../pipeline/json.ts";
@@ -47,6 +47,7 @@ export async function runUntilEnd(context: CommandContext, options: RunOptions):
     (level, message) => sidecar?.log({ time: terminal.now().toISOString(), level, message }),
   );
   const { end, restore } = options;
+  for (const line of encryptedSinks(context.config())) log.info(line);
   const deps = await flowDependencies(context.components(), {
     report: withDdl(context, flowReport(log), (change) => sidecar?.ddl(change)),
     now: () => terminal.now().getTime(),

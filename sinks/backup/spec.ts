@@ -1,7 +1,7 @@
 /** Config of the sink `type: backup`. */
 import { z } from "zod";
 import { duration, size } from "../../pipeline/units/mod.ts";
-import { objectStoreSpec } from "../../stores/objects/spec.ts";
+import { backupStorageSpec } from "../../stores/encryption/spec.ts";
 import { isNamePattern } from "./name.ts";
 import { isCronExpression } from "./schedule.ts";
 
@@ -24,7 +24,7 @@ export const backupSinkSpec = z.strictObject({
   }).describe(
     "Name of the backup; {date} and {time} are replaced. Needed with `schedule` or `rebase_after`, which make several",
   ),
-  storage: objectStoreSpec.describe("Where backups are kept: every backup is a folder in it"),
+  storage: backupStorageSpec.describe("Where backups are kept: every backup is a folder in it"),
   log_archive: z.boolean().default(true)
     .describe("Keep every record of the log from the base on, so that any later moment can be restored"),
   parallel: z.int().min(1).max(1024).default(32).describe("Files copied at once"),

@@ -11,4 +11,5 @@ export * from "./restorable.ts";
 export * from "./show.ts";
 export * from "./snapshot.ts";
 export * from "./verify.ts";
+export * from "./verify_report.ts";
 export { whereBackupsAre } from "./where.ts";

@@ -1,6 +1,6 @@
 /** What one backup holds. */
 import type { ObjectStore } from "../../pipeline/model/mod.ts";
-import { segmentBytes } from "../../stores/mod.ts";
+import { encryptionOf, segmentBytes } from "../../stores/mod.ts";
 import { type ArchiveReport, checkArchive, isYoung } from "./continuity.ts";
 import { readHistory } from "./history.ts";
 import { readBackup } from "./read.ts";
@@ -47,6 +47,8 @@ export interface ShownBackup {
   /** Files of the source that metadata did not name, as the run found them. */
   readonly dirtyFiles: number;
   readonly warnings: readonly string[];
+  /** Undefined: in clear. */
+  readonly encryption: { readonly recipients: readonly string[]; readonly passphrase: boolean } | undefined;
   readonly archive: ArchiveReport | undefined;
 }
 
@@ -57,6 +59,7 @@ export async function showBackup(store: ObjectStore, name: string, signal?: Abor
   const archive = manifest === undefined || !manifest.logArchive
     ? undefined
     : await checkArchive(store, name, { cuts: manifest.cuts, young: isYoung(manifest), quick: true }, signal);
+  const encryption = await encryptionOf(store, name, signal);
   const collections = meta.collections.map(({ collection, segments }): ShownCollection => {
     const kept = (manifest?.segments ?? []).filter(({ collectionId, manifestPath }) =>
       manifestPath !== "" && collectionId === collection.id
@@ -107,6 +110,10 @@ export async function showBackup(store: ObjectStore, name: string, signal?: Abor
     failed: manifest?.failed ?? [],
     dirtyFiles: manifest?.findings.length ?? 0,
     warnings,
+    encryption: encryption && {
+      recipients: encryption.note.recipients,
+      passphrase: encryption.note.lockedIdentity !== undefined,
+    },
     archive,
   };
 }

@@ -1,5 +1,4 @@
 /** Whether a backup can be trusted: every object against its checksum, the archive's chain, metadata against files. */
-import { createHash } from "node:crypto";
 import { toTidemarkError } from "../../pipeline/errors.ts";
 import type { LogFile, ObjectInfo, ObjectStore, Position } from "../../pipeline/model/mod.ts";
 import { positionsOf } from "../../pipeline/positions/mod.ts";
@@ -10,6 +9,7 @@ import {
   checksumOf,
   checksumOfStream,
   deltaPath,
+  encryptionOf,
   insertPath,
   listLogFiles,
   type LogFileFacts,
@@ -20,48 +20,11 @@ import {
 import { backupBinlogs } from "./binlogs.ts";
 import { type ArchiveReport, checkArchive, isYoung } from "./continuity.ts";
 import { readHistory } from "./history.ts";
-import { type Restorable, restorableRange } from "./restorable.ts";
+import { restorableRange } from "./restorable.ts";
 import { type OpenedBackup, readBackup } from "./read.ts";
 import { backupSnapshot } from "./snapshot.ts";
-
-export interface VerifyOptions {
-  /** Share of the objects whose bytes are read, 0 to 1. Default 1. Existence and size are always checked for all. */
-  readonly sample?: number;
-  /** Another seed picks other objects: runs with changing seeds go through all of them. Default: the day. */
-  readonly seed?: string;
-  /** Decode every file and count its rows. Default false. */
-  readonly deep?: boolean;
-  /** Objects read at once. Default 8. */
-  readonly parallel?: number;
-  readonly onProgress?: (
-    done: { readonly objects: number; readonly bytes: bigint; readonly ofObjects: number },
-  ) => void;
-}
-
-/** `lost`: gone for good; `delayed`: may still come; `damaged`: there, but not what it should be; `surplus`: nobody names it. */
-export interface VerifyFinding {
-  readonly kind: "lost" | "delayed" | "damaged" | "gap" | "surplus";
-  readonly key: string;
-  readonly detail: string;
-}
-
-export interface VerifyReport {
-  readonly name: string;
-  /** True if nothing is lost or damaged and the archive has no gap; `delayed` and `surplus` do not count. */
-  readonly ok: boolean;
-  readonly found: number;
-  readonly delayed: number;
-  readonly lost: number;
-  readonly damaged: number;
-  /** Objects whose bytes were read, and how many. */
-  readonly read: { readonly objects: number; readonly bytes: bigint };
-  /** Objects without any checksum: milvus-backup writes none. */
-  readonly unchecked: number;
-  /** Rows decoded, with `deep` only. */
-  readonly rows: bigint | undefined;
-  readonly findings: readonly VerifyFinding[];
-  readonly restorable: Restorable | undefined;
-}
+import { isSampled, type VerifyFinding, type VerifyOptions, type VerifyReport } from "./verify_report.ts";
+import { verifyStored } from "./verify_stored.ts";
 
 interface Expected {
   readonly path: string;
@@ -70,13 +33,21 @@ interface Expected {
   readonly sum: string | undefined;
 }
 
-/** Throws as {@link readBackup} does when there is nothing to verify; everything else is a finding. */
+/**
+ * Throws as {@link readBackup} does when there is nothing to verify; everything else is a finding. One that is encrypted is
+ * verified as it is stored where its key is not at hand; `deep` throws `authentication` then.
+ */
 export async function verifyBackup(
   store: ObjectStore,
   name: string,
   options: VerifyOptions = {},
   signal: AbortSignal = new AbortController().signal,
 ): Promise<VerifyReport> {
+  const encryption = await encryptionOf(store, name, signal);
+  if (encryption?.locked !== undefined) {
+    if (options.deep === true) throw encryption.locked;
+    return await verifyStored(encryption.stored, name, options, signal);
+  }
   const backup = await readBackup(store, name, signal);
   const { manifest } = backup;
   const run: Run = {
@@ -101,6 +72,7 @@ export async function verifyBackup(
   const count = (kind: VerifyFinding["kind"]) => run.findings.filter((finding) => finding.kind === kind).length;
   return {
     name,
+    contentsRead: true,
     ok: run.findings.every(({ kind }) => kind === "delayed" || kind === "surplus"),
     found: run.found,
     delayed: count("delayed"),
@@ -311,10 +283,4 @@ function keptDeltas({ manifest }: OpenedBackup, id: bigint): LogFile[] {
   const files = manifest?.segments.find((segment) => segment.id === id)?.files ?? [];
   const nothing = { logId: 0n, entries: 0n, tsFrom: 0n, tsTo: 0n };
   return files.filter(({ path }) => path.includes("/_delta/")).map((file) => ({ ...file, ...nothing }));
-}
-
-/** Spread evenly, whatever the names: by a hash of seed and path. */
-function isSampled(path: string, { sample, seed }: Run): boolean {
-  if (sample >= 1) return true;
-  return createHash("md5").update(`${seed}/${path}`).digest().readUInt32LE(0) < sample * 2 ** 32;
 }

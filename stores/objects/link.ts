@@ -14,6 +14,9 @@ export async function linkObject(
   target: ObjectStore,
   key: string,
 ): Promise<boolean> {
+  const bottom = undecorated(target) as { link?(sourceKey: string, key: string): Promise<boolean> };
+  // A store that must know of it, as one whose objects are encrypted.
+  if (bottom.link !== undefined) return undecorated(source) === bottom && await bottom.link(sourceKey, key);
   const from = folderOf(source);
   const to = folderOf(target);
   if (from === undefined || to === undefined) return false;

@@ -58,7 +58,9 @@ export const fileShape = {
   path: z.string().min(1).describe("The folder"),
 } as const;
 
-const prefix = z.string().default("").describe("Keys below which everything is kept, without slashes at the ends");
+export const prefix = z.string().default("").describe(
+  "Keys below which everything is kept, without slashes at the ends",
+);
 
 type S3Credentials = {
   access_key_id?: string | undefined;

