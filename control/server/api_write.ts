@@ -35,10 +35,10 @@ export interface WriteApi {
   readonly now: () => Date;
 }
 
-/** `"3"`, `3`, `*`. Throws 400. */
+/** `"3"`, `W/"3"` as it stands on a compressed answer, `3`, `*`. Throws 400. */
 export function versionOf(ifMatch: string | undefined): number | undefined {
   if (ifMatch === undefined || ifMatch.trim() === "*") return undefined;
-  const match = /^\s*"?(\d{1,15})"?\s*$/.exec(ifMatch);
+  const match = /^\s*(?:W\/)?"?(\d{1,15})"?\s*$/.exec(ifMatch);
   if (match === null) throw new Fault(400, "usage", `If-Match ${ifMatch} is no ETag of a task`);
   return Number(match[1]);
 }
