@@ -1,5 +1,5 @@
 /** Stands for the process of a task: says what a run says, and ends as the name of its pipeline asks. */
-import { supervised } from "../../control/supervised.ts";
+import { STATUS_EVERY_MS, supervised } from "../../control/supervised.ts";
 import { formatJson, type Json } from "../../pipeline/json.ts";
 import { processTerminal } from "../../control/terminal.ts";
 
@@ -113,4 +113,10 @@ if (pipeline.startsWith("hungry")) {
   const kept: unknown[] = [];
   for (;;) kept.push(new Array(1e7).fill(kept.length));
 }
-setInterval(() => say({ status: { ...status, at: new Date().toISOString() } }), 100);
+// As often as a run says it.
+const many = /^wide-(\d+)/.exec(pipeline);
+if (many !== null) {
+  const { statusOf } = await import("./many_tasks.ts");
+  const wide = statusOf(pipeline, "running", parseInt(many[1]!, 10));
+  setInterval(() => say({ status: { ...wide, at: new Date().toISOString() } }), STATUS_EVERY_MS);
+} else setInterval(() => say({ status: { ...status, at: new Date().toISOString() } }), 100);
