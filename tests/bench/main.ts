@@ -12,7 +12,7 @@ import { note } from "./rig.ts";
 const FIGURES = ["catch_up", "lag", "base", "follow_memory", "many_collections", "stalled_target", "backup", "restore"];
 
 /** Not among all of them, and without the servers that the others share. */
-const WITHOUT_SERVERS = ["fuzz", "storage", "queues", "files_step", "server"];
+const WITHOUT_SERVERS = ["fuzz", "storage", "queues", "files_step", "server", "encryption"];
 
 async function exists(name: string): Promise<boolean> {
   return await Deno.stat(fileOf(name)).then(() => true, () => false);

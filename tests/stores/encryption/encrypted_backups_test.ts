@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { ObjectStore } from "../../../pipeline/model/mod.ts";
-import { createMemoryStore } from "../../../stores/mod.ts";
+import { checkWritable, createMemoryStore } from "../../../stores/mod.ts";
 import { newIdentity, recipientOf } from "../../../stores/encryption/age.ts";
 import { encryptionOf, readSums, withEncryption } from "../../../stores/encryption/mod.ts";
 import { listBackups, verifyBackup } from "../../../sources/backup/mod.ts";
@@ -192,4 +192,21 @@ Deno.test("openKeys refuses keys that cannot be used, and shows none", async () 
   await refused({ identity_file: await keys.file("typo", `${secret}x\n`) }, /a line that is no secret key/);
   await refused({ identity_file: file, recipients: [other.recipient] }, /the key of none of encrypt.recipients/);
   await refused({ identity_file: file, recipients: [recipient, `${other.recipient}q`] }, /no public key of age/);
+});
+
+Deno.test("withEncryption passes the check of a storage, and copies within the server what has the same key", async () => {
+  await using keys = await keyFiles();
+  const memory = createMemoryStore();
+  const store = await withEncryption(memory, { identity_file: (await keys.identity("a")).file });
+  assert.deepEqual((await checkWritable("vault", store, "", signal)).map(({ ok }) => ok), ["ok"]);
+  assert.deepEqual([...memory.objects.keys()], []);
+  await store.put("b1/log/p/1.parquet", text("a file of the log"));
+  assert.notEqual(await store.copyFrom(store, "b1/log/p/1.parquet", "b2/log/p/1.parquet"), undefined);
+  assert.deepEqual(await store.get("b2/log/p/1.parquet"), text("a file of the log"));
+  const { sums } = await readSums(memory, "b2");
+  assert.deepEqual(sums.get("b2/log/p/1.parquet"), (await readSums(memory, "b1")).sums.get("b1/log/p/1.parquet"));
+  const plain = createMemoryStore({ name: "source" });
+  await plain.put("files/x", text("x"));
+  assert.equal(await store.copyFrom(plain, "files/x", "b2/binlogs/x"), undefined);
+  assert.equal(await createMemoryStore().copyFrom(store, "b2/log/p/1.parquet", "x"), undefined);
 });
