@@ -1,5 +1,6 @@
 /** One HTTP application: doors, routes, what becomes of errors. */
 import type { Role } from "../../config/mod.ts";
+import { compressed } from "./compressed.ts";
 import { type Doors, HEADERS } from "./doors.ts";
 import { Fault, faultBody, faultOf } from "./fault.ts";
 import { OpenAPIHono } from "./http.ts";
@@ -102,9 +103,9 @@ function problem(fault: Fault): Response {
   });
 }
 
-/** An answer with the headers that every answer has. */
+/** An answer with the headers that every answer has, compressed for whoever takes that. */
 export async function answer(app: OpenAPIHono, request: Request, address: string): Promise<Response> {
-  const response = await app.fetch(request, { address });
+  const response = await compressed(request, await app.fetch(request, { address }));
   const headers = new Headers(response.headers);
   for (const [name, value] of Object.entries(HEADERS)) if (!headers.has(name)) headers.set(name, value);
   return new Response(response.body, { status: response.status, headers });

@@ -19,9 +19,7 @@ export function listen(app: OpenAPIHono, config: ListenConfig): Listening {
   let server: Deno.HttpServer<Deno.NetAddr>;
   try {
     server = Deno.serve(
-      // The only secret in an answer, a new token, cannot be asked for twice, so that its length tells nobody anything.
-      // Streams of events stay plain.
-      { hostname, port: Number(config.listen.slice(at + 1)), onListen: () => {}, automaticCompression: true, ...tls },
+      { hostname, port: Number(config.listen.slice(at + 1)), onListen: () => {}, ...tls },
       (request, info) => answer(app, request, info.remoteAddr.hostname),
     );
   } catch (cause) {
