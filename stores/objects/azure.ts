@@ -24,6 +24,7 @@ import { inKeyOrder } from "./key_order.ts";
 import { compareKeys, joinKey, validateKey, validatePrefix } from "./key.ts";
 import type { Mannered } from "./manners.ts";
 import { isProxied } from "./proxy.ts";
+import { proxyAgents } from "./proxy_agents.ts";
 import { readBody, readChunks } from "./reading.ts";
 import { createRotating } from "./rotating.ts";
 import { undecorated } from "./undecorated.ts";
@@ -354,10 +355,13 @@ export function createAzureStore(options: AzureStoreOptions): ObjectStore {
   return store;
 }
 
-/** Undefined where a proxy is in between: the client then makes its own. */
-function agentOf({ endpoint, login, tls }: AzureStoreOptions): HttpAgent | HttpsAgent | undefined {
+/** Also where a proxy is in between: the agent that the client then makes by itself knows no certificate authority of one's own. */
+function agentOf({ endpoint, login, tls }: AzureStoreOptions): HttpAgent | HttpsAgent {
   const url = login.kind === "connection_string" ? BlobServiceClient.fromConnectionString(login.text).url : endpoint!;
-  if (isProxied(url)) return undefined;
+  if (isProxied(url)) {
+    const { httpAgent, httpsAgent } = proxyAgents(url, tls);
+    return url.startsWith("http://") ? httpAgent : httpsAgent;
+  }
   if (url.startsWith("http://")) return new HttpAgent({ keepAlive: true, maxSockets: 4096 });
   return new HttpsAgent({
     keepAlive: true,
@@ -370,13 +374,12 @@ function agentOf({ endpoint, login, tls }: AzureStoreOptions): HttpAgent | Https
 function serviceClient(
   login: AzureLogin,
   options: AzureStoreOptions,
-  agent: HttpAgent | HttpsAgent | undefined,
+  agent: HttpAgent | HttpsAgent,
 ): BlobServiceClient {
-  // The last two go to the client's core, whose options the storage client passes on without naming them.
-  const pipeline: StoragePipelineOptions & { agent?: unknown; tlsOptions?: { ca: string } } = {
+  // The agent goes to the client's core, whose options the storage client passes on without naming them.
+  const pipeline: StoragePipelineOptions & { agent: unknown } = {
     retryOptions: { maxTries: REQUEST_TRIES, retryDelayInMs: 200, maxRetryDelayInMs: 2000 },
-    ...(agent === undefined ? {} : { agent }),
-    ...(agent === undefined && options.tls.ca !== undefined ? { tlsOptions: { ca: options.tls.ca } } : {}),
+    agent,
   };
   switch (login.kind) {
     case "key":

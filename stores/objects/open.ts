@@ -5,6 +5,8 @@ import { joinKey } from "./key.ts";
 import { openAzure } from "./open_azure.ts";
 import { openGcs } from "./open_gcs.ts";
 import { type RetryOptions, withRetry } from "./retry.ts";
+import { isProxied } from "./proxy.ts";
+import type { ProxyAgents, TunnelTls } from "./proxy_agents.ts";
 import type { S3KeyProvider, S3Keys } from "./s3.ts";
 import { readSecret, readText } from "./secret_file.ts";
 import type { FileConfig, ObjectStoreConfig, S3Config } from "./spec.ts";
@@ -44,6 +46,7 @@ async function openS3(config: S3Config): Promise<ObjectStore> {
     .some((file) => file !== undefined);
   const lent = config.assume_role !== undefined || config.profile !== undefined;
   const tls = { ca: await readText(config.tls.ca_file, "tls.ca_file"), insecure: config.tls.insecure };
+  const agents = await agentsFor(config.endpoint ?? `https://s3.${config.region}.amazonaws.com`, tls);
   // The largest of the clients: whoever needs no bucket does without.
   const { createS3Store } = await import("./s3.ts");
   return createS3Store({
@@ -57,15 +60,24 @@ async function openS3(config: S3Config): Promise<ObjectStore> {
     pathStyle: config.path_style,
     sse: { mode: config.sse.mode, ...(config.sse.kms_key_id === undefined ? {} : { kmsKeyId: config.sse.kms_key_id }) },
     tls,
+    ...(agents === undefined ? {} : { agents }),
     maxConcurrency: config.max_concurrency,
   });
+}
+
+/** Undefined where the environment names no proxy for `url`. */
+async function agentsFor(url: string, tls: TunnelTls): Promise<ProxyAgents | undefined> {
+  return isProxied(url) ? (await import("./proxy_agents.ts")).proxyAgents(url, tls) : undefined;
 }
 
 async function providerOf(config: S3Config): Promise<S3KeyProvider> {
   const { createS3KeyProvider } = await import("./s3_login.ts");
   const { assume_role: role, profile, region } = config;
+  const sts = role?.sts_endpoint ?? `https://sts.${region}.amazonaws.com`;
+  const agents = await agentsFor(sts, { ca: undefined, insecure: false });
   return createS3KeyProvider({
     region,
+    ...(agents === undefined ? {} : { agents }),
     ...(profile === undefined ? {} : { profile }),
     keys: () => keysOf(config),
     ...(role === undefined ? {} : {

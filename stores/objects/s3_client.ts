@@ -1,5 +1,6 @@
 /** The AWS client as this program uses it. The only importer of it. */
 import { S3Client, type S3ClientConfig } from "@aws-sdk/client-s3";
+import { Agent as HttpsAgent } from "node:https";
 import type { ServerClock } from "./clock.ts";
 import type { S3Keys, S3StoreOptions } from "./s3_options.ts";
 
@@ -43,10 +44,13 @@ export function openS3Client(
 
 function clientConfig(options: S3StoreOptions, credentials: S3Keys | undefined): S3ClientConfig {
   const silent = () => {};
-  const https = {
-    rejectUnauthorized: !options.tls.insecure,
-    ...(options.tls.ca === undefined ? {} : { ca: options.tls.ca }),
-  };
+  const pool = { keepAlive: true, maxSockets: 4096 };
+  const { ca, insecure } = options.tls;
+  // For large bodies (Expect: 100-continue) the client makes agents of its own, which know no authority of ours, unless it is
+  // given an agent and not the settings of one.
+  const https = ca === undefined && !insecure
+    ? pool
+    : new HttpsAgent({ ...pool, rejectUnauthorized: !insecure, ...(ca === undefined ? {} : { ca }) });
   return {
     region: options.region,
     forcePathStyle: options.pathStyle,
@@ -59,8 +63,7 @@ function clientConfig(options: S3StoreOptions, credentials: S3Keys | undefined):
     requestHandler: {
       connectionTimeout: 10_000,
       requestTimeout: 120_000,
-      httpAgent: { keepAlive: true, maxSockets: 4096 },
-      httpsAgent: { keepAlive: true, maxSockets: 4096, ...https },
+      ...(options.agents ?? { httpAgent: pool, httpsAgent: https }),
       logger: { trace: silent, debug: silent, info: silent, warn: silent, error: silent },
     },
     ...(options.endpoint === undefined ? {} : { endpoint: options.endpoint }),

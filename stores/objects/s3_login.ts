@@ -1,10 +1,12 @@
 /** Keys of a profile or a role. The only importer of AWS' credential providers. */
 import { fromIni, fromTemporaryCredentials, fromTokenFile } from "@aws-sdk/credential-providers";
-import type { S3KeyProvider, S3Keys } from "./s3_options.ts";
+import type { S3KeyProvider, S3Keys, S3StoreOptions } from "./s3_options.ts";
 
 export interface S3KeyProviderOptions {
   readonly region: string;
   readonly profile?: string;
+  /** Through the environment's proxy, where it names one for STS. */
+  readonly agents?: S3StoreOptions["agents"];
   /** The keys that are given, to take the role with; undefined: those of the profile, or the usual AWS sources. */
   keys(): Promise<S3Keys | undefined>;
   readonly role?: {
@@ -20,12 +22,13 @@ export interface S3KeyProviderOptions {
 
 /** Its keys are not remembered here: the client that they are for asks again some minutes before they end. */
 export function createS3KeyProvider(options: S3KeyProviderOptions): S3KeyProvider {
-  const { region, profile, role } = options;
+  const { region, profile, role, agents } = options;
+  const base = { region, ...(agents === undefined ? {} : { requestHandler: { ...agents } }) };
   const name = JSON.stringify([profile, role?.arn, role?.externalId]);
   if (role === undefined) {
-    return { name, keys: () => fromIni({ profile: profile!, ignoreCache: true, clientConfig: { region } })() };
+    return { name, keys: () => fromIni({ profile: profile!, ignoreCache: true, clientConfig: base })() };
   }
-  const clientConfig = { region, ...(role.stsEndpoint === undefined ? {} : { endpoint: role.stsEndpoint }) };
+  const clientConfig = { ...base, ...(role.stsEndpoint === undefined ? {} : { endpoint: role.stsEndpoint }) };
   if (role.tokenFile !== undefined) {
     const web = {
       webIdentityTokenFile: role.tokenFile,

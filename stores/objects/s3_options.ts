@@ -1,4 +1,5 @@
 /** What a bucket is opened with. */
+import type { Agent } from "node:http";
 
 export interface S3Keys {
   readonly accessKeyId: string;
@@ -28,6 +29,8 @@ export interface S3StoreOptions {
   pathStyle: boolean;
   sse: { mode: "none" | "sse-s3" | "sse-kms"; kmsKeyId?: string };
   tls: { ca: string | undefined; insecure: boolean };
+  /** Through the environment's proxy, where it names one for the endpoint. In the place of `tls`. */
+  agents?: { readonly httpAgent: Agent; readonly httpsAgent: Agent };
   /** Requests open at once, streams not counted: a stream that waits for its reader must not stop the writes it feeds. */
   maxConcurrency: number;
   /** Objects larger than this are copied in parts; a smaller value is for tests. */

@@ -60,6 +60,7 @@ const OWN_SERVERS: ReadonlySet<string> = new Set([
   "tests/integration/stores/dead_letters_test.ts",
   "tests/integration/stores/etcd_test.ts",
   "tests/integration/stores/gcs_test.ts",
+  "tests/integration/stores/proxies_test.ts",
   "tests/integration/stores/s3_rclone_test.ts",
   "tests/integration/stores/s3_rights_test.ts",
 ]);

@@ -67,7 +67,9 @@ export async function startAzurite(options: AzuriteOptions = {}): Promise<Azurit
     endpoint: `${origin}/${AZURITE_ACCOUNT}`,
     async createContainer(name) {
       const credential = new StorageSharedKeyCredential(AZURITE_ACCOUNT, AZURITE_KEY);
-      await new BlobServiceClient(`${origin}/${AZURITE_ACCOUNT}`, credential).createContainer(name);
+      // To the client's core, whose options the storage client passes on without naming them.
+      const own: object = dir === undefined ? {} : { tlsOptions: { ca: await Deno.readTextFile(`${dir}/ca.pem`) } };
+      await new BlobServiceClient(`${origin}/${AZURITE_ACCOUNT}`, credential, own).createContainer(name);
     },
     async [Symbol.asyncDispose]() {
       child.kill("SIGKILL");

@@ -26,14 +26,24 @@ export async function installFakeGcs(log: (line: string) => void = () => {}, sig
   return `${dir}/fake-gcs-server`;
 }
 
-export async function startFakeGcs(): Promise<FakeGcs> {
+export interface FakeGcsOptions {
+  /** Folder with ca.pem, server.pem and server-key.pem: https. */
+  readonly tlsDir?: string;
+}
+
+export async function startFakeGcs({ tlsDir }: FakeGcsOptions = {}): Promise<FakeGcs> {
   const program = await installFakeGcs();
   const port = freePort();
-  const endpoint = `http://127.0.0.1:${port}`;
+  const scheme = tlsDir === undefined ? "http" : "https";
+  const endpoint = `${scheme}://127.0.0.1:${port}`;
+  const tls = tlsDir === undefined
+    ? []
+    : ["-cert-location", `${tlsDir}/server.pem`, "-private-key-location", `${tlsDir}/server-key.pem`];
   const child = new Deno.Command(program, {
     args: [
-      ...["-scheme", "http", "-host", "127.0.0.1", "-port", String(port), "-backend", "memory"],
+      ...["-scheme", scheme, "-host", "127.0.0.1", "-port", String(port), "-backend", "memory"],
       ...["-external-url", endpoint, "-public-host", `127.0.0.1:${port}`, "-log-level", "error"],
+      ...tls,
     ],
     stdout: "null",
     stderr: "null",
@@ -42,8 +52,12 @@ export async function startFakeGcs(): Promise<FakeGcs> {
   return {
     endpoint,
     async createBucket(name) {
+      using client = Deno.createHttpClient(
+        tlsDir === undefined ? {} : { caCerts: [await Deno.readTextFile(`${tlsDir}/ca.pem`)] },
+      );
       const answer = await fetch(`${endpoint}/storage/v1/b?project=test`, {
         method: "POST",
+        client,
         headers: { "content-type": "application/json" },
         body: JSON.stringify({ name }),
       });

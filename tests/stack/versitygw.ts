@@ -24,15 +24,24 @@ export interface Versitygw extends AsyncDisposable {
   setPolicy(bucket: string, statements: readonly object[]): Promise<void>;
 }
 
-export async function startVersitygw(): Promise<Versitygw> {
+export interface VersitygwOptions {
+  /** Folder with ca.pem, server.pem and server-key.pem: https. */
+  readonly tlsDir?: string;
+}
+
+export async function startVersitygw({ tlsDir }: VersitygwOptions = {}): Promise<Versitygw> {
   const program = await installVersitygw();
   const address = `127.0.0.1:${freePort()}`;
-  const endpoint = `http://${address}`;
+  const endpoint = `${tlsDir === undefined ? "http" : "https"}://${address}`;
   const dir = await Deno.makeTempDir({ prefix: "tidemark-versitygw-" });
   const root = { accessKeyId: "root", secretAccessKey: "root-secret-key" };
   for (const folder of ["data", "iam"]) await Deno.mkdir(`${dir}/${folder}`);
   const child = new Deno.Command(program, {
-    args: ["--quiet", "--port", address, "--iam-dir", `${dir}/iam`, "--iam-cache-disable", "posix", `${dir}/data`],
+    args: [
+      ...["--quiet", "--port", address, "--iam-dir", `${dir}/iam`, "--iam-cache-disable"],
+      ...(tlsDir === undefined ? [] : ["--cert", `${tlsDir}/server.pem`, "--key", `${tlsDir}/server-key.pem`]),
+      ...["posix", `${dir}/data`],
+    ],
     env: { ROOT_ACCESS_KEY: root.accessKeyId, ROOT_SECRET_KEY: root.secretAccessKey },
     stdout: "null",
     stderr: "null",
@@ -40,7 +49,15 @@ export async function startVersitygw(): Promise<Versitygw> {
   await eventually("versitygw answers", () => isReady({ kind: "port", port: Number(address.split(":")[1]) }), {
     everyMs: 50,
   });
-  const client = new S3Client({ endpoint, region: "us-east-1", forcePathStyle: true, credentials: root });
+  const client = new S3Client({
+    endpoint,
+    region: "us-east-1",
+    forcePathStyle: true,
+    credentials: root,
+    ...(tlsDir === undefined
+      ? {}
+      : { requestHandler: { httpsAgent: { ca: await Deno.readTextFile(`${tlsDir}/ca.pem`) } } }),
+  });
   return {
     endpoint,
     address,

@@ -1,0 +1,94 @@
+/** Proxies as the environment names them, for every kind of store. */
+import assert from "node:assert/strict";
+import { AZURITE_ACCOUNT, AZURITE_KEY, startAzurite } from "../../stack/azurite.ts";
+import { startFakeGcs } from "../../stack/fake_gcs.ts";
+import { startForwardProxy } from "../../stack/forward_proxy.ts";
+import { startVersitygw } from "../../stack/versitygw.ts";
+import { makeCertificates } from "./etcd_process.ts";
+
+const certs = await makeCertificates("localhost", "127.0.0.1");
+Deno.test.afterAll(() => Deno.remove(certs, { recursive: true }));
+
+interface Server extends AsyncDisposable {
+  readonly host: string;
+  readonly config: Record<string, unknown>;
+}
+
+async function s3(tls: boolean): Promise<Server> {
+  const server = await startVersitygw(tls ? { tlsDir: certs } : {});
+  await server.createBucket("bucket");
+  const { accessKeyId, secretAccessKey } = server.root;
+  const keys = { access_key_id: accessKeyId, secret_access_key: secretAccessKey };
+  return {
+    host: new URL(server.endpoint).host,
+    config: { type: "s3", endpoint: server.endpoint, bucket: "bucket", ...keys },
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  };
+}
+
+async function azure(tls: boolean): Promise<Server> {
+  const server = await startAzurite(tls ? { tlsDir: certs } : {});
+  await server.createContainer("bucket");
+  const login = { account: AZURITE_ACCOUNT, account_key: AZURITE_KEY };
+  return {
+    host: new URL(server.endpoint).host,
+    config: { type: "azure", endpoint: server.endpoint, container: "bucket", ...login },
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  };
+}
+
+async function gcs(tls: boolean): Promise<Server> {
+  const server = await startFakeGcs(tls ? { tlsDir: certs } : {});
+  await server.createBucket("bucket");
+  return {
+    host: new URL(server.endpoint).host,
+    config: { type: "gcs", endpoint: server.endpoint, bucket: "bucket", anonymous: true },
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  };
+}
+
+async function use(config: Record<string, unknown>, env: Record<string, string>): Promise<void> {
+  const program = new URL("./proxied_store.ts", import.meta.url).pathname;
+  const none = {
+    DENO_NO_UPDATE_CHECK: "1",
+    HTTP_PROXY: "",
+    HTTPS_PROXY: "",
+    ALL_PROXY: "",
+    NO_PROXY: "",
+    http_proxy: "",
+    https_proxy: "",
+    no_proxy: "",
+  };
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-check", "--quiet", program, JSON.stringify(config)],
+    env: { ...none, ...env },
+    stdout: "null",
+  }).output();
+  assert.ok(success, new TextDecoder().decode(stderr));
+}
+
+for (const [name, start] of Object.entries({ s3, azure, gcs })) {
+  Deno.test(`openObjectStore: ${name} goes through HTTP_PROXY, but not to what NO_PROXY names`, async () => {
+    await using server = await start(false);
+    await using proxy = startForwardProxy();
+    await use(server.config, { HTTP_PROXY: proxy.url });
+    assert.ok(proxy.seen.length > 0, "nothing went through the proxy");
+    assert.deepEqual(new Set(proxy.seen), new Set([server.host]));
+    const before = proxy.seen.length;
+    await use(server.config, { HTTP_PROXY: proxy.url, NO_PROXY: "example.com,127.0.0.1" });
+    assert.equal(proxy.seen.length, before);
+  });
+}
+
+for (const [name, start] of Object.entries({ s3, azure, gcs })) {
+  Deno.test(`openObjectStore: ${name} goes through a tunnel of HTTPS_PROXY, with a certificate of one's own`, async () => {
+    await using server = await start(true);
+    await using proxy = startForwardProxy();
+    const config = { ...server.config, tls: { ca_file: `${certs}/ca.pem` } };
+    await use(config, { HTTPS_PROXY: proxy.url, HTTP_PROXY: "http://127.0.0.1:9" });
+    assert.deepEqual(new Set(proxy.seen), new Set([`CONNECT ${server.host}`]));
+    const before = proxy.seen.length;
+    await use(config, { HTTPS_PROXY: proxy.url, NO_PROXY: "127.0.0.1" });
+    assert.equal(proxy.seen.length, before);
+  });
+}
