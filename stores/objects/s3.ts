@@ -1,4 +1,5 @@
 /** An S3 bucket as an object store. */
+import { Buffer } from "node:buffer";
 import { Readable } from "node:stream";
 import { TidemarkError } from "../../pipeline/errors.ts";
 import type { ObjectInfo, ObjectStore } from "../../pipeline/model/mod.ts";
@@ -7,7 +8,7 @@ import { createGate } from "./gate.ts";
 import { compareKeys, joinKey, validateKey, validatePrefix } from "./key.ts";
 import type { Mannered } from "./manners.ts";
 import { readBody, readChunks } from "./reading.ts";
-import { isNoBucket, isRefusal, isStale, nameOf, s3Error, statusOf } from "./s3_error.ts";
+import { attemptsOf, isNoBucket, isRefusal, isStale, nameOf, s3Error, statusOf } from "./s3_error.ts";
 import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
@@ -349,6 +350,13 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
       } catch (error) {
         // Some servers reject the header outright. A stream is used up by then and must be opened again by the caller.
         const cause = (error as Error).cause;
+        // The client has tried again by itself: what is there may be what a try wrote whose answer was lost.
+        if (statusOf(cause) === 412 && attemptsOf(cause) > 1 && body instanceof Uint8Array) {
+          const info = await head(key, signal);
+          if (info?.size === BigInt(body.length)) {
+            if (Buffer.compare(await store.get(key, undefined, signal), body) === 0) return info;
+          }
+        }
         const unknownHeader = statusOf(cause) === 501 || nameOf(cause) === "NotImplemented";
         if (!unknownHeader || !(body instanceof Uint8Array)) throw error;
         return await run(false);

@@ -14,7 +14,7 @@ export interface S3Place {
 interface Thrown {
   readonly name?: string;
   readonly message?: string;
-  readonly $metadata?: { readonly httpStatusCode?: number };
+  readonly $metadata?: { readonly httpStatusCode?: number; readonly attempts?: number };
 }
 
 const AUTHENTICATION = new Set([
@@ -51,6 +51,11 @@ export function nameOf(thrown: unknown): string {
 
 export function statusOf(thrown: unknown): number {
   return (thrown as Thrown | undefined)?.$metadata?.httpStatusCode ?? 0;
+}
+
+/** How often the client has tried. */
+export function attemptsOf(thrown: unknown): number {
+  return (thrown as Thrown | undefined)?.$metadata?.attempts ?? 1;
 }
 
 /** True where the error says that the bucket itself is not there. */

@@ -59,6 +59,7 @@ const OWN_SERVERS: ReadonlySet<string> = new Set([
   "tests/integration/stores/azure_test.ts",
   "tests/integration/stores/dead_letters_test.ts",
   "tests/integration/stores/etcd_test.ts",
+  "tests/integration/stores/faults_test.ts",
   "tests/integration/stores/gcs_test.ts",
   "tests/integration/stores/proxies_test.ts",
   "tests/integration/stores/s3_rclone_test.ts",

@@ -1,0 +1,163 @@
+/** The same faults for every kind of store, by one proxy in front of its real server. */
+import assert from "node:assert/strict";
+import type { ObjectStore } from "../../../pipeline/model/mod.ts";
+import { collect, objectStoreSpec, openObjectStore } from "../../../stores/mod.ts";
+import { AZURITE_ACCOUNT, AZURITE_KEY, startAzurite } from "../../stack/azurite.ts";
+import { startFakeGcs } from "../../stack/fake_gcs.ts";
+import { type FaultProxy, startFaultProxy } from "../../stack/fault_proxy.ts";
+import { startRcloneS3 } from "../../stack/rclone_s3.ts";
+import { startVersitygw } from "../../stack/versitygw.ts";
+
+interface Faulty extends AsyncDisposable {
+  readonly store: ObjectStore;
+  readonly proxy: FaultProxy;
+  /** Whether a request carries a piece of a large upload; undefined where pieces go past the proxy. */
+  readonly isPart: ((request: Request) => boolean) | undefined;
+  /** False: the vendor's client tries again by itself and does not say so, so that its own work is a stranger's to it. */
+  readonly knowsItsOwn: boolean;
+}
+
+async function faulty(
+  server: AsyncDisposable,
+  origin: string,
+  config: (origin: string) => Record<string, unknown>,
+  isPart: Faulty["isPart"],
+  knowsItsOwn = true,
+): Promise<Faulty> {
+  const proxy = startFaultProxy(origin);
+  const spec = objectStoreSpec.parse(config(proxy.origin));
+  const store = await openObjectStore(spec, { retry: { attempts: 12, sleep: () => Promise.resolve() } });
+  return {
+    store,
+    proxy,
+    isPart,
+    knowsItsOwn,
+    async [Symbol.asyncDispose]() {
+      await store.close();
+      await proxy[Symbol.asyncDispose]();
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}
+
+const s3Part = (request: Request) => request.method === "PUT" && new URL(request.url).searchParams.has("partNumber");
+
+const STORES: Readonly<Record<string, () => Promise<Faulty>>> = {
+  async "s3 of versitygw"() {
+    const server = await startVersitygw();
+    await server.createBucket("bucket");
+    const keys = { access_key_id: server.root.accessKeyId, secret_access_key: server.root.secretAccessKey };
+    return await faulty(
+      server,
+      server.endpoint,
+      (endpoint) => ({ type: "s3", endpoint, bucket: "bucket", ...keys }),
+      s3Part,
+    );
+  },
+  async "s3 of rclone"() {
+    const server = await startRcloneS3();
+    await server.createBucket("bucket");
+    const keys = { access_key_id: server.accessKey, secret_access_key: server.secretKey };
+    return await faulty(
+      server,
+      server.endpoint,
+      (endpoint) => ({ type: "s3", endpoint, bucket: "bucket", ...keys }),
+      s3Part,
+    );
+  },
+  async azure() {
+    const server = await startAzurite();
+    await server.createContainer("bucket");
+    const login = { account: AZURITE_ACCOUNT, account_key: AZURITE_KEY, container: "bucket" };
+    const config = (origin: string) => ({ type: "azure", endpoint: `${origin}/${AZURITE_ACCOUNT}`, ...login });
+    return await faulty(
+      server,
+      server.origin,
+      config,
+      (request) => new URL(request.url).searchParams.get("comp") === "block",
+      false,
+    );
+  },
+  async gcs() {
+    const server = await startFakeGcs();
+    await server.createBucket("bucket");
+    const config = (endpoint: string) => ({ type: "gcs", endpoint, bucket: "bucket", anonymous: true });
+    // Pieces go to the URL that the server itself gives.
+    return await faulty(server, server.endpoint, config, undefined);
+  },
+};
+
+const bytes = new Uint8Array(300_000).map((_, i) => i * 7 + (i >> 8));
+
+for (const [name, start] of Object.entries(STORES)) {
+  Deno.test(`withRetry over ${name} gets through throttling, lost answers, cut and slow bodies, and errors within a large upload`, async () => {
+    await using under = await start();
+    const { store, proxy } = under;
+
+    proxy.injure((_, nth) => nth < 4 ? { kind: "answer", status: 503 } : undefined);
+    await store.put("k", bytes);
+    assert.equal(proxy.spoilt, 4, "throttled");
+
+    // Done by the server, and nobody hears so: what is conditional must know its own work again.
+    let lost = 0;
+    proxy.injure(({ method }) =>
+      method !== "GET" && method !== "HEAD" && lost++ === 0 ? { kind: "answer after", status: 500 } : undefined
+    );
+    const once = store.put("once", bytes, { ifAbsent: true });
+    if (under.knowsItsOwn) await once;
+    else await assert.rejects(once, { code: "refused" });
+    assert.ok(lost >= 1, "no answer was lost");
+    assert.deepEqual(await store.get("once"), bytes);
+
+    let cuts = 0;
+    proxy.injure(({ method }) => method === "GET" && cuts++ < 2 ? { kind: "cut", afterBytes: 100_000 } : undefined);
+    assert.deepEqual(await collect(store.stream("k")), bytes, "a cut stream");
+    assert.ok(cuts > 2);
+    cuts = 0;
+    assert.deepEqual(await store.get("k"), bytes, "a cut answer");
+    assert.ok(cuts > 2);
+
+    proxy.injure(({ method }) => method === "GET" ? { kind: "slow", pieceBytes: 10_000 } : undefined);
+    assert.deepEqual(await collect(store.stream("k")), bytes, "a slow stream");
+
+    const before = proxy.spoilt;
+    let parts = 0;
+    const { isPart } = under;
+    proxy.injure((request) => isPart?.(request) && parts++ === 0 ? { kind: "answer after", status: 500 } : undefined);
+    const piece = new Uint8Array(1024 ** 2).map((_, i) => i * 3);
+    await store.put(
+      "large",
+      (async function* () {
+        for (let i = 0; i < 18; i++) yield piece;
+      })(),
+    );
+    assert.equal(proxy.spoilt - before, isPart === undefined ? 0 : 1, "no piece was spoilt");
+    proxy.injure(undefined);
+    assert.equal((await store.head("large"))?.size, 18n * 1024n ** 2n);
+    const [from, to] = [17 * 1024 ** 2 - 10, 17 * 1024 ** 2 + 10];
+    assert.deepEqual(
+      await store.get("large", { start: from, end: to }),
+      new Uint8Array([...piece.slice(-10), ...piece.slice(0, 10)]),
+    );
+    assert.deepEqual((await Array.fromAsync(store.list(""))).map(({ key }) => key), ["k", "large", "once"]);
+  });
+}
+
+Deno.test("createS3Store goes by the server's clock where that refuses this machine's", async () => {
+  await using under = await STORES["s3 of versitygw"]!();
+  // Ten minutes ahead, and strict: the real server behind it takes a quarter of an hour.
+  const clock = () => Date.now() + 600_000;
+  let refused = 0;
+  under.proxy.injure((request) => {
+    const [, y, m, d, h, min, s] = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(
+      request.headers.get("x-amz-date")!,
+    )!;
+    if (Math.abs(Date.parse(`${y}-${m}-${d}T${h}:${min}:${s}Z`) - clock()) < 300_000) return undefined;
+    refused++;
+    const body = "<Error><Code>RequestTimeTooSkewed</Code><Message>The clocks differ too much.</Message></Error>";
+    return { kind: "answer", status: 403, body, headers: { date: new Date(clock()).toUTCString() } };
+  });
+  await under.store.put("k", bytes);
+  assert.deepEqual(await under.store.get("k"), bytes);
+  assert.ok(refused > 0);
+});
