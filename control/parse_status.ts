@@ -7,6 +7,7 @@ import type {
   ChannelStatus,
   CollectionStatus,
   ImportStatus,
+  LogRetention,
   RefusedRowsStatus,
   RunPhase,
   RunStatus,
@@ -45,6 +46,8 @@ export function parseStatus(json: Json): RunStatus | undefined {
       tick: integer(item.tick),
       lagMs: float(item.lagMs),
       recordsPerSec: float(item.recordsPerSec),
+      ...(item.neededMs === undefined ? {} : { neededMs: float(item.neededMs) }),
+      ...(item.retention === undefined ? {} : { retention: retention(item.retention) }),
       ...(item.behind === undefined ? {} : { behind: behind(item.behind) }),
     })),
     sinks: list(json.sinks).map((item): SinkStatus => ({
@@ -85,6 +88,11 @@ function record(json: Json | undefined): Fields {
 function imports(json: Json | undefined): ImportStatus | undefined {
   const { done, total, percent } = record(json);
   return total === undefined ? undefined : { done: float(done), total: float(total), percent: float(percent) };
+}
+
+function retention(json: Json | undefined): LogRetention | undefined {
+  const { ms, why } = record(json);
+  return why === undefined ? undefined : { ms: ms === undefined ? undefined : float(ms), why: text(why) };
 }
 
 function behind(json: Json | undefined): BehindStatus | undefined {

@@ -2,8 +2,10 @@
 import {
   agreedText,
   type BasesStatus,
+  type ChannelStatus,
   type CollectionStatus,
   isoOfHybrid,
+  lossMs,
   msOfHybrid,
   type RefusedRowsStatus,
   type RunStatus,
@@ -51,7 +53,7 @@ export function renderStatus(status: RunStatus, width: number): string[] {
     lines.push(
       `  channel  ${channel.pchannel} at ${channel.position}, ${lagOf(channel.lagMs)}, ${
         rate(channel.recordsPerSec)
-      } records/s`,
+      } records/s${lossOf(channel)}`,
     );
   }
   if (status.channels.length > channels.length) {
@@ -63,6 +65,16 @@ export function renderStatus(status: RunStatus, width: number): string[] {
   for (const warning of status.warnings.slice(-3)) lines.push(`  warning  ${oneLine(warning)}`);
   if (status.lastError !== undefined) lines.push(`  error    ${oneLine(status.lastError)}`);
   return lines.map((line) => clip(line, width));
+}
+
+/** Where nobody can say it there is nothing to say. */
+function lossOf(channel: ChannelStatus): string {
+  const ms = lossMs(channel);
+  return ms === undefined
+    ? ""
+    : ms === 0
+    ? ", retention may remove it now"
+    : `, in the log for ${formatDuration(ms)} more`;
 }
 
 function baseLine({ sink, triedAt, goodAt, failures, error }: BasesStatus, at: string): string {

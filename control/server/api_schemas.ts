@@ -64,6 +64,10 @@ const statusSchema = z.object({
     tick: z.string().describe("Hybrid timestamp: a 64-bit number"),
     complete_to: textOrNull,
     lag_ms: z.number(),
+    loss_ms: numberOrNull.describe(
+      "Until the log's retention reaches what a restart would read first; null where that is not known, or never",
+    ),
+    loss_why: textOrNull.describe("Why that is null, or what else removes records from the log"),
     records_per_sec: z.number(),
     records_behind: numberOrNull,
     end: textOrNull,

@@ -3,7 +3,7 @@
  * are names that a configuration or the queue's channels bound; never a collection, a key or a message.
  */
 import { Counter, Gauge, Registry } from "prom-client";
-import type { RunStatus } from "../../pipeline/model/mod.ts";
+import { lossMs, type RunStatus } from "../../pipeline/model/mod.ts";
 import { VERSION } from "../version.ts";
 import { currentLagMs } from "./lag.ts";
 import { TASK_STATES } from "./runner.ts";
@@ -41,6 +41,11 @@ export const METRICS = {
     "Since the last moment of which everything is on every sink, of the slowest channel; grows while nothing moves",
   ),
   channelLag: gauge("channel_lag_seconds", "pipeline channel", "The same of one channel"),
+  loss: gauge(
+    "channel_until_loss_seconds",
+    "pipeline channel",
+    "Until the log's retention, as the queue says it, reaches what a restart would read first; left out where it is not known",
+  ),
   behind: gauge(
     "channel_behind_records",
     "pipeline channel",
@@ -128,8 +133,10 @@ function taskMetrics(
     float(status.collections.reduce((all, one) => all + pick(one), 0n));
   const lag = currentLagMs(status, now);
   set(METRICS.lag, lag / 1000, name);
-  for (const { pchannel, lagMs, behind } of status.channels) {
+  for (const channel of status.channels) {
+    const { pchannel, lagMs, behind } = channel;
     set(METRICS.channelLag, (lagMs + lag - status.lagMs) / 1000, name, pchannel);
+    set(METRICS.loss, (lossMs(channel, lag - status.lagMs) ?? Number.NaN) / 1000, name, pchannel);
     if (behind?.records !== undefined) set(METRICS.behind, behind.records, name, pchannel);
   }
   set(METRICS.copied, sum((one) => one.rowsDone), name);

@@ -1,6 +1,6 @@
 /** What the API shows of a status: names with units, numbers that JavaScript holds, hybrid timestamps as text. */
 import type { CollectionStatus, RunStatus } from "../../pipeline/model/mod.ts";
-import { isoOfHybrid } from "../../pipeline/model/mod.ts";
+import { isoOfHybrid, lossMs } from "../../pipeline/model/mod.ts";
 import { currentLagMs } from "./lag.ts";
 import { etaMs } from "../render_status.ts";
 
@@ -62,6 +62,8 @@ export function statusView(status: RunStatus, now: number, redact: (text: string
       tick: one.tick.toString(),
       complete_to: one.tick === 0n ? null : isoOfHybrid(one.tick),
       lag_ms: one.lagMs,
+      loss_ms: lossMs(one, currentLagMs(status, now) - status.lagMs) ?? null,
+      loss_why: clean(one.retention?.why === "" ? undefined : one.retention?.why),
       records_per_sec: one.recordsPerSec,
       records_behind: one.behind?.records ?? null,
       end: one.behind?.end ?? null,

@@ -28,6 +28,14 @@ export interface TailOptions {
   readonly withoutInserts?: boolean;
 }
 
+/** How long a queue keeps what is written to a topic. */
+export interface LogRetention {
+  /** Ms since it was written; undefined: for ever as far as time goes, or not known. */
+  readonly ms: number | undefined;
+  /** Why it is undefined, or what else removes records; empty: nothing does. */
+  readonly why: string;
+}
+
 export interface LogSource {
   /** Whose places its records have. */
   readonly queue: Queue;
@@ -51,6 +59,8 @@ export interface LogSource {
     signal: AbortSignal,
     options?: TailOptions,
   ): AsyncIterable<LogFetch>;
+  /** Asked once, not again and again: throws where nobody answers, or may not say it. Left out where there is nobody to ask. */
+  retention?(topic: string, signal: AbortSignal): Promise<LogRetention>;
   check(signal: AbortSignal): Promise<CheckLine[]>;
   close(): Promise<void>;
 }

@@ -1,6 +1,7 @@
 /** What a run is doing, as `status` and the progress display show it. Kept in the state beside the checkpoint. */
 import type { AgreedStatus } from "./agreed.ts";
 import type { HybridTs } from "./hybrid.ts";
+import type { LogRetention } from "./source.ts";
 
 /**
  * `starting`: reading metadata and the state; `snapshot`: reading the catalog; `base`: copying files; `tail`: following the
@@ -57,8 +58,18 @@ export interface ChannelStatus {
   readonly tick: HybridTs;
   readonly lagMs: number;
   readonly recordsPerSec: number;
+  /** For how long what a restart would read first has been in the log, at most; more than the lag while a collection is held. */
+  readonly neededMs?: number | undefined;
+  /** How long the queue keeps its records; left out until it was asked, or where it cannot be. */
+  readonly retention?: LogRetention | undefined;
   /** How far the queue itself says that the log goes on; left out until it was asked, or where it does not answer. */
   readonly behind?: BehindStatus | undefined;
+}
+
+/** Ms until retention reaches what a restart would read first; undefined where that cannot be said. `olderMs`: of the status. */
+export function lossMs({ retention, lagMs, neededMs = 0 }: ChannelStatus, olderMs = 0): number | undefined {
+  if (retention?.ms === undefined) return undefined;
+  return Math.max(0, retention.ms - Math.max(lagMs, neededMs) - olderMs);
 }
 
 export interface BehindStatus {

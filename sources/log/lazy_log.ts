@@ -11,6 +11,10 @@ export function lazyLog(queue: Queue, load: () => Promise<LogSource>): LogSource
     async *tail(...request) {
       yield* (await log()).tail(...request);
     },
+    retention: async (...request) => {
+      const asked = await log();
+      return await asked.retention?.(...request) ?? { ms: undefined, why: "Not known: the queue does not say it" };
+    },
     check: async (signal) => (await log()).check(signal),
     async close() {
       await (await opened)?.close();

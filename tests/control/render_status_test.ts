@@ -75,6 +75,7 @@ Deno.test("renderStatus shows the tail with lag, channels, what waits and what i
         tick: 1n,
         lagMs: 250,
         recordsPerSec: 12.34,
+        retention: { ms: 7_200_250, why: "" },
       }],
       waits: [{
         component: "sinks.replica",
@@ -104,7 +105,7 @@ Deno.test("renderStatus shows the tail with lag, channels, what waits and what i
     "sales.odd  blocked  3/10  30 000  0  0",
     "sales.items  tail  3/10  100 000  1 234 567  5",
     "blocked  sales.odd: Type 950 is not known: it cannot be applied",
-    "channel  by-dev-rootcoord-dml_0 at 470597784452279572, lag 250ms, 12 records/s",
+    "channel  by-dev-rootcoord-dml_0 at 470597784452279572, lag 250ms, 12 records/s, in the log for 2h more",
     "waiting  sinks.replica: dr:19530 does not answer (for 12s)",
     "waiting  sales.items (sources.log): Its checkpoint is gone (for 1m, again in 3s)",
     "warning  a warning",

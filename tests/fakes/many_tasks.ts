@@ -83,6 +83,7 @@ export function statusOf(name: string, kind: typeof STATES[number], collections:
       tick: BigInt(Date.now() - lagMs) << 18n,
       lagMs,
       recordsPerSec: 12,
+      retention: at === 0 ? { ms: 604_800_000, why: "" } : { ms: undefined, why: "Kept for ever: retention.ms is -1" },
       behind: { end: "18790", records: kind === "waiting" ? 5600 : 0, at: now },
     })),
     sinks: [],

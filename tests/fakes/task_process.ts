@@ -29,7 +29,13 @@ const status = {
     deleted: 1,
     ...ill ? { refusedRows: { held: 3, deadLetters: 0, keys: ["1", "2", "3"], reason: "too long" } } : {},
   }],
-  channels: [{ pchannel: "by-dev-rootcoord-dml_0", position: "7", tick: 461373440000000000, lagMs: 1200 }],
+  channels: [{
+    pchannel: "by-dev-rootcoord-dml_0",
+    position: "7",
+    tick: 461373440000000000,
+    lagMs: 1200,
+    retention: { ms: ill ? 3_600_000 : 604_800_000, why: "" },
+  }],
   waits: [],
   bases: pipeline.startsWith("vault")
     ? [{

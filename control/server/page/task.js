@@ -6,6 +6,9 @@ import { jobsTable, lastVerification } from "./jobs.js";
 import { rows } from "./rows.js";
 import { ago, count, duration, rate, size, stateClass, stateWord } from "./words.js";
 
+/** As the alert rule TidemarkLogLoss. */
+const SOON_MS = 4 * 3_600_000;
+
 /** One task: how it is, why, and what can be done. `readOnly`: beside a run nothing can be changed. */
 export function taskView(name) {
   const head = el("div");
@@ -194,13 +197,14 @@ export function taskView(name) {
       fill(
         channels,
         table(
-          ["Channel", "Position", "Complete to", "Lag", "Behind"],
+          ["Channel", "Position", "Complete to", "Lag", "Behind", "Lost in"],
           (status?.channels ?? []).map((one) => [
             one.pchannel,
             one.position,
             el("span", { class: "time" }, one.complete_to ?? "–"),
             duration(one.lag_ms),
             one.records_behind === null ? "–" : `${count(one.records_behind)} records`,
+            lossOf(one),
           ]),
         ),
       );
@@ -209,6 +213,16 @@ export function taskView(name) {
       show();
     },
   };
+}
+
+/** When the log's retention reaches what is read next; why nobody knows is said to who asks. */
+function lossOf({ loss_ms: ms, loss_why: why }) {
+  const soon = ms !== null && ms < SOON_MS;
+  return el(
+    "span",
+    { class: soon ? "bad" : "", title: why ?? "" },
+    ms === null ? "–" : ms === 0 ? "now" : duration(ms),
+  );
 }
 
 function panel(title, body) {

@@ -21,7 +21,7 @@ import { formatSize } from "../../units/mod.ts";
 import { pause } from "../../pause.ts";
 import { RowSinks } from "../rows/mod.ts";
 import { refuseClashes, requireSelection, selectedOf, usableOf } from "../selection.ts";
-import { endAfter, endAt, endAtBase, endless, type RunEnd, SourceClock, Window } from "../tail/mod.ts";
+import { endAfter, endAt, endAtBase, endless, type RunEnd, SourceClock, watchRetention, Window } from "../tail/mod.ts";
 import { RunSinks, tickingPchannels } from "./sinks.ts";
 import { endOfSteps } from "./steps.ts";
 
@@ -212,6 +212,11 @@ class Run {
     const done = sinks.run();
     const over = new AbortController();
     const beside = rows.beside(AbortSignal.any([reading, over.signal]));
+    const asking = watchRetention({
+      log: deps.log,
+      channels: () => this.#progress.pchannels,
+      heard: (pchannel, retention) => this.#progress.retains(pchannel, retention),
+    }, AbortSignal.any([reading, over.signal]));
     try {
       await Promise.race([failed.promise, done]);
       over.abort();
@@ -225,6 +230,8 @@ class Run {
       lost.signal.throwIfAborted();
       throw error;
     } finally {
+      over.abort();
+      await asking;
       await Promise.all(archives.map((archive) => archive.close()));
     }
     const result = {

@@ -4,6 +4,7 @@ import {
   type Collection,
   type HybridTs,
   type ImportStatus,
+  type LogRetention,
   msOfHybrid,
   type ResumePoint,
   type RunPhase,
@@ -45,6 +46,7 @@ export class RunProgress {
   /** Set by the engine once there is a window. */
   window: { readonly used: number; readonly limit: number } | undefined;
   #channels: readonly string[] = [];
+  readonly #retention = new Map<string, LogRetention>();
 
   constructor(state: RunState, now: () => number, waits: Pick<Waits, "list">) {
     this.#state = state;
@@ -100,6 +102,15 @@ export class RunProgress {
 
   channels(names: readonly string[]): void {
     this.#channels = names;
+  }
+
+  get pchannels(): readonly string[] {
+    return this.#channels;
+  }
+
+  /** What the queue says of a pchannel. */
+  retains(pchannel: string, retention: LogRetention): void {
+    this.#retention.set(pchannel, retention);
   }
 
   warn(key: string, message: string): boolean {
@@ -175,6 +186,7 @@ export class RunProgress {
 
   #channelStatus(now: number, span: number): RunStatus["channels"] {
     if (this.#state.queue === "files") return this.#cutStatus(now);
+    const held = this.#heldTicks();
     return this.#channels.map((pchannel) => {
       // The slowest sink decides.
       let slowest: ResumePoint | undefined;
@@ -182,15 +194,32 @@ export class RunProgress {
         const position = sink.positions.get(pchannel) ?? cutOf(sink, pchannel);
         if (position !== undefined && (slowest === undefined || position.tick < slowest.tick)) slowest = position;
       }
+      const lagMs = this.#lagMs(pchannel, slowest, now);
+      const heldTick = held.get(pchannel);
       const records = (this.#records.get(pchannel) ?? []).filter((item) => item.at >= now - RATE_WINDOW_MS);
       return {
         pchannel,
         position: positionsOf(this.#state.queue).format(slowest?.offset ?? 0n),
         tick: slowest?.tick ?? 0n,
-        lagMs: this.#lagMs(pchannel, slowest, now),
+        lagMs,
+        neededMs: Math.max(lagMs, heldTick === undefined ? 0 : now - msOfHybrid(heldTick)),
+        retention: this.#retention.get(pchannel),
         recordsPerSec: records.reduce((sum, item) => sum + item.count, 0) / span,
       };
     });
+  }
+
+  /** pchannel -> the oldest place of vchannels that its position is not the place of: their log is still needed. */
+  #heldTicks(): Map<string, HybridTs> {
+    const ticks = new Map<string, HybridTs>();
+    for (const { positions, vchannels } of this.#state.sinks.values()) {
+      for (const { pchannel, held, ts } of vchannels.values()) {
+        if (!held && positions.has(pchannel)) continue;
+        const known = ticks.get(pchannel);
+        if (known === undefined || ts < known) ticks.set(pchannel, ts);
+      }
+    }
+    return ticks;
   }
 
   /**

@@ -4,6 +4,7 @@ export { addDrop } from "./drop_records.ts";
 export { endAfter, endAt, endAtBase, endEach, endless, type RunEnd } from "./end.ts";
 export type { TailMember } from "./member.ts";
 export { collectionOf, lostPositions, pchannelOf, prunePositions, startPoints } from "./pchannels.ts";
+export { watchRetention } from "./retention_watch.ts";
 export { SharedGate } from "./shared_gate.ts";
 export { dropsBehind, lastTickBehind, lastTicks } from "./silent_channels.ts";
 export { staleCuts } from "./stale_cuts.ts";

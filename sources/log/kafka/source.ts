@@ -6,7 +6,15 @@
 import { Admin, compressionsAlgorithmsByBitmask, Consumer, kGetApi, ResponseError } from "@platformatic/kafka";
 import type { API, Callback, Connection, Reader } from "@platformatic/kafka";
 import { TidemarkError } from "../../../pipeline/errors.ts";
-import type { CheckLine, LogBounds, LogFetch, LogRecord, LogSource, TailOptions } from "../../../pipeline/model/mod.ts";
+import type {
+  CheckLine,
+  LogBounds,
+  LogFetch,
+  LogRecord,
+  LogRetention,
+  LogSource,
+  TailOptions,
+} from "../../../pipeline/model/mod.ts";
 import { patientBounds } from "../patient_bounds.ts";
 import type { Pieces } from "../byte_cursor.ts";
 import { type FetchAnswer, parseFetchResponse } from "./fetch_response.ts";
@@ -14,6 +22,7 @@ import { beginsAsInsert, isInsert } from "../gen1/is_insert.ts";
 import { kafkaError } from "./errors.ts";
 import { assertWhole, frontOfOnly, isControl, type OtherCodec, readBatches, recordsOf } from "./record_batch.ts";
 import type { KafkaClientOptions } from "./options.ts";
+import { RETENTION_KEYS, retentionOf } from "./retention.ts";
 import type { KafkaLogConfig } from "./spec.ts";
 import type { TopicTailOptions } from "../outage.ts";
 import { type TopicPort, TopicTail } from "../topic_tail.ts";
@@ -29,6 +38,8 @@ export interface KafkaLogOptions extends TopicTailOptions {
 const PARTITION = 0;
 const EARLIEST = -2n;
 const LATEST = -1n;
+/** Type of a topic as a resource of a configuration. */
+const TOPIC = 2 as const;
 /** Of a tail without inserts, which keeps little of what it fetches: fewer, larger answers. */
 const SCAN_BYTES = 8 << 20;
 /** `check` names at most this many topics. */
@@ -68,7 +79,21 @@ class KafkaLog implements LogSource {
   }
 
   async topics(signal: AbortSignal): Promise<string[]> {
-    this.#admin ??= new Admin({
+    const admin = this.#asAdmin();
+    const topics = await this.#ask(() => admin.listTopics({ includeInternals: false }), signal);
+    return topics.sort();
+  }
+
+  /** Needs the right to describe the configuration of the topic. */
+  async retention(topic: string, signal: AbortSignal): Promise<LogRetention> {
+    const admin = this.#asAdmin();
+    const resources = [{ resourceType: TOPIC, resourceName: topic, configurationKeys: [...RETENTION_KEYS] }];
+    const answers = await this.#ask(() => admin.describeConfigs({ resources }), signal);
+    return retentionOf(answers.flatMap(({ configs }) => configs));
+  }
+
+  #asAdmin(): Admin {
+    return this.#admin ??= new Admin({
       clientId: this.#config.client_id,
       bootstrapBrokers: this.#config.brokers,
       retries: 0,
@@ -76,9 +101,6 @@ class KafkaLog implements LogSource {
       ...(this.#client.sasl === undefined ? {} : { sasl: this.#client.sasl }),
       ...(this.#client.tls === undefined ? {} : { tls: this.#client.tls }),
     });
-    const admin = this.#admin;
-    const topics = await this.#ask(() => admin.listTopics({ includeInternals: false }), signal);
-    return topics.sort();
   }
 
   /** A wrong address is said at once; once the brokers have answered, an outage is waited out. */

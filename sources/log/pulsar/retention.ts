@@ -1,5 +1,5 @@
 /** What keeps the log: the namespace's retention, which only the web service tells. Nothing else of it is used. */
-import type { CheckLine } from "../../../pipeline/model/mod.ts";
+import type { CheckLine, LogRetention } from "../../../pipeline/model/mod.ts";
 import type { PulsarServer } from "./login.ts";
 import type { PulsarLogConfig } from "./spec.ts";
 
@@ -26,7 +26,7 @@ export async function retentionLine(
   }
   let retention: Retention | undefined;
   try {
-    retention = await ask(`${admin.replace(/\/$/, "")}/admin/v2/namespaces/${tenant}/${namespace}`, server, signal);
+    retention = await ask(config, admin, server, signal);
   } catch (thrown) {
     signal.throwIfAborted();
     return { what: WHAT, ok: "warn", detail: `not known: ${admin} answers ${(thrown as Error).message}. ${needed}` };
@@ -53,7 +53,41 @@ export function judge(retention: Retention | undefined, namespace: string, neede
     : { what: WHAT, ok: "warn", detail: `${kept}: whichever is passed first. ${needed}` };
 }
 
-async function ask(url: string, { tls, login }: PulsarServer, signal: AbortSignal): Promise<Retention | undefined> {
+/** Of every topic of the namespace. Throws where the web service does not answer. */
+export async function namespaceRetention(
+  config: PulsarLogConfig,
+  server: PulsarServer,
+  signal: AbortSignal,
+): Promise<LogRetention> {
+  const { admin, tenant, namespace } = config;
+  if (admin === undefined) {
+    return { ms: undefined, why: "Not known: sources.log.admin names no web service to ask" };
+  }
+  return keptFor(await ask(config, admin, server, signal), `${tenant}/${namespace}`);
+}
+
+export function keptFor(retention: Retention | undefined, namespace: string): LogRetention {
+  if (retention === undefined) {
+    return { ms: undefined, why: `Not known: ${namespace} has no retention of its own, the brokers' default counts` };
+  }
+  const { retentionTimeInMinutes: minutes, retentionSizeInMB: megabytes } = retention;
+  if (minutes === 0 || megabytes === 0) {
+    return { ms: 0, why: `${namespace} keeps nothing that Milvus has read` };
+  }
+  const size = megabytes < 0
+    ? ""
+    : `${namespace} keeps ${megabytes} MB of each topic: what is older than that goes earlier`;
+  if (minutes < 0) return { ms: undefined, why: size === "" ? `Kept for ever by the retention of ${namespace}` : size };
+  return { ms: minutes * 60_000, why: size };
+}
+
+async function ask(
+  { tenant, namespace }: PulsarLogConfig,
+  admin: string,
+  { tls, login }: PulsarServer,
+  signal: AbortSignal,
+): Promise<Retention | undefined> {
+  const url = `${admin.replace(/\/$/, "")}/admin/v2/namespaces/${tenant}/${namespace}`;
   const client = tls?.ca === undefined && tls?.cert === undefined ? undefined : Deno.createHttpClient({
     ...(tls.ca === undefined ? {} : { caCerts: [tls.ca] }),
     ...(tls.cert === undefined || tls.key === undefined ? {} : { cert: tls.cert, key: tls.key }),

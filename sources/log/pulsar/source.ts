@@ -3,7 +3,15 @@
  * when it reconnects, and none tells what a position that is gone was replaced by.
  */
 import { TidemarkError } from "../../../pipeline/errors.ts";
-import type { CheckLine, LogBounds, LogFetch, LogSource, Position, TailOptions } from "../../../pipeline/model/mod.ts";
+import type {
+  CheckLine,
+  LogBounds,
+  LogFetch,
+  LogRetention,
+  LogSource,
+  Position,
+  TailOptions,
+} from "../../../pipeline/model/mod.ts";
 import { pulsarPositions } from "../../../pipeline/positions/mod.ts";
 import { patientBounds } from "../patient_bounds.ts";
 import type { TopicTailOptions } from "../outage.ts";
@@ -11,7 +19,7 @@ import { PulsarClient } from "./client.ts";
 import { pulsarError } from "./errors.ts";
 import type { PulsarServer } from "./login.ts";
 import { Permits } from "./permits.ts";
-import { retentionLine } from "./retention.ts";
+import { namespaceRetention, retentionLine } from "./retention.ts";
 import type { PulsarLogConfig } from "./spec.ts";
 import type { LastAnswer } from "./subscription.ts";
 import { beginningOf, endOf } from "./ends.ts";
@@ -151,6 +159,10 @@ class PulsarLog implements LogSource {
     }
     lines.push(await retentionLine(this.#config, this.#server, signal));
     return lines;
+  }
+
+  retention(_topic: string, signal: AbortSignal): Promise<LogRetention> {
+    return namespaceRetention(this.#config, this.#server, signal);
   }
 
   async close(): Promise<void> {

@@ -45,6 +45,11 @@ export async function openWoodpeckerLog(
     topics: (signal) => log.topics(signal),
     bounds: (topic, signal) => log.bounds(topic, signal),
     tail: (...request) => log.tail(...request),
+    retention: () =>
+      Promise.resolve({
+        ms: undefined,
+        why: "Not known: streaming.walTruncate.retentionInterval of the source, which only its own configuration says",
+      }),
     check: (signal) => log.check(signal),
     async close() {
       await logs.close();

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { currentLagMs } from "../../../control/server/lag.ts";
-import { METRICS, metricsTable } from "../../../control/server/metrics.ts";
+import { METRICS, metricsTable, metricsText } from "../../../control/server/metrics.ts";
+import { manyTasks } from "../../fakes/many_tasks.ts";
 
 Deno.test("METRICS keep their law: a unit at the end, _total for what rises, no label without bound", () => {
   for (const { name, type, labels } of Object.values(METRICS)) {
@@ -27,4 +28,17 @@ Deno.test("currentLagMs grows while a process says nothing, and does not where i
   assert.equal(currentLagMs(status, now + 2000), 700);
   assert.equal(currentLagMs(status, now + 60_000), 60_700);
   assert.equal(currentLagMs({ ...status, phase: "done" }, now + 60_000), 700);
+});
+
+Deno.test("metricsText says until when each channel's log is kept, as far as its queue says that", async () => {
+  const text = await metricsText({
+    tasks: manyTasks(1, 1),
+    requests: new Map(),
+    notifications: new Map(),
+    now: Date.now(),
+  });
+  const said = [...text.matchAll(/^tidemark_channel_until_loss_seconds\{(.*)\} (.*)$/gm)].map((
+    [, labels, value],
+  ) => [labels, value]);
+  assert.deepEqual(said, [['pipeline="blocked-0",channel="by-dev-rootcoord-dml_0"', "604799.36"]]);
 });

@@ -151,6 +151,24 @@ Deno.test("openKafkaLog stops at once in the middle of an outage", async () => {
   await own.up();
 });
 
+Deno.test("openKafkaLog says how long a topic keeps its records, of its own or by the broker's default", async () => {
+  const own = await broker();
+  await own.createTopic("kept", { "retention.ms": "7200000" });
+  await own.createTopic("bounded", { "retention.ms": "-1", "retention.bytes": "1000000" });
+  await own.createTopic("default");
+  const source = await open(own.address);
+  try {
+    assert.deepEqual(await source.retention!("kept", never), { ms: 7_200_000, why: "" });
+    const bounded = await source.retention!("bounded", never);
+    assert.equal(bounded.ms, undefined);
+    assert.match(bounded.why, /^retention\.bytes is 1000000/);
+    assert.equal((await source.retention!("default", never)).ms, 604_800_000);
+    await assert.rejects(async () => await source.retention!("nothing", never), TidemarkError);
+  } finally {
+    await source.close();
+  }
+});
+
 Deno.test("openKafkaLog loses its position when retention passes it while it is away", async () => {
   const own = await broker();
   await own.createTopic("retention");

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { newRunState, newSinkState, RunProgress } from "../../../../pipeline/flow/state/mod.ts";
-import { hybridFromMs, type TickGroup } from "../../../../pipeline/model/mod.ts";
+import { hybridFromMs, lossMs, type TickGroup } from "../../../../pipeline/model/mod.ts";
 
 const CHANNEL = "by-dev-rootcoord-dml_0";
 const T0 = Date.parse("2026-11-21T12:00:00Z");
@@ -77,10 +77,28 @@ Deno.test("RunProgress counts from its cut where a sink has nothing of the log y
   sink.vchannels.set(vchannel, { ...cut, vchannel, offset: 90n, ts: hybridFromMs(T0 - 40_000) });
   sink.vchannels.set("later", { ...cut, vchannel: "later", offset: 95n, ts: hybridFromMs(T0 - 20_000) });
   assert.equal(lag(), 0);
+  assert.equal(progress.status().channels[0]!.neededMs, 40_000);
   read(T0);
   read(T0, { end: END });
   assert.equal(lag(), 40_000);
   assert.equal(progress.status().channels[0]!.position, "90");
   applied(T0);
   assert.equal(lag(), 0);
+});
+
+Deno.test("RunProgress says what a held collection still needs of the log, however far its channel is", () => {
+  const { read, lag, sink, progress } = rig(T0);
+  const vchannel = `${CHANNEL}_1v0`;
+  const ts = hybridFromMs(T0 - 7_200_000);
+  sink.vchannels.set(vchannel, { pchannel: CHANNEL, vchannel, collectionId: 1n, held: true, offset: 90n, ts });
+  progress.retains(CHANNEL, { ms: 10_800_000, why: "" });
+  read(T0, { end: END });
+  assert.equal(lag(), 0);
+  const [channel] = progress.status().channels;
+  assert.equal(channel!.neededMs, 7_200_000);
+  assert.equal(lossMs(channel!), 3_600_000);
+  assert.equal(lossMs(channel!, 4_000_000), 0);
+  assert.equal(lossMs({ ...channel!, retention: { ms: undefined, why: "for ever" } }), undefined);
+  sink.vchannels.set(vchannel, { ...sink.vchannels.get(vchannel)!, held: false });
+  assert.equal(progress.status().channels[0]!.neededMs, 0);
 });
