@@ -66,7 +66,19 @@ export interface ChannelStatus {
   readonly behind?: BehindStatus | undefined;
 }
 
-/** Ms until retention reaches what a restart would read first; undefined where that cannot be said. `olderMs`: of the status. */
+/**
+ * Ms until retention reaches what a restart would read first; undefined where that cannot be said. `olderMs`: age of the status.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { lossMs } from "./status.ts";
+ *
+ * const channel = { pchannel: "dml_0", position: "7", tick: 1n, lagMs: 250, recordsPerSec: 0 };
+ * assert.equal(lossMs({ ...channel, neededMs: 60_000, retention: { ms: 3_600_000, why: "" } }), 3_540_000);
+ * assert.equal(lossMs(channel), undefined);
+ * ```
+ */
 export function lossMs({ retention, lagMs, neededMs = 0 }: ChannelStatus, olderMs = 0): number | undefined {
   if (retention?.ms === undefined) return undefined;
   return Math.max(0, retention.ms - Math.max(lagMs, neededMs) - olderMs);
