@@ -46,6 +46,11 @@ browserTest(
           await page.getByRole("heading", { name: "blocked-0" }).waitFor();
           await page.getByText("The target refused field title").first().waitFor();
           await page.locator("figure svg").first().waitFor();
+          const channels = page.getByRole("group", { name: "Channels" }).getByRole("row");
+          await channels.nth(2).waitFor();
+          assert.match(await channels.nth(1).innerText(), /dml_0.*7 d/s, "how long what it needs is kept");
+          assert.match(await channels.nth(2).innerText(), /dml_1.*–$/s);
+          assert.equal(await channels.nth(2).getByTitle("Kept for ever").count(), 1);
           assert.ok(await page.locator(".row").count() < 80);
           assert.equal(
             await page.getByRole("button", { name: "Pause" }).count(),
