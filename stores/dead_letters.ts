@@ -141,6 +141,14 @@ function parted(bytes: Uint8Array, what: string): Uint8Array[] {
   return parts;
 }
 
+function int64Key(text: string, what: string): bigint {
+  const key = /^-?\d{1,19}$/.test(text) ? BigInt(text) : undefined;
+  if (key === undefined || key !== BigInt.asIntN(64, key)) {
+    throw new TidemarkError("damaged", `${what}: the key ${JSON.stringify(text)} is no int64`);
+  }
+  return key;
+}
+
 async function decode(bytes: Uint8Array, what: string): Promise<DeadLetter[]> {
   const { file, columns } = await readParquet(bytes, what);
   if (file.keyValues.get("tidemark.dead_letters") !== "1") {
@@ -161,7 +169,7 @@ async function decode(bytes: Uint8Array, what: string): Promise<DeadLetter[]> {
       collectionId: int("collection_id", row),
       partition: text("partition", row),
       partitionId: int("partition_id", row),
-      key: text("key_kind", row) === "int64" ? BigInt(key) : key,
+      key: text("key_kind", row) === "int64" ? int64Key(key, what) : key,
       ts: BigInt.asUintN(64, int("ts", row)),
       position: text("position", row),
       reason: text("reason", row),

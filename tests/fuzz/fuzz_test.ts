@@ -10,3 +10,16 @@ for (const { name } of TARGETS) {
     assert.equal(result.inputs, 400);
   });
 }
+
+/** Inputs of long runs that found something. */
+const FOUND: readonly (readonly [target: string, input: number])[] = [
+  ["dead_letters", 1_001_478],
+  ["dead_letters", 1_024_490],
+];
+
+Deno.test("fuzz: what long runs found stays mended", async () => {
+  for (const [name, first] of FOUND) {
+    const { finds, inputs } = await fuzz(name, { first, count: 1, hangMs: 120_000, memoryMiB: 700 });
+    assert.deepEqual({ finds, inputs }, { finds: [], inputs: 1 }, name);
+  }
+});
