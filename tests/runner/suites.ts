@@ -51,6 +51,7 @@ const OWN_SERVERS: ReadonlySet<string> = new Set([
   "tests/integration/server/takeover_test.ts",
   "tests/integration/server/tasks_test.ts",
   "tests/integration/sinks/milvus_trouble_test.ts",
+  "tests/integration/sources/log/kafka_test.ts",
   "tests/integration/sources/log/pulsar_login_test.ts",
   "tests/integration/sources/log/pulsar_test.ts",
   "tests/integration/stores/age_test.ts",

@@ -1,11 +1,11 @@
 /**
- * A Kafka broker of one test's own, that it may stop, kill and configure. Needs the stack's jars; its port and folder are
- * its own, so it never meets the shared broker.
+ * A Kafka broker of one test's own, that it may stop, kill and configure. Its port and folder are its own, so it never meets
+ * the shared broker; what it runs is installed where it is missing.
  */
 import { Buffer } from "node:buffer";
 import { Admin, type MessageToProduce, Producer } from "@platformatic/kafka";
-import { stackEnv } from "./env.ts";
 import { eventually } from "./eventually.ts";
+import { installKafkaClasspath } from "./install.ts";
 
 export interface BrokerOptions {
   /** Users of SASL/PLAIN, name -> password; none: no login. */
@@ -17,17 +17,6 @@ export interface BrokerOptions {
 export interface ProducedRecord {
   readonly value: Uint8Array | null;
   readonly headers?: Readonly<Record<string, Uint8Array>>;
-}
-
-/** Where the broker's jars are: `KAFKA_JARS` of the stack, or beside the stack's Python. */
-function jars(): string {
-  const env = stackEnv();
-  if (env.KAFKA_JARS !== undefined) return env.KAFKA_JARS;
-  const cache = new URL("../../", `file://${env.PYTHON}`).pathname;
-  for (const entry of Deno.readDirSync(cache)) {
-    if (entry.isDirectory && entry.name.startsWith("kafka-")) return cache + entry.name;
-  }
-  throw new Error(`No Kafka jars in ${cache}: name them with KAFKA_JARS in the stack's environment file`);
 }
 
 /** Two ports that nobody listens on right now. */
@@ -104,7 +93,7 @@ export class Broker implements AsyncDisposable {
       "-XX:TieredStopAtLevel=1",
       `-Dlog4j.configuration=file:${dir}/log4j.properties`,
       "-cp",
-      `${jars()}/*`,
+      await installKafkaClasspath(),
     ];
     const broker = new Broker(`127.0.0.1:${port}`, dir, java, options);
     await broker.#runTool(

@@ -87,6 +87,11 @@ export function installDuckdb(): Promise<string> {
   return installVenv(context, "DuckDB", "duckdb", VERSIONS.duckdb);
 }
 
+/** Resolves to the class path of Kafka. */
+export function installKafkaClasspath(): Promise<string> {
+  return installKafka({ log: () => {}, signal: new AbortController().signal });
+}
+
 /** Folder with hadolint and kubernetes-validate, which look at what `deploy/` holds. */
 export async function installDeployLinters(): Promise<string> {
   const context = { log: () => {}, signal: new AbortController().signal };
