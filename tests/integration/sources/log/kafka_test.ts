@@ -127,6 +127,9 @@ Deno.test("openKafkaLog says how long a topic keeps its records, of its own or b
   await own.createTopic("default");
   const source = await open(own.address);
   try {
+    for (const topic of ["kept", "bounded", "default"]) {
+      await eventually(`${topic} is known`, async () => await source.retention!(topic, never) !== undefined);
+    }
     assert.deepEqual(await source.retention!("kept", never), { ms: 7_200_000, why: "" });
     const bounded = await source.retention!("bounded", never);
     assert.equal(bounded.ms, undefined);
