@@ -12,7 +12,7 @@ import { install } from "./stack/mod.ts";
 import { patience } from "./stack/patience.ts";
 
 /** Every part of the run must be over by then: CI ends it after 90 minutes. Elsewhere a slow machine may take longer. */
-const WHOLE_RUN_MINUTES = 80;
+const WHOLE_RUN_MINUTES = 87;
 
 async function run(options: Options, signal: AbortSignal): Promise<Counts> {
   const total: Counts = { passed: 0, failed: 0 };
