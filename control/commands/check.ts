@@ -84,9 +84,12 @@ async function storage(context: CommandContext, snapshot: Snapshot): Promise<Che
   const lines = await checkReadable(`storage of the source ${file.store.location}`, file.store, file.key, stop);
   for (const [name, sink] of Object.entries(context.config().sinks)) {
     if (sink.type !== "backup") continue;
-    lines.push(
-      await checkCopy(`sinks.${name} copying`, file.store, file.key, await components.backupStore(name), stop),
-    );
+    const store = await components.backupStore(name);
+    try {
+      lines.push(await checkCopy(`sinks.${name} copying`, file.store, file.key, store, stop));
+    } finally {
+      await store.close();
+    }
   }
   return lines;
 }

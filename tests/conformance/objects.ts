@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { TidemarkError } from "../../pipeline/errors.ts";
 import type { ObjectInfo, ObjectStore } from "../../pipeline/model/mod.ts";
-import { collect } from "../../stores/mod.ts";
+import { checkWritable, collect, withRetry } from "../../stores/mod.ts";
 
 export interface ObjectsUnderTest {
   readonly store: ObjectStore;
@@ -217,4 +217,43 @@ export function objectStoreConformance(name: string, open: () => Promise<Objects
     await assert.rejects(async () => await store.put("l", endless(), {}, controller.signal));
     assert.equal(await store.head("l"), undefined);
   });
+}
+
+/**
+ * The suite for stores of one kind of server: as they are, and below a prefix with retries. `open` makes a store in a place of
+ * its own, all of which goes with the server, and which lists 40 objects a page.
+ */
+export function serverConformance(
+  name: string,
+  open: (prefix: string) => Promise<ObjectStore>,
+  facts: Pick<ObjectsUnderTest, "decidesRaces"> = {},
+): void {
+  const suite = (title: string, prefix: string, wrap: (store: ObjectStore) => ObjectStore) =>
+    objectStoreConformance(title, async () => {
+      const [store, sibling] = [wrap(await open(prefix)), wrap(await open(prefix))];
+      return {
+        store,
+        sibling,
+        twoPages: 105,
+        ...facts,
+        async [Symbol.asyncDispose]() {
+          await store.close();
+          await sibling.close();
+        },
+      };
+    });
+  suite(name, "", (store) => store);
+  suite(`${name} below a prefix, with retry`, "deep/er", (store) => withRetry(store));
+}
+
+/** What `checkWritable` says of a store that lacks nothing, and that nothing stays behind. */
+export async function assertChecksWell(plain: ObjectStore): Promise<void> {
+  const store = withRetry(plain);
+  assert.deepEqual(await checkWritable("vault", store, "", new AbortController().signal), [{
+    what: "vault",
+    ok: "ok",
+    detail: "can be written, read and deleted from: what exists is not replaced, copies by the server, clocks agree",
+  }]);
+  assert.deepEqual(await Array.fromAsync(store.list("")), []);
+  await store.close();
 }

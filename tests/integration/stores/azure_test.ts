@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { AccountSASPermissions, BlobServiceClient, StorageSharedKeyCredential } from "@azure/storage-blob";
-import type { ObjectStore } from "../../../pipeline/model/mod.ts";
-import { checkWritable, createMemoryStore, objectStoreSpec, openObjectStore, withRetry } from "../../../stores/mod.ts";
+import { createMemoryStore, objectStoreSpec, openObjectStore } from "../../../stores/mod.ts";
 import { type AzureStoreOptions, createAzureStore } from "../../../stores/objects/azure.ts";
-import { objectStoreConformance } from "../../conformance/objects.ts";
+import { assertChecksWell, serverConformance } from "../../conformance/objects.ts";
 import { AZURITE_ACCOUNT, AZURITE_KEY, startAzurite } from "../../stack/azurite.ts";
 
 const OTHER = { account: "otheraccount", key: btoa("another key of sixteen or more bytes") };
@@ -35,24 +34,10 @@ async function newContainer(account: string = AZURITE_ACCOUNT, secret: string = 
   return name;
 }
 
-function suite(name: string, prefix: string, wrap: (store: ObjectStore) => ObjectStore): void {
-  objectStoreConformance(name, async () => {
-    const store = wrap(createAzureStore(options(await newContainer(), { prefix, listPage: 40 })));
-    const sibling = wrap(createAzureStore(options(await newContainer(), { prefix })));
-    return {
-      store,
-      sibling,
-      twoPages: 105,
-      async [Symbol.asyncDispose]() {
-        await store.close();
-        await sibling.close();
-      },
-    };
-  });
-}
-
-suite("azure", "", (store) => store);
-suite("azure below a prefix, with retry", "deep/er", (store) => withRetry(store));
+serverConformance(
+  "azure",
+  async (prefix) => createAzureStore(options(await newContainer(), { prefix, listPage: 40 })),
+);
 
 Deno.test("createAzureStore copies on the server from another account, and from a store with a signature of its own", async () => {
   const bytes = new Uint8Array(300_000).map((_, i) => i * 7);
@@ -198,12 +183,5 @@ Deno.test("createAzureStore keeps two streams of one key apart: one is kept whol
 });
 
 Deno.test("checkWritable says what the service does by itself, and leaves nothing behind", async () => {
-  const store = withRetry(createAzureStore(options(await newContainer(), { prefix: "p" })));
-  assert.deepEqual(await checkWritable("vault", store, "", new AbortController().signal), [{
-    what: "vault",
-    ok: "ok",
-    detail: "can be written, read and deleted from: what exists is not replaced, copies by the server, clocks agree",
-  }]);
-  assert.deepEqual(await Array.fromAsync(store.list("")), []);
-  await store.close();
+  await assertChecksWell(createAzureStore(options(await newContainer(), { prefix: "p" })));
 });

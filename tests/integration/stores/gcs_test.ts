@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import type { ObjectStore } from "../../../pipeline/model/mod.ts";
-import { checkWritable, createMemoryStore, objectStoreSpec, openObjectStore, withRetry } from "../../../stores/mod.ts";
+import { createMemoryStore, objectStoreSpec, openObjectStore } from "../../../stores/mod.ts";
 import { createGcsStore, type GcsStoreOptions } from "../../../stores/objects/gcs.ts";
-import { objectStoreConformance } from "../../conformance/objects.ts";
+import { assertChecksWell, serverConformance } from "../../conformance/objects.ts";
 import { startFakeGcs } from "../../stack/fake_gcs.ts";
 import { freePort } from "../../stack/free_port.ts";
 
@@ -29,24 +28,10 @@ async function newBucket(): Promise<string> {
   return name;
 }
 
-function suite(name: string, prefix: string, wrap: (store: ObjectStore) => ObjectStore): void {
-  objectStoreConformance(name, async () => {
-    const store = wrap(createGcsStore(options(await newBucket(), { prefix, listPage: 40 })));
-    const sibling = wrap(createGcsStore(options(await newBucket(), { prefix })));
-    return {
-      store,
-      sibling,
-      twoPages: 105,
-      async [Symbol.asyncDispose]() {
-        await store.close();
-        await sibling.close();
-      },
-    };
-  });
-}
-
-suite("gcs", "", (store) => store);
-suite("gcs below a prefix, with retry", "deep/er", (store) => withRetry(store));
+serverConformance(
+  "gcs",
+  async (prefix) => createGcsStore(options(await newBucket(), { prefix, listPage: 40 })),
+);
 
 Deno.test("createGcsStore gives the service's MD5 as ETag, of what was written and of what it copied itself", async () => {
   const store = createGcsStore(options(await newBucket()));
@@ -94,12 +79,5 @@ Deno.test("openObjectStore opens a bucket of an emulator", async () => {
 });
 
 Deno.test("checkWritable says what the service does by itself, and leaves nothing behind", async () => {
-  const store = withRetry(createGcsStore(options(await newBucket(), { prefix: "p" })));
-  assert.deepEqual(await checkWritable("vault", store, "", new AbortController().signal), [{
-    what: "vault",
-    ok: "ok",
-    detail: "can be written, read and deleted from: what exists is not replaced, copies by the server, clocks agree",
-  }]);
-  assert.deepEqual(await Array.fromAsync(store.list("")), []);
-  await store.close();
+  await assertChecksWell(createGcsStore(options(await newBucket(), { prefix: "p" })));
 });

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
-import type { ObjectStore } from "../../../pipeline/model/mod.ts";
 import { checkWritable, type S3StoreOptions, withRetry } from "../../../stores/mod.ts";
 import { createS3Store } from "../../../stores/objects/s3.ts";
-import { objectStoreConformance } from "../../conformance/objects.ts";
+import { serverConformance } from "../../conformance/objects.ts";
 import { startRcloneS3 } from "../../stack/rclone_s3.ts";
 
 const server = await startRcloneS3();
@@ -30,26 +29,12 @@ async function newBucket(): Promise<string> {
   return name;
 }
 
-function suite(name: string, prefix: string, wrap: (store: ObjectStore) => ObjectStore): void {
-  objectStoreConformance(name, async () => {
-    const store = wrap(createS3Store(options(await newBucket(), { prefix, listPage: 40 })));
-    const sibling = wrap(createS3Store(options(await newBucket(), { prefix })));
-    return {
-      store,
-      sibling,
-      twoPages: 105,
-      // It knows no If-None-Match, and does not say so.
-      decidesRaces: false,
-      async [Symbol.asyncDispose]() {
-        await store.close();
-        await sibling.close();
-      },
-    };
-  });
-}
-
-suite("s3 of rclone", "", (store) => store);
-suite("s3 of rclone below a prefix, with retry", "deep/er", (store) => withRetry(store));
+serverConformance(
+  "s3 of rclone",
+  async (prefix) => createS3Store(options(await newBucket(), { prefix, listPage: 40 })),
+  // It knows no If-None-Match, and does not say so.
+  { decidesRaces: false },
+);
 
 Deno.test("checkWritable says what rclone's server does not know, and what is done instead, and leaves nothing behind", async () => {
   const store = withRetry(createS3Store(options(await newBucket(), { prefix: "below" })));
