@@ -156,6 +156,8 @@ export interface BackupSession {
   ): Promise<void>;
   /** The resume point that is durable now; undefined until the first file is closed. */
   durable(pchannel: string): ResumePoint | undefined;
+  /** Whether every record that was taken over is durable; true of a pchannel of which none was. */
+  isDurable(pchannel: string): boolean;
   /** States that the records from `from` up to, not including, `to` are lost to the archive, so that readers know. */
   gap(pchannel: string, from: bigint, to: bigint, reason: string): Promise<void>;
   /**

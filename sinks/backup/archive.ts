@@ -46,6 +46,7 @@ export interface LogArchive {
     signal: AbortSignal,
   ): Promise<void>;
   durable(pchannel: string): ResumePoint | undefined;
+  isDurable(pchannel: string): boolean;
   gap(pchannel: string, gap: LogGap): Promise<void>;
   rollDue(nowMs: number, signal: AbortSignal): Promise<void>;
   flush(signal: AbortSignal): Promise<void>;
@@ -166,6 +167,10 @@ export function createLogArchive(options: ArchiveOptions): LogArchive {
       return { sequence: chain.durableSequence, lastOffset: chain.durableOffset, resume: chain.durable };
     },
     durable: (pchannel) => known.get(pchannel)?.durable,
+    isDurable(pchannel) {
+      const chain = known.get(pchannel);
+      return chain === undefined || chain.lastOffset === chain.durableOffset;
+    },
     async append(pchannel, records, resume, signal) {
       await inTurn(pchannel, async () => {
         const chain = await chainOf(pchannel, signal);

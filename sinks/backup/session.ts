@@ -174,6 +174,7 @@ export async function openSession(options: SessionOptions, signal: AbortSignal):
     progress: (pchannel, signal) => archive.progress(pchannel, signal),
     appendLog: (pchannel, records, resume, signal) => archive.append(pchannel, records, resume, signal),
     durable: (pchannel) => archive.durable(pchannel),
+    isDurable: (pchannel) => archive.isDurable(pchannel),
     gap: (pchannel, from, to, reason) => archive.gap(pchannel, { from, to, reason }),
     async noteCatalog(revision, catalog, signal, since = hybridFromMs(now())) {
       const entry = encodeCatalogEntry(name, { revision, ts: since, catalog });

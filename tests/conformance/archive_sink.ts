@@ -329,10 +329,14 @@ export function testArchiveSink(name: string, harness: ArchiveSinkHarness): void
     const session = await open(sinkOn(await store()));
     await session.begin(facts(), signal);
     deepStrictEqual(await session.progress(PCHANNEL, signal), { sequence: 0n, lastOffset: -1n, resume: undefined });
+    strictEqual(session.isDurable(PCHANNEL), true);
     await session.appendLog(PCHANNEL, records(100n, 10), { offset: 108n, tick: T0 + 9n }, signal);
     strictEqual(session.durable(PCHANNEL), undefined);
+    strictEqual(session.isDurable(PCHANNEL), false);
     await session.flushLog(signal);
     deepStrictEqual(session.durable(PCHANNEL), { offset: 108n, tick: T0 + 9n });
+    await session.appendLog(PCHANNEL, [], { offset: 109n, tick: T0 + 12n }, signal);
+    strictEqual(session.isDurable(PCHANNEL), true);
     await session.appendLog(PCHANNEL, records(110n, 5), { offset: 115n, tick: T0 + 20n }, signal);
     // Killed: 110 to 114 are lost with the process and come again from the queue, from the resume point on.
     const next = await open(sinkOn(await store()), "b");

@@ -5,13 +5,14 @@ import type { ArchiveLeg } from "./leg.ts";
 import { ArchiveTail } from "./tail.ts";
 import type { FlowDependencies } from "../dependencies.ts";
 import { pause } from "../../pause.ts";
-import type { SinkState } from "../state/mod.ts";
+import type { RunProgress, SinkState } from "../state/mod.ts";
 import { startPoints, type TailConsumer, type TailMember } from "../tail/mod.ts";
 
 export interface ArchiveRunOptions {
   readonly deps: FlowDependencies;
   readonly sink: ArchiveSink;
   readonly leg: ArchiveLeg;
+  readonly progress: Pick<RunProgress, "whole">;
   /** Says what the run does, where no row sink does. */
   readonly phase: (phase: "base" | "tail") => void;
   readonly checkpoint: () => Promise<void>;
@@ -150,7 +151,7 @@ export class ArchiveRun implements TailMember {
   }
 
   consume(acknowledged: (group: TickGroup) => void): TailConsumer {
-    const { deps, leg, changed, work } = this.#o;
+    const { deps, sink, leg, progress, changed, work } = this.#o;
     return new ArchiveTail({
       session: () => leg.session,
       state: leg.state,
@@ -158,6 +159,7 @@ export class ArchiveRun implements TailMember {
       wanted: leg.wanted,
       acknowledged,
       changed,
+      whole: (pchannel, tick) => progress.whole(sink.name, pchannel, tick),
       silent: (pchannel, silence) => void this.#silences.set(pchannel, silence),
       appending: leg.inTurn,
       signal: work,

@@ -19,6 +19,8 @@ export interface ArchiveTailOptions {
   readonly wanted: (collectionId: bigint) => boolean;
   readonly acknowledged: (group: TickGroup) => void;
   readonly changed: () => void;
+  /** The archive durably has all of a pchannel's log up to this moment. */
+  readonly whole: (pchannel: string, tick: HybridTs) => void;
   readonly silent: (pchannel: string, silence: Silence) => void;
   /** Held while a new base takes the log over. */
   readonly appending: <T>(work: () => Promise<T>) => Promise<T>;
@@ -30,6 +32,8 @@ export class ArchiveTail implements TailConsumer {
   readonly #o: ArchiveTailOptions;
   /** pchannel -> offset from which this sink needs it. */
   readonly #from = new Map<string, bigint>();
+  /** pchannel -> groups that came in and are not taken over yet. */
+  readonly #pending = new Map<string, number>();
 
   constructor(options: ArchiveTailOptions) {
     this.#o = options;
@@ -49,6 +53,13 @@ export class ArchiveTail implements TailConsumer {
 
   closeControl(): void {}
 
+  /** On an idle channel no append comes that would tell when its last file was closed, or that there is nothing for one. */
+  stands({ pchannel, tick, end }: TickGroup): void {
+    if ((this.#pending.get(pchannel) ?? 0) > 0 || end?.waiting !== undefined) return;
+    if (this.#follow(pchannel)) this.#o.changed();
+    if (this.#o.session().isDurable(pchannel)) this.#o.whole(pchannel, tick);
+  }
+
   silent(pchannel: string, silence: Silence): void {
     this.#o.silent(pchannel, silence);
   }
@@ -64,7 +75,10 @@ export class ArchiveTail implements TailConsumer {
 
   run(groups: Observable<TickGroup>): Observable<never> {
     return groups.pipe(
-      map((group) => from([group])),
+      map((group) => {
+        this.#count(group.pchannel, 1);
+        return from([group]);
+      }),
       concatAll(),
       groupBy((group) => group.pchannel),
       mergeMap((groups$) =>
@@ -81,7 +95,7 @@ export class ArchiveTail implements TailConsumer {
   }
 
   async #append(groups: readonly TickGroup[]): Promise<void> {
-    const { session, state, signal, acknowledged, changed, appending } = this.#o;
+    const { session, signal, acknowledged, changed, appending } = this.#o;
     const last = groups.at(-1)!;
     const drops = new Map<bigint, HybridTs>();
     const records = groups.flatMap((group) => this.#records(group, drops));
@@ -90,14 +104,25 @@ export class ArchiveTail implements TailConsumer {
       if (drops.size > 0) await session().noteDrops(drops, signal);
       await session().appendLog(last.pchannel, records, last.resume, signal);
     });
-    const durable = session().durable(last.pchannel);
-    const known = state.positions.get(last.pchannel);
-    // Behind a stated gap the archive's last word is older than where its log goes on.
-    if (durable !== undefined && (known === undefined || durable.offset >= known.offset)) {
-      state.positions.set(last.pchannel, durable);
-    }
+    this.#follow(last.pchannel);
+    this.#count(last.pchannel, -groups.length);
     for (const group of groups) acknowledged(group);
     changed();
+  }
+
+  /** The checkpoint goes to what is durable; true if that is news. */
+  #follow(pchannel: string): boolean {
+    const { session, state: { positions } } = this.#o;
+    const durable = session().durable(pchannel);
+    const known = positions.get(pchannel);
+    // Behind a stated gap the archive's last word is older than where its log goes on.
+    if (durable === undefined || (known !== undefined && durable.offset < known.offset)) return false;
+    positions.set(pchannel, durable);
+    return known?.offset !== durable.offset || known.tick !== durable.tick;
+  }
+
+  #count(pchannel: string, groups: number): void {
+    this.#pending.set(pchannel, (this.#pending.get(pchannel) ?? 0) + groups);
   }
 
   /** What lies before is archived, or nothing of this backup: it need not even be described. */

@@ -344,7 +344,8 @@ class Run {
     const phase = (name: "base" | "tail") => {
       if (deps.sinks.length === 0) this.#progress.phase = name;
     };
-    return new ArchiveRun({ deps, sink, leg, phase, checkpoint, changed: () => this.#checkpointer!.touch(), work });
+    const changed = () => this.#checkpointer!.touch();
+    return new ArchiveRun({ deps, sink, leg, progress: this.#progress, phase, checkpoint, changed, work });
   }
 
   async #end(rows: RowSinks, snapshot: Snapshot, clock: SourceClock, signal: AbortSignal): Promise<RunEnd> {

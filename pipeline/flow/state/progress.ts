@@ -41,6 +41,8 @@ export class RunProgress {
   readonly #records = new Map<string, { at: number; count: number }[]>();
   /** pchannels that were found at their ends, when, and the last tick before it. */
   readonly #ends = new Map<string, { readonly at: number; readonly tick: HybridTs }>();
+  /** Sink and pchannel -> up to when the sink has all of the log, where that is later than its position. */
+  readonly #whole = new Map<string, HybridTs>();
   readonly #done: { at: number; rows: number; bytes: number }[] = [];
   readonly #startedAt: number;
   /** Set by the engine once there is a window. */
@@ -98,6 +100,14 @@ export class RunProgress {
     if (list === undefined) this.#records.set(group.pchannel, list = []);
     list.push({ at: this.#now(), count: group.events.length });
     while (list.length > 0 && list[0]!.at < this.#now() - RATE_WINDOW_MS) list.shift();
+  }
+
+  /**
+   * A sink durably has all of the log up to `tick`. An archive's position, from where it would be read again, is that of the
+   * last record that it kept: where there was none to keep, it says nothing of how far the archive is.
+   */
+  whole(sink: string, pchannel: string, tick: HybridTs): void {
+    this.#whole.set(`${sink}/${pchannel}`, tick);
   }
 
   channels(names: readonly string[]): void {
@@ -190,11 +200,16 @@ export class RunProgress {
     return this.#channels.map((pchannel) => {
       // The slowest sink decides.
       let slowest: ResumePoint | undefined;
-      for (const sink of this.#state.sinks.values()) {
+      let reached: HybridTs | undefined;
+      for (const [name, sink] of this.#state.sinks) {
         const position = sink.positions.get(pchannel) ?? cutOf(sink, pchannel);
-        if (position !== undefined && (slowest === undefined || position.tick < slowest.tick)) slowest = position;
+        if (position === undefined) continue;
+        if (slowest === undefined || position.tick < slowest.tick) slowest = position;
+        const whole = this.#whole.get(`${name}/${pchannel}`) ?? 0n;
+        const own = whole > position.tick ? whole : position.tick;
+        if (reached === undefined || own < reached) reached = own;
       }
-      const lagMs = this.#lagMs(pchannel, slowest, now);
+      const lagMs = this.#lagMs(pchannel, reached, now);
       const heldTick = held.get(pchannel);
       const records = (this.#records.get(pchannel) ?? []).filter((item) => item.at >= now - RATE_WINDOW_MS);
       return {
@@ -226,12 +241,12 @@ export class RunProgress {
    * Since the last moment of which everything is applied: where the log ends there is nothing to be behind of. While only the
    * base is copied, nothing of the log is.
    */
-  #lagMs(pchannel: string, slowest: ResumePoint | undefined, now: number): number {
+  #lagMs(pchannel: string, reached: HybridTs | undefined, now: number): number {
     const end = this.#ends.get(pchannel);
     const begun = end !== undefined || this.#records.has(pchannel) ||
       [...this.#state.sinks.values()].some(({ positions }) => positions.has(pchannel));
-    if (!begun || slowest === undefined) return 0;
-    return Math.max(0, now - (end !== undefined && end.tick <= slowest.tick ? end.at : msOfHybrid(slowest.tick)));
+    if (!begun || reached === undefined) return 0;
+    return Math.max(0, now - (end !== undefined && end.tick <= reached ? end.at : msOfHybrid(reached)));
   }
 
   #collections(sink: string, state: SinkState): RunStatus["collections"] {

@@ -1,6 +1,6 @@
 /** Runs over a source whose pchannels say nothing while nothing is written: no tick comes without a message. */
 import assert from "node:assert/strict";
-import { hybridFromMs, type ResumePoint } from "../../../../pipeline/model/mod.ts";
+import { hybridFromMs, type ResumePoint, type TickGroup } from "../../../../pipeline/model/mod.ts";
 import { openBackupSource } from "../../../../sources/backup/mod.ts";
 import { createMemoryStore } from "../../../../stores/mod.ts";
 import { FakePipeline, until } from "../../../fakes/pipeline.ts";
@@ -139,3 +139,36 @@ Deno.test("run notes of a backup that it keeps how long a pchannel has been sile
   const backup = await openBackupSource(vault, "b");
   assert.ok(backup.restorable!.to.ts >= moment, "both pchannels reach the busy one's last tick");
 });
+
+for (
+  const [what, told] of [
+    ["whose last file was closed", (group: TickGroup) => group],
+    // As where the queue tells its ticks beside the records.
+    ["of which there is no record to keep", (group: TickGroup) => ({ ...group, records: [] })],
+  ] as const
+) {
+  Deno.test(`run of a backup has no lag on an idle pchannel ${what}`, async () => {
+    const source = new FakeSource(["p_0"], { silent: true });
+    const vault = createMemoryStore();
+    const pipeline = new FakePipeline(source, { vaults: { vault } });
+    const { follow } = source;
+    let now = Number(source.now >> 18n);
+    pipeline.override = {
+      now: () => now,
+      follow: async function* (request, signal) {
+        for await (const group of follow(request, signal)) yield told(group);
+      },
+    };
+    source.create("quiet", "p_0");
+    source.insert("quiet", [1n, 1n]);
+    source.tick();
+    const run = pipeline.start();
+    // The backup is begun before the log is read.
+    await until("the log is read", () => source.log.read.get("p_0")?.length === 3 && run.status().phase === "tail");
+    now += 3_600_000;
+    await until("the lag is gone", () => run.status().lagMs === 0);
+    now += 60_000;
+    await until("and stays so", () => run.status().lagMs === 0);
+    await run.stop();
+  });
+}
