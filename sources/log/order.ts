@@ -25,9 +25,9 @@ export interface OrderCounts {
   suppressed: number;
   /** Written twice by a producer. */
   duplicates: number;
-  /** Came after a tick that promised that nothing of the kind would come; released with the next one. */
+  /** Generation 1: came after a tick that promised that nothing of the kind would come; released with the next one. */
   late: number;
-  /** Generation 2: written after a tick that had passed them, by a node that lost the channel. Milvus discards them too. */
+  /** Behind a tick of generation 2 that had passed them, by a node that lost the channel. Milvus discards them too. */
   discarded: number;
   /** Ticks below an earlier tick. */
   staleTicks: number;
@@ -54,6 +54,8 @@ export class TickOrderer {
   #tick: HybridTs = 0n;
   /** Its record; before the first, where reading began. `open`: where nothing waits, the log can be read on from its end. */
   #last: { readonly offset: Position; readonly open: boolean };
+  /** A tick of generation 2 was read: from there on the reader of that generation decides, about records of both. */
+  #streaming = false;
   /** Ticks are told from outside, and a transaction comes as a whole, later than the ticks of its parts. */
   #told = false;
   /** True behind the first tick at or above the resume point's. */
@@ -99,7 +101,10 @@ export class TickOrderer {
       case "skip":
         return undefined;
       case "tick":
-        if (decoded.ts >= this.#tick) this.#last = { offset: record.offset, open: decoded.generation === 2 };
+        if (decoded.ts >= this.#tick) {
+          this.#streaming ||= decoded.generation === 2;
+          this.#last = { offset: record.offset, open: decoded.generation === 2 };
+        }
         return this.#release(record.offset, decoded.ts);
       case "events":
         for (const event of decoded.events) this.#add(event);
@@ -149,9 +154,9 @@ export class TickOrderer {
   #add(event: LogEvent): void {
     // A record whose time nobody knows counts as the next thing that happened, so that no resume point passes it.
     if (event.kind === "block" && event.ts === 0n) event = { ...event, ts: this.tick + 1n };
-    const late = event.generation === 2 && event.ts < this.#tick;
+    const late = event.ts < this.#tick && (event.generation === 2 || this.#streaming);
     if (late && !(this.#told && event.txnId !== undefined)) {
-      // Written by a node that no longer owns the channel: Milvus itself discards it.
+      // Written by a node that no longer owns the channel, or that is older than the cluster: Milvus itself discards it.
       this.counts.discarded++;
       return;
     }
