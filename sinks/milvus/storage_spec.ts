@@ -11,20 +11,39 @@ import {
   s3Shape,
 } from "../../stores/mod.ts";
 
+/** Milvus reads by the bucket's own means. */
+function noCustomerKey(
+  config: { readonly sse?: object; readonly customer_key_file?: string | undefined },
+  context: z.RefinementCtx,
+) {
+  const path =
+    config.sse !== undefined && "customer_key_file" in config.sse && config.sse.customer_key_file !== undefined
+      ? ["sse", "customer_key_file"]
+      : config.customer_key_file !== undefined
+      ? ["customer_key_file"]
+      : undefined;
+  if (path === undefined) return;
+  context.addIssue({
+    code: "custom",
+    path,
+    message: "The target reads this storage and has no such key: leave it out here",
+  });
+}
+
 const s3 = z.strictObject({
   ...s3Shape,
   root_path: z.string().default("files").describe("minio.rootPath of the target's milvus.yaml"),
-}).superRefine(checkCredentials);
+}).superRefine(checkCredentials).superRefine(noCustomerKey);
 
 const azure = z.strictObject({
   ...azureShape,
   root_path: z.string().default("files").describe("minio.rootPath of the target's milvus.yaml"),
-}).superRefine(checkAzureLogin);
+}).superRefine(checkAzureLogin).superRefine(noCustomerKey);
 
 const gcs = z.strictObject({
   ...gcsShape,
   root_path: z.string().default("files").describe("minio.rootPath of the target's milvus.yaml"),
-}).superRefine(checkGcsLogin);
+}).superRefine(checkGcsLogin).superRefine(noCustomerKey);
 
 const file = z.strictObject({
   ...fileShape,

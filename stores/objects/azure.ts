@@ -7,6 +7,7 @@ import {
   BlobServiceClient,
   type BlockBlobClient,
   type ContainerClient,
+  type CpkInfo,
   generateBlobSASQueryParameters,
   type StoragePipelineOptions,
   StorageSharedKeyCredential,
@@ -19,6 +20,7 @@ import { azureCode, azureError, isAzureRefusal, isNoBlob, isNoContainer } from "
 import { type AzureIdentityOptions, createAzureIdentity } from "./azure_identity.ts";
 import { sendBlocks } from "./blocks.ts";
 import { createServerClock } from "./clock.ts";
+import type { CustomerKey } from "./customer_key.ts";
 import { createGate } from "./gate.ts";
 import { inKeyOrder } from "./key_order.ts";
 import { compareKeys, joinKey, validateKey, validatePrefix } from "./key.ts";
@@ -54,6 +56,7 @@ export interface AzureStoreOptions {
   /** The login as its files hold it now; asked for where the service refuses the one that it has. */
   reread?: () => Promise<AzureLogin>;
   encryptionScope?: string;
+  customerKey?: CustomerKey;
   tls: { ca: string | undefined; insecure: boolean };
   /** Requests open at once, streams not counted. */
   maxConcurrency: number;
@@ -66,6 +69,7 @@ interface AzureStore extends ObjectStore, Mannered {
   /** The container: what is a bucket elsewhere. */
   readonly bucket: string;
   readonly prefix: string;
+  readonly customerKey: CustomerKey | undefined;
   /** The URL by which the service itself may read an object for a copy into `into`; undefined where there is none. */
   copySource(key: string, into: string): Promise<string | undefined>;
 }
@@ -85,11 +89,22 @@ export function createAzureStore(options: AzureStoreOptions): ObjectStore {
   const endpoint = plainUrl(rotating.client.url);
   const clock = createServerClock();
   let containers: readonly string[] | undefined;
-  const scope = options.encryptionScope === undefined ? {} : { encryptionScope: options.encryptionScope };
+  const { customerKey } = options;
+  /** Of reads as well as writes. */
+  const reading = customerKey === undefined ? {} : { customerProvidedKey: cpkOf(customerKey) };
+  const scope = {
+    ...reading,
+    ...(options.encryptionScope === undefined ? {} : { encryptionScope: options.encryptionScope }),
+  };
 
   const full = (key: string): string => prefix === "" ? key : `${prefix}/${key}`;
   const own = (key: string): string => prefix === "" ? key : key.slice(prefix.length + 1);
-  const place = (key?: string) => ({ container, endpoint, ...(key === undefined ? {} : { key: full(key) }) });
+  const place = (key?: string) => ({
+    container,
+    endpoint,
+    customerKey: customerKey !== undefined,
+    ...(key === undefined ? {} : { key: full(key) }),
+  });
   /** Runs a request and maps what it throws. The gate is not for uploads of streams: their bodies may need it themselves. */
   const request = async <T>(
     key: string | undefined,
@@ -117,7 +132,7 @@ export function createAzureStore(options: AzureStoreOptions): ObjectStore {
     validateKey(key);
     return request(key, signal, async (client) => {
       try {
-        const found = await blob(client, key).getProperties(abort(signal));
+        const found = await blob(client, key).getProperties({ ...abort(signal), ...reading });
         clock.heard(found.date);
         if (isFolder(found.metadata)) return undefined;
         return {
@@ -184,6 +199,7 @@ export function createAzureStore(options: AzureStoreOptions): ObjectStore {
     endpoint,
     bucket: container,
     prefix,
+    customerKey,
     head,
     async get(key, range, signal) {
       validateKey(key);
@@ -194,7 +210,7 @@ export function createAzureStore(options: AzureStoreOptions): ObjectStore {
       return await request(key, signal, async (client) => {
         try {
           const count = range === undefined ? undefined : range.end - range.start;
-          const found = await download(blob(client, key), range?.start ?? 0, count, signal);
+          const found = await download(blob(client, key), range?.start ?? 0, count, signal, reading);
           return await readBody(bodyOf(found), found.contentLength, signal);
         } catch (thrown) {
           if (azureCode(thrown) === "InvalidRange") return new Uint8Array();
@@ -204,7 +220,7 @@ export function createAzureStore(options: AzureStoreOptions): ObjectStore {
     },
     async *stream(key, signal) {
       validateKey(key);
-      const found = await request(key, signal, (client) => download(blob(client, key), 0, undefined, signal));
+      const found = await request(key, signal, (client) => download(blob(client, key), 0, undefined, signal, reading));
       try {
         yield* readChunks(bodyOf(found), found.contentLength, signal);
       } catch (thrown) {
@@ -248,9 +264,14 @@ export function createAzureStore(options: AzureStoreOptions): ObjectStore {
       if (other.copySource === undefined) return undefined;
       validateKey(key);
       validateKey(sourceKey);
+      const from = { container: other.bucket!, endpoint: other.endpoint!, key: joinKey(other.prefix!, sourceKey) };
+      // The service's copy knows of no keys of a customer's, on either side: the caller streams.
+      if (customerKey !== undefined || other.customerKey !== undefined) {
+        if (await source.head(sourceKey, signal) !== undefined) return undefined;
+        throw azureError({ statusCode: 404, code: "BlobNotFound" }, from);
+      }
       const url = await other.copySource(sourceKey, endpoint);
       if (url === undefined) return undefined;
-      const from = { container: other.bucket!, endpoint: other.endpoint!, key: joinKey(other.prefix!, sourceKey) };
       try {
         return await request(key, signal, async (client) => {
           const target = blob(client, key);
@@ -403,11 +424,17 @@ function download(
   offset: number,
   count: number | undefined,
   signal: AbortSignal | undefined,
+  key: { readonly customerProvidedKey?: CpkInfo },
 ): Promise<BlobDownloadResponseParsed> {
   return client.download(offset, count, {
+    ...key,
     maxRetryRequests: 0,
     ...(signal === undefined ? {} : { abortSignal: signal }),
   });
+}
+
+function cpkOf({ base64, sha256 }: CustomerKey): CpkInfo {
+  return { encryptionKey: base64, encryptionKeySha256: sha256, encryptionAlgorithm: "AES256" };
 }
 
 function bodyOf(found: BlobDownloadResponseParsed): AsyncIterable<Uint8Array> & { destroy(): unknown } {

@@ -1,5 +1,6 @@
 /** What an error of Azure Blob Storage, of Entra ID or of the network means for the user. */
 import { TidemarkError, toTidemarkError } from "../../pipeline/errors.ts";
+import { customerKeyHint } from "./customer_key.ts";
 import { certificateError, networkError } from "./network_error.ts";
 
 /** Where it happened, for the message. Never holds a key or signature. */
@@ -9,6 +10,8 @@ export interface AzurePlace {
   readonly key?: string | undefined;
   /** Containers that exist, where the login may list them. */
   readonly containers?: readonly string[] | undefined;
+  /** A key of the customer's went with the request. */
+  readonly customerKey?: boolean | undefined;
 }
 
 interface Thrown {
@@ -46,6 +49,7 @@ const LOGIN = new Set([
 const OUTAGE = /endpoints_resolution_error|network_error|ENOTFOUND|EAI_AGAIN|ECONN|ETIMEDOUT|socket hang up|timed out/i;
 const THROTTLED = new Set(["ServerBusy", "TooManyRequests", "AccountLimitExceeded"]);
 const NO_CONTAINER = new Set(["ContainerNotFound", "ContainerDisabled", "InvalidResourceName"]);
+const CUSTOMER_KEY = /CustomerSpecifiedEncryption/;
 const EXISTS = new Set(["BlobAlreadyExists", "ConditionNotMet", "TargetConditionNotMet"]);
 
 /** The service's word for what went wrong; of a HEAD only the header has it. */
@@ -111,6 +115,12 @@ export function azureError(thrown: unknown, place: AzurePlace, signal?: AbortSig
     return new TidemarkError("authentication", `${at} refused the login: ${words}`, {
       hint:
         "Check the key, the signature's end and rights (sp=), or the identity's role (Storage Blob Data Reader, or Contributor for a destination), and this machine's clock.",
+      ...options,
+    });
+  }
+  if (CUSTOMER_KEY.test(code)) {
+    return new TidemarkError("refused", `${at} refused: ${words}`, {
+      hint: customerKeyHint("customer_key_file", place.customerKey === true),
       ...options,
     });
   }

@@ -1,5 +1,6 @@
 /** Config of a container of Azure Blob Storage. */
 import { z } from "zod";
+import { checkCustomerKey } from "./customer_key_spec.ts";
 
 const identity = z.strictObject({
   type: z.enum(["default", "managed", "workload", "client_secret"]).default("default").describe(
@@ -49,6 +50,9 @@ export const azureShape = {
   encryption_scope: z.string().min(1).optional().describe(
     "Encryption scope of each write: a key of your own in Key Vault; left out for the account's own",
   ),
+  customer_key_file: z.string().min(1).optional().describe(
+    "File with a key of your own, which goes with each read and write: 32 bytes, plain, in base64 or in hexadecimal. Who loses it loses the objects",
+  ),
   tls: z.strictObject({
     ca_file: z.string().min(1).optional().describe("PEM file with the certificate authority of the server"),
     insecure: z.boolean().default(false).describe("Accept any certificate; for tests only"),
@@ -62,11 +66,21 @@ const SECRETS = ["account_key", "sas_token", "connection_string"] as const;
 
 type AzureLogin =
   & { account?: string | undefined; endpoint?: string | undefined; identity?: unknown }
+  & { customer_key_file?: string | undefined; encryption_scope?: string | undefined }
   & { [key in (typeof SECRETS)[number] | `${(typeof SECRETS)[number]}_file`]?: string | undefined };
 
 /** Says what is wrong with the login. For `superRefine` of every schema made of {@link azureShape}. */
 export function checkAzureLogin(config: AzureLogin, context: z.RefinementCtx): void {
   const issue = (key: string, message: string) => context.addIssue({ code: "custom", path: [key], message });
+  checkCustomerKey(
+    {
+      file: config.customer_key_file,
+      endpoint: config.endpoint,
+      ...(config.encryption_scope === undefined ? {} : { other: "encryption_scope" }),
+    },
+    ["customer_key_file"],
+    context,
+  );
   const given: string[] = config.identity === undefined ? [] : ["identity"];
   for (const key of SECRETS) {
     if (config[key] !== undefined && config[`${key}_file`] !== undefined) {

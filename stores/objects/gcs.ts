@@ -2,8 +2,9 @@
 import { guardedStream } from "./guarded_stream.ts";
 import type { ObjectInfo, ObjectStore } from "../../pipeline/model/mod.ts";
 import { createServerClock } from "./clock.ts";
+import type { CustomerKey } from "./customer_key.ts";
 import { createGate } from "./gate.ts";
-import { createGcsApi, type GcsApi, type GcsObject, OBJECT_FIELDS, objectPath } from "./gcs_api.ts";
+import { createGcsApi, type GcsApi, type GcsObject, keyHeaders, OBJECT_FIELDS, objectPath } from "./gcs_api.ts";
 import { GcsAnswer, gcsError, gcsStatus, isGcsRefusal } from "./gcs_error.ts";
 import { createGcsLogin } from "./gcs_login.ts";
 import { uploadStream, type UploadTarget, uploadWhole } from "./gcs_upload.ts";
@@ -28,6 +29,7 @@ export interface GcsStoreOptions {
   /** The login as its file holds it now; asked for where the service refuses the one that it has. */
   reread?: () => Promise<{ readonly credentials: string | undefined }>;
   kmsKeyName?: string;
+  customerKey?: CustomerKey;
   tls: { ca: string | undefined };
   /** Requests open at once, streams not counted. */
   maxConcurrency: number;
@@ -41,6 +43,7 @@ interface GcsStore extends ObjectStore, Mannered {
   readonly prefix: string;
   /** Tells it from the other stores that have a bucket. */
   readonly gcs: true;
+  readonly customerKey: CustomerKey | undefined;
 }
 
 interface Page {
@@ -64,10 +67,17 @@ export function createGcsStore(options: GcsStoreOptions): ObjectStore {
     close: () => {},
   });
   let bucketSeen = false;
+  const { customerKey } = options;
+  const encryption = keyHeaders(customerKey);
 
   const full = (key: string): string => prefix === "" ? key : `${prefix}/${key}`;
   const own = (key: string): string => prefix === "" ? key : key.slice(prefix.length + 1);
-  const place = (key?: string) => ({ bucket, endpoint, ...(key === undefined ? {} : { key: full(key) }) });
+  const place = (key?: string) => ({
+    bucket,
+    endpoint,
+    customerKey: customerKey !== undefined,
+    ...(key === undefined ? {} : { key: full(key) }),
+  });
   const infoOf = (key: string, found: GcsObject): ObjectInfo => ({
     key,
     size: BigInt(found.size ?? 0),
@@ -125,7 +135,13 @@ export function createGcsStore(options: GcsStoreOptions): ObjectStore {
         const path = objectPath(bucket, full(key));
         return infoOf(
           key,
-          await api.json<GcsObject>({ method: "GET", path, query: { fields: OBJECT_FIELDS }, signal }),
+          await api.json<GcsObject>({
+            method: "GET",
+            path,
+            query: { fields: OBJECT_FIELDS },
+            headers: encryption,
+            signal,
+          }),
         );
       } catch (thrown) {
         if (gcsStatus(thrown) !== 404) throw thrown;
@@ -145,7 +161,7 @@ export function createGcsStore(options: GcsStoreOptions): ObjectStore {
         method: "GET",
         path: objectPath(bucket, full(key)),
         query: { alt: "media" },
-        headers: range === undefined ? {} : { range: `bytes=${range.start}-${range.end - 1}` },
+        headers: { ...encryption, ...(range === undefined ? {} : { range: `bytes=${range.start}-${range.end - 1}` }) },
         signal,
       });
     } catch (thrown) {
@@ -176,6 +192,7 @@ export function createGcsStore(options: GcsStoreOptions): ObjectStore {
     bucket,
     prefix,
     gcs: true,
+    customerKey,
     head,
     async get(key, range, signal) {
       validateKey(key);
@@ -212,6 +229,7 @@ export function createGcsStore(options: GcsStoreOptions): ObjectStore {
         contentType: putOptions.contentType,
         ifAbsent: putOptions.ifAbsent === true,
         kmsKeyName: options.kmsKeyName,
+        encryption,
       };
       // The service decides between two writers; emulators, which do not of every kind of upload, refuse what was there.
       if (target.ifAbsent && await head(key, signal) !== undefined) {
@@ -253,6 +271,7 @@ export function createGcsStore(options: GcsStoreOptions): ObjectStore {
               method: "POST",
               path,
               query: { rewriteToken, destinationKmsKeyName: options.kmsKeyName },
+              headers: { ...encryption, ...keyHeaders(other.customerKey, "source") },
               signal,
             });
             if (step.done) return { etag: step.resource === undefined ? "" : etagOf(step.resource) };

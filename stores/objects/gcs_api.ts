@@ -1,5 +1,6 @@
 /** Requests to the JSON API of Google Cloud Storage. */
 import type { ServerClock } from "./clock.ts";
+import type { CustomerKey } from "./customer_key.ts";
 import { answerOf, GcsLoginFailed, gcsStatus } from "./gcs_error.ts";
 import type { GcsLogin } from "./gcs_login.ts";
 
@@ -88,6 +89,13 @@ export function createGcsApi(
     send,
     json: async <T>(request: GcsRequest) => await (await send(request)).json() as T,
   };
+}
+
+/** Headers of a request that writes or reads an object under a key of the customer's; `source`: of one that is copied. */
+export function keyHeaders(key: CustomerKey | undefined, source?: "source"): Readonly<Record<string, string>> {
+  if (key === undefined) return {};
+  const begin = source === undefined ? "x-goog-encryption" : "x-goog-copy-source-encryption";
+  return { [`${begin}-algorithm`]: "AES256", [`${begin}-key`]: key.base64, [`${begin}-key-sha256`]: key.sha256 };
 }
 
 export function objectPath(bucket: string, key: string): string {

@@ -1,5 +1,6 @@
 /** What an error of Google Cloud Storage, of its login or of the network means for the user. */
 import { TidemarkError, toTidemarkError } from "../../pipeline/errors.ts";
+import { customerKeyHint } from "./customer_key.ts";
 import { certificateError, networkError } from "./network_error.ts";
 
 /** Where it happened, for the message. */
@@ -7,6 +8,8 @@ export interface GcsPlace {
   readonly bucket: string;
   readonly endpoint: string;
   readonly key?: string | undefined;
+  /** A key of the customer's went with the request. */
+  readonly customerKey?: boolean | undefined;
 }
 
 /** An answer that is none of success. */
@@ -96,6 +99,12 @@ export function gcsError(thrown: unknown, place: GcsPlace, signal?: AbortSignal)
   if (isGcsRefusal(thrown)) {
     return new TidemarkError("authentication", `${at} refused the login: ${words}`, {
       hint: "Give the account the role Storage Object Viewer, or Storage Object User for a destination, on the bucket.",
+      ...options,
+    });
+  }
+  if (thrown instanceof GcsAnswer && /customerEncryptionKey/i.test(thrown.reason)) {
+    return new TidemarkError("refused", `${at} refused: ${words}`, {
+      hint: customerKeyHint("customer_key_file", place.customerKey === true),
       ...options,
     });
   }

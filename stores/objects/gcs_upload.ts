@@ -18,6 +18,8 @@ export interface UploadTarget {
   readonly contentType: string | undefined;
   readonly ifAbsent: boolean;
   readonly kmsKeyName: string | undefined;
+  /** Headers with the customer's key, which go with every piece. */
+  readonly encryption: Readonly<Record<string, string>>;
 }
 
 function queryOf(target: UploadTarget, uploadType: string) {
@@ -57,7 +59,7 @@ export async function uploadWhole(
     method: "POST",
     path: pathOf(target),
     query: queryOf(target, "multipart"),
-    headers: { "content-type": `multipart/related; boundary=${boundary}` },
+    headers: { ...target.encryption, "content-type": `multipart/related; boundary=${boundary}` },
     body,
     signal,
   });
@@ -107,7 +109,7 @@ export async function uploadStream(
       }
     } catch (thrown) {
       // Without the caller's signal: it may be why we are here. A session that stays behind ends within a week.
-      await api.send({ method: "DELETE", path: session, also: [499] }).then(
+      await api.send({ method: "DELETE", path: session.url, also: [499] }).then(
         (answer) => answer.body?.cancel(),
         () => {},
       );
@@ -118,19 +120,23 @@ export async function uploadStream(
   }
 }
 
-async function begin(api: GcsApi, target: UploadTarget, signal: AbortSignal | undefined): Promise<string> {
+interface Session extends Pick<UploadTarget, "encryption"> {
+  readonly url: string;
+}
+
+async function begin(api: GcsApi, target: UploadTarget, signal: AbortSignal | undefined): Promise<Session> {
   const answer = await api.send({
     method: "POST",
     path: pathOf(target),
     query: queryOf(target, "resumable"),
-    headers: { "content-type": "application/json" },
+    headers: { ...target.encryption, "content-type": "application/json" },
     body: JSON.stringify({ contentType: target.contentType ?? "application/octet-stream" }),
     signal,
   });
   await answer.body?.cancel();
-  const session = answer.headers.get("location");
-  if (session === null) throw new TidemarkError("refused", `No upload session for ${target.name}: no Location came`);
-  return session;
+  const url = answer.headers.get("location");
+  if (url === null) throw new TidemarkError("refused", `No upload session for ${target.name}: no Location came`);
+  return { url, encryption: target.encryption };
 }
 
 interface Chunk {
@@ -143,7 +149,7 @@ interface Chunk {
 /** The object when the upload is complete, undefined where more must come. */
 async function sendChunk(
   api: GcsApi,
-  session: string,
+  session: Session,
   { bytes, offset, last }: Chunk,
   signal: AbortSignal | undefined,
 ): Promise<GcsObject | undefined> {
@@ -157,8 +163,8 @@ async function sendChunk(
       const range = attempt > 1 && has === end ? `bytes */${total}` : `bytes ${has}-${end - 1}/${total}`;
       const answer = await api.send({
         method: "PUT",
-        path: session,
-        headers: { "content-range": range },
+        path: session.url,
+        headers: { ...session.encryption, "content-range": range },
         body: has === end ? new Uint8Array() : bytes.subarray(has - offset),
         signal,
         also: [308],
@@ -186,11 +192,11 @@ async function sendChunk(
 }
 
 /** What the server has, after an answer that was lost. */
-async function stateOf(api: GcsApi, session: string, total: string, signal: AbortSignal | undefined) {
+async function stateOf(api: GcsApi, session: Session, total: string, signal: AbortSignal | undefined) {
   const answer = await api.send({
     method: "PUT",
-    path: session,
-    headers: { "content-range": `bytes */${total}` },
+    path: session.url,
+    headers: { ...session.encryption, "content-range": `bytes */${total}` },
     body: new Uint8Array(),
     signal,
     also: [308],

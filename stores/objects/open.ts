@@ -1,5 +1,6 @@
 /** From config to store. */
 import type { ObjectStore } from "../../pipeline/model/mod.ts";
+import { readCustomerKey } from "./customer_key.ts";
 import { createFileStore } from "./file.ts";
 import { joinKey } from "./key.ts";
 import { openAzure } from "./open_azure.ts";
@@ -7,7 +8,7 @@ import { openGcs } from "./open_gcs.ts";
 import { type RetryOptions, withRetry } from "./retry.ts";
 import { isProxied } from "./proxy.ts";
 import type { ProxyAgents, TunnelTls } from "./proxy_agents.ts";
-import type { S3KeyProvider, S3Keys } from "./s3.ts";
+import type { S3Encryption, S3KeyProvider, S3Keys } from "./s3_options.ts";
 import { readSecret, readText } from "./secret_file.ts";
 import type { FileConfig, ObjectStoreConfig, S3Config } from "./spec.ts";
 
@@ -58,11 +59,23 @@ async function openS3(config: S3Config): Promise<ObjectStore> {
     ...(lent ? { provider: await providerOf(config) } : {}),
     ...(fromFiles && !lent ? { reread: () => keysOf(config) } : {}),
     pathStyle: config.path_style,
-    sse: { mode: config.sse.mode, ...(config.sse.kms_key_id === undefined ? {} : { kmsKeyId: config.sse.kms_key_id }) },
+    sse: await encryptionOf(config.sse),
     tls,
     ...(agents === undefined ? {} : { agents }),
     maxConcurrency: config.max_concurrency,
   });
+}
+
+async function encryptionOf({ mode, kms_key_id, customer_key_file }: S3Config["sse"]): Promise<S3Encryption> {
+  switch (mode) {
+    case "none":
+    case "sse-s3":
+      return { mode };
+    case "sse-kms":
+      return { mode, ...(kms_key_id === undefined ? {} : { kmsKeyId: kms_key_id }) };
+    case "sse-c":
+      return { mode, key: (await readCustomerKey(customer_key_file, "sse.customer_key_file"))! };
+  }
 }
 
 /** Undefined where the environment names no proxy for `url`. */

@@ -2,6 +2,7 @@
 import { TidemarkError } from "../../pipeline/errors.ts";
 import type { ObjectStore } from "../../pipeline/model/mod.ts";
 import type { AzureLogin } from "./azure.ts";
+import { readCustomerKey } from "./customer_key.ts";
 import { readSecret, readText } from "./secret_file.ts";
 import type { AzureConfig } from "./spec.ts";
 
@@ -13,12 +14,14 @@ export async function openAzure(config: AzureConfig): Promise<ObjectStore> {
   const tls = { ca: await readText(config.tls.ca_file, "tls.ca_file"), insecure: config.tls.insecure };
   const login = await azureLogin(config, tls);
   const { createAzureStore } = await import("./azure.ts");
+  const customerKey = await readCustomerKey(config.customer_key_file, "customer_key_file");
   return createAzureStore({
     endpoint: login.kind === "connection_string" ? undefined : azureEndpoint(config),
     container: config.container,
     prefix: config.prefix,
     login,
     ...(fromFile ? { reread: () => azureLogin(config, tls) } : {}),
+    ...(customerKey === undefined ? {} : { customerKey }),
     ...(config.encryption_scope === undefined ? {} : { encryptionScope: config.encryption_scope }),
     tls,
     maxConcurrency: config.max_concurrency,

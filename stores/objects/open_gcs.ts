@@ -1,6 +1,7 @@
 /** From the config of a bucket of Google Cloud Storage to a store. */
 import { TidemarkError } from "../../pipeline/errors.ts";
 import type { ObjectStore } from "../../pipeline/model/mod.ts";
+import { readCustomerKey } from "./customer_key.ts";
 import { readText } from "./secret_file.ts";
 import type { GcsConfig } from "./spec.ts";
 
@@ -9,6 +10,7 @@ const ENDPOINT = "https://storage.googleapis.com";
 export async function openGcs(config: GcsConfig): Promise<ObjectStore> {
   const { createGcsStore } = await import("./gcs.ts");
   const login = config.anonymous ? "anonymous" : { credentials: await credentialsOf(config.credentials_file) };
+  const customerKey = await readCustomerKey(config.customer_key_file, "customer_key_file");
   return createGcsStore({
     endpoint: (config.endpoint ?? ENDPOINT).replace(/\/+$/, ""),
     bucket: config.bucket,
@@ -17,6 +19,7 @@ export async function openGcs(config: GcsConfig): Promise<ObjectStore> {
     ...(config.credentials_file === undefined
       ? {}
       : { reread: async () => ({ credentials: await credentialsOf(config.credentials_file) }) }),
+    ...(customerKey === undefined ? {} : { customerKey }),
     ...(config.kms_key_name === undefined ? {} : { kmsKeyName: config.kms_key_name }),
     tls: { ca: await readText(config.tls.ca_file, "tls.ca_file") },
     maxConcurrency: config.max_concurrency,

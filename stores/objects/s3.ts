@@ -4,10 +4,12 @@ import { Readable } from "node:stream";
 import { TidemarkError } from "../../pipeline/errors.ts";
 import type { ObjectInfo, ObjectStore } from "../../pipeline/model/mod.ts";
 import { createServerClock } from "./clock.ts";
+import type { CustomerKey } from "./customer_key.ts";
 import { createGate } from "./gate.ts";
 import { compareKeys, joinKey, validateKey, validatePrefix } from "./key.ts";
 import type { Mannered } from "./manners.ts";
 import { readBody, readChunks } from "./reading.ts";
+import { copiedWith, readWith, writtenWith } from "./s3_encryption.ts";
 import { attemptsOf, isNoBucket, isRefusal, isStale, nameOf, s3Error, statusOf } from "./s3_error.ts";
 import {
   AbortMultipartUploadCommand,
@@ -48,7 +50,10 @@ interface S3Store extends ObjectStore, Mannered {
   readonly prefix: string;
   /** Stores with the same account can copy from each other on the server. */
   readonly account: string;
+  readonly customerKey?: CustomerKey;
 }
+
+type CopySource = { readonly CopySource: string } & ReturnType<typeof copiedWith>;
 
 export function createS3Store(options: S3StoreOptions): ObjectStore {
   const { bucket } = options;
@@ -61,7 +66,8 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
   /** Their requests may still be under way. */
   const replaced: S3Client[] = [];
   const gate = createGate(options.maxConcurrency);
-  const sse = sseHeaders(options.sse);
+  const customerKey = options.sse.mode === "sse-c" ? options.sse.key : undefined;
+  const [sse, ssec] = [writtenWith(options.sse), readWith(customerKey)];
   const maxKeys = options.listPage === undefined ? {} : { MaxKeys: options.listPage };
   let buckets: readonly string[] | undefined;
   let bucketSeen = false;
@@ -89,7 +95,8 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
       return await (gated ? gate.run(task, signal) : task());
     } catch (thrown) {
       if (isNoBucket(thrown)) buckets ??= await listBuckets(client);
-      throw s3Error(thrown, { bucket, endpoint, key: key === undefined ? undefined : full(key), buckets }, signal);
+      const place = { bucket, endpoint, key: key === undefined ? undefined : full(key), buckets };
+      throw s3Error(thrown, { ...place, customerKey: customerKey !== undefined }, signal);
     }
   };
   /**
@@ -133,7 +140,7 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
   /** Starts to read an object. */
   const fetchObject = async (key: string, range: string | undefined, signal: AbortSignal | undefined) => {
     try {
-      return await send(new GetObjectCommand({ Bucket: bucket, Key: full(key), Range: range }), abort(signal));
+      return await send(new GetObjectCommand({ Bucket: bucket, Key: full(key), Range: range, ...ssec }), abort(signal));
     } catch (thrown) {
       if (!isRefusal(thrown) || !await isGone(key, signal)) throw thrown;
       throw Object.assign(new Error("It is not listed"), { name: "NoSuchKey", cause: thrown });
@@ -144,7 +151,7 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
     validateKey(key);
     return request(key, signal, async () => {
       try {
-        const found = await send(new HeadObjectCommand({ Bucket: bucket, Key: full(key) }), abort(signal));
+        const found = await send(new HeadObjectCommand({ Bucket: bucket, Key: full(key), ...ssec }), abort(signal));
         return {
           key,
           size: BigInt(found.ContentLength ?? 0),
@@ -214,7 +221,7 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
     }
   };
 
-  const copyInParts = async (from: string, key: string, size: bigint, signal: AbortSignal | undefined) => {
+  const copyInParts = async (from: CopySource, key: string, size: bigint, signal: AbortSignal | undefined) => {
     const target = { Bucket: bucket, Key: full(key) };
     const partBytes = options.copyPartBytes ?? COPY_PART_BYTES;
     const { UploadId } = await send(new CreateMultipartUploadCommand({ ...target, ...sse }), abort(signal));
@@ -233,7 +240,8 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
               ...target,
               UploadId,
               PartNumber: index + 1,
-              CopySource: from,
+              ...from,
+              ...ssec,
               CopySourceRange: `bytes=${start}-${last}`,
             }),
             abort(signal),
@@ -244,7 +252,7 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
       const workers = await Promise.allSettled(Array.from({ length: COPY_PARTS_AT_ONCE }, worker));
       for (const result of workers) if (result.status === "rejected") throw result.reason;
       const done = await send(
-        new CompleteMultipartUploadCommand({ ...target, UploadId, MultipartUpload: { Parts: parts } }),
+        new CompleteMultipartUploadCommand({ ...target, UploadId, MultipartUpload: { Parts: parts }, ...ssec }),
         abort(signal),
       );
       return done.ETag;
@@ -291,6 +299,7 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
   }
 
   const store: S3Store = {
+    ...(customerKey === undefined ? {} : { customerKey }),
     location: `s3://${joinKey(bucket, prefix)}@${endpoint}`,
     bucket,
     prefix,
@@ -371,14 +380,17 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
       const size = known ?? (await source.head(sourceKey, signal))?.size;
       if (size === undefined) throw s3Error({ name: "NoSuchKey" }, from);
       const path = joinKey(other.bucket, from.key);
-      const CopySource = path.split("/").map(encodeURIComponent).join("/");
+      const copied: CopySource = {
+        CopySource: path.split("/").map(encodeURIComponent).join("/"),
+        ...copiedWith(other.customerKey),
+      };
       try {
         return await request(key, signal, async () => {
           if (size > (options.copyObjectMaxBytes ?? COPY_OBJECT_MAX)) {
-            return { etag: unquoted(await copyInParts(CopySource, key, size, signal)) };
+            return { etag: unquoted(await copyInParts(copied, key, size, signal)) };
           }
           const done = await send(
-            new CopyObjectCommand({ Bucket: bucket, Key: full(key), CopySource, ...sse }),
+            new CopyObjectCommand({ Bucket: bucket, Key: full(key), ...copied, ...sse }),
             abort(signal),
           );
           return { etag: unquoted(done.CopyObjectResult?.ETag) };
@@ -425,7 +437,7 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
     },
     async manners(key, writes, signal) {
       validateKey(key);
-      const access = { send, bucket, key: full(key), sse };
+      const access = { send, bucket, key: full(key), sse, ssec };
       const probe = writes ? s3WriteManners : s3ReadManners;
       return await request(key, signal, () => probe(access, signal), false);
     },
@@ -499,12 +511,6 @@ async function deleteBatch(
       if (!isAbsent(thrown)) throw thrown;
     }
   }
-}
-
-function sseHeaders(sse: S3StoreOptions["sse"]): Pick<PutObjectCommandInput, "ServerSideEncryption" | "SSEKMSKeyId"> {
-  if (sse.mode === "none") return {};
-  if (sse.mode === "sse-s3") return { ServerSideEncryption: "AES256" };
-  return { ServerSideEncryption: "aws:kms", ...(sse.kmsKeyId === undefined ? {} : { SSEKMSKeyId: sse.kmsKeyId }) };
 }
 
 async function listBuckets(client: S3Client): Promise<readonly string[] | undefined> {

@@ -1,5 +1,6 @@
 /** What an S3 server's or the network's error means for the user. */
 import { TidemarkError, toTidemarkError } from "../../pipeline/errors.ts";
+import { customerKeyHint } from "./customer_key.ts";
 import { certificateError, networkError } from "./network_error.ts";
 
 /** Where it happened, for the message. Never holds a key or secret. */
@@ -9,6 +10,8 @@ export interface S3Place {
   readonly key?: string;
   /** Buckets that exist, where the credentials may list them. */
   readonly buckets?: readonly string[];
+  /** A key of the customer's went with the request. */
+  readonly customerKey?: boolean;
 }
 
 interface Thrown {
@@ -44,6 +47,10 @@ const THROTTLED = new Set([
   "TooManyRequests",
   "TooManyRequestsException",
 ]);
+
+const CUSTOMER_KEY = "sse.customer_key_file (with sse.mode: sse-c)";
+/** What S3 says where request and object differ in their customer's key. */
+const ENCRYPTION = /server.side encryption|encryption parameters|customer.{0,10}key/i;
 
 export function nameOf(thrown: unknown): string {
   return (thrown as Thrown | undefined)?.name ?? "";
@@ -101,7 +108,8 @@ export function s3Error(thrown: unknown, place: S3Place, signal?: AbortSignal): 
   if (isRefusal(thrown)) {
     return new TidemarkError("authentication", `${at} refused the credentials: ${words}`, {
       hint:
-        "Check access_key_id and secret_access_key, the rights of that key on the bucket, and this machine's clock.",
+        "Check access_key_id and secret_access_key, the rights of that key on the bucket, and this machine's clock." +
+        (place.customerKey ? ` Or: ${customerKeyHint(CUSTOMER_KEY, true)}` : ""),
       cause: thrown,
     });
   }
@@ -135,6 +143,13 @@ export function s3Error(thrown: unknown, place: S3Place, signal?: AbortSignal): 
   const network = (status === 0 ? certificateError(thrown, endpoint, words) : undefined) ??
     networkError(thrown, { endpoint, server: "S3 server", answered: status !== 0 });
   if (network !== undefined) return network;
+  // Of a HEAD there is no more than the status.
+  if (status === 400 && (ENCRYPTION.test(words) || error.message === undefined || /^Unknown/.test(error.message))) {
+    return new TidemarkError("refused", `${at} refused: ${words}`, {
+      hint: customerKeyHint(CUSTOMER_KEY, place.customerKey === true),
+      cause: thrown,
+    });
+  }
   if (status >= 500) return new TidemarkError("unreachable", `${at} failed: ${words}`, { cause: thrown });
   if (status >= 400) return new TidemarkError("refused", `${at} refused: ${words}`, { cause: thrown });
   return toTidemarkError(thrown);

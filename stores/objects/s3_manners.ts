@@ -8,11 +8,11 @@ import {
   GetObjectCommand,
   ListObjectsV2Command,
   PutObjectCommand,
-  type PutObjectCommandInput,
   type S3Client,
   UploadPartCommand,
 } from "./s3_client.ts";
 import type { Manner } from "./manners.ts";
+import type { CustomerKeyInput, EncryptionInput } from "./s3_encryption.ts";
 import { nameOf, statusOf } from "./s3_error.ts";
 
 export interface S3Access {
@@ -21,7 +21,9 @@ export interface S3Access {
   /** Of an object that is there, as the server knows it. */
   readonly key: string;
   /** What every object is written with. */
-  readonly sse: Partial<PutObjectCommandInput>;
+  readonly sse: EncryptionInput;
+  /** What every object is read with. */
+  readonly ssec: CustomerKeyInput;
 }
 
 const BYTES = new TextEncoder().encode("tidemark");
@@ -73,8 +75,8 @@ async function listing({ send, bucket, key }: S3Access, signal: AbortSignal): Pr
   }
 }
 
-async function ranges({ send, bucket, key }: S3Access, signal: AbortSignal): Promise<Manner> {
-  const found = await send(new GetObjectCommand({ Bucket: bucket, Key: key, Range: "bytes=1-1" }), {
+async function ranges({ send, bucket, key, ssec }: S3Access, signal: AbortSignal): Promise<Manner> {
+  const found = await send(new GetObjectCommand({ Bucket: bucket, Key: key, Range: "bytes=1-1", ...ssec }), {
     abortSignal: signal,
   });
   await found.Body?.transformToByteArray();
@@ -114,15 +116,16 @@ async function checksums({ send, bucket, sse }: S3Access, key: string, signal: A
   };
 }
 
-async function multipart({ send, bucket, sse }: S3Access, key: string, signal: AbortSignal): Promise<Manner> {
+async function multipart({ send, bucket, sse, ssec }: S3Access, key: string, signal: AbortSignal): Promise<Manner> {
   const abort = { abortSignal: signal };
   const target = { Bucket: bucket, Key: key };
   let UploadId: string | undefined;
   try {
     UploadId = (await send(new CreateMultipartUploadCommand({ ...target, ...sse }), abort)).UploadId;
-    const part = await send(new UploadPartCommand({ ...target, UploadId, PartNumber: 1, Body: BYTES }), abort);
+    const first = { ...target, ...ssec, UploadId };
+    const part = await send(new UploadPartCommand({ ...first, PartNumber: 1, Body: BYTES }), abort);
     const Parts = [{ PartNumber: 1, ETag: part.ETag }];
-    await send(new CompleteMultipartUploadCommand({ ...target, UploadId, MultipartUpload: { Parts } }), abort);
+    await send(new CompleteMultipartUploadCommand({ ...first, MultipartUpload: { Parts } }), abort);
     return { ok: "ok", text: "multipart uploads" };
   } catch (thrown) {
     if (UploadId !== undefined) await send(new AbortMultipartUploadCommand({ ...target, UploadId })).catch(() => {});

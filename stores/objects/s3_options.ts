@@ -1,5 +1,6 @@
 /** What a bucket is opened with. */
 import type { Agent } from "node:http";
+import type { CustomerKey } from "./customer_key.ts";
 
 export interface S3Keys {
   readonly accessKeyId: string;
@@ -12,6 +13,12 @@ export interface S3KeyProvider {
   readonly name: string;
   keys(): Promise<S3Keys & { readonly expiration?: Date }>;
 }
+
+/** Encryption at rest that is asked for; a customer's key goes with reads, too. */
+export type S3Encryption =
+  | { readonly mode: "none" | "sse-s3" }
+  | { readonly mode: "sse-kms"; readonly kmsKeyId?: string }
+  | { readonly mode: "sse-c"; readonly key: CustomerKey };
 
 export interface S3StoreOptions {
   /** Undefined: AWS. */
@@ -27,7 +34,7 @@ export interface S3StoreOptions {
   /** The keys as their files hold them now; asked for where the server refuses those that it has. */
   reread?: () => Promise<S3Keys | undefined>;
   pathStyle: boolean;
-  sse: { mode: "none" | "sse-s3" | "sse-kms"; kmsKeyId?: string };
+  sse: S3Encryption;
   tls: { ca: string | undefined; insecure: boolean };
   /** Through the environment's proxy, where it names one for the endpoint. In the place of `tls`. */
   agents?: { readonly httpAgent: Agent; readonly httpsAgent: Agent };

@@ -9,11 +9,13 @@ interface Place {
   readonly endpoint?: unknown;
   readonly bucket?: unknown;
   readonly prefix?: unknown;
+  readonly customerKey?: unknown;
 }
 
 /**
  * The key under which `within` has the object that is `key` in `store`: both are folders of this machine, or the same bucket
- * at the same endpoint, whatever their prefixes and credentials. Undefined where that is not so, or cannot be known.
+ * at the same endpoint, whatever their prefixes and credentials, and without a key of the customer's, which another program
+ * has not. Undefined where that is not so, or cannot be known.
  */
 export function keyWithin(store: ObjectStore, key: string, within: ObjectStore): string | undefined {
   const from = undecorated(store) as Place;
@@ -23,6 +25,7 @@ export function keyWithin(store: ObjectStore, key: string, within: ObjectStore):
     return path === "" || path.startsWith("..") || isAbsolute(path) ? undefined : path;
   }
   if (typeof from.bucket !== "string" || from.bucket !== to.bucket || from.endpoint !== to.endpoint) return undefined;
+  if (from.customerKey !== undefined) return undefined;
   const full = joinKey(textOf(from.prefix), key);
   const prefix = textOf(to.prefix);
   if (prefix === "") return full;

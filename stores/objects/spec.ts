@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { duration } from "../../pipeline/units/mod.ts";
 import { azureShape, checkAzureLogin } from "./azure_spec.ts";
+import { checkCustomerKey } from "./customer_key_spec.ts";
 import { checkGcsLogin, gcsShape } from "./gcs_spec.ts";
 
 export { azureShape, checkAzureLogin } from "./azure_spec.ts";
@@ -35,13 +36,22 @@ export const s3Shape = {
   path_style: z.boolean().default(true)
     .describe("Bucket in the path (http://host/bucket/key) instead of in the host name; most servers but AWS want it"),
   sse: z.strictObject({
-    mode: z.enum(["none", "sse-s3", "sse-kms"]).default("none").describe(
-      "Encryption at rest asked for with each write",
+    mode: z.enum(["none", "sse-s3", "sse-kms", "sse-c"]).default("none").describe(
+      "Encryption at rest asked for with each write; sse-c by a key of your own, which each read must bring as well",
     ),
     kms_key_id: z.string().min(1).optional().describe("KMS key for sse-kms; left out for the bucket's own"),
+    customer_key_file: z.string().min(1).optional().describe(
+      "File with the key for sse-c: 32 bytes, plain, in base64 or in hexadecimal. Who loses it loses the objects",
+    ),
   }).refine((sse) => sse.kms_key_id === undefined || sse.mode === "sse-kms", {
     error: "kms_key_id needs mode: sse-kms",
     path: ["kms_key_id"],
+  }).refine((sse) => sse.customer_key_file === undefined || sse.mode === "sse-c", {
+    error: "customer_key_file needs mode: sse-c",
+    path: ["customer_key_file"],
+  }).refine((sse) => sse.customer_key_file !== undefined || sse.mode !== "sse-c", {
+    error: "mode: sse-c needs customer_key_file",
+    path: ["mode"],
   }).prefault({}).describe("Server-side encryption"),
   tls: z.strictObject({
     ca_file: z.string().min(1).optional().describe("PEM file with the certificate authority of the server"),
@@ -63,6 +73,8 @@ export const prefix = z.string().default("").describe(
 );
 
 type S3Credentials = {
+  endpoint?: string | undefined;
+  sse?: { customer_key_file?: string | undefined } | undefined;
   access_key_id?: string | undefined;
   access_key_id_file?: string | undefined;
   secret_access_key?: string | undefined;
@@ -73,13 +85,18 @@ type S3Credentials = {
   assume_role?: { web_identity_token_file?: string | undefined; external_id?: string | undefined } | undefined;
 };
 
-/** Says what is wrong with the credentials: given twice, or by half. For `superRefine` of every schema made of {@link s3Shape}. */
+/** Says what is wrong with the credentials (given twice, or by half) and the customer's key. For `superRefine` of every schema made of {@link s3Shape}. */
 export function checkCredentials(config: S3Credentials, context: z.RefinementCtx): void {
   for (const key of ["access_key_id", "secret_access_key", "session_token"] as const) {
     if (config[key] !== undefined && config[`${key}_file`] !== undefined) {
       context.addIssue({ code: "custom", path: [`${key}_file`], message: `${key} and ${key}_file exclude each other` });
     }
   }
+  checkCustomerKey(
+    { file: config.sse?.customer_key_file, endpoint: config.endpoint },
+    ["sse", "customer_key_file"],
+    context,
+  );
   const id = config.access_key_id ?? config.access_key_id_file;
   const secret = config.secret_access_key ?? config.secret_access_key_file;
   if (id !== undefined && secret === undefined) {

@@ -10,6 +10,8 @@ export interface ObjectsUnderTest {
   readonly sibling: ObjectStore;
   /** So many objects are listed in more than one page. Default 1050. */
   readonly twoPages?: number;
+  /** False: the server copies nothing by itself, so that the caller reads and writes. Default true. */
+  readonly copies?: boolean;
   /** False: the server ignores the condition of a put, so that of writers at the same moment more than one may win. Default true. */
   readonly decidesRaces?: boolean;
   [Symbol.asyncDispose](): Promise<void>;
@@ -177,9 +179,14 @@ export function objectStoreConformance(name: string, open: () => Promise<Objects
     await store.put("d", text("a folder's name is free again"));
   });
 
-  test("copies on the server within itself and from a sibling", async ({ store, sibling }) => {
+  test("copies on the server within itself and from a sibling", async ({ store, sibling, copies = true }) => {
     const bytes = new Uint8Array(200_000).map((_, i) => i * 7);
     await store.put("from/é 1+2?", bytes);
+    if (!copies) {
+      assert.equal(await store.copyFrom(store, "from/é 1+2?", "to/x"), undefined);
+      assert.equal(await store.head("to/x"), undefined);
+      return;
+    }
     const copied = await store.copyFrom(store, "from/é 1+2?", "to/x");
     assert(copied);
     assert(copied.etag === "" || copied.etag === (await store.head("to/x"))?.etag, "the ETag of the copy");
@@ -226,7 +233,7 @@ export function objectStoreConformance(name: string, open: () => Promise<Objects
 export function serverConformance(
   name: string,
   open: (prefix: string) => Promise<ObjectStore>,
-  facts: Pick<ObjectsUnderTest, "decidesRaces"> = {},
+  facts: Pick<ObjectsUnderTest, "decidesRaces" | "copies"> = {},
 ): void {
   const suite = (title: string, prefix: string, wrap: (store: ObjectStore) => ObjectStore) =>
     objectStoreConformance(title, async () => {

@@ -23,6 +23,8 @@ export interface Azurite extends AsyncDisposable {
 export interface AzuriteOptions {
   /** More accounts, each with its key. */
   readonly accounts?: Readonly<Record<string, string>>;
+  /** Takes headers that it does not know, such as those of customers' keys. */
+  readonly loose?: boolean;
   /** Folder with server.pem and server-key.pem: https, and tokens of Entra ID are taken as they come. */
   readonly tlsDir?: string;
 }
@@ -52,6 +54,7 @@ export async function startAzurite(options: AzuriteOptions = {}): Promise<Azurit
       program,
       ...["--blobHost", "127.0.0.1", "--blobPort", String(port), "--inMemoryPersistence", "--silent"],
       ...["--skipApiVersionCheck", "--disableTelemetry", "--disableProductStyleUrl"],
+      ...(options.loose ? ["--loose"] : []),
       ...(dir === undefined
         ? []
         : ["--cert", `${dir}/server.pem`, "--key", `${dir}/server-key.pem`, "--oauth", "basic"]),

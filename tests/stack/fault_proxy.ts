@@ -23,12 +23,18 @@ export interface FaultProxy extends AsyncDisposable {
   injure(faults: Injure | undefined): void;
 }
 
-/** `to`: `http://host:port` of the server, which is told its own name as host, as the client has signed it. */
-export function startFaultProxy(to: string): FaultProxy {
+/**
+ * `to`: `http://host:port` of the server, which is told its own name as host, as the client has signed it. `tls`: certificate and
+ * key in PEM, for https in front of it.
+ */
+export function startFaultProxy(
+  to: string,
+  tls: { readonly cert: string; readonly key: string } | object = {},
+): FaultProxy {
   let faults: Injure | undefined;
   let [requests, spoilt] = [0, 0];
   const client = Deno.createHttpClient({ allowHost: true, poolMaxIdlePerHost: 16 });
-  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {}, ...tls }, async (request) => {
     const fault = faults?.(request, requests++);
     if (fault !== undefined) spoilt++;
     if (fault?.kind === "answer") {
@@ -45,7 +51,7 @@ export function startFaultProxy(to: string): FaultProxy {
       client,
       ...(request.body === null ? {} : { body: await request.bytes() as BodyInit }),
     });
-    if (fault === undefined) return answer;
+    if (fault === undefined) return redirected(answer);
     if (fault.kind === "answer after") {
       await answer.body?.cancel();
       return new Response(bodyOf(fault, request), { status: fault.status });
@@ -54,8 +60,18 @@ export function startFaultProxy(to: string): FaultProxy {
     const body = fault.kind === "cut" ? cut(answer.body, fault.afterBytes) : slow(answer.body, fault.pieceBytes);
     return new Response(body, { status: answer.status, headers: answer.headers });
   });
+  const origin = `${"cert" in tls ? "https" : "http"}://127.0.0.1:${(server.addr as Deno.NetAddr).port}`;
+  /** A server that knows nothing of the https in front of it sends its client on to http. */
+  const redirected = (answer: Response): Response => {
+    const plain = origin.replace("https:", "http:");
+    const location = answer.headers.get("location");
+    if (plain === origin || location?.startsWith(plain) !== true) return answer;
+    const headers = new Headers(answer.headers);
+    headers.set("location", `${origin}${location.slice(plain.length)}`);
+    return new Response(answer.body, { status: answer.status, headers });
+  };
   return {
-    origin: `http://127.0.0.1:${(server.addr as Deno.NetAddr).port}`,
+    origin,
     get requests() {
       return requests;
     },
