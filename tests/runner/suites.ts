@@ -38,6 +38,7 @@ const BEGIN_FIRST: readonly string[] = [
  * time. One that is wrongly here says that there is no test stack.
  */
 const OWN_SERVERS: ReadonlySet<string> = new Set([
+  "tests/field/a_newcomer_installs_it_test.ts",
   "tests/integration/backup/compaction_test.ts",
   "tests/integration/backup/duckdb_test.ts",
   "tests/integration/deploy/alerts_test.ts",
