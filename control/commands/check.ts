@@ -1,5 +1,6 @@
 /** `check`: dials everything that the configuration names, one line each. */
 import { EXIT, type TidemarkError, toTidemarkError } from "../../pipeline/errors.ts";
+import { checkFiles } from "../../pipeline/flow/mod.ts";
 import type { CheckLine, Snapshot } from "../../pipeline/model/mod.ts";
 import { makeSelector } from "../../pipeline/transforms/mod.ts";
 import { checkCopy, checkReadable, checkWritable } from "../../stores/mod.ts";
@@ -7,7 +8,7 @@ import type { CommandContext } from "../context.ts";
 import { printResult } from "../print.ts";
 import { restorableMoments } from "../restorable_moments.ts";
 import { checkRetention } from "../retention.ts";
-import { checkFiles, smallFile } from "../source_files.ts";
+import { smallFile } from "../small_file.ts";
 import { table } from "../table.ts";
 
 export async function checkCommand(context: CommandContext): Promise<number> {

@@ -12,6 +12,7 @@ export {
   type RunState,
   type SinkState,
 } from "./state/mod.ts";
+export { checkFiles } from "./base/mod.ts";
 export { type Plan, type PlannedCollection, planRun, type RunHandle, startRun } from "./run/mod.ts";
 export { replayDeadLetters, type ReplayReport } from "./refusals/mod.ts";
 export type { LoadChoice } from "./imports/mod.ts";

@@ -9,11 +9,13 @@ import type {
   LogFile,
   MetaSource,
   ObjectInfo,
+  ObjectStore,
   Segment,
   Snapshot,
 } from "../../pipeline/model/mod.ts";
 import { CollectionSchemaSchema, DataType, FieldSchemaSchema } from "../../pipeline/proto/gen/schema_pb.ts";
 import { openFilesLog } from "../../sources/log/mod.ts";
+import { createMemoryStore } from "../../stores/mod.ts";
 import type { MilvusModel, ModelCollection } from "../pipeline/transforms/milvus_model.ts";
 import { take } from "../pipeline/transforms/model_copy.ts";
 import type { PipelineSource } from "./pipeline.ts";
@@ -47,6 +49,14 @@ export class ModelSource implements PipelineSource {
     throw new Error("there is no log");
   };
 
+  /** Files that are there, and empty. */
+  readonly #files: ObjectStore = { ...createMemoryStore(), head: (key) => Promise.resolve(this.#info(key)) };
+
+  #info(path: string): ObjectInfo | undefined {
+    const there = this.model.segments.some(({ id }) => path.startsWith(`${id}/`));
+    return there ? { key: path, size: 1n } as ObjectInfo : undefined;
+  }
+
   readonly binlogs: BinlogSource = {
     verify: (collectionId) => {
       const own = new Map(
@@ -58,10 +68,7 @@ export class ModelSource implements PipelineSource {
         const path = `delta_log/${collectionId}/${found.partition}/${segment}/${i}`;
         return [{ path, logId: BigInt(i), entries: BigInt(deletes.length), tsFrom: 0n, tsTo: 0n, size: 0n }];
       });
-      const listed = ({ path }: LogFile): ObjectInfo | undefined =>
-        this.model.segments.some(({ id }) => path.startsWith(`${id}/`))
-          ? { key: path, size: 1n } as ObjectInfo
-          : undefined;
+      const listed = ({ path }: LogFile) => this.#info(path);
       return Promise.resolve({ findings: [], deltaFiles, insertFiles: 0, insertBytes: 0n, listed });
     },
     rows: (segment, schema, fieldIds) => this.#rows(segment, schema.fields.length === 0 ? [] : fieldIds),
@@ -69,9 +76,7 @@ export class ModelSource implements PipelineSource {
     deletesIn: () => {
       throw new Error("no bytes");
     },
-    object: ({ path }) => {
-      throw new TidemarkError("not_found", `No file ${path}`);
-    },
+    object: ({ path }) => ({ key: path, store: this.#files }),
     check: () => Promise.resolve([]),
     pauseGc: () => Promise.resolve({ [Symbol.asyncDispose]: () => Promise.resolve() }),
     close: () => Promise.resolve(),

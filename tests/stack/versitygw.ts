@@ -18,8 +18,10 @@ export interface Versitygw extends AsyncDisposable {
   /** May do everything. */
   readonly root: S3User;
   createBucket(name: string): Promise<void>;
-  /** One who may do nothing until a policy says so. */
-  createUser(name: string): Promise<S3User>;
+  /** One who may do nothing until a policy says so, or everything. */
+  createUser(name: string, role?: "user" | "admin"): Promise<S3User>;
+  /** Its keys are refused from now on. */
+  deleteUser(user: S3User): Promise<void>;
   /** `statements`: of a bucket policy, each without its version. Replaces the one before. */
   setPolicy(bucket: string, statements: readonly object[]): Promise<void>;
 }
@@ -27,20 +29,22 @@ export interface Versitygw extends AsyncDisposable {
 export interface VersitygwOptions {
   /** Folder with ca.pem, server.pem and server-key.pem: https. */
   readonly tlsDir?: string;
+  /** Folder of the buckets of another server, and who may do everything there; default: an empty one. */
+  readonly over?: { readonly data: string; readonly root: S3User };
 }
 
-export async function startVersitygw({ tlsDir }: VersitygwOptions = {}): Promise<Versitygw> {
+export async function startVersitygw({ tlsDir, over }: VersitygwOptions = {}): Promise<Versitygw> {
   const program = await installVersitygw();
   const address = `127.0.0.1:${freePort()}`;
   const endpoint = `${tlsDir === undefined ? "http" : "https"}://${address}`;
   const dir = await Deno.makeTempDir({ prefix: "tidemark-versitygw-" });
-  const root = { accessKeyId: "root", secretAccessKey: "root-secret-key" };
+  const root = over?.root ?? { accessKeyId: "root", secretAccessKey: "root-secret-key" };
   for (const folder of ["data", "iam"]) await Deno.mkdir(`${dir}/${folder}`);
   const child = new Deno.Command(program, {
     args: [
       ...["--quiet", "--port", address, "--iam-dir", `${dir}/iam`, "--iam-cache-disable"],
       ...(tlsDir === undefined ? [] : ["--cert", `${tlsDir}/server.pem`, "--key", `${tlsDir}/server-key.pem`]),
-      ...["posix", `${dir}/data`],
+      ...["posix", over?.data ?? `${dir}/data`],
     ],
     env: { ROOT_ACCESS_KEY: root.accessKeyId, ROOT_SECRET_KEY: root.secretAccessKey },
     stdout: "null",
@@ -58,6 +62,11 @@ export async function startVersitygw({ tlsDir }: VersitygwOptions = {}): Promise
       ? {}
       : { requestHandler: { httpsAgent: { ca: await Deno.readTextFile(`${tlsDir}/ca.pem`) } } }),
   });
+  const admin = async (purpose: string, args: readonly string[]) => {
+    const login = ["--access", root.accessKeyId, "--secret", root.secretAccessKey, "--endpoint-url", endpoint];
+    const missing = "It was there a moment ago.";
+    await runCommand(program, ["admin", ...login, ...args], { purpose, log: `${dir}/admin.log`, missing });
+  };
   return {
     endpoint,
     address,
@@ -65,16 +74,14 @@ export async function startVersitygw({ tlsDir }: VersitygwOptions = {}): Promise
     async createBucket(name) {
       await client.send(new CreateBucketCommand({ Bucket: name }));
     },
-    async createUser(name) {
+    async createUser(name, role = "user") {
       const user = { accessKeyId: name, secretAccessKey: `${name}-secret-key` };
-      const login = ["--access", root.accessKeyId, "--secret", root.secretAccessKey, "--endpoint-url", endpoint];
-      const made = ["--access", user.accessKeyId, "--secret", user.secretAccessKey, "--role", "user"];
-      await runCommand(program, ["admin", ...login, "create-user", ...made], {
-        purpose: `Making the user ${name}`,
-        log: `${dir}/admin.log`,
-        missing: "It was there a moment ago.",
-      });
+      const made = ["--access", user.accessKeyId, "--secret", user.secretAccessKey, "--role", role];
+      await admin(`Making the user ${name}`, ["create-user", ...made]);
       return user;
+    },
+    async deleteUser({ accessKeyId }) {
+      await admin(`Removing the user ${accessKeyId}`, ["delete-user", "--access", accessKeyId]);
     },
     async setPolicy(bucket, statements) {
       const policy = JSON.stringify({ Version: "2012-10-17", Statement: statements });

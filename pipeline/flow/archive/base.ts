@@ -209,7 +209,7 @@ export class ArchiveBase {
         if (signal.aborted) throw thrown;
         const error = toTidemarkError(thrown);
         if (error.code !== "not_found" || attempt === BASE_ATTEMPTS) throw error;
-        await refuseWrongRoot(deps.binlogs, signal);
+        await refuseWrongRoot(deps, signal);
         deps.report.info(`${error.message}; reads the metadata again (attempt ${attempt + 1} of ${BASE_ATTEMPTS})`);
         // Compaction moved the rows elsewhere: the cut stays, the segments are those of now.
         snapshot = await deps.meta.snapshot(signal);

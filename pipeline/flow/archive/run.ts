@@ -1,5 +1,5 @@
 /** One archive sink through a run: its base, new ones when they are due, files closed in time, and its part of the tail. */
-import { toTidemarkError } from "../../errors.ts";
+import { type TidemarkError, toTidemarkError } from "../../errors.ts";
 import type { ArchiveSink, CatalogChange, HybridTs, Silence, Snapshot, TickGroup } from "../../model/mod.ts";
 import type { ArchiveLeg } from "./leg.ts";
 import { ArchiveTail } from "./tail.ts";
@@ -22,7 +22,9 @@ export interface ArchiveRunOptions {
 
 const CARE_MS = 1000;
 const SILENCES_MS = 10_000;
-const REBASE_AGAIN_MS = 60_000;
+/** Between a base that failed and the next try: twice as long each time, up to a minute. */
+const REBASE_AGAIN_MS = 5000;
+const REBASE_AGAIN_MOST_MS = 60_000;
 /** Of {@link CARE_MS}: how often what a base left out is looked at. */
 const LOOK_AGAIN_ROUNDS = 5;
 
@@ -73,6 +75,8 @@ export class ArchiveRun implements TailMember {
     try {
       await this.#o.leg.base(signal);
     } catch (error) {
+      // For the status, which is asked for after the run has ended by it, too.
+      if (!signal.aborted) await this.#o.leg.baseFailed(toTidemarkError(error).message);
       if (this.keepsLog && !signal.aborted) await this.settle();
       throw error;
     }
@@ -84,12 +88,21 @@ export class ArchiveRun implements TailMember {
     if (this.keepsLog) await this.#o.leg.endsAt(snapshot, ts, signal);
   }
 
-  /** A run that ends makes the base that is due, too: it may be the nightly one. True if one was. */
+  /**
+   * A run that ends makes the base that is due, too: it may be the nightly one. True if one was. One that fails is told as in a
+   * run that goes on; the backup before it has the log up to the end.
+   */
   async rebaseOnce(signal: AbortSignal): Promise<boolean> {
     const why = this.#o.leg.due();
     if (why === undefined) return false;
     this.#o.phase("base");
-    await this.#rebase(why, signal);
+    try {
+      await this.#rebase(why, signal);
+    } catch (error) {
+      if (signal.aborted) throw error;
+      await this.#tellFailed(error);
+      return false;
+    }
     return true;
   }
 
@@ -112,25 +125,34 @@ export class ArchiveRun implements TailMember {
       } catch (error) {
         if (signal.aborted) return;
         // The backup that is there goes on; what was copied of the new one is kept for the next try.
-        // Each is told, also where the last one failed for the same reason.
-        const { message, hint } = toTidemarkError(error);
-        await leg.baseFailed(message);
-        const { failures, goodAt } = leg.state.bases!;
-        deps.report.warn(
-          `rebase ${sink.name} ${failures} ${goodAt}`,
-          `The new base of ${sink.name} failed${failures > 1 ? `, ${failures} in a row` : ""}${
-            goodAt === "" ? "" : `; the last good one is of ${goodAt}`
-          }: ${message}${hint === undefined ? "" : `. ${hint}`}`,
-        );
+        const { message } = await this.#tellFailed(error);
+        const { failures } = leg.state.bases!;
+        const againMs = Math.min(REBASE_AGAIN_MS * 2 ** (failures - 1), REBASE_AGAIN_MOST_MS);
         const waiter = { component: `sinks.${sink.name}`, aside: true };
         using _wait = deps.waits.begin(
           waiter,
           `The last base failed: ${message}; the next try`,
-          deps.now() + REBASE_AGAIN_MS,
+          deps.now() + againMs,
         );
-        await pause(REBASE_AGAIN_MS, signal).catch(() => {});
+        await pause(againMs, signal).catch(() => {});
       }
     }
+  }
+
+  /** Each is told, also where the last one failed for the same reason. */
+  async #tellFailed(error: unknown): Promise<TidemarkError> {
+    const { deps, sink, leg } = this.#o;
+    const failed = toTidemarkError(error);
+    const { message, hint } = failed;
+    await leg.baseFailed(message);
+    const { failures, goodAt } = leg.state.bases!;
+    deps.report.warn(
+      `rebase ${sink.name} ${failures} ${goodAt}`,
+      `The new base of ${sink.name} failed${failures > 1 ? `, ${failures} in a row` : ""}${
+        goodAt === "" ? "" : `; the last good one is of ${goodAt}`
+      }: ${message}${hint === undefined ? "" : `. ${hint}`}`,
+    );
+    return failed;
   }
 
   /** That nothing can be said of what was left out is no fault of a base. */

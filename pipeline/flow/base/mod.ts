@@ -3,4 +3,4 @@ export { copyBase, readDeltaFiles } from "./copy.ts";
 export { type DeleteDemand, type LogDeletes, readLogDeletes, unreadableDeletes } from "./deletes.ts";
 export type { BaseJob, BaseRows } from "./job.ts";
 export { Slots } from "./slots.ts";
-export { refuseWrongRoot } from "./wrong_root.ts";
+export { checkFiles, refuseWrongRoot } from "./wrong_root.ts";

@@ -142,7 +142,7 @@ export class LateCollections {
       leg.row.fixCuts(snapshot, collections, true);
     }
     await save();
-    await preflight(deps.binlogs, snapshot, ready, signal);
+    await preflight(deps, snapshot, ready, signal);
     await using _gc = await deps.binlogs.pauseGc(signal);
     const results = await Promise.allSettled(
       wanted.map(({ leg, collections }) => leg.row.base(snapshot, collections, slots, blocked, signal)),

@@ -244,7 +244,7 @@ export class RowLeg {
           : toTidemarkError(thrown);
         const retry = error.code === "not_found" && attempt < BASE_ATTEMPTS && !(thrown instanceof ImportTrouble);
         if (retry) {
-          await refuseWrongRoot(deps.binlogs, signal);
+          await refuseWrongRoot(deps, signal);
           // Compaction moved the rows elsewhere: the cut stays, the segments are those of now.
           deps.report.info(`${error.message}; reads the metadata again (attempt ${attempt + 1} of ${BASE_ATTEMPTS})`);
           snapshot = await deps.meta.snapshot(signal);

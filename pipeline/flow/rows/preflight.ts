@@ -1,9 +1,10 @@
 /** What is looked at before anything is made on a target: a mistake in the setup must leave nothing behind there. */
 import { TidemarkError } from "../../errors.ts";
-import type { BinlogSource, Collection, RowSink, Snapshot } from "../../model/mod.ts";
+import type { Collection, RowSink, Snapshot } from "../../model/mod.ts";
 import { liveSegments } from "../../transforms/mod.ts";
 import type { OpenWait, Waits } from "../../waits.ts";
-import type { FlowReport } from "../dependencies.ts";
+import { checkFiles, refuseWrongRoot } from "../base/mod.ts";
+import type { FlowDependencies, FlowReport } from "../dependencies.ts";
 import { pause } from "../../pause.ts";
 
 /** A target that is started together with the run needs a moment. */
@@ -48,11 +49,11 @@ export interface ReachDependencies {
 }
 
 /**
- * Throws what keeps the files of `collections` from being read at all: wrong bucket, root path or key. A source whose
+ * Throws what keeps the files of `collections` from being read at all: wrong bucket, root path, cluster or key. A source whose
  * collections have no files yet may have an empty bucket.
  */
 export async function preflight(
-  binlogs: BinlogSource,
+  deps: Pick<FlowDependencies, "binlogs" | "meta">,
   snapshot: Snapshot,
   collections: readonly Collection[],
   signal: AbortSignal,
@@ -61,8 +62,13 @@ export async function preflight(
     liveSegments(snapshot, collection).some(({ binlogs, rows }) => binlogs.length > 0 || rows > 0n)
   );
   if (!needed) return;
-  const failed = (await binlogs.check(signal)).find((line) => line.ok === "fail");
-  if (failed === undefined) return;
+  const failed = (await deps.binlogs.check(signal)).find((line) => line.ok === "fail");
+  if (failed === undefined) {
+    if ((await checkFiles(snapshot, deps.binlogs, signal)).some(({ ok }) => ok === "fail")) {
+      await refuseWrongRoot(deps, signal);
+    }
+    return;
+  }
   throw new TidemarkError(failed.code ?? "not_found", `${failed.what}: ${failed.detail}`, {
     hint:
       "Mend sources.binlogs; `tidemark check` looks at everything that the configuration names. Nothing was changed.",

@@ -230,7 +230,7 @@ export class RowSinks {
     const wanted = this.#legs.map((leg) => ({ leg, collections: leg.row.canBegin(snapshot) }));
     if (wanted.every(({ collections }) => collections.length === 0)) return;
     progress.phase = "base";
-    await preflight(deps.binlogs, snapshot, wanted.flatMap(({ collections }) => collections), signal);
+    await preflight(deps, snapshot, wanted.flatMap(({ collections }) => collections), signal);
     await using _gc = await deps.binlogs.pauseGc(signal);
     const results = await Promise.allSettled(
       wanted.map(({ leg, collections }) => leg.row.base(snapshot, collections, slots, blocked, signal)),

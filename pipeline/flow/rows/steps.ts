@@ -115,7 +115,7 @@ export class RowSteps {
       } catch (thrown) {
         const error = thrown instanceof Held ? thrown.error : toTidemarkError(thrown);
         if (signal.aborted || thrown instanceof Held || error.code !== "not_found") throw thrown;
-        await refuseWrongRoot(deps.binlogs, signal);
+        await refuseWrongRoot(deps, signal);
         if (attempt === ATTEMPTS) {
           // The next step begins where this one did.
           deps.report.info(`${error.message}; tries again with the next step`);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { TidemarkError } from "../../../../pipeline/errors.ts";
+import { failedBase } from "../../../../pipeline/flow/archive/bases.ts";
 import type { ArchiveLeg } from "../../../../pipeline/flow/archive/leg.ts";
 import { ArchiveRun, type ArchiveRunOptions } from "../../../../pipeline/flow/archive/run.ts";
 import { Waits } from "../../../../pipeline/waits.ts";
@@ -42,4 +43,32 @@ Deno.test("ArchiveRun tells of every base that fails, also for the reason of the
     "The new base of vault failed, 2 in a row; the last good one is of 2026-11-20T03:00:00.000Z: the keys are refused. Check them.",
   ]]);
   assert.equal(state.bases.failures, 2);
+});
+
+Deno.test("ArchiveRun of a run that ends tells of the new base that failed, and throws what was wrong with the first one", async () => {
+  const warned: string[] = [];
+  const state = newSinkState();
+  const refused = () => Promise.reject(new TidemarkError("authentication", "the keys are refused"));
+  const leg = {
+    state,
+    due: () => "the schedule",
+    rebase: refused,
+    base: refused,
+    baseFailed: (error: string) => Promise.resolve(void (state.bases = failedBase(state.bases, error, 0))),
+  };
+  const report = { info: () => {}, warn: (_key: string, message: string) => void warned.push(message) };
+  const options = {
+    deps: { meta: { snapshot: () => Promise.resolve({}) }, report },
+    sink: { name: "vault", logArchive: false },
+    leg: leg as unknown as ArchiveLeg,
+    phase: () => {},
+  } as unknown as ArchiveRunOptions;
+  const { signal } = new AbortController();
+  assert.equal(await new ArchiveRun(options).rebaseOnce(signal), false);
+  assert.deepEqual(warned, ["The new base of vault failed: the keys are refused"]);
+  await assert.rejects(new ArchiveRun(options).base(signal), { code: "authentication" });
+  assert.equal(state.bases!.failures, 2);
+  // Who stops a run has no failed base.
+  await assert.rejects(new ArchiveRun(options).rebaseOnce(AbortSignal.abort()), { code: "authentication" });
+  assert.equal(state.bases!.failures, 2);
 });
