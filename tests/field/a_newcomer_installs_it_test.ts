@@ -1,5 +1,6 @@
 /** Somebody has cloned this and nothing else: an empty home, nothing fetched yet, the commands of the README as they stand. */
 import assert from "node:assert/strict";
+import { stripVTControlCharacters } from "node:util";
 import { VERSION } from "../../control/version.ts";
 
 const CHECKOUT = new URL("../../", import.meta.url).pathname;
@@ -32,7 +33,7 @@ async function print(home: string, command: string, args: readonly string[], cwd
     env: { HOME: home, DENO_DIR: `${home}/.cache/deno`, PATH: `${home}/.local/bin:/usr/bin:/bin` },
     stdin: "null",
   }).output();
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).replaceAll(/\x1b\[[0-9;]*m/g, "");
+  const text = (bytes: Uint8Array) => stripVTControlCharacters(new TextDecoder().decode(bytes));
   const lines = text(stderr).split("\n").filter((line) => line !== "" && !FETCHING.test(line));
   return { code, stdout: text(stdout), stderr: lines };
 }
