@@ -3,6 +3,7 @@ import { guardedStream } from "./guarded_stream.ts";
 import {
   type BlobClient,
   type BlobDownloadResponseParsed,
+  type BlobGetPropertiesResponse,
   BlobSASPermissions,
   BlobServiceClient,
   type BlockBlobClient,
@@ -37,6 +38,10 @@ const BLOCKS_AT_ONCE = 3;
 const DELETES_AT_ONCE = 16;
 const LIST_PAGE = 5000;
 const REQUEST_TRIES = 3;
+/** Metadata of a conditional write: which write it was. */
+const MARK = "tidemarkwrite";
+/** What the service says where a blob is there, or blocks are gone with the commit that took them. */
+const TAKEN = /^(BlobAlreadyExists|ConditionNotMet|TargetConditionNotMet|InvalidBlockList)$/;
 /** A copy across accounts reads by a signature that must outlive it. */
 const SIGNATURE_HOURS = 24;
 
@@ -156,19 +161,33 @@ export function createAzureStore(options: AzureStoreOptions): ObjectStore {
     signal: AbortSignal | undefined,
   ): Promise<ObjectInfo> => {
     const target = blob(client, key);
+    const mark = crypto.randomUUID();
     const common = {
       ...abort(signal),
       ...scope,
-      ...(putOptions.ifAbsent ? { conditions: { ifNoneMatch: "*" } } : {}),
+      ...(putOptions.ifAbsent ? { conditions: { ifNoneMatch: "*" }, metadata: { [MARK]: mark } } : {}),
+    };
+    /** The client tries again by itself: what is there already may be what a try wrote whose answer was lost. */
+    const unlessOwn = async <T>(send: () => Promise<T>): Promise<T | BlobGetPropertiesResponse> => {
+      try {
+        return await send();
+      } catch (thrown) {
+        if (putOptions.ifAbsent !== true || !TAKEN.test(azureCode(thrown))) throw thrown;
+        const found = await target.getProperties({ ...abort(signal), ...reading }).catch(() => undefined);
+        if (found?.metadata?.[MARK] !== mark) throw thrown;
+        return found;
+      }
     };
     const headers = putOptions.contentType === undefined ? {} : { blobContentType: putOptions.contentType };
     const whole = async (bytes: Uint8Array) => {
       const md5 = createHash("md5").update(bytes).digest();
-      const done = await target.upload(bytes, bytes.length, {
-        ...common,
-        transactionalContentMD5: new Uint8Array(md5),
-        blobHTTPHeaders: { ...headers, blobContentMD5: new Uint8Array(md5) },
-      });
+      const done = await unlessOwn(() =>
+        target.upload(bytes, bytes.length, {
+          ...common,
+          transactionalContentMD5: new Uint8Array(md5),
+          blobHTTPHeaders: { ...headers, blobContentMD5: new Uint8Array(md5) },
+        })
+      );
       return infoOf(key, BigInt(bytes.length), done);
     };
     if (body instanceof Uint8Array) return await whole(body);
@@ -187,10 +206,8 @@ export function createAzureStore(options: AzureStoreOptions): ObjectStore {
       return target.stageBlock(id, bytes, bytes.length, { ...abort(signal), ...scope, transactionalContentMD5 });
     });
     if (only !== undefined) return await whole(only);
-    const done = await target.commitBlockList(ids, {
-      ...common,
-      blobHTTPHeaders: { ...headers, blobContentMD5: new Uint8Array(md5.digest()) },
-    });
+    const blobHTTPHeaders = { ...headers, blobContentMD5: new Uint8Array(md5.digest()) };
+    const done = await unlessOwn(() => target.commitBlockList(ids, { ...common, blobHTTPHeaders }));
     return infoOf(key, size, done);
   };
 
