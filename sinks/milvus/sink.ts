@@ -158,10 +158,8 @@ export function createMilvusSink(config: MilvusSinkConfig, deps: MilvusSinkDeps 
     gaps: async ({ source, target }, made, signal) => {
       const known = await features(signal);
       const there = made ? await unless(["not_found"], describer.describe(target, signal)) : undefined;
-      return {
-        release: `Milvus ${known.version}`,
-        gaps: gapsOf(source.schema, known, there?.columns),
-      };
+      const columns = there === undefined ? undefined : there.columns.union(there.functionOutputs);
+      return { release: `Milvus ${known.version}`, gaps: gapsOf(source.schema, known, columns) };
     },
     plan: async (wanted, signal) => (await reconciler.plan(wanted, undefined, "all", signal)).map(plainStep),
     reconcileDatabases: (wanted, drop, whose, gate, signal) =>

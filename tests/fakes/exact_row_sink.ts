@@ -70,9 +70,10 @@ export class ExactRowSink implements RowSink {
   }
 
   gaps(...[{ source, target }, made]: Parameters<Required<RowSink>["gaps"]>): Promise<TargetGaps> {
-    const there = made ? this.collections.get(keyOf(target))?.actual.schema.fields.map(({ name }) => name) : undefined;
+    const there = made ? this.collections.get(keyOf(target))?.actual.schema : undefined;
+    const columns = there === undefined ? undefined : [...there.fields, ...there.structArrayFields];
     const { version } = this.#features;
-    const gaps = gapsOf(source.schema, this.#features, there === undefined ? undefined : new Set(there));
+    const gaps = gapsOf(source.schema, this.#features, columns && new Set(columns.map(({ name }) => name)));
     return Promise.resolve({ release: `Milvus ${version}`, gaps });
   }
 

@@ -32,10 +32,15 @@ interface FakeRecord {
   readonly ts: string;
   readonly collection?: string;
   readonly rows?: readonly (readonly [string, string])[];
+  /** The rows have the field that was added. */
+  readonly late?: true;
 }
 
 const KEY = create(FieldSchemaSchema, { fieldID: 100n, name: "id", isPrimaryKey: true, dataType: DataType.Int64 });
 const VALUE = create(FieldSchemaSchema, { fieldID: 101n, name: "value", dataType: DataType.Int64 });
+
+/** Its values are those of `value`. */
+const LATE = create(FieldSchemaSchema, { fieldID: 102n, name: "late", dataType: DataType.Int64, nullable: true });
 
 export class FakeSource {
   readonly log: FakeLog;
@@ -120,10 +125,20 @@ export class FakeSource {
     this.#note({ changed: [collection.id] });
   }
 
+  /** A field `late`, which rows of before have nothing in. */
+  addField(name: string): void {
+    const collection = this.#collections.get(name)!;
+    const schema = create(CollectionSchemaSchema, { name, fields: [KEY, VALUE, LATE] });
+    this.#collections.set(name, { ...collection, schema });
+    this.#note({ changed: [collection.id] });
+  }
+
   insert(name: string, ...rows: readonly FakeRow[]): void {
-    const { id, pchannels } = this.#collections.get(name)!;
+    const { id, pchannels, schema } = this.#collections.get(name)!;
     for (const [key, value] of rows) this.rows.get(name)!.set(key, value);
-    this.#append(pchannels[0]!, { kind: "insert", collection: `${id}`, rows: rows.map(([k, v]) => [`${k}`, `${v}`]) });
+    const texts = rows.map(([k, v]) => [`${k}`, `${v}`] as const);
+    const late = schema.fields.length > 2 ? { late: true } as const : {};
+    this.#append(pchannels[0]!, { kind: "insert", collection: `${id}`, rows: texts, ...late });
   }
 
   delete(name: string, ...keys: readonly bigint[]): void {
@@ -263,7 +278,7 @@ function parse(record: LogRecord): FakeRecord {
 }
 
 const decode: RecordDecoder = (record) => {
-  const { kind, ts: text, collection, rows = [] } = parse(record);
+  const { kind, ts: text, collection, rows = [], late = false } = parse(record);
   const ts = BigInt(text);
   if (kind === "tick") return { kind, generation: 1, ts };
   const collectionId = BigInt(collection!);
@@ -274,15 +289,12 @@ const decode: RecordDecoder = (record) => {
   const partition = { partitionId: collectionId + 10_000n, partitionName: "_default", msgId: offset };
   const keys = rows.map(([key]) => BigInt(key));
   switch (kind) {
-    case "insert":
-      return {
-        ...base,
-        ...partition,
-        kind,
-        segmentId: 1n,
-        rows: rows.length,
-        fieldsData: [int64Column(100n, "id", keys), int64Column(101n, "value", rows.map(([, value]) => BigInt(value)))],
-      };
+    case "insert": {
+      const values = rows.map(([, value]) => BigInt(value));
+      const fieldsData = [int64Column(100n, "id", keys), int64Column(101n, "value", values)];
+      if (late) fieldsData.push(int64Column(102n, "late", values));
+      return { ...base, ...partition, kind, segmentId: 1n, rows: rows.length, fieldsData };
+    }
     case "delete":
       return { ...base, ...partition, kind, keys: { kind: "int64", values: keys } };
     case "create":

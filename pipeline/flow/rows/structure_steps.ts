@@ -53,7 +53,7 @@ export class StructureSteps {
   ): Promise<void> {
     const { deps, setup, signal, refused, save } = this.#o;
     const noted = new Map<string, readonly Thing[]>();
-    await this.#agree(collection, own, target);
+    const problem = await this.#agree(collection, own, target);
     const outcomes = await setup.sink.reconcile(
       { source: agreedCollection(collection, own.agreed), target, whose: this.#whose(own, target) },
       previous,
@@ -108,8 +108,9 @@ export class StructureSteps {
         deps.report.warn(`refused ${outcome.sentence}`, `${outcome.sentence}: the target refused: ${outcome.detail}`);
         continue;
       }
+      const about = outcome.kind === "alter_collection" && problem !== undefined ? `. ${problem}` : "";
       throw new Held(
-        new TidemarkError("refused", `${outcome.sentence}: the target refused: ${outcome.detail}`, {
+        new TidemarkError("refused", `${outcome.sentence}: the target refused: ${outcome.detail}${about}`, {
           // What rows need cannot be let pass, and a first copy makes everything or nothing.
           hint: initial || outcome.kind === "create_collection"
             ? "Mend it on the target and start the run again, or leave the collection out (transforms.select.exclude)."
@@ -119,8 +120,11 @@ export class StructureSteps {
     }
   }
 
-  /** Settles what becomes of columns that the target does not take. Durable before the collection is made without them. */
-  async #agree(collection: Collection, own: CollectionState, target: TargetName): Promise<void> {
+  /**
+   * Settles what becomes of columns that the target does not take. Durable before the collection is made without them. Returns
+   * what is not settled of one that is there already.
+   */
+  async #agree(collection: Collection, own: CollectionState, target: TargetName): Promise<string | undefined> {
     const { deps, setup, signal, save } = this.#o;
     const made = own.phase !== "creating" || !own.made.has("collection");
     const { columns, problem } = await agreement(deps, setup, { source: collection, target }, own, made, signal);
@@ -133,7 +137,7 @@ export class StructureSteps {
       );
     }
     const fresh = columns.slice(own.agreed.length);
-    if (fresh.length === 0) return;
+    if (fresh.length === 0) return problem;
     own.agreed = columns;
     await save();
     for (const one of fresh) {
@@ -142,6 +146,7 @@ export class StructureSteps {
         `${qualifiedName(collection)} on ${setup.sink.name}: ${agreedText(one)}`,
       );
     }
+    return problem;
   }
 
   /** Whose is what is there of a collection, under the name that it has or is to have. */

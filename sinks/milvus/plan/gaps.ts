@@ -13,7 +13,7 @@ import { userFields } from "./schema.ts";
 /** Functions whose output the proxy makes, so that it is in the log; what others make is in files only. */
 const MADE_BY_PROXY: ReadonlySet<FunctionType> = new Set([FunctionType.TextEmbedding]);
 
-/** In the order of the fields. `there`: columns of the target's collection, where it has one. */
+/** In the order of the fields. `there`: columns of the target's collection, arrays of structs by their own name, where it has one. */
 export function gapsOf(schema: CollectionSchema, features: Features, there?: ReadonlySet<string>): Gap[] {
   const made = madeBy(schema);
   const gaps = userFields(schema).flatMap((field): Gap[] => {
@@ -23,25 +23,30 @@ export function gapsOf(schema: CollectionSchema, features: Features, there?: Rea
       return gap("column", `the type ${DataType[dataType] ?? dataType} of field ${name}`);
     }
     const maker = made.get(name);
-    if (maker !== undefined && !features.functions) {
-      return gap(MADE_BY_PROXY.has(maker.type) ? "function" : "column", `the function ${maker.name}`);
+    const missing = there !== undefined && !there.has(name);
+    if (maker !== undefined && (missing || !features.functions)) {
+      // To a collection that is there no function can be added.
+      return missing
+        ? gap("column", `how to add the function ${maker.name} to a collection`)
+        : gap(MADE_BY_PROXY.has(maker.type) ? "function" : "column", `the function ${maker.name}`);
     }
-    if (there !== undefined && !there.has(name) && !features.addsFields && maker === undefined) {
-      return gap("column", `how to add field ${name} to a collection`);
-    }
+    if (missing && !canAdd(field, features)) return gap("column", `how to add field ${name} to a collection`);
     if (nullable && !takesNulls(field, features)) return gap("nulls", `null values in field ${name}`);
     return [];
   });
-  if (features.structArrays) return gaps;
-  const inStructs = schema.structArrayFields.flatMap(({ name, fields }) =>
-    fields.map((field): Gap => ({
-      fieldId: field.fieldID,
-      field: field.name,
-      lacks: "column",
-      what: `the struct array ${name}`,
-    }))
-  );
+  const inStructs = schema.structArrayFields.flatMap(({ name, fields }): Gap[] => {
+    if (features.structArrays && (there === undefined || there.has(name))) return [];
+    const what = features.structArrays
+      ? `how to add the struct array ${name} to a collection`
+      : `the struct array ${name}`;
+    return fields.map((field) => ({ fieldId: field.fieldID, field: field.name, lacks: "column", what }));
+  });
   return [...gaps, ...inStructs];
+}
+
+/** The rows that are there already have nulls or the default in it, so that it cannot be one that is filled from now on. */
+function canAdd(field: FieldSchema, features: Features): boolean {
+  return features.addsFields && (field.nullable ? takesNulls(field, features) : field.defaultValue !== undefined);
 }
 
 function takesNulls({ dataType }: FieldSchema, features: Features): boolean {

@@ -9,7 +9,12 @@ import {
 } from "../../../pipeline/columns/mod.ts";
 import type { AgreedColumn, Column } from "../../../pipeline/model/mod.ts";
 import { agreedText } from "../../../pipeline/model/mod.ts";
-import { DataType, FunctionSchemaSchema, FunctionType } from "../../../pipeline/proto/gen/schema_pb.ts";
+import {
+  DataType,
+  FunctionSchemaSchema,
+  FunctionType,
+  StructArrayFieldSchemaSchema,
+} from "../../../pipeline/proto/gen/schema_pb.ts";
 import {
   agree,
   agreedCollection,
@@ -19,6 +24,7 @@ import {
 } from "../../../pipeline/transforms/mod.ts";
 import { featuresOf } from "../../../sinks/milvus/features.ts";
 import { gapsOf } from "../../../sinks/milvus/plan/gaps.ts";
+import { schemaDifferences, schemaToCreate } from "../../../sinks/milvus/plan/schema.ts";
 import { collection, field, FLAT, index, storedSchema } from "../../sinks/milvus/sample.ts";
 
 const HOLD: UnsupportedPolicy = { policy: "hold" };
@@ -114,6 +120,56 @@ Deno.test("agree leaves out a field that was added to what an old target has alr
   assert.deepEqual(late.columns.map(({ why }) => why), [
     "Milvus 2.5.27 does not know how to add field late to a collection",
   ]);
+});
+
+Deno.test("agree leaves out what was added to a collection and no release adds to one, and its target lacks nothing then", () => {
+  const before = storedSchema([
+    field("id", DataType.Int64, { isPrimaryKey: true }),
+    field("vec", DataType.FloatVector),
+  ]);
+  const fields = [
+    field("text", DataType.VarChar, { nullable: true }, { max_length: 10 }),
+    field("nvec", DataType.FloatVector, { nullable: true }, { dim: 2 }),
+    field("bm25", DataType.SparseFloatVector, { isFunctionOutput: true }),
+    field("strict", DataType.Int64),
+  ];
+  const now = storedSchema([...before.fields.slice(2), ...fields]);
+  now.functions.push(
+    create(FunctionSchemaSchema, {
+      name: "words",
+      type: FunctionType.BM25,
+      inputFieldNames: ["text"],
+      outputFieldNames: ["bm25"],
+    }),
+  );
+  now.structArrayFields.push(
+    create(StructArrayFieldSchemaSchema, {
+      name: "items",
+      fieldID: 902n,
+      fields: [field("items[a]", DataType.Array, { elementType: DataType.Int64, fieldID: 900n })],
+    }),
+  );
+  const left: Readonly<Record<string, readonly string[]>> = {
+    "2.4.5": ["text", "nvec", "bm25", "strict", "items[a]"],
+    "2.5.27": ["text", "nvec", "bm25", "strict", "items[a]"],
+    "2.6.6": ["nvec", "bm25", "strict", "items[a]"],
+    "3.0.0": ["bm25", "strict", "items[a]"],
+  };
+  const there = new Set(["id", "vec"]);
+  for (const [version, names] of Object.entries(left)) {
+    for (const policy of [DROP, FILL]) {
+      const { columns, problem } = agree(policy, { schema: now }, gaps(now, version, there), []);
+      assert.equal(problem, undefined);
+      assert.deepEqual(columns.map(({ field, change }) => [field, change]), names.map((name) => [name, "left_out"]));
+      const wanted = agreedCollection(collection("c", { schema: now, indexes: [] }), columns);
+      const differences = schemaDifferences(schemaToCreate(wanted, "c", "preserve"), before, featuresOf(version));
+      assert.deepEqual(differences.filter(({ kind }) => kind === "impossible"), [], version);
+    }
+    // Once it has them, it lacks them no more.
+    const all = new Set(["id", "vec", "text", "nvec", "bm25", "strict", "items"]);
+    if (version === "3.0.0") assert.deepEqual(gaps(now, version, all).gaps, []);
+    assert.match(agree(HOLD, { schema: now }, gaps(now, version, there), []).problem!, /how to add .*: held/);
+  }
 });
 
 Deno.test("agree lets neither a key nor the last vector go", () => {
