@@ -273,6 +273,11 @@ export class RowLeg {
   async #noteBegun(own: CollectionState, { segments, collection: { partitions } }: BaseJob): Promise<void> {
     if (this.#o.deps.steps === undefined) return;
     const begun = new Set([...own.files?.begun ?? [], ...segments.map(({ id }) => id)]);
+    // What the source has dropped since a base was begun and killed: no log brings the drop.
+    const live = new Set(partitions.map(({ id }) => id));
+    for (const { id, name } of own.files?.partitions ?? []) {
+      if (!live.has(id)) await this.#o.targets.dropPartition(own.id, id, name);
+    }
     own.files = {
       segments: [],
       begun: [...begun],
