@@ -88,7 +88,10 @@ function addPipelineCommands(program: Command, { terminal, done, shared }: Progr
   shared(program.command("run", { isDefault: true }))
     .description("base copy if none is recorded, then follow the log")
     .addOption(new Option("--once", "end when everything up to the start of the run is applied").conflicts("until"))
-    .option("--until <time>", 'end exactly there: ISO time, hybrid timestamp, or "10m ago"')
+    .option(
+      "--until <time>",
+      'end exactly there (without a log: at the first step that is not before it): ISO time, hybrid timestamp, or "10m ago"',
+    )
     .addHelpText(
       "after",
       examples([

@@ -192,8 +192,8 @@ export interface FlowDependencies {
 
 export interface RunOptions {
   /**
-   * `follow`: for ever; `once`: all that was in the log when the run began; `until`: exactly up to `ts`; `base`: the base alone,
-   * each channel as of its cut, without a log.
+   * `follow`: for ever; `once`: all that was in the log when the run began; `until`: exactly up to `ts`, or without a log to
+   * the first cut of each channel that is not before it; `base`: the base alone, each channel as of its cut, without a log.
    */
   readonly end: { readonly kind: "follow" } | { readonly kind: "once" } | { readonly kind: "base" } | {
     readonly kind: "until";

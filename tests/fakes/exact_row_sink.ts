@@ -258,8 +258,21 @@ export class ExactRowSink implements RowSink {
   }
 
   async *read(...[{ target }, selection]: Parameters<RowSink["read"]>): ReturnType<RowSink["read"]> {
-    const { partitions } = this.#loaded(target);
-    const { partition, keys, outputFields } = selection;
+    const { partitions, actual } = this.#loaded(target);
+    const { partition, keys, partitionKeys, outputFields } = selection;
+    if (partitionKeys !== undefined) {
+      const field = { ...partitionKey(actual.schema)!, fieldID: -1n };
+      const all = [...partitions.values()].flatMap((rows) => [...rows]);
+      for (const value of partitionKeys) {
+        for (const [key, { fieldsData, rows, row }] of all) {
+          if (keys !== undefined && !(keys.values as Key[]).includes(key)) continue;
+          if (keysOf(fieldsData, field, rows).values[row] !== value) continue;
+          const own = fieldsData.filter((bytes) => asked(bytes, rows, outputFields));
+          yield { rows: 1, fieldsData: selectRows(own, rows, Uint32Array.of(row)), partitionKey: value };
+        }
+      }
+      return;
+    }
     const wanted = keys === undefined ? undefined : new Set<Key>(keys.values);
     const found = [...partitions].filter(([name]) => partition === undefined || name === partition)
       .flatMap(([, rows]) => [...rows]).filter(([key]) => wanted === undefined || wanted.has(key))

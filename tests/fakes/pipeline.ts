@@ -71,9 +71,9 @@ export class FakePipeline {
     return planRun(this.#dependencies(never), never);
   }
 
-  verify(names = 10): Promise<VerifyReport> {
+  verify(names = 10, { repair = false, countsOnly = false } = {}): Promise<VerifyReport> {
     const never = new AbortController().signal;
-    const options = { countsOnly: false, names, waitMs: 0, keyValues: Infinity, repair: false };
+    const options = { countsOnly, names, waitMs: 0, keyValues: Infinity, repair };
     return verifyRun(this.#dependencies(never), options, never);
   }
 

@@ -16,7 +16,14 @@ import { RowLeg } from "./leg.ts";
 import { RowMember } from "./member.ts";
 import { LateCollections } from "./late.ts";
 import type { Postponement } from "./postponed.ts";
-import { type CollectionState, newSinkState, type RunProgress, type RunState, type SinkState } from "../state/mod.ts";
+import {
+  type CollectionState,
+  newSinkState,
+  type RunProgress,
+  type RunState,
+  type SinkState,
+  type VchannelState,
+} from "../state/mod.ts";
 import { RowSteps } from "./steps.ts";
 import { Targets } from "./targets.ts";
 
@@ -261,6 +268,17 @@ export class RowSinks {
       [...vchannels.values()].filter(({ collectionId }) => collections.get(collectionId)?.phase === "tail")
     );
     return cuts.reduce((min, { ts }) => min === 0n || ts < min ? ts : min, 0n);
+  }
+
+  /** The channel that is the furthest behind, of what a step can bring; undefined where there is none. */
+  get oldestCut(): Pick<VchannelState, "vchannel" | "ts"> | undefined {
+    const moving = this.#legs.flatMap(({ state: { collections, vchannels }, targets }) =>
+      [...vchannels.values()].filter(({ collectionId: id }) => {
+        const own = collections.get(id);
+        return own?.phase === "tail" && own.blocked === undefined && targets.live(id) !== undefined;
+      })
+    );
+    return moving.length === 0 ? undefined : moving.reduce((oldest, one) => one.ts < oldest.ts ? one : oldest);
   }
 
   /** Rows that an earlier run held. */

@@ -194,7 +194,7 @@ class Run {
     const archives = deps.archives.map((sink) => this.#archive(sink, slots, work));
     const sinks = new RunSinks({
       deps,
-      kind: this.#options.end.kind,
+      asked: this.#options.end,
       end,
       snapshot,
       rows,
@@ -350,7 +350,7 @@ class Run {
 
   async #end(rows: RowSinks, snapshot: Snapshot, clock: SourceClock, signal: AbortSignal): Promise<RunEnd> {
     const { end } = this.#options;
-    if (this.#deps.steps !== undefined) return endOfSteps(end);
+    if (this.#deps.steps !== undefined) return endOfSteps(end, this.#deps);
     switch (end.kind) {
       case "follow":
         return endless();

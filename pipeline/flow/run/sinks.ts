@@ -21,7 +21,7 @@ import { RunTail } from "./tail.ts";
 
 export interface RunSinksOptions {
   readonly deps: FlowDependencies;
-  readonly kind: RunOptions["end"]["kind"];
+  readonly asked: RunOptions["end"];
   readonly end: RunEnd;
   readonly snapshot: Snapshot;
   readonly rows: RowSinks;
@@ -40,12 +40,12 @@ export interface RunSinksOptions {
 }
 
 export class RunSinks {
-  readonly #o: RunSinksOptions;
+  readonly #o: RunSinksOptions & { readonly kind: RunOptions["end"]["kind"] };
   #parts: readonly Promise<void>[] = [];
   #following: RunTail | undefined;
 
   constructor(options: RunSinksOptions) {
-    this.#o = options;
+    this.#o = { ...options, kind: options.asked.kind };
   }
 
   /** Resolves when all that the run has to do is done; rejects with the first error, while the rest may still go on. */
@@ -145,14 +145,19 @@ export class RunSinks {
 
   /** Without a log. */
   async #steps(based: Promise<void>): Promise<void> {
-    const { deps, kind, snapshot, rows, slots, progress, save, reading, work } = this.#o;
+    const { kind, snapshot, rows, progress, save, work } = this.#o;
     await based;
     if (rows.size === 0) return;
     await rows.rbac(snapshot, work);
     if (kind === "base") return;
     progress.phase = "tail";
     await save();
-    await runSteps({ deps, rows, snapshot, slots, endless: kind === "follow", save, reading });
+    await this.#runSteps(snapshot);
+  }
+
+  #runSteps(snapshot: Snapshot): Promise<void> {
+    const { deps, rows, slots, asked: end, clock, save, reading } = this.#o;
+    return runSteps({ deps, rows, snapshot, slots, end, clock, save, reading });
   }
 
   /** A run that ends waits for what passes by itself; what else could not begin is left to the next one. */
@@ -161,6 +166,7 @@ export class RunSinks {
     while (kind !== "follow" && rows.late.size > 0) {
       const snapshot = await rows.late.bring(slots, { ends: true }, reading);
       if (snapshot === undefined) return rows.late.leave();
+      if (kind === "until" && deps.steps !== undefined) await this.#runSteps(snapshot);
       if (kind === "base" || deps.steps !== undefined) continue;
       const { collections } = snapshot.catalog;
       const exact = firstExactTs(

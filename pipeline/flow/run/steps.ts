@@ -1,12 +1,13 @@
 /** The tail of a run without a log: step after step, each of one snapshot. */
 import { TidemarkError } from "../../errors.ts";
-import { isoOfHybrid, type Snapshot } from "../../model/mod.ts";
+import { type HybridTs, isoOfHybrid, type Snapshot } from "../../model/mod.ts";
 import type { Slots } from "../base/mod.ts";
 import type { FlowDependencies, RunOptions } from "../dependencies.ts";
 import { pause } from "../../pause.ts";
 import type { RowSinks } from "../rows/mod.ts";
 import { selectedOf } from "../selection.ts";
-import { CatalogWatch, endAtBase, endless as forEver, type RunEnd } from "../tail/mod.ts";
+import type { OpenWait } from "../../waits.ts";
+import { CatalogWatch, endAtBase, endless, type RunEnd, type SourceClock } from "../tail/mod.ts";
 
 export interface RunStepsOptions {
   readonly deps: FlowDependencies;
@@ -14,8 +15,10 @@ export interface RunStepsOptions {
   /** Of the run's beginning: the first step is made of it where it has no other. */
   readonly snapshot: Snapshot;
   readonly slots: Slots;
-  /** Until the signal fires; otherwise one step. */
-  readonly endless: boolean;
+  /** `follow`: until the signal fires; `until`: until every cut is at that moment or later; otherwise one step. */
+  readonly end: RunOptions["end"];
+  /** Says whether that moment has passed where there is no cut to ask. */
+  readonly clock: Pick<SourceClock, "passed">;
   readonly save: () => Promise<void>;
   readonly reading: AbortSignal;
 }
@@ -25,12 +28,15 @@ const LEAST_MS = 1000;
 
 /** Resolves after the last step, or when the signal fires: what a step left undone the next run's first does again. */
 export async function runSteps(options: RunStepsOptions): Promise<void> {
-  const { deps: { meta, steps }, snapshot, endless, reading } = options;
+  const { deps: { meta, steps }, snapshot, end, reading } = options;
+  using moment = end.kind === "until" ? new Moment(options, end.ts) : undefined;
+  // It may be there already, by a base or by the run before.
+  if (await moment?.reached() === true) return;
   let wake = Promise.withResolvers<void>();
   const over = new AbortController();
   const signal = AbortSignal.any([reading, over.signal]);
   const watch = new CatalogWatch({ meta, snapshot, follow: () => wake.resolve(), signal });
-  const watching = endless ? watch.run() : Promise.resolve();
+  const watching = end.kind === "follow" || moment !== undefined ? watch.run() : Promise.resolve();
   const broken = watching.then(() => new Promise<never>(() => {}));
   broken.catch(() => {});
   try {
@@ -39,11 +45,11 @@ export async function runSteps(options: RunStepsOptions): Promise<void> {
       flushedAt = await flush(options, flushedAt);
       wake = Promise.withResolvers();
       await Promise.race([stepOnce(options), broken]);
-      if (!endless) return;
+      if (moment === undefined ? end.kind !== "follow" : await moment.reached()) return;
       const { pollMs } = steps!;
       await pause(Math.min(LEAST_MS, pollMs), signal);
       const rest = new AbortController();
-      const waiting = pause(pollMs - LEAST_MS, AbortSignal.any([signal, rest.signal]));
+      const waiting = pause(Math.max(0, pollMs - LEAST_MS), AbortSignal.any([signal, rest.signal]));
       try {
         await Promise.race([waiting, wake.promise, broken]);
       } finally {
@@ -82,14 +88,45 @@ async function flush({ deps, rows, snapshot, reading }: RunStepsOptions, before:
   return now;
 }
 
-/** Without a log there is no moment to end at but the source's own cuts. */
-export function endOfSteps(end: RunOptions["end"]): RunEnd {
-  if (end.kind !== "until") return end.kind === "follow" ? forEver() : endAtBase();
-  throw new TidemarkError(
-    "usage",
-    `A copy without a log cannot end at ${isoOfHybrid(end.ts)}: it goes from cut to cut`,
-    {
-      hint: "Use --once, which ends at the newest checkpoints of the source's metadata.",
-    },
-  );
+/** A moment that all cuts are to come to: each ends the wait with the first of its channel that is there or later. */
+class Moment implements Disposable {
+  readonly #o: RunStepsOptions;
+  readonly #ts: HybridTs;
+  #wait: OpenWait | undefined;
+
+  constructor(options: RunStepsOptions, ts: HybridTs) {
+    this.#o = options;
+    this.#ts = ts;
+  }
+
+  /** While it is not reached the wait is shown, with the channel that is the last. */
+  async reached(): Promise<boolean> {
+    const { deps, rows, clock, reading } = this.#o;
+    const oldest = rows.oldestCut;
+    if (oldest === undefined ? await clock.passed(this.#ts, reading) : oldest.ts >= this.#ts) return true;
+    const wanted = isoOfHybrid(this.#ts);
+    const reason = oldest === undefined
+      ? `Waits until the source's clock has passed ${wanted}`
+      : `Waits until the source's checkpoint of ${oldest.vchannel}, which is at ${
+        isoOfHybrid(oldest.ts)
+      }, has come to ${wanted}: by its flushes, or never where it is stopped`;
+    if (this.#wait === undefined) this.#wait = deps.waits.begin({ component: "sources.meta" }, reason);
+    else this.#wait.say(reason);
+    deps.report.warn("until", reason);
+    return false;
+  }
+
+  [Symbol.dispose](): void {
+    this.#wait?.[Symbol.dispose]();
+  }
+}
+
+/** Without a log there is no moment to end at but the source's own cuts, for which the steps look themselves. */
+export function endOfSteps({ kind }: RunOptions["end"], deps: Pick<FlowDependencies, "sinks">): RunEnd {
+  if (kind === "until" && deps.sinks.length === 0) {
+    throw new TidemarkError("usage", "A backup without a log cannot be made up to a time: its base is of now", {
+      hint: "Use --once, which ends with a base at the newest checkpoints of the source's metadata.",
+    });
+  }
+  return kind === "follow" ? endless() : endAtBase();
 }

@@ -18,4 +18,5 @@ export {
   parseRunState,
   type RunState,
   type SinkState,
+  type VchannelState,
 } from "./run_state.ts";

@@ -15,7 +15,6 @@ import {
 import { completeColumns, DeadRows, deleteHorizon, homePartition, makeCuts } from "../../transforms/mod.ts";
 import { readLogDeletes, unreadableDeletes } from "../base/mod.ts";
 import type { FlowDependencies } from "../dependencies.ts";
-import type { SinkState } from "../state/mod.ts";
 import type { RowDigest, View, Views } from "./view.ts";
 
 /** A log that has ended for so long before what was written was confirmed has no writer any more. */
@@ -225,46 +224,6 @@ function completeKeys(batch: Parameters<typeof completeColumns>[1], fieldId: big
   const column = batch.columns.find((item) => item.fieldId === fieldId);
   if (column === undefined) throw new TidemarkError("damaged", "A segment has no files of its primary key");
   return keysOf([encodeColumn(column)], { fieldID: fieldId, name: column.name, dataType: column.type }, batch.rows);
-}
-
-/** Keys that the log touched after what the copy surely has. */
-export async function touchedSince(
-  deps: FlowDependencies,
-  collection: Collection,
-  tails: ReadonlyMap<string, Tail>,
-  own: SinkState | undefined,
-  signal: AbortSignal,
-): Promise<Set<string>> {
-  const touched = new Set<string>();
-  for (let i = 0; i < collection.vchannels.length; i++) {
-    const vchannel = collection.vchannels[i]!;
-    const pchannel = collection.pchannels[i]!;
-    const tail = tails.get(vchannel);
-    if (tail === undefined) continue;
-    const bounds = await deps.log.bounds(pchannel, signal);
-    const position = own?.positions.get(pchannel);
-    const from = position !== undefined && position.tick < tail.tick
-      ? position
-      : { offset: tail.offset, tick: tail.tick };
-    const groups = deps.follow({
-      pchannel,
-      from,
-      topicId: bounds.topicId,
-      select: (event) => event.vchannel === vchannel,
-    }, signal);
-    for await (const group of groups) {
-      for (const event of group.events) {
-        if (event.kind === "delete") { for (const key of event.keys.values) touched.add(String(key)); }
-        if (event.kind === "insert") {
-          for (const key of keysOf(event.fieldsData, primaryKey(collection.schema)!, event.rows).values) {
-            touched.add(String(key));
-          }
-        }
-      }
-      if (isBehind(group, bounds.latest)) break;
-    }
-  }
-  return touched;
 }
 
 /** A field as it is found in answers of the target, which numbers its fields by itself: by its name. */

@@ -2,7 +2,7 @@
  * The copy against what the source's files and log say, row by row. The log's state at a moment T is computed as a run
  * would (base rows, less deletes, plus tail), the target is read, and each key compared by a digest of its content; rows of a
  * partition key are also asked for by its values, as users do. Keys that the log touched after T are looked at again instead
- * of being called wrong. Memory: one digest a row, in parts.
+ * of being called wrong. Where no log is followed, the moment is the cuts of the files. Memory: one digest a row, in parts.
  */
 import { TidemarkError } from "../../errors.ts";
 import {
@@ -17,13 +17,13 @@ import {
 } from "../../model/mod.ts";
 import { liveSegments } from "../../transforms/mod.ts";
 import type { FlowDependencies } from "../dependencies.ts";
-import { pause } from "../../pause.ts";
 import { requireSelection, selectedOf, usableOf } from "../selection.ts";
-import { parseRunState, type RefusedRows, type RunState } from "../state/mod.ts";
+import { type CollectionState, parseRunState, type RefusedRows, type RunState } from "../state/mod.ts";
 import { compareCollection, type Compared, type Comparison, type Difference, type FoundDifference } from "./compare.ts";
-import { readTail, type Tail } from "./log.ts";
+import { cutsOfFiles, endOfLog, reachedState } from "./moment.ts";
 import { Views } from "./view.ts";
 import { NOTHING_REPAIRED, repairCollection, type Repaired } from "./repair.ts";
+import { touchedInFiles, touchedInLog } from "./touched.ts";
 
 export interface VerifyOptions {
   /** Only counts; otherwise keys and content too. */
@@ -83,18 +83,12 @@ export interface VerifyReport {
   readonly equal: boolean;
 }
 
-/** Throws `locked` for a repair while a run holds the state, `config` where no log is read. */
+/** Throws `locked` for a repair while a run holds the state. */
 export async function verifyRun(
   deps: FlowDependencies,
   options: VerifyOptions,
   signal: AbortSignal,
 ): Promise<VerifyReport> {
-  if (deps.log.queue === "files") {
-    throw new TidemarkError("config", "verify compares with the source's log, and sources.log is of type files", {
-      hint:
-        "A copy that is made without a queue cannot be compared yet: count the rows on both sides while nobody writes.",
-    });
-  }
   if (!options.repair) return await verifyOnce(deps, options, undefined, signal);
   await using lease = await deps.state.lock(signal);
   const leased = AbortSignal.any([signal, lease.lost]);
@@ -133,19 +127,13 @@ async function verifyOnce(
     collection.id,
     new Views(collection, deps.sinks.map(({ sink }) => agreedOn(before, sink.name, collection.id))),
   ]));
-  const pchannels = [...new Set(selected.flatMap((collection) => collection.pchannels))];
-  const tails = new Map<string, Tail>();
-  let ts = 0n;
-  for (const pchannel of pchannels) {
-    const tail = await readTail(deps, snapshot, selected, { pchannel, views: ({ id }) => views.get(id) }, signal);
-    if (tail.tick > ts) ts = tail.tick;
-    for (const [vchannel, own] of tail.channels) {
-      tails.set(vchannel, { tick: tail.tick, offset: tail.offset, events: own });
-    }
-  }
+  const moment = deps.steps === undefined
+    ? await endOfLog(deps, snapshot, selected, views, signal)
+    : cutsOfFiles(deps, snapshot, selected);
+  const { ts, tails } = moment;
   options.onProgress?.(`Waits until the copy has reached ${ts}`);
   const verdicts: CollectionVerdict[] = [];
-  const { state, reached } = await reachedState(deps, pchannels, tails, options.waitMs, signal);
+  const { state, reached } = await reachedState(deps, moment, options.waitMs, signal);
   for (const [at, setup] of deps.sinks.entries()) {
     const { sink } = setup;
     const own = state.sinks.get(sink.name);
@@ -167,6 +155,11 @@ async function verifyOnce(
         verdicts.push(none(sink, collection, target, "unfinished", detail));
         continue;
       }
+      const notYet = deps.steps === undefined ? undefined : awaitsStep(collection, there);
+      if (notYet !== undefined) {
+        verdicts.push(none(sink, collection, target, "unfinished", `${notYet}: verify again after the next step`));
+        continue;
+      }
       const agreed = agreedOn(state, sink.name, collection.id);
       if (agreed.length !== agreedOn(before, sink.name, collection.id).length) {
         const detail = "a field that the target does not take came while this compared: verify again";
@@ -174,12 +167,21 @@ async function verifyOnce(
         continue;
       }
       const seen = { views: views.get(collection.id)!, at };
+      const touched = (signal: AbortSignal) =>
+        deps.steps === undefined || own === undefined
+          ? touchedInLog(deps, collection, tails, own, signal)
+          : touchedInFiles(deps, { snapshot, collection, sink: sink.name, own }, signal);
       const compared = await compareOne(
-        { deps, snapshot, collection, sink, target, tails, seen, own, ts, ...compareBy(options) },
+        { deps, snapshot, collection, sink, target, tails, seen, own, ts, touched, ...compareBy(options) },
         signal,
       );
       if ("verdict" in compared) {
         verdicts.push(compared);
+        continue;
+      }
+      if (compared.undecided !== undefined) {
+        const detail = `what differs may be right, nobody can tell: ${compared.undecided}`;
+        verdicts.push(none(sink, collection, target, "unfinished", detail));
         continue;
       }
       verdicts.push({
@@ -195,36 +197,15 @@ async function verifyOnce(
   return { ts, reached, collections: verdicts, equal: verdicts.every((item) => item.verdict === "equal") };
 }
 
-/** A copy whose positions do not move for this long is not being run. */
-const STANDS_STILL_MS = 3000;
-
-/** Reads the state until every position has passed the compared moment, or none moves any more. */
-async function reachedState(
-  deps: FlowDependencies,
-  pchannels: readonly string[],
-  tails: ReadonlyMap<string, Tail>,
-  waitMs: number,
-  signal: AbortSignal,
-) {
-  const end = deps.now() + waitMs;
-  let before = "";
-  let moved = deps.now();
-  for (;;) {
-    const state = parseRunState((await deps.state.read(signal))!, deps.state.location);
-    const positions = [...state.sinks.values()].flatMap((sink) =>
-      pchannels.map((name) => sink.positions.get(name)?.tick ?? 0n)
-    );
-    const wanted = (pchannel: string) =>
-      [...tails].find(([vchannel]) => vchannel.startsWith(`${pchannel}_`))?.[1].tick ?? 0n;
-    const behind = positions.some((tick, i) => tick < wanted(pchannels[i % pchannels.length]!));
-    if (!behind) return { state, reached: true };
-    if (positions.join() !== before) {
-      before = positions.join();
-      moved = deps.now();
-    }
-    if (deps.now() >= end || deps.now() - moved >= STANDS_STILL_MS) return { state, reached: false };
-    await pause(250, signal);
-  }
+/** Why a copy without a log cannot be compared with what the metadata says of the collection by now. */
+function awaitsStep(collection: Collection, there: CollectionState | undefined): string | undefined {
+  if (there?.files === undefined) return "no step has brought it yet";
+  const known = new Set(there.files.partitions.map(({ id }) => id));
+  const fresh = collection.partitions.find(({ id }) => !known.has(id));
+  if (fresh !== undefined) return `no step has brought its partition ${fresh.name} yet`;
+  const { truncated } = there.files;
+  const isBehind = [...collection.truncated ?? []].some(([vchannel, ts]) => ts > (truncated[vchannel] ?? 0n));
+  return isBehind ? "no step has brought its truncation yet" : undefined;
 }
 
 function compareBy({ countsOnly, keyValues }: VerifyOptions) {
