@@ -69,6 +69,9 @@ export interface AzureStoreOptions {
   listPage?: number;
 }
 
+/** One request by a client of the container. */
+type Sender = <T>(send: (client: ContainerClient) => Promise<T>) => Promise<T>;
+
 interface AzureStore extends ObjectStore, Mannered {
   readonly endpoint: string;
   /** The container: what is a bucket elsewhere. */
@@ -110,17 +113,22 @@ export function createAzureStore(options: AzureStoreOptions): ObjectStore {
     customerKey: customerKey !== undefined,
     ...(key === undefined ? {} : { key: full(key) }),
   });
-  /** Runs a request and maps what it throws. The gate is not for uploads of streams: their bodies may need it themselves. */
-  const request = async <T>(
+  /** By a client of its container; once more by another one where the login is refused and there is a new one. */
+  const each: Sender = (send) => rotating.run((service) => send(service.getContainerClient(container)));
+  const request = <T>(
     key: string | undefined,
     signal: AbortSignal | undefined,
     send: (client: ContainerClient) => Promise<T>,
-    gated = true,
+  ): Promise<T> => mapped(key, signal, () => gate.run(() => each(send), signal));
+  /** Maps what `task` throws. */
+  const mapped = async <T>(
+    key: string | undefined,
+    signal: AbortSignal | undefined,
+    task: () => Promise<T>,
   ): Promise<T> => {
     signal?.throwIfAborted();
-    const call = () => rotating.run((service) => send(service.getContainerClient(container)));
     try {
-      return await (gated ? gate.run(call, signal) : call());
+      return await task();
     } catch (thrown) {
       if (isNoContainer(thrown)) containers ??= await listContainers(rotating.client);
       throw azureError(thrown, { ...place(key), containers }, signal);
@@ -154,13 +162,13 @@ export function createAzureStore(options: AzureStoreOptions): ObjectStore {
   };
 
   const put = async (
-    client: ContainerClient,
+    each: Sender,
     key: string,
     body: Uint8Array | AsyncIterable<Uint8Array>,
     putOptions: PutOptions,
     signal: AbortSignal | undefined,
   ): Promise<ObjectInfo> => {
-    const target = blob(client, key);
+    const by = <T>(send: (target: BlockBlobClient) => Promise<T>) => each((client) => send(blob(client, key)));
     const mark = crypto.randomUUID();
     const common = {
       ...abort(signal),
@@ -168,12 +176,16 @@ export function createAzureStore(options: AzureStoreOptions): ObjectStore {
       ...(putOptions.ifAbsent ? { conditions: { ifNoneMatch: "*" }, metadata: { [MARK]: mark } } : {}),
     };
     /** The client tries again by itself: what is there already may be what a try wrote whose answer was lost. */
-    const unlessOwn = async <T>(send: () => Promise<T>): Promise<T | BlobGetPropertiesResponse> => {
+    const unlessOwn = async <T>(
+      send: (target: BlockBlobClient) => Promise<T>,
+    ): Promise<T | BlobGetPropertiesResponse> => {
       try {
-        return await send();
+        return await by(send);
       } catch (thrown) {
         if (putOptions.ifAbsent !== true || !TAKEN.test(azureCode(thrown))) throw thrown;
-        const found = await target.getProperties({ ...abort(signal), ...reading }).catch(() => undefined);
+        const found = await by((target) => target.getProperties({ ...abort(signal), ...reading })).catch(() =>
+          undefined
+        );
         if (found?.metadata?.[MARK] !== mark) throw thrown;
         return found;
       }
@@ -181,7 +193,7 @@ export function createAzureStore(options: AzureStoreOptions): ObjectStore {
     const headers = putOptions.contentType === undefined ? {} : { blobContentType: putOptions.contentType };
     const whole = async (bytes: Uint8Array) => {
       const md5 = createHash("md5").update(bytes).digest();
-      const done = await unlessOwn(() =>
+      const done = await unlessOwn((target) =>
         target.upload(bytes, bytes.length, {
           ...common,
           transactionalContentMD5: new Uint8Array(md5),
@@ -203,11 +215,13 @@ export function createAzureStore(options: AzureStoreOptions): ObjectStore {
       size += BigInt(bytes.length);
       md5.update(bytes);
       const transactionalContentMD5 = new Uint8Array(createHash("md5").update(bytes).digest());
-      return target.stageBlock(id, bytes, bytes.length, { ...abort(signal), ...scope, transactionalContentMD5 });
+      return by((target) =>
+        target.stageBlock(id, bytes, bytes.length, { ...abort(signal), ...scope, transactionalContentMD5 })
+      );
     });
     if (only !== undefined) return await whole(only);
     const blobHTTPHeaders = { ...headers, blobContentMD5: new Uint8Array(md5.digest()) };
-    const done = await unlessOwn(() => target.commitBlockList(ids, { ...common, blobHTTPHeaders }));
+    const done = await unlessOwn((target) => target.commitBlockList(ids, { ...common, blobHTTPHeaders }));
     return infoOf(key, size, done);
   };
 
@@ -248,10 +262,13 @@ export function createAzureStore(options: AzureStoreOptions): ObjectStore {
       validateKey(key);
       const whole = body instanceof Uint8Array;
       // A stream is used up by its first try: what its source throws is no error of the service, and nothing is repeated.
-      if (whole) return await request(key, signal, (client) => put(client, key, body, putOptions, signal));
+      if (whole) {
+        return await request(key, signal, (client) => put((send) => send(client), key, body, putOptions, signal));
+      }
       const guarded = guardedStream(body);
       try {
-        return await request(key, signal, (client) => put(client, key, guarded.body, putOptions, signal), false);
+        // Not through the gate, which its source may need itself; each piece is a request of its own.
+        return await mapped(key, signal, () => put(each, key, guarded.body, putOptions, signal));
       } catch (error) {
         guarded.throwIfBroken(signal);
         // The other writer's commit has taken this one's blocks away with it.

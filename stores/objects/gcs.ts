@@ -84,17 +84,25 @@ export function createGcsStore(options: GcsStoreOptions): ObjectStore {
     etag: etagOf(found),
     modifiedMs: found.updated === undefined ? Date.now() : Date.parse(found.updated),
   });
-  /** Runs a request and maps what it throws. The gate is not for uploads of streams: their bodies may need it themselves. */
-  const request = async <T>(
+  const request = <T>(
     key: string | undefined,
     signal: AbortSignal | undefined,
     send: (api: GcsApi) => Promise<T>,
-    gated = true,
+  ): Promise<T> => mapped(key, signal, () => gate.run(() => rotating.run(send), signal));
+  /** Each request once more where the login is refused and there is a new one. */
+  const each: GcsApi = {
+    send: (one) => rotating.run((api) => api.send(one)),
+    json: (one) => rotating.run((api) => api.json(one)),
+  };
+  /** Maps what `task` throws. */
+  const mapped = async <T>(
+    key: string | undefined,
+    signal: AbortSignal | undefined,
+    task: () => Promise<T>,
   ): Promise<T> => {
     signal?.throwIfAborted();
-    const call = () => rotating.run(send);
     try {
-      return await (gated ? gate.run(call, signal) : call());
+      return await task();
     } catch (thrown) {
       throw gcsError(thrown, place(key), signal);
     }
@@ -241,12 +249,8 @@ export function createGcsStore(options: GcsStoreOptions): ObjectStore {
       }
       const guarded = guardedStream(body);
       try {
-        const { done, size } = await request(
-          key,
-          signal,
-          (api) => uploadStream(api, target, guarded.body, signal),
-          false,
-        );
+        // Not through the gate, which its source may need itself; each piece is a request of its own.
+        const { done, size } = await mapped(key, signal, () => uploadStream(each, target, guarded.body, signal));
         return { ...infoOf(key, done), size };
       } catch (error) {
         guarded.throwIfBroken(signal);

@@ -169,7 +169,7 @@ async function sendChunk(
         signal,
         also: [308],
       });
-      if (answer.status !== 308) return await answer.json() as GcsObject;
+      if (answer.status !== 308) return ended(await answer.json() as GcsObject, last, end);
       has = hasOf(answer);
       await answer.body?.cancel();
       if (has === end && !last) return undefined;
@@ -183,12 +183,20 @@ async function sendChunk(
       if (!again || attempt >= CHUNK_TRIES || signal?.aborted) throw thrown;
       await rest(FIRST_DELAY_MS * 2 ** (attempt - 1), signal);
       const state = await stateOf(api, session, total, signal).catch(() => undefined);
-      if (state?.done !== undefined) return state.done;
+      if (state?.done !== undefined) return ended(state.done, last, end);
       if (state !== undefined) has = state.has;
       if (has < offset || has > end) throw lost(offset, has);
       if (has === end && !last) return undefined;
     }
   }
+}
+
+/** An upload that the service takes for complete while more is to come would be a shorter object in the place of its own. */
+function ended(done: GcsObject, last: boolean, end: number): GcsObject {
+  if (last) return done;
+  throw new TidemarkError("damaged", `The service ended the upload of ${done.name} at byte ${end}, before its end`, {
+    hint: "Run again. If it lasts, something between here and the service does not know uploads in parts.",
+  });
 }
 
 /** What the server has, after an answer that was lost. */

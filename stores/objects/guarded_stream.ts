@@ -7,7 +7,11 @@ export interface GuardedStream {
 
 export function guardedStream(source: AsyncIterable<Uint8Array>): GuardedStream {
   let broken: { readonly thrown: unknown } | undefined;
+  let begun = false;
   const guarded = async function* () {
+    // It would look empty, and an empty object would be written in the place of its own.
+    if (begun) throw new TypeError("A stream that is used up was begun again");
+    begun = true;
     try {
       yield* source;
     } catch (thrown) {
@@ -16,7 +20,7 @@ export function guardedStream(source: AsyncIterable<Uint8Array>): GuardedStream 
     }
   };
   return {
-    body: guarded(),
+    body: { [Symbol.asyncIterator]: guarded },
     throwIfBroken(signal) {
       if (broken !== undefined && signal?.aborted !== true) throw broken.thrown;
     },
