@@ -31,6 +31,9 @@ const NO_BYTES = new Uint8Array(0);
 const WITHOUT_PARTS = "The source gives a transaction without its rows, as DumpMessages of 2.6.14 to 2.6.19 does: " +
   "upgrade it to 2.6.20 or later, or name its queue in sources.log";
 
+/** No release up to 3.0.0 writes it. */
+const SPLIT = "A message is split over several records, which is not supported";
+
 /** What every event of a record has. */
 type Head = Omit<BlockEvent, "kind" | "collectionId" | "type" | "reason" | "unreadable">;
 
@@ -45,6 +48,10 @@ export function decodeGen2(record: LogRecord, context: DecodeContext): Decoded {
     if (strange !== undefined) return unreadable(block(headOf(record, context, ts), type, strange));
     const txn = propertyMessage(record, "_tx", TxnContextSchema);
     const head = { ...headOf(record, context, ts), ...(txn === undefined ? {} : { txnId: txn.txnId }) };
+    // Of any type: a part of a body can look like a body.
+    if (headerText(record, "_ct") !== undefined) {
+      return unreadable(block(head, type, SPLIT, collectionOf(head.vchannel)));
+    }
     return decodeAs(type, record, head, txn?.keepaliveMilliseconds ?? 0n);
   } catch (thrown) {
     const detail = thrown instanceof Error ? thrown.message : String(thrown);
@@ -126,9 +133,6 @@ function rows(type: MessageType.Insert | MessageType.Delete, record: LogRecord, 
   const collectionId = header?.collectionId ?? NOBODY;
   if (propertyMessage(record, "_ch", CipherHeaderSchema) !== undefined) {
     return unreadable(block(head, type, "Rows are encrypted, and only Milvus has the key", collectionId));
-  }
-  if (headerText(record, "_ct") !== undefined) {
-    return block(head, type, "A message is split over several records, which is not supported", collectionId);
   }
   const reader = new WireReader(record.value ?? NO_BYTES);
   const msgId = readBase(reader)?.msgId ?? 0n;

@@ -333,6 +333,23 @@ Deno.test("decodeRecord takes a message to all channels of generation 2 for one 
   }
 });
 
+Deno.test("decodeRecord blocks the collection of a message that is split over records, whatever it is", () => {
+  // Rows, a drop of a collection, a schema, and a type that nobody knows: each part with the properties of the whole.
+  for (const [type, version] of [["2", "1"], ["3", "1"], ["6", "1"], ["13", "2"], ["950", "2"]] as const) {
+    const event = decode(type === "2" ? insert() : remove(), [
+      ["_v", text(version)],
+      ["_t", text(type)],
+      ["_tt", text("3gg498oqzuo0")],
+      ["_vc", text(V)],
+      ["_h", text("CGQ=")],
+      ["_ct", text("2")],
+    ]);
+    assert.ok(event.kind === "block", `type ${type} is ${event.kind}`);
+    assert.match(event.reason, /split over several records/);
+    assert.deepEqual([event.vchannel, event.collectionId, event.unreadable], [V, 77n, true]);
+  }
+});
+
 Deno.test("decodeRecord takes the commit of an import for what the metadata will tell, not for an unknown change", () => {
   const event = decode(new Uint8Array(0), [
     ["_v", text("2")],
