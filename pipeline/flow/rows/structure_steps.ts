@@ -111,10 +111,7 @@ export class StructureSteps {
       const about = outcome.kind === "alter_collection" && problem !== undefined ? `. ${problem}` : "";
       throw new Held(
         new TidemarkError("refused", `${outcome.sentence}: the target refused: ${outcome.detail}${about}`, {
-          // What rows need cannot be let pass, and a first copy makes everything or nothing.
-          hint: initial || outcome.kind === "create_collection"
-            ? "Mend it on the target and start the run again, or leave the collection out (transforms.select.exclude)."
-            : "Mend it on the target and start the run again, or set transforms.ddl.policy to try_evolve.",
+          hint: refusalHint(outcome.kind, initial),
         }),
       );
     }
@@ -186,4 +183,11 @@ export class StructureSteps {
     const owner = !replaced && hasMade(own, thing, setup.onExisting) ? "run" : "foreign";
     if (verdictOf(change, owner) === "held") throw new Held(notMadeError(own, step.sentence, setup.sink.name));
   }
+}
+
+/** What helps against a change that the target refuses: what rows need cannot be let pass, and a first copy makes all or nothing. */
+export function refusalHint(kind: DdlOutcome["kind"], initial: boolean): string {
+  return initial || kind === "create_collection"
+    ? "Mend it on the target and start the run again, or leave the collection out (transforms.select.exclude)."
+    : "Mend it on the target and start the run again, or set transforms.ddl.policy to try_evolve.";
 }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { refusalHint } from "../../../../pipeline/flow/rows/structure_steps.ts";
 import { Barriers } from "../../../../pipeline/flow/rows/barriers.ts";
 import { RowDdl } from "../../../../pipeline/flow/rows/ddl.ts";
 import type { RowTailOptions } from "../../../../pipeline/flow/rows/tail_options.ts";
@@ -98,4 +99,12 @@ Deno.test("RowDdl knows a drop of before 2.6.5, which has no number and another 
   await late.arrive(A, copy("drop_partition", 100n, undefined));
   await late.arrive(B, copy("drop_partition", 110n, undefined));
   assert.deepEqual(late.did, ["partition 70"]);
+});
+
+Deno.test("refusalHint names try_evolve only where that policy can let a change pass", () => {
+  assert.match(refusalHint("alter_collection", false), /transforms\.ddl\.policy to try_evolve/);
+  for (const hint of [refusalHint("create_collection", false), refusalHint("create_index", true)]) {
+    assert.doesNotMatch(hint, /try_evolve/);
+    assert.match(hint, /transforms\.select\.exclude/);
+  }
 });
