@@ -22,7 +22,7 @@ Deno.test("check, a copy and a backup say that the files are another cluster's, 
       sinks: { replica },
       extra: { sources: stackSources(env, { binlogs: { bucket: env.TARGET_BUCKET } }) },
     });
-    const said = /No file of \d+ segments? that the metadata names is in .*: that is the storage of another Milvus/;
+    const said = /No file of \d+ segments? that the metadata names is in .*: it is the storage of another Milvus/;
     const check = await setup.command(["check"]);
     assert.equal(check.code, 11, check.stdout);
     assert.match(check.stdout, said);

@@ -59,7 +59,7 @@ export async function checkFiles(
     ok: "fail",
     code: "not_found",
     detail: `No file of ${count} the metadata names is in ${store.location}, for example ${key}: ` +
-      "that is the storage of another Milvus than the metadata, or has another root_path",
+      "it is the storage of another Milvus than the metadata, has another root_path, or has lost its files",
   }];
 }
 

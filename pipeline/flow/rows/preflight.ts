@@ -71,6 +71,6 @@ export async function preflight(
   }
   throw new TidemarkError(failed.code ?? "not_found", `${failed.what}: ${failed.detail}`, {
     hint:
-      "Mend sources.binlogs; `tidemark check` looks at everything that the configuration names. Nothing was changed.",
+      "Mend sources.binlogs; `tidemark check` looks at everything that the configuration names. No collection was made.",
   });
 }
