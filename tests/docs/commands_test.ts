@@ -12,8 +12,8 @@ const pages = readPages();
 const shown = pages.flatMap(({ blocks }) => blocks.filter(({ language }) => language === "sh").flatMap(shellCommands));
 const tasks = JSON.parse(read("deno.json")).tasks as Record<string, unknown>;
 
-/** What a page may show beside Tidemark: a look into its archive, its container, a variable. */
-const OTHERS = ["duckdb", "docker", "export", "curl"];
+/** What a page may show beside Tidemark: a look into its archive, its container, the etcd of a source, a variable. */
+const OTHERS = ["duckdb", "docker", "etcd", "export", "curl"];
 
 /** The start that needs no installation. */
 const DENO = ["npx", "-y", "deno@2.9.6"];

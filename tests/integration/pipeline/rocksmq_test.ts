@@ -1,6 +1,7 @@
 /**
  * A real standalone on RocksMQ, whose queue nobody but itself can read: followed by its files, killed and started again, and
- * backed up twice without a log, the second base on the files of the first.
+ * backed up twice without a log, the second base on the files of the first; and copied once more when it runs no more, from its
+ * folder and a copy of its etcd's data directory.
  */
 import assert from "node:assert/strict";
 import { verifyBackup } from "../../../sources/backup/mod.ts";
@@ -16,6 +17,7 @@ import {
 import { assertSame } from "./comparison.ts";
 import { startOwnSource } from "./own_source.ts";
 import { RandomWorkload } from "./random_workload.ts";
+import { restoreEtcd } from "./restored_etcd.ts";
 import { small } from "./servers.ts";
 import { stackSources, TidemarkSetup } from "./tidemark_process.ts";
 
@@ -84,4 +86,29 @@ Deno.test("run and backup without a queue copy a standalone on RocksMQ, over a k
   const { code, stderr } = await run.stop();
   // By SIGTERM.
   assert.equal(code, 143, stderr);
+
+  // All that is left of the source are its folders.
+  await own.stack.kill("source");
+  await own.stack.kill("etcd");
+  await using etcd = await restoreEtcd(`${own.stack.dir}/etcd/data`);
+  const offline = (name: string) => name.replace(PREFIX, `${PREFIX}off_`);
+  await using copy = await TidemarkSetup.make({
+    env,
+    include,
+    route: names().map((name) => ({ from: `default.${name}`, to: `default.${offline(name)}` })),
+    extra: {
+      pipeline: "offline",
+      sources: {
+        meta: { type: "etcd", endpoints: [etcd.endpoint], root_path: env.SOURCE_ROOT },
+        log: { type: "files" },
+        binlogs: { type: "file", path: env.SOURCE_FILES },
+      },
+    },
+  });
+  await copy.once();
+  for (const name of names()) {
+    await assertSame({ server: target, name }, { server: target, name: offline(name) });
+  }
+  const verified = await copy.command(["verify"]);
+  assert.equal(verified.code, 0, verified.stdout + verified.stderr);
 });
