@@ -46,6 +46,11 @@ export const METRICS = {
     "pipeline channel",
     "Until the log's retention, as the queue says it, reaches what a restart would read first; left out where it is not known",
   ),
+  retention: gauge(
+    "channel_retention_seconds",
+    "pipeline channel",
+    "How long the queue keeps what is written; left out where that is not known, or for ever",
+  ),
   behind: gauge(
     "channel_behind_records",
     "pipeline channel",
@@ -134,9 +139,10 @@ function taskMetrics(
   const lag = currentLagMs(status, now);
   set(METRICS.lag, lag / 1000, name);
   for (const channel of status.channels) {
-    const { pchannel, lagMs, behind } = channel;
+    const { pchannel, lagMs, retention, behind } = channel;
     set(METRICS.channelLag, (lagMs + lag - status.lagMs) / 1000, name, pchannel);
     set(METRICS.loss, (lossMs(channel, lag - status.lagMs) ?? Number.NaN) / 1000, name, pchannel);
+    if (retention?.ms !== undefined) set(METRICS.retention, retention.ms / 1000, name, pchannel);
     if (behind?.records !== undefined) set(METRICS.behind, behind.records, name, pchannel);
   }
   set(METRICS.copied, sum((one) => one.rowsDone), name);

@@ -33,8 +33,8 @@ const status = {
     pchannel: "by-dev-rootcoord-dml_0",
     position: "7",
     tick: 461373440000000000,
-    lagMs: 1200,
-    retention: { ms: ill ? 3_600_000 : 604_800_000, why: "" },
+    lagMs: ill ? 3_600_000 : 1200,
+    retention: { ms: ill || pipeline.startsWith("brief") ? 3_600_000 : 604_800_000, why: "" },
   }],
   waits: [],
   bases: pipeline.startsWith("vault")

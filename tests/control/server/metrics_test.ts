@@ -41,4 +41,8 @@ Deno.test("metricsText says until when each channel's log is kept, as far as its
     [, labels, value],
   ) => [labels, value]);
   assert.deepEqual(said, [['pipeline="blocked-0",channel="by-dev-rootcoord-dml_0"', "604799.36"]]);
+  const kept = text.split("\n").filter((line) => line.startsWith("tidemark_channel_retention_seconds{"));
+  assert.deepEqual(kept, [
+    'tidemark_channel_retention_seconds{pipeline="blocked-0",channel="by-dev-rootcoord-dml_0"} 604800',
+  ]);
 });

@@ -32,6 +32,8 @@ tasks: { restart_after: 100ms, restart_max: 200ms }
 `);
   const [real, fake] = [await reals.start(), await fakes.start()];
   await create(real, recorded.config("copy"));
+  // Its queue keeps an hour, and nothing of that is gone.
+  await create(fake, pipeline("brief"));
   const beside = await recorded.run("beside");
   await using prometheus = await startPrometheus({
     config: read("prometheus/scrape.yaml"),
@@ -46,7 +48,8 @@ tasks: { restart_after: 100ms, restart_max: 200ms }
       prometheus.query("tidemark_backup_base_age_seconds >= 0"),
     ]);
   await eventually("both runs follow the log", async () => {
-    return (await well()).every((one) => one.has("beside") && one.has("copy"));
+    const brief = await prometheus.query('tidemark_channel_until_loss_seconds{pipeline="brief"} > 0');
+    return brief.has("brief") && (await well()).every((one) => one.has("beside") && one.has("copy"));
   }, { progress: async () => JSON.stringify((await well()).map((one) => [...one])), details: real.log });
   const since = Date.now();
   await eventually("every rule was evaluated again and again since", async () => {
@@ -87,6 +90,8 @@ tasks: { restart_after: 100ms, restart_max: 200ms }
   assert.match(told.get("TidemarkSilent")!.annotations.summary!, /^copy has said nothing for \d+m /);
 
   await real.kill("SIGKILL");
+  // It stands still, so that it does not hear that its server has gone.
+  Deno.kill(pid, "SIGKILL");
   await fake.kill("SIGKILL");
   assert.ok(!(await prometheus.alerts()).map(said).some((text) => text.startsWith("TidemarkAbsent")), "a run is left");
   await recorded.end();
