@@ -205,6 +205,7 @@ export function createComponents(config: PipelineConfig, options: ComponentOptio
       return await openEtcdMeta(required(config.sources.meta, "meta"), {
         positions: positionsOf(queue),
         logQueue: queue,
+        remembers: config.sources.log?.type === "files",
         onRetry: (error) => options.onRetry?.("sources.meta", error),
         onState: faultOf(wait("sources.meta")),
       });

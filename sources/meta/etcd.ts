@@ -12,9 +12,17 @@ import type {
 import { connectEtcd, type EtcdClient, etcdOptions } from "../../stores/mod.ts";
 import { checkEtcd } from "./check.ts";
 import { sourceClock } from "./clock.ts";
-import { CATALOG_PREFIXES, CLOCK_KEYS, INDEX_FILE_PREFIXES, type MetaRoots, SEGMENT_PREFIXES } from "./keys.ts";
+import {
+  CATALOG_PREFIXES,
+  CLOCK_KEYS,
+  CLUSTER_PREFIXES,
+  INDEX_FILE_PREFIXES,
+  type MetaRecord,
+  type MetaRoots,
+} from "./keys.ts";
 import { lookupCollection } from "./lookup.ts";
 import { emptyCatalog } from "./roots.ts";
+import { readSegmentKeys, type RememberedSegments } from "./segment_memory.ts";
 import { Settling } from "./settling.ts";
 import { type MetaReading, SnapshotReader } from "./snapshot.ts";
 import type { EtcdMetaConfig } from "./spec.ts";
@@ -25,6 +33,8 @@ export interface EtcdMetaDependencies {
   readonly positions?: PositionForms;
   /** Which `check` compares with the one that the source uses. Default: it does not. */
   readonly logQueue?: Queue | undefined;
+  /** Keep what a snapshot has read of segments for the next one: for whoever takes one every few seconds. Default: no. */
+  readonly remembers?: boolean;
   /** Unix ms. */
   readonly now?: () => number;
   readonly random?: () => number;
@@ -63,11 +73,12 @@ export async function openEtcdMeta(
     kvRoot: `${config.root_path}/${config.kv_sub_path}`,
     ...(positions === undefined ? {} : { positions }),
   };
+  const memory: ReadOptions["memory"] = dependencies.remembers ? { segments: undefined } : undefined;
   const settling = new Settling({ endpoint: () => etcd.endpoint, random, sleep, onRetry });
   return {
     snapshot: (signal: AbortSignal): Promise<MetaReading> =>
-      settling.read(() => readOnce(etcd, roots, [], now, signal), signal),
-    inspect: (signal) => readOnce(etcd, roots, INDEX_FILE_PREFIXES, now, signal),
+      settling.read(() => readOnce(etcd, roots, memory === undefined ? {} : { memory }, now, signal), signal),
+    inspect: (signal) => readOnce(etcd, roots, { more: INDEX_FILE_PREFIXES }, now, signal),
     watch: (revision: bigint, signal: AbortSignal): AsyncIterable<CatalogChange> =>
       watchCatalog(etcd, roots, revision, signal),
     lookup: (id: bigint, signal: AbortSignal): Promise<CollectionLookup> => lookupCollection(etcd, roots, id, signal),
@@ -79,29 +90,47 @@ export async function openEtcdMeta(
   };
 }
 
+interface ReadOptions {
+  /** Further keys below the meta root. */
+  readonly more?: readonly string[];
+  /** What an earlier read remembers, and where this one leaves it. */
+  readonly memory?: { segments: RememberedSegments | undefined };
+}
+
 /** Everything at one revision: that of the first page. A page is forgotten once its keys are taken in. */
 async function readOnce(
   etcd: EtcdClient,
   roots: MetaRoots,
-  more: readonly string[],
+  { more = [], memory }: ReadOptions,
   now: () => number,
   signal: AbortSignal,
 ): Promise<MetaReading> {
-  const first = `${roots.metaRoot}/${CATALOG_PREFIXES[0]}`;
-  const rest = [...CATALOG_PREFIXES.slice(1), ...SEGMENT_PREFIXES, ...more].map((prefix) =>
+  const catalog: MetaRecord[] = [];
+  const takenAtMs = now();
+  let [revision, clusterId] = [0n, ""];
+  for await (const page of etcd.range(`${roots.metaRoot}/${CATALOG_PREFIXES[0]}`, {}, signal)) {
+    ({ revision, clusterId } = page);
+    catalog.push(...page.kvs);
+  }
+  // Whoever reads beside this one, or after it where it fails, reads all.
+  const before = memory?.segments;
+  if (memory !== undefined) memory.segments = undefined;
+  const known = before?.clusterId === clusterId && before.revision <= revision ? before : undefined;
+  const reader = new SnapshotReader({ ...roots, takenAtMs, revision, clusterId }, known?.segments);
+  catalog.forEach((record) => reader.add(record));
+  if (reader.catalog.rootCoordKeys === 0) throw await emptyCatalog(etcd, roots, signal);
+  const counts = await readSegmentKeys(etcd, { roots, revision, known }, reader, signal);
+  const rest = [...CATALOG_PREFIXES.slice(1), ...CLUSTER_PREFIXES, ...more].map((prefix) =>
     `${roots.metaRoot}/${prefix}`
   )
     .concat(CLOCK_KEYS.map((key) => `${roots.kvRoot}/${key}`));
-  const takenAtMs = now();
-  let reader: SnapshotReader | undefined;
-  for await (const { revision, clusterId, kvs } of etcd.range(first, {}, signal)) {
-    reader ??= new SnapshotReader({ ...roots, takenAtMs, revision, clusterId });
-    kvs.forEach((kv) => reader!.add(kv));
-  }
-  if (reader === undefined || reader.catalog.rootCoordKeys === 0) throw await emptyCatalog(etcd, roots, signal);
-  const revision = reader.options.revision!;
   for (const prefix of rest) {
     for await (const page of etcd.range(prefix, { revision }, signal)) page.kvs.forEach((kv) => reader.add(kv));
   }
-  return reader.finish();
+  const reading = reader.finish();
+  // What is damaged is said by each reading, and not remembered.
+  if (memory !== undefined && reading.damaged.size === 0) {
+    memory.segments = { clusterId, revision, segments: reader.segments, counts };
+  }
+  return reading;
 }

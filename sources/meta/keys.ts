@@ -29,16 +29,17 @@ export const CATALOG_PREFIXES = [
   "datacoord-meta/import-task/",
 ] as const;
 
-/**
- * Everything a snapshot needs besides the catalog. Prefixes end in a slash: `datacoord-meta/s` without one would bring
- * statslog, stats-task and snapshot along.
- */
-export const SEGMENT_PREFIXES = [
+/** Segments and their files. Prefixes end in a slash: `datacoord-meta/s` without one would bring stats-task and snapshot along. */
+export const SEGMENT_FILE_PREFIXES = [
   "datacoord-meta/s/",
   "datacoord-meta/binlog/",
   "datacoord-meta/deltalog/",
   "datacoord-meta/statslog/",
   "datacoord-meta/bm25log/",
+] as const;
+
+/** What a snapshot needs besides the catalog and the segments. */
+export const CLUSTER_PREFIXES = [
   "datacoord-meta/channel-cp/",
   "datacoord-meta/channel-removal/",
   "session/",

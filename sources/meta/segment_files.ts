@@ -49,10 +49,9 @@ export function filesOf(
     bm25log: info.bm25statslogs,
   };
   const isInline = info.binlogs.length + info.deltalogs.length + info.statslogs.length > 0;
-  if (strict && !isInline && nameless !== undefined) throw namelessFile(nameless);
+  if (strict && !isInline && nameless.length > 0) throw namelessFile(nameless[0]!);
   const fieldFiles = (kind: LogKind): readonly FieldFiles[] =>
-    (isInline ? inline[kind].map((log) => inlineFiles(kind, info, log, strict)) : logs[kind])
-      .sort((a, b) => a.fieldId < b.fieldId ? -1 : 1);
+    byField(isInline ? inline[kind].map((log) => inlineFiles(kind, info, log, strict)) : logs[kind]);
   return {
     binlogs: fieldFiles("binlog"),
     deltalogs: fieldFiles("deltalog"),
@@ -61,6 +60,12 @@ export function filesOf(
     inlinePaths: !isInline ? NO_PATHS : Object.values(inline).flat()
       .flatMap(({ binlogs }) => binlogs.map(({ logPath }) => logPath)).filter((path) => path !== ""),
   };
+}
+
+/** The list itself where it is in order: snapshots share it. */
+function byField(list: readonly FieldFiles[]): readonly FieldFiles[] {
+  const inOrder = list.every(({ fieldId }, i) => i === 0 || list[i - 1]!.fieldId < fieldId);
+  return inOrder ? list : list.toSorted((a, b) => a.fieldId < b.fieldId ? -1 : 1);
 }
 
 const NO_PATHS: readonly string[] = [];

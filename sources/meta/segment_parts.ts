@@ -6,7 +6,7 @@ export type LogKind = "binlog" | "deltalog" | "statslog" | "bm25log";
 
 export interface SegmentParts {
   info: SegmentInfo | undefined;
-  readonly logs: Record<LogKind, FieldFiles[]>;
-  /** A key that names a file without an id or a path; matters only where the segment is read. */
-  nameless: string | undefined;
+  readonly logs: Record<LogKind, readonly FieldFiles[]>;
+  /** Keys that name a file without an id or a path; they matter only where the segment is read. */
+  nameless: readonly string[];
 }

@@ -46,7 +46,6 @@ const CLOCK_TRUST_MS = 5 * 60_000;
 
 export class SnapshotReader {
   readonly catalog: CatalogKeys;
-  readonly #segments = new SegmentKeys();
   readonly #damaged = new DamagedCollections();
   readonly #channels: ChannelKeys;
   readonly #cluster = new ClusterKeys();
@@ -54,7 +53,8 @@ export class SnapshotReader {
   readonly #metaRoot: string;
   readonly #kvRoot: string;
 
-  constructor(readonly options: SnapshotOptions) {
+  /** `segments`: of an earlier snapshot, where only what has changed since is added. */
+  constructor(readonly options: SnapshotOptions, readonly segments = new SegmentKeys()) {
     this.catalog = new CatalogKeys(options.positions);
     this.#channels = new ChannelKeys(this.catalog.positions);
     this.#metaRoot = `${options.metaRoot}/`;
@@ -69,7 +69,7 @@ export class SnapshotReader {
     if (key.startsWith(this.#metaRoot)) {
       const name = key.slice(this.#metaRoot.length);
       if (name.startsWith("datacoord-meta/") && !name.startsWith("datacoord-meta/import-")) {
-        this.#damaged.guard(name, () => this.#segments.apply(name, value));
+        this.#damaged.guard(name, () => this.segments.apply(name, value));
         this.#damaged.guard(name, () => this.#channels.apply(name, value));
       } else {
         this.catalog.apply(name, value);
@@ -84,7 +84,7 @@ export class SnapshotReader {
   /** Throws `damaged`. */
   finish(): MetaReading {
     const { databases, aliases, collections, catalog } = readCatalog(this.catalog);
-    const allSegments = readSegments(this.#segments, collections, this.catalog.positions, this.#damaged.note);
+    const allSegments = readSegments(this.segments, collections, this.catalog.positions, this.#damaged.note);
     const live = new Map<bigint, Collection>(catalog.collections.map((collection) => [collection.id, collection]));
     const channels = this.#channels.read(collections);
     const clockMs = this.#cluster.clockMs;

@@ -43,6 +43,10 @@ export interface EtcdPage {
   /** Decimal. */
   readonly clusterId: string;
   readonly kvs: readonly EtcdKv[];
+  /** How many keys there are below the prefix from this page's first on, also those that `changedAfter` leaves out. */
+  readonly count: bigint;
+  /** Another page follows. */
+  readonly more: boolean;
 }
 
 export interface RangeOptions {
@@ -54,6 +58,8 @@ export interface RangeOptions {
   readonly limit?: number;
   /** Values come back empty. */
   readonly keysOnly?: boolean;
+  /** Only keys that were last written after this revision. The server looks at all of them for each page. */
+  readonly changedAfter?: bigint;
 }
 
 /** A condition on one key; all that are given must hold. A key that does not exist has createRevision and modRevision 0. */
@@ -145,12 +151,19 @@ export class EtcdClient {
           limit: Math.min(left, pageSize),
           keys_only: options.keysOnly ?? false,
           ...(revision === undefined ? {} : { revision: revision.toString() }),
+          ...(options.changedAfter === undefined ? {} : { min_mod_revision: (options.changedAfter + 1n).toString() }),
         },
         `reading ${prefix === "" ? "all keys" : prefix}`,
         signal,
       );
       revision ??= BigInt(answer.header.revision);
-      yield { revision, clusterId: answer.header.cluster_id, kvs: answer.kvs.map(kvOf) };
+      yield {
+        revision,
+        clusterId: answer.header.cluster_id,
+        kvs: answer.kvs.map(kvOf),
+        count: BigInt(answer.count),
+        more: answer.more,
+      };
       left -= answer.kvs.length;
       const last = answer.kvs.at(-1);
       if (!answer.more || last === undefined || left <= 0) return;
