@@ -20,7 +20,12 @@ export async function checkCommand(context: CommandContext): Promise<number> {
   if (sources.backup === undefined) {
     parts.push(attempt("sources.meta", async () => await (await components.meta()).check(stop)));
     parts.push(attempt("sources.log", async () => await (await components.log()).check(stop)));
-    parts.push(attempt("sources.binlogs", async () => await (await components.binlogs()).check(stop)));
+    parts.push(attempt("sources.binlogs", async () => {
+      const found = await (await components.binlogs()).check(stop);
+      if (!found.some(({ absent }) => absent)) return found;
+      // Where the metadata cannot be read its own line says so.
+      return unlessNew(found, await (await components.meta()).snapshot(stop).catch(() => undefined));
+    }));
     parts.push(attempt("log retention", () => retention(context)));
   } else {
     parts.push(attempt("sources.backup", async () => {
@@ -53,6 +58,20 @@ export async function checkCommand(context: CommandContext): Promise<number> {
   stop.throwIfAborted();
   printResult(context, lines, () => table(lines.map((line) => [line.ok, line.what, line.detail])));
   return exitOf(lines);
+}
+
+/** A source that has flushed no row has no files yet, and perhaps no folder for them: that is no fault. */
+export function unlessNew(lines: readonly CheckLine[], snapshot: Pick<Snapshot, "segments"> | undefined): CheckLine[] {
+  const isNew = snapshot?.segments.every(({ binlogs, manifestPath }) => binlogs.length === 0 && manifestPath === "");
+  return lines.map(({ absent, ...line }) =>
+    absent && isNew === true
+      ? {
+        what: line.what,
+        ok: "warn",
+        detail: `${line.detail}. The metadata names no file yet, so none is missed so far`,
+      }
+      : line
+  );
 }
 
 /** What takes metadata and log or files; where one of them does not answer, its own line has said so. */

@@ -7,4 +7,6 @@ export interface CheckLine {
   readonly detail: string;
   /** Set on `fail`: decides the exit status (authentication 12, otherwise 11). */
   readonly code?: import("../errors.ts").ErrorCode;
+  /** Nothing is there at all: no fault of a source that has written no file yet. */
+  readonly absent?: true;
 }

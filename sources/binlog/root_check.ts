@@ -31,7 +31,7 @@ export async function checkRoot(store: ObjectStore, root: string, signal: AbortS
     const top = root === "" ? inRoot : await store.folders("", signal);
     if (top.length === 0) {
       const detail = `The ${place} is empty, which is right only for a source that never flushed a row`;
-      return { what, ok: bucket ? "warn" : "fail", detail, ...(bucket ? {} : { code: "not_found" as const }) };
+      return bucket ? { what, ok: "warn", detail } : { what, ok: "fail", detail, code: "not_found", absent: true };
     }
     const setting = bucket ? "root_path" : "path";
     const own = bucket ? "minio.rootPath" : "localStorage.path";
@@ -42,7 +42,7 @@ export async function checkRoot(store: ObjectStore, root: string, signal: AbortS
       : `Set ${setting} to ${own} of the source's milvus.yaml`;
     const where = root === "" ? `at the top of this ${place}` : `below ${root}`;
     const detail = `No binlogs ${where}; the ${place} has ${enumerate(top)}. ${advice}`;
-    return { what, ok: "fail", detail, code: "not_found" };
+    return { what, ok: "fail", detail, code: "not_found", absent: true };
   } catch (thrown) {
     const error = toTidemarkError(thrown);
     const detail = [error.message, error.hint].filter((part) => part !== undefined).join(". ");
