@@ -251,7 +251,7 @@ Deno.test("openKafkaLog tells wrong credentials from an unreachable broker, and 
   }
 });
 
-Deno.test("openKafkaLog reads the password from its file", async () => {
+Deno.test("openKafkaLog reads the password from its file, and again when the brokers refuse it", async () => {
   await using own = await Broker.start({ users: { reader: "from-a-file" } });
   const path = await Deno.makeTempFile();
   try {
@@ -259,6 +259,12 @@ Deno.test("openKafkaLog reads the password from its file", async () => {
     const source = await open(own.address, { sasl: { username: "reader", password_file: path } });
     assert.deepEqual(await source.topics(never), []);
     await source.close();
+    await Deno.writeTextFile(path, "of yesterday");
+    const rotated = await open(own.address, { sasl: { username: "reader", password_file: path } });
+    await assert.rejects(rotated.topics(never), { code: "authentication" });
+    await Deno.writeTextFile(path, "from-a-file");
+    assert.deepEqual(await rotated.topics(never), []);
+    await rotated.close();
   } finally {
     await Deno.remove(path);
   }
