@@ -51,7 +51,13 @@ export class EtcdKeys implements WoodpeckerKeys {
     const kvs = [...this.#keys.values()].filter(({ key }) => key.startsWith(prefix)).sort((a, b) =>
       a.key < b.key ? -1 : 1
     );
-    yield await Promise.resolve({ revision: this.#revision, clusterId: "1", kvs: kvs.slice(0, options.limit) });
+    yield await Promise.resolve({
+      revision: this.#revision,
+      clusterId: "1",
+      kvs: kvs.slice(0, options.limit),
+      count: BigInt(kvs.length),
+      more: options.limit !== undefined && kvs.length > options.limit,
+    });
   }
 
   async *watch(prefixes: readonly string[], from: bigint, signal: AbortSignal): AsyncGenerator<EtcdWatchBatch> {
