@@ -4,6 +4,7 @@
  */
 import { type Options, parseArguments, USAGE } from "./runner/arguments.ts";
 import type { Counts } from "./runner/counts.ts";
+import { failureSummary } from "./runner/failures.ts";
 import { runGate, runUnitTests } from "./runner/gate.ts";
 import { capacity, laneCount } from "./runner/lane_count.ts";
 import { runLanes } from "./runner/lanes.ts";
@@ -74,6 +75,7 @@ async function main(): Promise<number> {
   clearTimeout(limit);
   if (stopped.signal.aborted) console.log(`Stopped: ${(stopped.signal.reason as Error).message}`);
   if (counts.passed === 0 && counts.failed === 0) console.log("No test ran");
+  for (const line of failureSummary()) console.log(line);
   console.log(`${((performance.now() - start) / 1000).toFixed(0)} s in all`);
   console.log(`${counts.passed} passed, ${counts.failed} failed`);
   return counts.failed === 0 && counts.passed > 0 ? 0 : 1;

@@ -1,4 +1,5 @@
 import { type Counts, readCounts } from "./counts.ts";
+import { noteFailure } from "./failures.ts";
 import { runStep, type Step, type StepOutcome } from "./step.ts";
 import { sourceFiles, unitTests } from "./suites.ts";
 
@@ -53,8 +54,10 @@ export function report(step: Step, outcome: StepOutcome, detail = ""): void {
   const text = [`${mark.padEnd(7)}${step.name.padEnd(22)}${outcome.seconds.toFixed(1).padStart(7)} s`, detail];
   console.log(text.filter((part) => part !== "").join("  "));
   if (outcome.ok) return;
+  noteFailure(step.name, outcome);
   console.log(`The step "${step.name}" ${outcome.reason}: ${shown(step.command)}`);
-  if (!step.live) console.log(outcome.output.trimEnd().replace(/^/gm, "  "));
+  // A test that passed is a dot, each on a line of its own.
+  if (!step.live) console.log(outcome.output.replace(/^\.\n/gm, "").trimEnd().replace(/^/gm, "  "));
 }
 
 function shown(command: readonly string[]): string {

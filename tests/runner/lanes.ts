@@ -1,6 +1,7 @@
 /** Test files against real servers: several side by side, since much of a test's time is waiting for servers. */
 import { type Stack, startStack } from "../stack/mod.ts";
 import { type Counts, readCounts } from "./counts.ts";
+import { noteFailure } from "./failures.ts";
 import { runStep, type Step } from "./step.ts";
 import { hasOwnServers } from "./suites.ts";
 
@@ -66,7 +67,9 @@ export async function runLanes(options: LaneOptions): Promise<Counts> {
       }
     } catch (thrown) {
       total.failed++;
-      console.log(`FAILED the servers do not start: ${thrown instanceof Error ? thrown.message : thrown}`);
+      const output = thrown instanceof Error ? thrown.message : `${thrown}`;
+      noteFailure("servers", { output, reason: "do not start" });
+      console.log(`FAILED the servers do not start: ${output}`);
     } finally {
       if (options.keep && stack !== undefined) {
         console.log(`The servers still run. A file on them again:`);
@@ -104,6 +107,7 @@ async function runFile(file: string, stack: Stack | undefined, { filter, live, s
   const text = `${mark.padEnd(7)}${file.replace(/^tests\//, "").padEnd(52)}${outcome.seconds.toFixed(1).padStart(7)} s`;
   console.log(`${text}  ${counts.passed} passed, ${counts.failed} failed`);
   if (outcome.ok) return counts;
+  noteFailure(file, outcome);
   console.log(`${file} ${outcome.reason}${live ? "" : `:\n${outcome.output.trimEnd().replace(/^/gm, "  ")}`}`);
   return counts;
 }
