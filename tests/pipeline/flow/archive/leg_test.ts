@@ -10,6 +10,7 @@ import {
   readDrops,
   readLogFile,
 } from "../../../../stores/mod.ts";
+import { eventually } from "../../../stack/eventually.ts";
 import { FakePipeline, until } from "../../../fakes/pipeline.ts";
 import { restoreFake } from "../../../fakes/restore.ts";
 import { FakeSource } from "../../../fakes/source.ts";
@@ -112,10 +113,7 @@ for (const ms of [-100_000n, 100_000n]) {
     source.drop("alone");
     const drop = source.now - (1n << 18n) + 1n;
     write();
-    for (const end = performance.now() + 5000; (await readDrops(vault, "b")).get(id) !== drop;) {
-      assert.ok(performance.now() < end, "it is noted");
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
+    await eventually("the drop is noted", async () => (await readDrops(vault, "b")).get(id) === drop, { everyMs: 10 });
     await archived();
     const opened = await openBackupSource(vault, "b");
     assert.deepEqual(

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { hybridFromMs, type ResumePoint, type TickGroup } from "../../../../pipeline/model/mod.ts";
 import { openBackupSource } from "../../../../sources/backup/mod.ts";
 import { createMemoryStore } from "../../../../stores/mod.ts";
+import { eventually } from "../../../stack/eventually.ts";
 import { FakePipeline, until } from "../../../fakes/pipeline.ts";
 import { restoreFake } from "../../../fakes/restore.ts";
 import { FakeRowSink } from "../../../fakes/row_sink.ts";
@@ -133,11 +134,10 @@ Deno.test("run notes of a backup that it keeps how long a pchannel has been sile
   source.insert("busy", [1n, 1n]);
   source.tick();
   const moment = source.now;
-  // What is stamped is written within a second.
-  await new Promise((resolve) => setTimeout(resolve, 2200));
+  const reached = async () => (await openBackupSource(vault, "b")).restorable!.to.ts;
+  await eventually("both pchannels reach the busy one's last tick", async () => await reached() >= moment);
   await run.stop();
-  const backup = await openBackupSource(vault, "b");
-  assert.ok(backup.restorable!.to.ts >= moment, "both pchannels reach the busy one's last tick");
+  assert.ok(await reached() >= moment);
 });
 
 for (
