@@ -1,4 +1,5 @@
 /** A TCP proxy in front of one server, that goes away in the middle of an answer and comes back. */
+import { freePort } from "./free_port.ts";
 
 export interface BreakingProxyOptions {
   /** `host:port` of the server. */
@@ -22,7 +23,7 @@ export class BreakingProxy implements AsyncDisposable {
   private constructor(options: BreakingProxyOptions) {
     this.#options = options;
     this.#left = options.afterBytes;
-    this.#listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    this.#listener = Deno.listen({ hostname: "127.0.0.1", port: freePort() });
     this.address = `127.0.0.1:${(this.#listener.addr as Deno.NetAddr).port}`;
     this.#accept(this.#listener);
   }

@@ -5,6 +5,7 @@
 import { Buffer } from "node:buffer";
 import { Admin, type MessageToProduce, Producer } from "@platformatic/kafka";
 import { eventually } from "./eventually.ts";
+import { freePort } from "./free_port.ts";
 import { installKafkaClasspath } from "./install.ts";
 
 export interface BrokerOptions {
@@ -17,14 +18,6 @@ export interface BrokerOptions {
 export interface ProducedRecord {
   readonly value: Uint8Array | null;
   readonly headers?: Readonly<Record<string, Uint8Array>>;
-}
-
-/** Two ports that nobody listens on right now. */
-function freePorts(): [number, number] {
-  const listeners = [0, 0].map((port) => Deno.listen({ port, hostname: "127.0.0.1" }));
-  const ports = listeners.map((listener) => (listener.addr as Deno.NetAddr).port);
-  for (const listener of listeners) listener.close();
-  return [ports[0]!, ports[1]!];
 }
 
 export class Broker implements AsyncDisposable {
@@ -44,7 +37,7 @@ export class Broker implements AsyncDisposable {
   /** Formats a fresh folder and starts a broker on free ports. */
   static async start(options: BrokerOptions = {}): Promise<Broker> {
     const dir = await Deno.makeTempDir({ prefix: "tidemark-kafka-" });
-    const [port, control] = freePorts();
+    const [port, control] = [freePort(), freePort()];
     const protocol = options.users === undefined ? "PLAINTEXT" : "SASL_PLAINTEXT";
     const properties: Record<string, string> = {
       "process.roles": "broker,controller",

@@ -3,6 +3,7 @@
  * are its own.
  */
 import { eventually } from "../eventually.ts";
+import { freePort } from "../free_port.ts";
 import { installPulsar } from "./install.ts";
 import { PulsarProducer } from "./producer.ts";
 
@@ -23,13 +24,6 @@ export interface MessagePlace {
 /** A bookie refuses an entry that is larger by its own overhead than a frame may be, and every topic stalls with it. */
 const MESSAGE_BYTES = 5 << 20;
 const OPENED = ["java.nio", "java.io", "java.util.zip", "sun.net", "jdk.internal.misc", "jdk.internal.platform"];
-
-function freePorts(count: number): number[] {
-  const listeners = Array.from({ length: count }, () => Deno.listen({ port: 0, hostname: "127.0.0.1" }));
-  const ports = listeners.map((listener) => (listener.addr as Deno.NetAddr).port);
-  for (const listener of listeners) listener.close();
-  return ports;
-}
 
 export class PulsarStandalone implements AsyncDisposable {
   /** `127.0.0.1:port` of the binary protocol. */
@@ -57,11 +51,11 @@ export class PulsarStandalone implements AsyncDisposable {
   static async start(options: StandaloneOptions = {}): Promise<PulsarStandalone> {
     const classpath = await installPulsar();
     const dir = await Deno.makeTempDir({ prefix: "tidemark-pulsar-" });
-    const [port, web, bookie] = freePorts(3);
+    const [port, web, bookie] = [freePort(), freePort(), freePort()];
     const settings = {
       clusterName: "standalone",
-      brokerServicePort: port!,
-      webServicePort: web!,
+      brokerServicePort: port,
+      webServicePort: web,
       bindAddress: "127.0.0.1",
       advertisedAddress: "127.0.0.1",
       allowLoopback: true,
@@ -111,7 +105,7 @@ export class PulsarStandalone implements AsyncDisposable {
       ...["--config", `${dir}/standalone.conf`, "-nfw", "-nss", "--bookkeeper-port", String(bookie)],
       ...["--metadata-dir", `${dir}/meta`, "--bookkeeper-dir", `${dir}/bookie`, "--advertised-address", "127.0.0.1"],
     ];
-    const it = new PulsarStandalone(dir, [port!, web!], java, options);
+    const it = new PulsarStandalone(dir, [port, web], java, options);
     await it.up();
     return it;
   }
