@@ -15,7 +15,14 @@ export { createRedactor, MASK, type Redactor } from "./redact.ts";
 export { REFERENCE_PAGE, SERVER_PAGE, withReference, withServerReference } from "./reference.ts";
 export { type PipelineConfig, pipelineSpec, type SinkConfig } from "./schema.ts";
 export { type ComponentOptions, type Components, createComponents, type NamedSink } from "./wire.ts";
-export { type BackupPlace, type BackupSink, encryptedSinks, openPlace, openPlaces } from "./places.ts";
+export {
+  type BackupPlace,
+  type BackupSink,
+  encryptedSinks,
+  openPlace,
+  openPlaces,
+  type PlaceAccess,
+} from "./places.ts";
 export { type PointedProblem } from "./pointers.ts";
 export { loadServerConfig } from "./server_load.ts";
 export { type CdcConfig } from "./cdc_spec.ts";

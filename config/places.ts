@@ -21,9 +21,20 @@ async function openStore(config: BackupStorageConfig): Promise<ObjectStore> {
   return await openBackupStore(config);
 }
 
-/** The store of `--storage`: a folder, or a bucket's URL, with `--endpoint`. Throws `usage`. */
-export async function openPlace(storage: string, endpoint: string | undefined): Promise<BackupPlace> {
-  return placeOf(storage, await openStore(placeConfig(storage, endpoint)), undefined, undefined);
+/** What the command line says of a place beside its URL; files are named by path. */
+export interface PlaceAccess {
+  readonly endpoint?: string | undefined;
+  /** As `encrypt.identity_file`. */
+  readonly identityFile?: string | undefined;
+  /** As `encrypt.passphrase_file`. */
+  readonly passphraseFile?: string | undefined;
+  /** As `sse.customer_key_file` of S3, `customer_key_file` of the others. */
+  readonly customerKeyFile?: string | undefined;
+}
+
+/** The store of `--storage`: a folder, or a bucket's URL. Throws `usage`, and `config` for a file of keys that cannot be used. */
+export async function openPlace(storage: string, access: PlaceAccess): Promise<BackupPlace> {
+  return placeOf(storage, await openStore(placeConfig(storage, access)), undefined, undefined);
 }
 
 /** The kinds of store by the scheme of their URL. */
@@ -34,8 +45,14 @@ const SCHEMES: Readonly<Record<string, { readonly type: "s3" | "azure" | "gcs"; 
 };
 const KNOWN_PLACES = "s3://bucket/prefix, azure://container/prefix or gs://bucket/prefix";
 
-/** What `--storage` and `--endpoint` mean, as a configuration would say it. The logins are the environment's. */
-export function placeConfig(storage: string, endpoint: string | undefined): BackupStorageConfig {
+/** What `--storage` and the options beside it mean, as a configuration would say it. The logins are the environment's. */
+export function placeConfig(storage: string, access: PlaceAccess = {}): BackupStorageConfig {
+  const { endpoint, identityFile, passphraseFile, customerKeyFile } = access;
+  const keys = {
+    ...(identityFile === undefined ? {} : { identity_file: identityFile }),
+    ...(passphraseFile === undefined ? {} : { passphrase_file: passphraseFile }),
+  };
+  const encrypt = Object.keys(keys).length === 0 ? {} : { encrypt: keys };
   const [, scheme = "", bucket, prefix = ""] = /^(\w+):\/\/([^/]+)\/?(.*)$/.exec(storage) ?? [];
   const kind = Object.hasOwn(SCHEMES, scheme) ? SCHEMES[scheme] : undefined;
   if (kind === undefined) {
@@ -44,25 +61,44 @@ export function placeConfig(storage: string, endpoint: string | undefined): Back
         hint: `Give a folder, ${KNOWN_PLACES}.`,
       });
     }
-    if (endpoint !== undefined) {
-      throw new TidemarkError("usage", "--endpoint has no meaning with a folder", {
+    const foreign = endpoint !== undefined ? "--endpoint" : customerKeyFile !== undefined && "--customer-key-file";
+    if (foreign) {
+      throw new TidemarkError("usage", `${foreign} has no meaning with a folder`, {
         hint: `Leave it out, or give --storage ${KNOWN_PLACES}.`,
       });
     }
-    return backupStorageSpec.parse({ type: "file", path: storage.replace(/^file:\/\//, "") });
+    return parsed({ type: "file", path: storage.replace(/^file:\/\//, ""), ...encrypt }, storage, access);
   }
-  const parsed = backupStorageSpec.safeParse({
-    type: kind.type,
-    [kind.key]: bucket,
-    prefix: prefix.replace(/\/+$/, ""),
-    ...(endpoint === undefined ? {} : { endpoint: /^https?:\/\//.test(endpoint) ? endpoint : `http://${endpoint}` }),
-  });
-  if (parsed.success) return parsed.data;
+  const customerKey = customerKeyFile === undefined
+    ? {}
+    : kind.type === "s3"
+    ? { sse: { mode: "sse-c", customer_key_file: customerKeyFile } }
+    : { customer_key_file: customerKeyFile };
+  const url = endpoint === undefined || /^https?:\/\//.test(endpoint) ? endpoint : `http://${endpoint}`;
+  return parsed(
+    {
+      type: kind.type,
+      [kind.key]: bucket,
+      prefix: prefix.replace(/\/+$/, ""),
+      ...(url === undefined ? {} : { endpoint: url }),
+      ...customerKey,
+      ...encrypt,
+    },
+    storage,
+    access,
+  );
+}
+
+function parsed(config: object, storage: string, { endpoint, customerKeyFile }: PlaceAccess): BackupStorageConfig {
+  const result = backupStorageSpec.safeParse(config);
+  if (result.success) return result.data;
   throw new TidemarkError(
     "usage",
-    `--storage ${storage} with --endpoint ${endpoint ?? "left out"} cannot be used: ${parsed.error.issues[0]!.message}`,
+    `--storage ${storage} with --endpoint ${endpoint ?? "left out"} cannot be used: ${result.error.issues[0]!.message}`,
     {
-      hint: "Give --storage s3://bucket/prefix and --endpoint http://host:9000.",
+      hint: `Give --storage s3://bucket/prefix and --endpoint http${
+        customerKeyFile === undefined ? "" : "s"
+      }://host:9000.`,
     },
   );
 }

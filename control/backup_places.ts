@@ -1,5 +1,5 @@
 /** The places that a `backup` command works on, from its options. */
-import { type BackupPlace, openPlace, openPlaces } from "../config/mod.ts";
+import { type BackupPlace, openPlace, openPlaces, type PlaceAccess } from "../config/mod.ts";
 import { TidemarkError } from "../pipeline/errors.ts";
 import { enumerate } from "../pipeline/units/mod.ts";
 import { listBackups, whereBackupsAre } from "../sources/backup/mod.ts";
@@ -7,11 +7,18 @@ import type { CommandContext } from "./context.ts";
 import type { SharedOptions } from "./session.ts";
 
 /** Where the backups are: a place given by hand, or the backup sinks of the configuration. */
-export interface PlaceOptions extends SharedOptions {
+export interface PlaceOptions extends SharedOptions, PlaceAccess {
   readonly storage?: string;
-  readonly endpoint?: string;
   readonly sink?: string;
 }
+
+/** Options that say something of --storage, and what a configuration has for them. */
+const BESIDE_STORAGE = [
+  ["endpoint", "--endpoint", "`endpoint`"],
+  ["identityFile", "--identity-file", "`encrypt.identity_file`"],
+  ["passphraseFile", "--passphrase-file", "`encrypt.passphrase_file`"],
+  ["customerKeyFile", "--customer-key-file", "`customer_key_file` (S3: `sse.customer_key_file`)"],
+] as const satisfies readonly (readonly [keyof PlaceAccess, string, string])[];
 
 /** Opens them for the time of `work`. Throws `usage` where both or neither of --storage and --config are given. */
 export async function withPlaces<T>(
@@ -24,9 +31,14 @@ export async function withPlaces<T>(
     if (context.files.length > 0) {
       throw new TidemarkError("usage", "--storage and --config exclude each other: each says where the backups are");
     }
-    return await work([stack.use(await openPlace(options.storage, options.endpoint))]);
+    return await work([stack.use(await openPlace(options.storage, options))]);
   }
-  if (options.endpoint !== undefined) throw new TidemarkError("usage", "--endpoint needs --storage s3://bucket/prefix");
+  const alone = BESIDE_STORAGE.find(([key]) => options[key] !== undefined);
+  if (alone !== undefined) {
+    throw new TidemarkError("usage", `${alone[1]} needs --storage`, {
+      hint: `With --config it stands in the configuration, as ${alone[2]} of the storage.`,
+    });
+  }
   if (context.files.length === 0) {
     throw new TidemarkError("usage", "Where are the backups? Expected --config FILE or --storage PLACE", {
       hint: "tidemark backup list --storage /backups, or --storage s3://bucket/prefix --endpoint http://minio:9000.",

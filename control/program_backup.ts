@@ -19,6 +19,12 @@ export function addBackupCommands(program: Command, parts: ProgramParts): void {
         ),
       )
       .option("--endpoint <url>", "S3 server of --storage; keys come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+      .addOption(
+        new Option("--identity-file <file>", "secret key (AGE-SECRET-KEY-…) of the encrypted backups of --storage")
+          .conflicts("passphraseFile"),
+      )
+      .option("--passphrase-file <file>", "the same for backups that a passphrase opens")
+      .option("--customer-key-file <file>", "key that the service of --storage wants with each request (SSE-C)")
       .option("--sink <name>", "of several backup sinks of the configuration, this one");
   place(backup.command("list"))
     .description("the backups, half-written and half-removed ones too")
@@ -42,7 +48,13 @@ export function addBackupCommands(program: Command, parts: ProgramParts): void {
     });
   place(backup.command("show").argument("<name>", "name of the backup"))
     .description("what is in a backup: collections, sizes, rows, the time range that can be restored")
-    .addHelpText("after", examples([["tidemark backup show nightly --storage /backups", "one backup of a folder"]]))
+    .addHelpText(
+      "after",
+      examples([
+        ["tidemark backup show nightly --storage /backups", "one backup of a folder"],
+        ["tidemark backup show nightly --storage s3://backups --identity-file backup.key", "one that is encrypted"],
+      ]),
+    )
     .action(async (name: string, options: PlaceOptions) => {
       const { backupShowCommand } = await import("./commands/backup_show.ts");
       done(await runSession(terminal, options, (context) => backupShowCommand(context, name, options)));

@@ -20,8 +20,8 @@ export function lockedError(note: EncryptionNote, name: string, location: string
     `Backup ${name} in ${location} is encrypted ${whose}${why === undefined ? "" : `; ${why}`}`,
     {
       hint: lockedIdentity === undefined
-        ? "Set storage.encrypt.identity_file to the file with the secret key of one of these; `backup verify` works without it."
-        : "Set storage.encrypt.passphrase_file to the file with its passphrase; `backup verify` works without it.",
+        ? "Set storage.encrypt.identity_file (beside --storage: --identity-file) to the file with the secret key of one of these; `backup verify` works without it."
+        : "Set storage.encrypt.passphrase_file (beside --storage: --passphrase-file) to the file with its passphrase; `backup verify` works without it.",
     },
   );
 }

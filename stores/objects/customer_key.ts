@@ -44,7 +44,7 @@ export async function readCustomerKey(file: string | undefined, key: string): Pr
 export function customerKeyHint(setting: string, used: boolean): string {
   return used
     ? `The object was written with another key than ${setting} holds, or without one.`
-    : `The object was written with a key of its owner's: name the key's file in ${setting}.`;
+    : `The object was written with a key of its owner's: name the key's file in ${setting} (beside --storage: --customer-key-file).`;
 }
 
 function decoded(text: string): Uint8Array<ArrayBuffer> | undefined {

@@ -193,6 +193,13 @@ Deno.test("tidemark backup wants a place, and only one", async () => {
     const [args, words] of [
       [["backup", "list"], /Where are the backups\?/],
       [["backup", "list", "--endpoint", "http://x"], /--endpoint needs --storage/],
+      [
+        ["backup", "show", "n", "--identity-file", "/k"],
+        /--identity-file needs --storage\n {2}Hint: .*`encrypt.identity_file`/,
+      ],
+      [["backup", "list", "--passphrase-file", "/k", "--config", "y"], /--passphrase-file needs --storage/],
+      [["backup", "verify", "n", "--customer-key-file", "/k"], /--customer-key-file needs --storage/],
+      [["backup", "list", "--storage", "/x", "--identity-file", "k", "--passphrase-file", "p"], /cannot be used with/],
       [["backup", "list", "--storage", "/x", "--endpoint", "http://x"], /no meaning with a folder/],
       [["backup", "list", "--storage", "ftp://x/y"], /of no known kind/],
       [["backup", "list", "--storage", "/x", "--config", "y"], /exclude each other/],
