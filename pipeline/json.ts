@@ -2,6 +2,7 @@
  * JSON that carries 64-bit integers. Milvus ids and hybrid timestamps are about 4.6e17, beyond 2^53, so plain
  * `JSON.parse` corrupts them. Every JSON with ids in it goes through this codec.
  */
+import { scanJson } from "./json_scan.ts";
 
 /** What {@link parseJson} returns: as JSON, with `bigint` for integers that a double cannot hold. */
 export type Json = null | boolean | number | bigint | string | Json[] | { [key: string]: Json };
@@ -16,6 +17,15 @@ const INTEGER = /^-?\d+$/;
 /** Parses JSON text without rounding an integer. Throws `SyntaxError` as `JSON.parse` does. */
 export function parseJson(text: string, options: ParseJsonOptions = {}): Json {
   const all = options.bigint === "all";
+  try {
+    return scanJson(text, all) as Json;
+  } catch {
+    // What is wrong with it, and where, is said by the engine's own parser.
+    return reviveJson(text, all);
+  }
+}
+
+function reviveJson(text: string, all: boolean): Json {
   const reviver = (_key: string, value: unknown, context: { source?: string }): unknown => {
     if (typeof value !== "number" || context.source === undefined || !INTEGER.test(context.source)) return value;
     return all || !Number.isSafeInteger(value) ? BigInt(context.source) : value;

@@ -3,7 +3,9 @@
  * written is what the state is at that moment, so every acknowledgement before it is covered.
  */
 import type { StateStore } from "../../model/mod.ts";
-import { formatRunState, type RunState } from "./run_state.ts";
+import { RememberedTexts } from "./remembered_texts.ts";
+import type { RunState } from "./run_state.ts";
+import { formatRunState } from "./run_state_text.ts";
 
 export interface CheckpointerOptions {
   /** Longest time between a change and its write, ms. */
@@ -21,6 +23,7 @@ export class Checkpointer {
   readonly #state: RunState;
   readonly #store: StateStore;
   readonly #options: CheckpointerOptions;
+  readonly #texts = new RememberedTexts();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #writing: Promise<void> | undefined;
   #dirty = false;
@@ -52,7 +55,7 @@ export class Checkpointer {
     this.#options.beforeWrite();
     this.#state.savedAt = this.#options.now().toISOString();
     const { during = (write) => write() } = this.#options;
-    const text = formatRunState(this.#state);
+    const text = formatRunState(this.#state, this.#texts);
     const writing = during(() => this.#store.write(text));
     this.#writing = writing.finally(() => {
       this.#writing = undefined;

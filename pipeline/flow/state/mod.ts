@@ -9,7 +9,6 @@ export {
   type BasesState,
   type CollectionState,
   type FilesState,
-  formatRunState,
   type ImportUnit,
   newCollectionState,
   newRunState,
@@ -20,3 +19,4 @@ export {
   type SinkState,
   type VchannelState,
 } from "./run_state.ts";
+export { formatRunState } from "./run_state_text.ts";

@@ -14,7 +14,7 @@ import type {
   ResumePoint,
   TargetName,
 } from "../../model/mod.ts";
-import { isQueue, restorePosition, storePosition } from "../../positions/mod.ts";
+import { isQueue, restorePosition } from "../../positions/mod.ts";
 import { type RefusedRow, RefusedRows } from "./refused_rows.ts";
 
 export const STATE_VERSION = 1;
@@ -237,34 +237,6 @@ export function newCollectionState(
     files: undefined,
     blocked: undefined,
   };
-}
-
-/** The document's text. Integers stay exact. */
-export function formatRunState(state: RunState): string {
-  return formatJson({
-    ...state,
-    restore: state.restore ?? null,
-    topicIds: Object.fromEntries(state.topicIds),
-    sinks: Object.fromEntries([...state.sinks].map(([name, sink]) => [name, {
-      collections: [...sink.collections.values()].map(({ partitionsRefused: _, ...own }) => ({
-        ...own,
-        refusedRows: [...own.refusedRows],
-        made: [...own.made],
-      })),
-      databases: [...sink.databases].map(([id, name]) => ({ id, name })),
-      positions: Object.fromEntries(
-        [...sink.positions].map(([pchannel, point]) => [pchannel, stored(point, state.queue)]),
-      ),
-      vchannels: [...sink.vchannels.values()].map((own) => stored(own, state.queue)),
-      ...(sink.bases === undefined ? {} : { bases: sink.bases }),
-      made: [...sink.made],
-      extra: sink.extra,
-    }])),
-  }, 1);
-}
-
-function stored<T extends { readonly offset: Position }>(place: T, queue: Queue) {
-  return { ...place, offset: storePosition(place.offset, queue) };
 }
 
 /** Throws `damaged` for a document that is not one of ours, `unsupported` for one of a newer version. */

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { keyText, type RefusedRow, RefusedRows } from "../../../../pipeline/flow/state/refused_rows.ts";
 import {
-  formatRunState,
   newCollectionState,
   newRunState,
   newSinkState,
   parseRunState,
 } from "../../../../pipeline/flow/state/run_state.ts";
+import { formatRunState } from "../../../../pipeline/flow/state/run_state_text.ts";
 
 function row(key: bigint | string, more: Partial<RefusedRow> = {}): RefusedRow {
   const base = { partitionId: 1n, partition: "_default", ts: 1n, position: "p@1", reason: "too long", file: "" };

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import {
-  formatRunState,
   newCollectionState,
   newRunState,
   newSinkState,
   parseRunState,
 } from "../../../../pipeline/flow/state/run_state.ts";
+import { formatRunState } from "../../../../pipeline/flow/state/run_state_text.ts";
 import { TidemarkError } from "../../../../pipeline/errors.ts";
 import { woodpeckerPosition } from "../../../../pipeline/positions/mod.ts";
 
