@@ -4,10 +4,11 @@
  */
 import { type Options, parseArguments, USAGE } from "./runner/arguments.ts";
 import type { Counts } from "./runner/counts.ts";
-import { failureSummary } from "./runner/failures.ts";
+import { Failures } from "./runner/failures.ts";
 import { runGate, runUnitTests } from "./runner/gate.ts";
 import { capacity, laneCount } from "./runner/lane_count.ts";
 import { runLanes } from "./runner/lanes.ts";
+import { secondRun } from "./runner/second_run.ts";
 import { hasOwnServers, needsStack, suiteTests } from "./runner/suites.ts";
 import { install } from "./stack/mod.ts";
 import { patience } from "./stack/patience.ts";
@@ -15,7 +16,14 @@ import { patience } from "./stack/patience.ts";
 /** Every part of the run must be over by then: CI ends it after 90 minutes. Elsewhere a slow machine may take longer. */
 const WHOLE_RUN_MINUTES = 87;
 
-async function run(options: Options, signal: AbortSignal): Promise<Counts> {
+/** What a run found beside its counts. */
+interface Found {
+  readonly failures: Failures;
+  /** Lines that name what passed at the second time only. */
+  readonly unsteady: string[];
+}
+
+async function run(options: Options, { failures, unsteady }: Found, signal: AbortSignal): Promise<Counts> {
   const total: Counts = { passed: 0, failed: 0 };
   const add = (counts: Counts) => {
     total.passed += counts.passed;
@@ -27,14 +35,14 @@ async function run(options: Options, signal: AbortSignal): Promise<Counts> {
   const onStack = options.unit ? [] : suiteTests(options.suites, options.files);
   // Before the run itself is what the machine is busy with.
   const stacks = options.stacks ?? (named ? 1 : laneCount(capacity()));
-  const lanes = onStack.length > 1 ? `, ${stacks} ${stacks === 1 ? "set" : "sets"} of servers` : "";
-  log(`limits are ${patience().toFixed(1)} times those of a quiet machine${lanes}`);
+  const sets = onStack.length > 1 ? `, ${stacks} ${stacks === 1 ? "set" : "sets"} of servers` : "";
+  log(`limits are ${patience().toFixed(1)} times those of a quiet machine${sets}`);
   // The servers are fetched and built while the gate runs; only who awaits `installed` sees its failure.
   const installed = onStack.length === 0 ? Promise.resolve() : install("full", { signal, log }).then(() => {});
   installed.catch(() => {});
-  if (options.gate) add(await runGate(signal, filter));
+  if (options.gate) add(await runGate(failures, signal, filter));
   const units = (options.files ?? []).filter((file) => !needsStack(file));
-  if (units.length > 0) add(await runUnitTests(units, signal, filter));
+  if (units.length > 0) add(await runUnitTests(units, failures, signal, filter));
   if (onStack.length === 0 || signal.aborted) return total;
   try {
     await installed;
@@ -42,7 +50,18 @@ async function run(options: Options, signal: AbortSignal): Promise<Counts> {
     console.log(`FAILED the servers cannot be installed: ${thrown instanceof Error ? thrown.message : thrown}`);
     return { ...total, failed: total.failed + 1 };
   }
-  add(await runLanes({ files: onStack, stacks, filter, keep, live: named, signal, log }));
+  const lanes = { stacks, filter, keep, live: named, signal, log };
+  add(await runLanes({ ...lanes, files: onStack, failures }));
+  if (!named && filter === undefined && !signal.aborted) {
+    const again = await secondRun(failures, (files) => {
+      log(`Once more: ${files.join(", ")}`);
+      return needsStack(files[0]!)
+        ? runLanes({ ...lanes, files, stacks: 1, failures: new Failures() })
+        : runUnitTests(files, new Failures(), signal);
+    });
+    add(again.counts);
+    unsteady.push(...again.unsteady);
+  }
   if (onStack.some((file) => !hasOwnServers(file)) && named && !keep) {
     log("On servers that stay: deno task test --keep FILE; that prints how to run it on them again");
   }
@@ -64,9 +83,10 @@ async function main(): Promise<number> {
     () => stopped.abort(new Error(`The whole run took longer than ${minutes.toFixed(0)} minutes`)),
     minutes * 60_000,
   );
+  const found: Found = { failures: new Failures(), unsteady: [] };
   let counts: Counts = { passed: 0, failed: 0 };
   try {
-    counts = await run(options, stopped.signal);
+    counts = await run(options, found, stopped.signal);
     if (stopped.signal.aborted) counts.failed++;
   } catch (thrown) {
     counts.failed++;
@@ -75,7 +95,7 @@ async function main(): Promise<number> {
   clearTimeout(limit);
   if (stopped.signal.aborted) console.log(`Stopped: ${(stopped.signal.reason as Error).message}`);
   if (counts.passed === 0 && counts.failed === 0) console.log("No test ran");
-  for (const line of failureSummary()) console.log(line);
+  for (const line of [...found.unsteady, ...found.failures.summary()]) console.log(line);
   console.log(`${((performance.now() - start) / 1000).toFixed(0)} s in all`);
   console.log(`${counts.passed} passed, ${counts.failed} failed`);
   return counts.failed === 0 && counts.passed > 0 ? 0 : 1;

@@ -1,5 +1,6 @@
 /** What a run says of its failed tests at its end, where it is read when the middle of a long output is cut out. */
 
+import type { Counts } from "./counts.ts";
 import type { StepOutcome } from "./step.ts";
 
 /** Lines of an error that are repeated; the whole of it stands where the step ended. */
@@ -29,16 +30,39 @@ export function readFailures(output: string): string[] {
   return found;
 }
 
-const noted: string[] = [];
-
-/** Remembers a step that failed for {@link failureSummary}. */
-export function noteFailure(name: string, { output, reason }: Pick<StepOutcome, "output" | "reason">): void {
-  noted.push(`FAILED ${name} ${reason}`, ...readFailures(output).map(indented));
+/** A step that failed. */
+export interface Failure {
+  /** Of the step, or its test file. */
+  readonly name: string;
+  /** What was counted of it. */
+  readonly counts: Counts;
+  readonly output: string;
+  /** Why the step failed. */
+  readonly reason: string;
 }
 
-/** What failed since the run began, short enough to be read at a glance; nothing when all passed. */
-export function failureSummary(): readonly string[] {
-  return noted;
+/** What has failed since the run began. */
+export class Failures {
+  readonly #noted: Failure[] = [];
+
+  note(name: string, counts: Counts, { output, reason = "" }: Pick<StepOutcome, "output" | "reason">): void {
+    this.#noted.push({ name, counts, output, reason });
+  }
+
+  /** All of them, which are then no longer noted. */
+  take(): Failure[] {
+    return this.#noted.splice(0);
+  }
+
+  /** Short enough to be read at a glance; nothing when all passed. */
+  summary(): string[] {
+    return this.#noted.flatMap((failure) => summaryOf("FAILED", failure));
+  }
+}
+
+/** One failure in few lines. */
+export function summaryOf(mark: string, { name, output, reason }: Failure): string[] {
+  return [`${mark} ${name} ${reason}`, ...readFailures(output).map(indented)];
 }
 
 function lines(text: string): string[] {

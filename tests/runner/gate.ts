@@ -1,5 +1,5 @@
 import { type Counts, readCounts } from "./counts.ts";
-import { noteFailure } from "./failures.ts";
+import { Failures } from "./failures.ts";
 import { runStep, type Step, type StepOutcome } from "./step.ts";
 import { sourceFiles, unitTests } from "./suites.ts";
 
@@ -27,24 +27,33 @@ function unitStep(files: readonly string[], filter?: string): Step {
 }
 
 /** Runs the gate, prints a line per step, and returns how many tests ran. Failed steps count as failed tests. */
-export async function runGate(signal?: AbortSignal, filter?: string): Promise<Counts> {
+export async function runGate(failures = new Failures(), signal?: AbortSignal, filter?: string): Promise<Counts> {
   const total: Counts = { passed: 0, failed: 0 };
   for (const step of gateSteps()) {
     const outcome = await runStep(step, signal);
     report(step, outcome);
-    if (!outcome.ok) total.failed++;
+    if (!outcome.ok) {
+      total.failed++;
+      failures.note(step.name, { passed: 0, failed: 1 }, outcome);
+    }
     if (signal?.aborted) return total;
   }
-  const counts = await runUnitTests(unitTests(), signal, filter);
+  const counts = await runUnitTests(unitTests(), failures, signal, filter);
   return { passed: total.passed + counts.passed, failed: total.failed + counts.failed };
 }
 
 /** Runs test files that need no servers; the layer test is among them. */
-export async function runUnitTests(files: readonly string[], signal?: AbortSignal, filter?: string): Promise<Counts> {
+export async function runUnitTests(
+  files: readonly string[],
+  failures: Failures,
+  signal?: AbortSignal,
+  filter?: string,
+): Promise<Counts> {
   const step = unitStep(files, filter);
   const outcome = await runStep(step, signal);
   const counts = readCounts(outcome.output, outcome.ok);
   report(step, outcome, `${counts.passed} passed, ${counts.failed} failed`);
+  if (!outcome.ok) failures.note(step.name, counts, outcome);
   return counts;
 }
 
@@ -54,7 +63,6 @@ export function report(step: Step, outcome: StepOutcome, detail = ""): void {
   const text = [`${mark.padEnd(7)}${step.name.padEnd(22)}${outcome.seconds.toFixed(1).padStart(7)} s`, detail];
   console.log(text.filter((part) => part !== "").join("  "));
   if (outcome.ok) return;
-  noteFailure(step.name, outcome);
   console.log(`The step "${step.name}" ${outcome.reason}: ${shown(step.command)}`);
   // A test that passed is a dot, each on a line of its own.
   if (!step.live) console.log(outcome.output.replace(/^\.\n/gm, "").trimEnd().replace(/^/gm, "  "));

@@ -1,7 +1,7 @@
 /** Test files against real servers: several side by side, since much of a test's time is waiting for servers. */
 import { type Stack, startStack } from "../stack/mod.ts";
 import { type Counts, readCounts } from "./counts.ts";
-import { noteFailure } from "./failures.ts";
+import type { Failures } from "./failures.ts";
 import { runStep, type Step } from "./step.ts";
 import { hasOwnServers } from "./suites.ts";
 
@@ -13,6 +13,8 @@ export interface LaneOptions {
   readonly filter: string | undefined;
   readonly signal: AbortSignal;
   readonly log: (line: string) => void;
+  /** Are told of what fails. */
+  readonly failures: Failures;
   /** Leave the servers running at the end. */
   readonly keep: boolean;
   /** Show what the files print as it comes. */
@@ -68,7 +70,7 @@ export async function runLanes(options: LaneOptions): Promise<Counts> {
     } catch (thrown) {
       total.failed++;
       const output = thrown instanceof Error ? thrown.message : `${thrown}`;
-      noteFailure("servers", { output, reason: "do not start" });
+      options.failures.note("the servers", { passed: 0, failed: 1 }, { output, reason: "do not start" });
       console.log(`FAILED the servers do not start: ${output}`);
     } finally {
       if (options.keep && stack !== undefined) {
@@ -91,7 +93,8 @@ async function start({ keep, signal, log }: LaneOptions, name: string): Promise<
   return stack;
 }
 
-async function runFile(file: string, stack: Stack | undefined, { filter, live, signal }: LaneOptions): Promise<Counts> {
+async function runFile(file: string, stack: Stack | undefined, options: LaneOptions): Promise<Counts> {
+  const { filter, live, signal } = options;
   const step: Step = {
     name: file,
     command: ["deno", "test", "-A", "--no-check", ...(filter === undefined ? [] : ["--filter", filter]), file],
@@ -107,7 +110,7 @@ async function runFile(file: string, stack: Stack | undefined, { filter, live, s
   const text = `${mark.padEnd(7)}${file.replace(/^tests\//, "").padEnd(52)}${outcome.seconds.toFixed(1).padStart(7)} s`;
   console.log(`${text}  ${counts.passed} passed, ${counts.failed} failed`);
   if (outcome.ok) return counts;
-  noteFailure(file, outcome);
+  options.failures.note(file, counts, outcome);
   console.log(`${file} ${outcome.reason}${live ? "" : `:\n${outcome.output.trimEnd().replace(/^/gm, "  ")}`}`);
   return counts;
 }
