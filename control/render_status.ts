@@ -1,5 +1,6 @@
 /** What a run is doing, as lines of text. Pure. */
 import {
+  type AgreedStatus,
   agreedText,
   type BasesStatus,
   type ChannelStatus,
@@ -44,7 +45,7 @@ export function renderStatus(status: RunStatus, width: number): string[] {
   }
   if (partly.length > REASONS) lines.push(`  and ${partly.length - REASONS} more collections with refused rows`);
   const agreed = status.collections.flatMap(({ db, name, agreed }) =>
-    agreed.map((one) => `  agreed   ${db}.${name}: ${oneLine(agreedText(one))}`)
+    agreed.filter(isWorthALine).map((one) => `  agreed   ${db}.${name}: ${oneLine(agreedText(one))}`)
   );
   lines.push(...agreed.slice(0, REASONS));
   if (agreed.length > REASONS) lines.push(`  and ${agreed.length - REASONS} more columns that a target does not take`);
@@ -65,6 +66,11 @@ export function renderStatus(status: RunStatus, width: number): string[] {
   for (const warning of status.warnings.slice(-3)) lines.push(`  warning  ${oneLine(warning)}`);
   if (status.lastError !== undefined) lines.push(`  error    ${oneLine(status.lastError)}`);
   return lines.map((line) => clip(line, width));
+}
+
+/** A default that stands for nulls is nothing to look at as long as there was no null. */
+function isWorthALine({ change, values }: AgreedStatus): boolean {
+  return change !== "defaulted" || values > 0n;
 }
 
 /** Where nobody can say it there is nothing to say. */

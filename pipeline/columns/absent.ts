@@ -5,6 +5,7 @@
 import { TidemarkError } from "../errors.ts";
 import type { Column, ColumnData } from "../model/mod.ts";
 import { DataType, type FieldSchema } from "../proto/gen/schema_pb.ts";
+import { geometryOfText } from "./geometry.ts";
 import { isVector, widthOf } from "./layout.ts";
 import { emptyArray, emptyVectors } from "./nested.ts";
 
@@ -84,6 +85,9 @@ function constant(field: FieldSchema, rows: number, value: unknown, isEmpty: boo
     default: {
       const bytes = value instanceof Uint8Array
         ? value
+        : typeof value === "string" && field.dataType === DataType.Geometry
+        // The schema keeps it as text (internal/rootcoord/util.go, checkGeometryDefaultValue), a column as binary.
+        ? geometryOfText(value)
         : typeof value === "string"
         ? new TextEncoder().encode(value)
         : field.isDynamic

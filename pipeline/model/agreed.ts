@@ -2,9 +2,9 @@
 
 /**
  * `nulls`: the column is taken, its nulls are not; `column`: nothing of it is; `function`: what makes the column on the source
- * is not known there, its values are taken.
+ * is not known there, its values are taken; `default`: nulls are taken, and the field's default is what becomes of them.
  */
-export type Lack = "nulls" | "column" | "function";
+export type Lack = "nulls" | "column" | "function" | "default";
 
 export interface Gap {
   /** Of the field on the source. */
@@ -24,17 +24,17 @@ export interface TargetGaps {
 /**
  * What becomes of a column that a target does not take as it is; agreed when the column met the target, and kept as long as
  * the copy lives. `left_out`; `filled`: a value stands for each null; `plain`: the source's values, in a column that no
- * function makes.
+ * function makes; `defaulted`: each null is the field's default there, as the target itself would have it.
  */
 export interface AgreedColumn {
   readonly fieldId: bigint;
   readonly field: string;
-  readonly change: "left_out" | "filled" | "plain";
+  readonly change: "left_out" | "filled" | "plain" | "defaulted";
   /** Why: `Milvus 2.3.5 does not know null values in field note`. */
   readonly why: string;
-  /** What stands for a null, as text. Empty unless it is filled. */
+  /** What stands for a null, as text. Empty unless it is filled or defaulted. */
   readonly value: string;
-  /** That value as a column of one row: a serialised schema.FieldData in base64. Empty unless it is filled. */
+  /** That value as a column of one row: a serialised schema.FieldData in base64. Empty where `value` is. */
   readonly column: string;
   /** Values that were left out, or nulls that got the value. What is written again after a crash counts again. */
   values: bigint;
@@ -76,6 +76,8 @@ export function agreedText({ field, change, why, value, values }: AgreedStatus):
       return `field ${field} is left out${values === 0n ? "" : ` (${values} values so far)`}: ${why}`;
     case "filled":
       return `field ${field} has ${value} for each null${times}: ${why}`;
+    case "defaulted":
+      return `field ${field} has its default ${value} for each null${times}: ${why}`;
     case "plain":
       return `field ${field} is a plain column with the source's values: ${why}`;
   }

@@ -4,6 +4,7 @@ import {
   columnToJson,
   countValues,
   decodeFieldData,
+  DEFAULT_FILL,
   describeFieldData,
   encodeColumn,
   fillColumn,
@@ -12,7 +13,7 @@ import {
   repeatValue,
 } from "../columns/mod.ts";
 import { formatJson } from "../json.ts";
-import type { AgreedColumn, Collection, Gap, TargetGaps } from "../model/mod.ts";
+import type { AgreedColumn, Collection, Column, Gap, TargetGaps } from "../model/mod.ts";
 import { type CollectionSchema, CollectionSchemaSchema, type FieldSchema } from "../proto/gen/schema_pb.ts";
 
 export type UnsupportedPolicy =
@@ -29,7 +30,8 @@ export interface Agreement {
 
 /**
  * What was agreed `before` stays. `fill` helps against nulls; a column of which the target takes nothing is left out by it,
- * too. Values whose function the target does not know are carried under every policy: nothing of them is lost.
+ * too. Values whose function the target does not know are carried under every policy: nothing of them is lost. A null that the
+ * target turns into the field's default is no reason to hold a collection: a source has such nulls only by its own faults.
  * @example
  * ```ts
  * import assert from "node:assert/strict";
@@ -70,16 +72,18 @@ function decide({ policy, ...rest }: UnsupportedPolicy, field: FieldSchema, gap:
   const { fieldId, lacks } = gap;
   const about = { fieldId, field: field.name, why, value: "", column: "", values: 0n };
   if (lacks === "function") return { ...about, change: "plain" } as const;
+  if (lacks === "default") return withValue(about, "defaulted", fillColumn(field, DEFAULT_FILL)!);
   // Without its key a row is none, and without its partition key nobody knows where it belongs.
   if (policy === "hold" || field.isPrimaryKey || field.isPartitionKey) return undefined;
   if (policy === "fill" && lacks === "nulls") {
     const column = fillColumn(field, (rest as { values: FillValues }).values);
-    if (column !== undefined) {
-      const value = formatJson(columnToJson(column)[0]!);
-      return { ...about, change: "filled", value, column: encodeColumn(column).toBase64() } as const;
-    }
+    if (column !== undefined) return withValue(about, "filled", column);
   }
   return { ...about, change: "left_out" } as const;
+}
+
+function withValue(about: Omit<AgreedColumn, "change">, change: AgreedColumn["change"], column: Column): AgreedColumn {
+  return { ...about, change, value: formatJson(columnToJson(column)[0]!), column: encodeColumn(column).toBase64() };
 }
 
 function problemOf(
@@ -224,6 +228,10 @@ export function agreedRows(
     seen.add(at);
     if (one.change === "left_out") {
       counts[at] = countValues(bytes, rows);
+      continue;
+    }
+    if (one.change === "defaulted" && countValues(bytes, rows) === rows) {
+      kept.push(bytes);
       continue;
     }
     const { bytes: without, nulls } = fillNulls(bytes, rows, valueOf(one));

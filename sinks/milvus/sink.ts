@@ -155,11 +155,14 @@ export function createMilvusSink(config: MilvusSinkConfig, deps: MilvusSinkDeps 
     ],
     state,
     identity,
-    gaps: async ({ source, target }, made, signal) => {
+    gaps: async ({ source, target: name }, made, signal) => {
       const known = await features(signal);
-      const there = made ? await unless(["not_found"], describer.describe(target, signal)) : undefined;
-      const columns = there === undefined ? undefined : there.columns.union(there.functionOutputs);
-      return { release: `Milvus ${known.version}`, gaps: gapsOf(source.schema, known, columns) };
+      const there = made ? await unless(["not_found"], describer.describe(name, signal)) : undefined;
+      const target = there === undefined ? undefined : {
+        names: there.columns.union(there.functionOutputs),
+        withDefault: new Set([...there.fields].flatMap(([name, { hasDefault }]) => hasDefault ? [name] : [])),
+      };
+      return { release: `Milvus ${known.version}`, gaps: gapsOf(source.schema, known, target) };
     },
     plan: async (wanted, signal) => (await reconciler.plan(wanted, undefined, "all", signal)).map(plainStep),
     reconcileDatabases: (wanted, drop, whose, gate, signal) =>

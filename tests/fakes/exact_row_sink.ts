@@ -71,9 +71,17 @@ export class ExactRowSink implements RowSink {
 
   gaps(...[{ source, target }, made]: Parameters<Required<RowSink>["gaps"]>): Promise<TargetGaps> {
     const there = made ? this.collections.get(keyOf(target))?.actual.schema : undefined;
-    const columns = there === undefined ? undefined : [...there.fields, ...there.structArrayFields];
     const { version } = this.#features;
-    const gaps = gapsOf(source.schema, this.#features, columns && new Set(columns.map(({ name }) => name)));
+    const gaps = gapsOf(
+      source.schema,
+      this.#features,
+      there && {
+        names: new Set([...there.fields, ...there.structArrayFields].map(({ name }) => name)),
+        withDefault: new Set(
+          there.fields.flatMap(({ name, defaultValue }) => defaultValue === undefined ? [] : [name]),
+        ),
+      },
+    );
     return Promise.resolve({ release: `Milvus ${version}`, gaps });
   }
 

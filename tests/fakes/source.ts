@@ -2,7 +2,7 @@
  * A source in memory: collections of an int64 key and an int64 value, whose log is a {@link FakeLog} with records of its own
  * simple form. Its binlogs are empty: all rows are in the log, behind the collections' creation.
  */
-import { create } from "@bufbuild/protobuf";
+import { clone, create } from "@bufbuild/protobuf";
 import { TidemarkError } from "../../pipeline/errors.ts";
 import type { DescribeRecord, Follow } from "../../pipeline/flow/mod.ts";
 import {
@@ -19,7 +19,12 @@ import {
   type Snapshot,
 } from "../../pipeline/model/mod.ts";
 import { ConsistencyLevel } from "../../pipeline/proto/gen/common_pb.ts";
-import { CollectionSchemaSchema, DataType, FieldSchemaSchema } from "../../pipeline/proto/gen/schema_pb.ts";
+import {
+  CollectionSchemaSchema,
+  DataType,
+  FieldSchemaSchema,
+  ValueFieldSchema,
+} from "../../pipeline/proto/gen/schema_pb.ts";
 import type { RecordDecoder } from "../../sources/log/decoded.ts";
 import { followPchannel } from "../../sources/log/mod.ts";
 import { FakeLog } from "./log.ts";
@@ -32,8 +37,8 @@ interface FakeRecord {
   readonly ts: string;
   readonly collection?: string;
   readonly rows?: readonly (readonly [string, string])[];
-  /** The rows have the field that was added. */
-  readonly late?: true;
+  /** What the rows have in the field that was added. */
+  readonly late?: "value" | "null";
 }
 
 const KEY = create(FieldSchemaSchema, { fieldID: 100n, name: "id", isPrimaryKey: true, dataType: DataType.Int64 });
@@ -126,18 +131,38 @@ export class FakeSource {
   }
 
   /** A field `late`, which rows of before have nothing in. */
-  addField(name: string): void {
+  addField(name: string, defaultValue?: bigint): void {
     const collection = this.#collections.get(name)!;
-    const schema = create(CollectionSchemaSchema, { name, fields: [KEY, VALUE, LATE] });
+    const late = clone(FieldSchemaSchema, LATE);
+    if (defaultValue !== undefined) {
+      late.defaultValue = create(ValueFieldSchema, { data: { case: "longData", value: defaultValue } });
+    }
+    const schema = create(CollectionSchemaSchema, { name, fields: [KEY, VALUE, late] });
     this.#collections.set(name, { ...collection, schema });
     this.#note({ changed: [collection.id] });
   }
 
+  load(name: string): void {
+    const collection = this.#collections.get(name)!;
+    const load = { scope: "collection", partitionIds: [], replicas: 1, loadFields: [], loaded: true } as const;
+    this.#collections.set(name, { ...collection, load });
+    this.#note({ changed: [collection.id] });
+  }
+
   insert(name: string, ...rows: readonly FakeRow[]): void {
+    this.#insert(name, "value", rows);
+  }
+
+  /** With a null in the field that was added. */
+  insertNull(name: string, ...rows: readonly FakeRow[]): void {
+    this.#insert(name, "null", rows);
+  }
+
+  #insert(name: string, has: "value" | "null", rows: readonly FakeRow[]): void {
     const { id, pchannels, schema } = this.#collections.get(name)!;
     for (const [key, value] of rows) this.rows.get(name)!.set(key, value);
     const texts = rows.map(([k, v]) => [`${k}`, `${v}`] as const);
-    const late = schema.fields.length > 2 ? { late: true } as const : {};
+    const late = schema.fields.length > 2 ? { late: has } : {};
     this.#append(pchannels[0]!, { kind: "insert", collection: `${id}`, rows: texts, ...late });
   }
 
@@ -278,7 +303,7 @@ function parse(record: LogRecord): FakeRecord {
 }
 
 const decode: RecordDecoder = (record) => {
-  const { kind, ts: text, collection, rows = [], late = false } = parse(record);
+  const { kind, ts: text, collection, rows = [], late } = parse(record);
   const ts = BigInt(text);
   if (kind === "tick") return { kind, generation: 1, ts };
   const collectionId = BigInt(collection!);
@@ -292,7 +317,7 @@ const decode: RecordDecoder = (record) => {
     case "insert": {
       const values = rows.map(([, value]) => BigInt(value));
       const fieldsData = [int64Column(100n, "id", keys), int64Column(101n, "value", values)];
-      if (late) fieldsData.push(int64Column(102n, "late", values));
+      if (late !== undefined) fieldsData.push(int64Column(102n, "late", values, late === "null"));
       return { ...base, ...partition, kind, segmentId: 1n, rows: rows.length, fieldsData };
     }
     case "delete":

@@ -14,7 +14,7 @@ import {
 import { timeToLive } from "../../transforms/mod.ts";
 import type { FlowDependencies } from "../dependencies.ts";
 import type { SinkState } from "../state/mod.ts";
-import type { Views } from "./view.ts";
+import { isDefaulted, type Views } from "./view.ts";
 import { KeySample, notFoundByKey } from "./by_key.ts";
 import { ExpectedRows } from "./expected.ts";
 import { expiredAtSource } from "./expired.ts";
@@ -34,6 +34,8 @@ export interface Difference {
 export interface FoundDifference extends Difference {
   /** As `nameOf` makes it. */
   readonly name: string;
+  /** Only that a null became a default. */
+  readonly defaulted: boolean;
 }
 
 export interface Comparison {
@@ -148,8 +150,9 @@ async function compareRows(
   const field = partitionKey(collection.schema);
   const sample = new KeySample(keyValues);
   const differences: FoundDifference[] = [];
-  const note = (kind: Difference["kind"], partition: string, name: string, log: string) =>
-    differences.push({ kind, partition, key: String(partsOfName(name).key), log, name });
+  const note = (kind: Difference["kind"], partition: string, name: string, log: string, defaulted = false) =>
+    differences.push({ kind, partition, key: String(partsOfName(name).key), log, name, defaulted });
+  const why = expected.view.defaulted;
   const partitions = field === undefined ? collection.partitions : [undefined];
   for (const partition of partitions) {
     const pages = sink.read(
@@ -170,6 +173,7 @@ async function compareRows(
         const where = partition?.name ?? "";
         if (expected.expired.has(name)) result.expired++;
         else if (digest === undefined) note("extra", where, name, "no such row, or it was deleted");
+        else if (why !== undefined && isDefaulted(digest, digests[row]!)) note("content", where, name, why, true);
         else if (digest !== digests[row]!) note("content", where, name, "its newest insert says other content");
         expected.rows.delete(name);
       }

@@ -90,7 +90,7 @@ async function writeRows(job: RepairJob, names: ReadonlySet<string>, signal: Abo
       if (names.has(name)) rows.set(name, { partition, fieldsData: fieldsData() });
     },
     remove: (name: string) => void rows.delete(name),
-    view: viewOf(collection, agreed),
+    view: viewOf(collection, agreed, { fills: true }),
     digestOf: () => 0n,
   };
   const tails = await tailsWithRows(job, keys, signal);

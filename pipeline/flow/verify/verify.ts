@@ -125,7 +125,9 @@ async function verifyOnce(
     state.sinks.get(sink)?.collections.get(id)?.agreed ?? [];
   const views = new Map(selected.map((collection) => [
     collection.id,
-    new Views(collection, deps.sinks.map(({ sink }) => agreedOn(before, sink.name, collection.id))),
+    new Views(collection, deps.sinks.map(({ sink }) => agreedOn(before, sink.name, collection.id)), {
+      fills: deps.unsupported?.policy === "fill",
+    }),
   ]));
   const moment = deps.steps === undefined
     ? await endOfLog(deps, snapshot, selected, views, signal)
@@ -189,7 +191,8 @@ async function verifyOnce(
         agreed: agreed.map(agreedStatus),
       });
       if (mended === undefined || there?.phase !== "tail") continue;
-      const { differences } = compared;
+      // Written again, such a row would be the same.
+      const differences = compared.differences.filter(({ defaulted }) => !defaulted);
       const job = { deps, snapshot, collection, setup, target, agreed, tails, differences };
       mended(`${sink.name} ${qualifiedName(collection)}`, await repairCollection(job, signal));
     }

@@ -13,8 +13,16 @@ import { userFields } from "./schema.ts";
 /** Functions whose output the proxy makes, so that it is in the log; what others make is in files only. */
 const MADE_BY_PROXY: ReadonlySet<FunctionType> = new Set([FunctionType.TextEmbedding]);
 
-/** In the order of the fields. `there`: columns of the target's collection, arrays of structs by their own name, where it has one. */
-export function gapsOf(schema: CollectionSchema, features: Features, there?: ReadonlySet<string>): Gap[] {
+/** What the target's collection has, where there is one. */
+export interface TargetColumns {
+  /** Arrays of structs by their own name. */
+  readonly names: ReadonlySet<string>;
+  readonly withDefault: ReadonlySet<string>;
+}
+
+/** In the order of the fields. */
+export function gapsOf(schema: CollectionSchema, features: Features, target?: TargetColumns): Gap[] {
+  const there = target?.names;
   const made = madeBy(schema);
   const gaps = userFields(schema).flatMap((field): Gap[] => {
     const { fieldID: fieldId, name, dataType, nullable } = field;
@@ -32,7 +40,11 @@ export function gapsOf(schema: CollectionSchema, features: Features, there?: Rea
     }
     if (missing && !canAdd(field, features)) return gap("column", `how to add field ${name} to a collection`);
     if (nullable && !takesNulls(field, features)) return gap("nulls", `null values in field ${name}`);
-    return [];
+    if (!nullable) return [];
+    // fillWithDefaultValue of the proxy (internal/proxy/validate_util.go), in every release that knows both.
+    if (hasDefault(field)) return gap("default", "null values in a field that has a default value");
+    const ownDefault = target?.withDefault.has(name) === true;
+    return ownDefault ? gap("nulls", `null values in field ${name}, which has a default value there`) : [];
   });
   const inStructs = schema.structArrayFields.flatMap(({ name, fields }): Gap[] => {
     if (features.structArrays && (there === undefined || there.has(name))) return [];
@@ -46,7 +58,11 @@ export function gapsOf(schema: CollectionSchema, features: Features, there?: Rea
 
 /** The rows that are there already have nulls or the default in it, so that it cannot be one that is filled from now on. */
 function canAdd(field: FieldSchema, features: Features): boolean {
-  return features.addsFields && (field.nullable ? takesNulls(field, features) : field.defaultValue !== undefined);
+  return features.addsFields && (field.nullable ? takesNulls(field, features) : hasDefault(field));
+}
+
+function hasDefault({ defaultValue }: FieldSchema): boolean {
+  return defaultValue?.data.case !== undefined;
 }
 
 function takesNulls({ dataType }: FieldSchema, features: Features): boolean {
@@ -64,7 +80,7 @@ function madeBy({ functions }: CollectionSchema): Map<string, { readonly name: s
 
 /** What stands against creating it, one phrase each; empty where the target can keep everything. */
 export function unknownToTarget(schema: CollectionSchema, features: Features): string[] {
-  const unknown = gapsOf(schema, features).map(({ what }) => what);
+  const unknown = gapsOf(schema, features).flatMap(({ lacks, what }) => lacks === "default" ? [] : [what]);
   // A function without outputs of its own, such as a reranker, leaves no column behind.
   if (!features.functions) { for (const { name } of schema.functions) unknown.push(`the function ${name}`); }
   const vectors = schema.fields.filter(({ dataType }) => isVectorType(dataType));

@@ -1,5 +1,5 @@
 /** The schema to create a target collection with, what the target could not keep of it, and how an existing one differs. */
-import { clone, create } from "@bufbuild/protobuf";
+import { clone, create, equals } from "@bufbuild/protobuf";
 import type { Collection } from "../../../pipeline/model/mod.ts";
 import {
   type CollectionSchema,
@@ -9,6 +9,7 @@ import {
   FieldSchemaSchema,
   FunctionSchemaSchema,
   StructArrayFieldSchemaSchema,
+  ValueFieldSchema,
 } from "../../../pipeline/proto/gen/schema_pb.ts";
 import { propertiesOf } from "../actual.ts";
 import { nestedName } from "../client_form.ts";
@@ -158,6 +159,10 @@ function fieldDifferences(wanted: FieldSchema, actual: FieldSchema, features: Fe
     differences.push(impossible("gets its keys from the target (autoID), so the source's cannot be written"));
   }
   if (wanted.nullable && !actual.nullable) differences.push(impossible("takes no null values"));
+  if (features.fillsDefaults && hasOtherDefault(wanted, actual)) {
+    const found = actual.defaultValue === undefined ? "no default value" : `the default value ${valueText(actual)}`;
+    differences.push(impossible(`has ${found}, the source's is ${valueText(wanted)}`));
+  }
   const want = propertiesOf(wanted.typeParams);
   const have = propertiesOf(actual.typeParams);
   const set: Record<string, string> = {};
@@ -170,4 +175,18 @@ function fieldDifferences(wanted: FieldSchema, actual: FieldSchema, features: Fe
   }
   if (Object.keys(set).length > 0) differences.push({ kind: "alter_field", field: wanted.name, set });
   return differences;
+}
+
+/** Whether rows that lack the field, since they are older, would get something else. */
+function hasOtherDefault(wanted: FieldSchema, actual: FieldSchema): boolean {
+  // These are described in another form than they are kept in.
+  if (wanted.defaultValue === undefined || TEXT_DEFAULTS.has(wanted.dataType)) return false;
+  if (actual.defaultValue === undefined) return actual.nullable;
+  return !equals(ValueFieldSchema, wanted.defaultValue, actual.defaultValue);
+}
+const TEXT_DEFAULTS: ReadonlySet<DataType> = new Set([DataType.Timestamptz, DataType.Geometry]);
+
+function valueText({ defaultValue }: FieldSchema): string {
+  const value = defaultValue?.data.value;
+  return typeof value === "string" ? JSON.stringify(value) : String(value);
 }

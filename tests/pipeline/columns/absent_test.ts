@@ -28,6 +28,7 @@ Deno.test("absentColumn gives every row the field's default, of each type that c
     [DataType.Double, { case: "doubleData", value: 1e300 }, 1e300],
     [DataType.VarChar, { case: "stringData", value: "ä" }, "ä"],
     [DataType.JSON, { case: "bytesData", value: new TextEncoder().encode('{"a":1}') }, '{"a":1}'],
+    [DataType.Geometry, { case: "stringData", value: "POINT (1 2)" }, "0101000000000000000000f03f0000000000000040"],
     [DataType.Timestamptz, { case: "timestamptzData", value: 17n }, "17"],
   ];
   for (const [dataType, data, expected] of cases) {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { create } from "@bufbuild/protobuf";
+import { clone, create } from "@bufbuild/protobuf";
 import {
   columnToJson,
   decodeFieldData,
@@ -10,10 +10,13 @@ import {
 import type { AgreedColumn, Column } from "../../../pipeline/model/mod.ts";
 import { agreedText } from "../../../pipeline/model/mod.ts";
 import {
+  CollectionSchemaSchema,
   DataType,
+  type FieldSchema,
   FunctionSchemaSchema,
   FunctionType,
   StructArrayFieldSchemaSchema,
+  ValueFieldSchema,
 } from "../../../pipeline/proto/gen/schema_pb.ts";
 import {
   agree,
@@ -42,8 +45,9 @@ const orders = collection("orders", {
   indexes: [index("vec_idx", "vec", FLAT), { ...index("place_idx", "place", {}), fieldId: 103n }],
 });
 
-function gaps(of = schema, version = "2.3.5", there?: ReadonlySet<string>) {
-  return { release: `Milvus ${version}`, gaps: gapsOf(of, featuresOf(version), there) };
+function gaps(of = schema, version = "2.3.5", names?: ReadonlySet<string>, withDefault = new Set<string>()) {
+  const target = names && { names, withDefault };
+  return { release: `Milvus ${version}`, gaps: gapsOf(of, featuresOf(version), target) };
 }
 
 function text(name: string, fieldId: bigint, values: readonly (string | null)[], nullable = true): Uint8Array {
@@ -248,4 +252,59 @@ Deno.test("agreedRows leaves out and fills, and counts both; older rows get a fi
   assert.deepEqual(shown(older.fieldsData), { id: ["1", "2", "3"], note: ["n/a", "n/a", "n/a"] });
   const whole = agreedRows(columns, [ids, text("note", 102n, ["a", "b", "c"])], 3);
   assert.deepEqual([shown(whole.fieldsData).note, whole.counts], [["a", "b", "c"], [0, 0]]);
+});
+
+const STATE = create(ValueFieldSchema, { data: { case: "stringData", value: "new" } });
+const withDefault = storedSchema([
+  field("id", DataType.Int64, { isPrimaryKey: true }),
+  field("vec", DataType.FloatVector, {}, { dim: 2 }),
+  field("state", DataType.VarChar, { nullable: true, defaultValue: STATE }, { max_length: 10 }),
+]);
+
+Deno.test("agree holds nothing for nulls that become the default by themselves, under no policy, and leaves the column nullable", () => {
+  for (const policy of [HOLD, DROP, FILL]) {
+    const { columns: [state], problem } = agree(policy, { schema: withDefault }, gaps(withDefault, "2.5.27"), []);
+    assert.deepEqual([problem, state?.change, state?.value], [undefined, "defaulted", '"new"']);
+    const made = agreedCollection(collection("a", { schema: withDefault }), [state!]).schema.fields;
+    assert.equal(made.find(({ name }) => name === "state")!.nullable, true);
+  }
+  assert.match(
+    agree(HOLD, { schema: withDefault }, gaps(withDefault, "2.4.23"), []).problem!,
+    /null values in field state: held/,
+  );
+});
+
+Deno.test("agreedRows writes the default for each null of such a field, counts it, and adds nothing to rows without the field", () => {
+  const { columns } = agree(HOLD, { schema: withDefault }, gaps(withDefault, "2.5.27"), []);
+  const mixed = agreedRows(columns, [text("state", 102n, ["a", null])], 2);
+  assert.deepEqual([columnToJson(decodeFieldData(mixed.fieldsData[0]!, 2)), mixed.counts], [["a", "new"], [1]]);
+  const whole = text("state", 102n, ["a", "b"]);
+  assert.deepEqual(agreedRows(columns, [whole], 2), { fieldsData: [whole], counts: [0] });
+  assert.deepEqual(agreedRows(columns, [], 2), { fieldsData: [], counts: [0] });
+});
+
+Deno.test("agree does not let a default of the target's own stand for nulls of a source that has none", () => {
+  const names = new Set(["id", "vec", "note", "place"]);
+  const note = field("note", DataType.VarChar, { nullable: true }, { max_length: 10 });
+  const bare = storedSchema([field("id", DataType.Int64, { isPrimaryKey: true }), note]);
+  const { problem } = agree(HOLD, { schema: bare }, gaps(bare, "3.0.0", names, new Set(["note"])), []);
+  assert.match(problem!, /does not know null values in field note, which has a default value there: held/);
+  assert.equal(agree(HOLD, { schema: bare }, gaps(bare, "3.0.0", names), []).problem, undefined);
+});
+
+Deno.test("schemaDifferences names another default value than the source's, and none where rows would get null instead", () => {
+  const wanted = schemaToCreate(collection("a", { schema: withDefault }), "a", "preserve");
+  const differs = (change: (state: FieldSchema) => void) => {
+    const actual = clone(CollectionSchemaSchema, wanted);
+    change(actual.fields.find(({ name }) => name === "state")!);
+    return schemaDifferences(wanted, actual, featuresOf("2.6.19")).map((one) => "what" in one ? one.what : one.kind);
+  };
+  assert.deepEqual(differs(() => {}), []);
+  const old = create(ValueFieldSchema, { data: { case: "stringData", value: "old" } });
+  assert.deepEqual(differs((state) => state.defaultValue = old), [
+    'field state has the default value "old", the source\'s is "new"',
+  ]);
+  assert.deepEqual(differs((state) => state.defaultValue = undefined), [
+    'field state has no default value, the source\'s is "new"',
+  ]);
 });

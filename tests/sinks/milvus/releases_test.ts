@@ -51,6 +51,10 @@ const COLUMNS: readonly (readonly [FieldSchema, ColumnData])[] = [
     kind: "utf8",
     values: bytes("a", "b", "c"),
   }],
+  [field("state", DataType.VarChar, { nullable: true, defaultValue: own }, { max_length: 9 }), {
+    kind: "utf8",
+    values: bytes("a", "", "c"),
+  }],
   [field("doc", DataType.JSON, { nullable: true }), { kind: "bytes", values: bytes('{"a":1}', "", "[1]") }],
   [
     field("tags", DataType.Array, { nullable: true, elementType: DataType.Int64 }, { max_capacity: 4 }),
@@ -128,11 +132,18 @@ function source(): { schema: CollectionSchema; fieldsData: Uint8Array[] } {
 }
 
 const FILLED: Readonly<Record<string, readonly string[]>> = {
-  "2.4.23": ["nvec", "flag", "small", "note", "doc", "tags"],
+  "2.4.23": ["nvec", "flag", "small", "note", "state", "doc", "tags"],
   "2.5.27": ["nvec"],
   "2.6.6": ["nvec"],
   "2.6.19": [],
   "3.0.0": [],
+};
+const DEFAULTED: Readonly<Record<string, readonly string[]>> = {
+  "2.4.23": [],
+  "2.5.27": ["state"],
+  "2.6.6": ["state"],
+  "2.6.19": ["state"],
+  "3.0.0": ["state"],
 };
 const LEFT_OUT: Readonly<Record<string, readonly string[]>> = {
   "2.4.23": ["place", "at", "bm25", "items[name]", "items[emb]"],
@@ -163,7 +174,10 @@ for (const version of Object.keys(FILLED)) {
       );
       assert.equal(problem, undefined);
       const by = (change: string) => columns.filter((one) => one.change === change).map(({ field }) => field);
-      assert.deepEqual([by("filled"), by("left_out")], [FILLED[version], LEFT_OUT[version]]);
+      assert.deepEqual(
+        [by("filled"), by("defaulted"), by("left_out")],
+        [FILLED[version], DEFAULTED[version], LEFT_OUT[version]],
+      );
       const wanted = { source: agreedCollection(every, columns), target, whose: ALL_MADE };
       const outcomes = await sink.reconcile(wanted, undefined, "all", () => "apply", signal);
       assert.deepEqual(outcomes.filter(({ result }) => result !== "applied"), []);

@@ -5,7 +5,7 @@ import { viewOf } from "../../../../pipeline/flow/verify/view.ts";
 import { collection } from "../../../sinks/milvus/sample.ts";
 import { hybridFromMs } from "../../../../pipeline/model/mod.ts";
 
-const VIEW = viewOf(collection("items"), []);
+const VIEW = viewOf(collection("items"), [], { fills: false });
 const digestOf = () => 0n;
 
 function row(key: bigint, ms: number, misplaced = false) {
