@@ -166,11 +166,17 @@ const CODES: ReadonlyMap<number, ErrorCode> = new Map<number, ErrorCode>([
   [100, "not_found"], // collection
   [103, "unreachable"], // collection not fully loaded
   [106, "unreachable"], // collection on recovering
+  // A part of the target has not heard of a change of the schema yet: no request of ours says which schema it is for.
+  [109, "unreachable"], // collection schema mismatch, from 2.6 on
   [200, "not_found"], // partition
   [202, "unreachable"], // partition not fully loaded
   [401, "unreachable"], // replica not available
+  [500, "unreachable"], // channel not found: its node has gone, or it is being moved
+  [501, "unreachable"], // channel lacks
   [503, "unreachable"], // channel not available
   [504, "throttled"], // channel checkpoint exceeds max lag
+  [601, "unreachable"], // segment not loaded
+  [602, "unreachable"], // segment lacks
   [700, "not_found"], // index
   [800, "not_found"], // database
   [901, "unreachable"], // node not found
@@ -178,6 +184,7 @@ const CODES: ReadonlyMap<number, ErrorCode> = new Map<number, ErrorCode>([
   [903, "unreachable"], // node lacks
   [904, "unreachable"], // node not match
   [905, "unreachable"], // node not available
+  [906, "unreachable"], // node state unexpected: it is stopping
   [1302, "unreachable"], // message queue internal error
   [1303, "throttled"], // deny to write the message to mq
   [1400, "authentication"],
@@ -189,6 +196,30 @@ const CODES: ReadonlyMap<number, ErrorCode> = new Map<number, ErrorCode>([
   [10000, "unreachable"], // canceled
   [10001, "unreachable"], // timeout
 ]);
+
+const UNEXPECTED_CODE = 65535;
+
+/**
+ * The numbers with which a refusal can be about the rows of a request, in 2.3 to 3.0. Others are about the collection or the
+ * server, whatever the rows hold. The first two: no number, and milvus-lite's only one.
+ */
+const CONTENT_CODES: ReadonlySet<number> = new Set([
+  0,
+  1,
+  UNEXPECTED_CODE, // 2.3 has no number for most of what it checks
+  1100, // invalid parameter
+  1101, // missing parameter
+  1102, // parameter too large
+  1700, // field not found
+  1701, // field name invalid
+  1804, // fail to deal the insert data
+]);
+
+/** Whether another content of the request might be taken: the server itself said no, for good, and of what it holds. */
+export function isContentRefusal(error: unknown): error is TidemarkError {
+  return error instanceof TidemarkError && error.code === "refused" && error.cause instanceof ServerAnswer &&
+    (error.cause.origin === "rpc" || CONTENT_CODES.has(error.cause.code));
+}
 
 /** Status.error_code, consulted where `code` is absent (2.2) or 65535 (an old error that 2.3 wrapped). */
 const LEGACY_CODES: ReadonlyMap<number, ErrorCode> = new Map<number, ErrorCode>([
@@ -210,8 +241,6 @@ const LEGACY_CODES: ReadonlyMap<number, ErrorCode> = new Map<number, ErrorCode>(
   [100, "unreachable"], // DataCoordNA
   [1000, "unreachable"], // DDRequestRace
 ]);
-
-const UNEXPECTED_CODE = 65535;
 
 /** Whether a Status says that the call succeeded. An absent Status does. */
 export function isSuccess(status: Status | undefined): boolean {

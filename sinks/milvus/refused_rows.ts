@@ -2,9 +2,9 @@
  * Which rows of a refused request are to blame: first by the target's own limits, then by halves. All other rows are
  * written. A refusal that every row of a request shares says nothing of the rows: it stays one of the request.
  */
-import { TidemarkError } from "../../pipeline/errors.ts";
+import type { TidemarkError } from "../../pipeline/errors.ts";
 import type { RowRefusal } from "../../pipeline/model/mod.ts";
-import { ServerAnswer, serverWords } from "./fault.ts";
+import { isContentRefusal, serverWords } from "./fault.ts";
 import { type Unfit, unfitText } from "./row_check.ts";
 
 export interface Isolation {
@@ -18,11 +18,6 @@ export interface Isolation {
 const MAX_UNEXPLAINED = 64;
 /** More words than this may repeat a value. */
 const MAX_WORDS = 300;
-
-/** Whether another content of the request might be taken: the server itself said no, and for good. */
-export function isContentRefusal(error: unknown): error is TidemarkError {
-  return error instanceof TidemarkError && error.code === "refused" && error.cause instanceof ServerAnswer;
-}
 
 /** Writes what can be written of a request that was refused with `first`; returns the rows that cannot. Throws what is no refusal of rows. */
 export async function isolateRows({ rows, send, unfit }: Isolation, first: TidemarkError): Promise<RowRefusal[]> {

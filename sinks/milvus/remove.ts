@@ -4,8 +4,9 @@ import type { RemoveRequest, RowRefusal } from "../../pipeline/model/mod.ts";
 import { DataType } from "../../pipeline/proto/gen/schema_pb.ts";
 import { METHOD, type MilvusClient } from "./client.ts";
 import { type Describer, targetText } from "./described.ts";
+import { isContentRefusal } from "./fault.ts";
 import { keyRanges, keysExpression } from "./key_expression.ts";
-import { isContentRefusal, isolateRows } from "./refused_rows.ts";
+import { isolateRows } from "./refused_rows.ts";
 
 /** Measured on 2.3.5: from 1 000 to 10 000 keys a call cost the same, 100 000 take ten times as long. */
 export const DELETE_BOUNDS = { maxKeys: 10_000, maxBytes: 2 * 1024 * 1024 } as const;

@@ -11,10 +11,10 @@ import type { MutationResult } from "../../pipeline/proto/gen/milvus_pb.ts";
 import { METHOD, type MilvusClient } from "./client.ts";
 import { clientForm, nestedName, withStructs } from "./client_form.ts";
 import { type DescribedCollection, type Describer, targetText } from "./described.ts";
-import { isTooLargeFault, ServerAnswer } from "./fault.ts";
+import { isContentRefusal, isTooLargeFault, ServerAnswer } from "./fault.ts";
 import type { Features } from "./features.ts";
 import type { Remover } from "./remove.ts";
-import { isContentRefusal, isolateRows } from "./refused_rows.ts";
+import { isolateRows } from "./refused_rows.ts";
 import { unfitRows, unfitText } from "./row_check.ts";
 import { columnHead, type Mutation, mutationSize, spliceMutation } from "./splice.ts";
 

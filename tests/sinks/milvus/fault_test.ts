@@ -1,7 +1,15 @@
 import assert from "node:assert/strict";
 import { create } from "@bufbuild/protobuf";
+import type { ErrorCode } from "../../../pipeline/errors.ts";
 import { StatusSchema } from "../../../pipeline/proto/gen/common_pb.ts";
-import { isSuccess, isTooLargeFault, rpcFault, serverWords, statusFault } from "../../../sinks/milvus/fault.ts";
+import {
+  isContentRefusal,
+  isSuccess,
+  isTooLargeFault,
+  rpcFault,
+  serverWords,
+  statusFault,
+} from "../../../sinks/milvus/fault.ts";
 
 const status = (code: number, errorCode: number, reason: string, retriable = false) =>
   create(StatusSchema, { code, errorCode, reason, retriable });
@@ -87,4 +95,105 @@ Deno.test("isSuccess takes an absent Status and looks at both codes", () => {
   assert.equal(isSuccess(status(0, 0, "")), true);
   assert.equal(isSuccess(status(0, 1, "x")), false);
   assert.equal(isSuccess(status(100, 0, "x")), false);
+});
+
+/**
+ * Every number that a proxy of 2.3 to 3.0 can answer a write, a delete, a query or a change of structure with, as
+ * pkg/util/merr/errors.go of a release declares it: [number, retriable, from, to, what it means here, may be about the rows].
+ */
+const DECLARED: readonly (readonly [number, boolean, string, string, ErrorCode, boolean])[] = [
+  [1, true, "2.3", "3.0", "unreachable", false],
+  [2, true, "2.3", "3.0", "unreachable", false],
+  [3, false, "2.3", "3.0", "throttled", false],
+  [4, true, "2.3", "3.0", "throttled", false],
+  [5, false, "2.3", "3.0", "refused", false],
+  [6, false, "2.3", "3.0", "refused", false],
+  [7, false, "2.3", "3.0", "throttled", false],
+  [8, true, "2.3", "3.0", "throttled", false],
+  [9, false, "2.3", "3.0", "throttled", false],
+  [10, false, "2.3", "3.0", "unsupported", false],
+  [11, false, "2.4", "3.0", "throttled", false],
+  [12, true, "2.4", "3.0", "refused", false],
+  [100, false, "2.3", "3.0", "not_found", false],
+  [101, false, "2.3", "3.0", "refused", false],
+  [102, false, "2.3", "3.0", "refused", false],
+  [103, true, "2.3", "3.0", "unreachable", false],
+  [104, false, "2.4", "3.0", "refused", false],
+  [105, false, "2.4", "3.0", "refused", false],
+  [106, true, "2.4", "3.0", "unreachable", false],
+  [107, false, "2.4", "3.0", "refused", false],
+  [108, false, "2.5", "3.0", "refused", false],
+  [109, false, "2.6", "3.0", "unreachable", false],
+  [110, true, "3.0", "3.0", "unreachable", false],
+  [200, false, "2.3", "3.0", "not_found", false],
+  [201, false, "2.3", "3.0", "refused", false],
+  [202, true, "2.3", "3.0", "unreachable", false],
+  [250, false, "2.4", "3.0", "refused", false],
+  [300, false, "2.3", "3.0", "refused", false],
+  [302, false, "2.4", "3.0", "refused", false],
+  [305, true, "2.4", "3.0", "unreachable", false],
+  [400, false, "2.3", "3.0", "refused", false],
+  [401, false, "2.3", "3.0", "unreachable", false],
+  [500, false, "2.3", "3.0", "unreachable", false],
+  [501, false, "2.3", "3.0", "unreachable", false],
+  [502, false, "2.3", "3.0", "refused", false],
+  [503, false, "2.4", "3.0", "unreachable", false],
+  [504, false, "2.4", "3.0", "throttled", false],
+  [505, true, "3.0", "3.0", "unreachable", false],
+  [507, true, "3.0", "3.0", "unreachable", false],
+  [600, false, "2.3", "3.0", "refused", false],
+  [601, false, "2.3", "3.0", "unreachable", false],
+  [602, false, "2.3", "3.0", "unreachable", false],
+  [604, false, "2.4", "3.0", "refused", false],
+  [700, false, "2.3", "3.0", "not_found", false],
+  [701, false, "2.4", "3.0", "refused", false],
+  [702, false, "2.4", "3.0", "refused", false],
+  [800, false, "2.3", "3.0", "not_found", false],
+  [801, false, "2.3", "3.0", "refused", false],
+  [901, false, "2.3", "3.0", "unreachable", false],
+  [902, false, "2.3", "3.0", "unreachable", false],
+  [903, false, "2.3", "3.0", "unreachable", false],
+  [904, false, "2.3", "3.0", "unreachable", false],
+  [905, false, "2.4", "3.0", "unreachable", false],
+  [906, false, "2.4", "3.0", "unreachable", false],
+  [1000, false, "2.3", "3.0", "refused", false],
+  [1001, false, "2.3", "3.0", "refused", false],
+  [1002, true, "2.4", "3.0", "unreachable", false],
+  [1003, true, "2.6", "3.0", "unreachable", false],
+  [1008, false, "3.0", "3.0", "refused", false],
+  [1100, false, "2.3", "3.0", "refused", true],
+  [1101, false, "2.4", "3.0", "refused", true],
+  [1102, false, "2.4", "3.0", "refused", true],
+  [1300, false, "2.3", "3.0", "refused", false],
+  [1302, false, "2.3", "3.0", "unreachable", false],
+  [1303, false, "2.4", "3.0", "throttled", false],
+  [1400, false, "2.3", "3.0", "authentication", false],
+  [1401, false, "2.3", "3.0", "authentication", false],
+  [1600, false, "2.3", "3.0", "not_found", false],
+  [1602, false, "2.4", "3.0", "refused", false],
+  [1700, false, "2.4", "3.0", "refused", true],
+  [1701, false, "2.4", "3.0", "refused", true],
+  [1804, false, "2.4", "3.0", "refused", true],
+  [1807, true, "2.4", "3.0", "throttled", false],
+  [2000, false, "2.4", "3.0", "refused", false],
+  [2001, false, "2.4", "3.0", "refused", false],
+  [2100, false, "2.4", "3.0", "refused", false],
+  [2101, false, "3.0", "3.0", "refused", false],
+  // A segcore error up to 2.5, "inconsistent requery result" from then on: its flag tells them apart.
+  [2200, false, "2.4", "2.5", "refused", false],
+  [2200, true, "2.6", "3.0", "unreachable", false],
+  [2201, false, "2.4", "3.0", "refused", false],
+  [2400, false, "3.0", "3.0", "refused", false],
+  [2500, false, "2.6", "3.0", "refused", false],
+  [3000, false, "2.4", "3.0", "unsupported", false],
+  [10_000, true, "2.3", "3.0", "unreachable", false],
+  [10_001, true, "2.3", "3.0", "unreachable", false],
+  [65_535, false, "2.3", "3.0", "refused", true],
+];
+
+Deno.test("statusFault knows what each number of 2.3 to 3.0 means, and only of some that rows can be to blame", () => {
+  for (const [code, retriable, from, to, meaning, isContent] of DECLARED) {
+    const error = statusFault(status(code, 1, "words", retriable), "insert 2 rows");
+    assert.deepEqual([error.code, isContentRefusal(error)], [meaning, isContent], `${code} of ${from} to ${to}`);
+  }
 });
