@@ -95,11 +95,9 @@ export async function runSession(process: Terminal, options: SharedOptions, comm
           onRetry: (component, error) => log.debug(`${component} tries again: ${error.message}`),
         }),
     };
-    try {
-      status = await command(context, load);
-    } finally {
-      await components?.[Symbol.asyncDispose]();
-    }
+    // Not in a `finally`: what fails at the end must not hide why the command failed.
+    await using _opened = { [Symbol.asyncDispose]: async () => await components?.[Symbol.asyncDispose]() };
+    status = await command(context, load);
   } catch (thrown) {
     screen.end();
     status = report(thrown, terminal, { json, lines }, signals.exitCode);

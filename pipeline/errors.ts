@@ -89,9 +89,13 @@ export class TidemarkError extends Error {
   }
 }
 
-/** Wraps whatever was thrown; an abort keeps its meaning, a TidemarkError passes unchanged. */
+/**
+ * Wraps whatever was thrown; an abort keeps its meaning, a TidemarkError passes unchanged. Of failures of which the later ones
+ * came while the first was cleaned up after (`await using`), it is the first.
+ */
 export function toTidemarkError(thrown: unknown, code: ErrorCode = "unexpected"): TidemarkError {
   if (thrown instanceof TidemarkError) return thrown;
+  if (thrown instanceof SuppressedError) return toTidemarkError(thrown.suppressed, code);
   if (thrown instanceof DOMException && thrown.name === "AbortError") {
     return new TidemarkError("aborted", "Stopped by request", { cause: thrown });
   }

@@ -1,4 +1,5 @@
 /** Reads a column's pages in pieces of the caller's choice. */
+import { leave } from "../../pipeline/leave.ts";
 import { concatPages, type PageValues, type ParquetPage } from "../../stores/mod.ts";
 
 /** Holds the pages of one piece, and the rest of the last page; nothing else is kept. */
@@ -45,8 +46,8 @@ export class PageCursor {
     return concatPages(parts);
   }
 
-  async close(): Promise<void> {
-    await this.#pages.return?.();
+  close(): Promise<void> {
+    return leave(this.#pages);
   }
 }
 

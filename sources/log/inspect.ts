@@ -1,4 +1,5 @@
 /** `inspect log`: decoded, ordered events as JSON objects, from Kafka or from records of a file. */
+import { leave } from "../../pipeline/leave.ts";
 import { after, type LogFetch, type LogRecord, type LogSource, type ResumePoint } from "../../pipeline/model/mod.ts";
 import { type InspectorOptions, LogInspector } from "./inspect/inspector.ts";
 import type { Line } from "./inspect/line.ts";
@@ -104,7 +105,7 @@ async function openReader(
     },
     async close() {
       await reader.coming.catch(() => {});
-      await fetches.return?.();
+      await leave(fetches);
     },
   };
   reader.coming.catch(() => {});

@@ -60,7 +60,8 @@ export class TopicTail {
         yield page;
       }
     } finally {
-      await this.close();
+      // What cannot be closed hides nothing: whoever closes the source hears of it.
+      await this.close().catch(() => {});
       await coming.catch(() => {});
     }
   }

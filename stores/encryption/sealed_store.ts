@@ -3,6 +3,7 @@
  * visible. Sizes are those of the contents; an object is read from any place without what is before it.
  */
 import { createHash } from "node:crypto";
+import { leave } from "../../pipeline/leave.ts";
 import type { ObjectInfo, ObjectStore } from "../../pipeline/model/mod.ts";
 import { collect } from "../objects/body.ts";
 import { undecorated } from "../objects/undecorated.ts";
@@ -117,7 +118,7 @@ export function createSealedStore(store: ObjectStore, seal: Seal, options: Seale
         const rest = head.subarray(headBytes);
         yield* openStream(payloadKey, behind(rest, chunks), what(key));
       } finally {
-        await chunks.return?.();
+        await leave(chunks);
       }
     },
     async put(key, body, putOptions = {}, signal) {

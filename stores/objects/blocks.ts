@@ -1,4 +1,5 @@
 /** A stream cut into blocks of one size, for uploads in parts. */
+import { leave } from "../../pipeline/leave.ts";
 
 /** Every block has `bytes` bytes but the last, which has fewer, never none. Blocks are the caller's to keep. */
 export async function* blocksOf(
@@ -60,9 +61,11 @@ export async function sendBlocks(
     if (next.done) return first.value;
     await begin(first.value);
     for (; !next.done && failed === undefined; next = await blocks.next()) await begin(next.value);
+  } catch (thrown) {
+    failed ??= { thrown };
   } finally {
     await Promise.all(sending);
-    await blocks.return?.();
+    await leave(blocks);
   }
   if (failed !== undefined) throw (failed as { readonly thrown: unknown }).thrown;
   signal?.throwIfAborted();

@@ -1,4 +1,5 @@
 /** An upload of a stream: one session, in chunks, each of which is sent again from where the server has it. */
+import { leave } from "../../pipeline/leave.ts";
 import { rest } from "../../pipeline/pause.ts";
 import { createHash } from "node:crypto";
 import { TidemarkError } from "../../pipeline/errors.ts";
@@ -116,7 +117,7 @@ export async function uploadStream(
       throw thrown;
     }
   } finally {
-    await blocks.return?.();
+    await leave(blocks);
   }
 }
 

@@ -12,10 +12,16 @@ export function guardedStream(source: AsyncIterable<Uint8Array>): GuardedStream 
     // It would look empty, and an empty object would be written in the place of its own.
     if (begun) throw new TypeError("A stream that is used up was begun again");
     begun = true;
+    let given = false;
     try {
-      yield* source;
+      for await (const chunk of source) {
+        given = true;
+        yield chunk;
+        given = false;
+      }
     } catch (thrown) {
-      broken = { thrown };
+      // An upload that has left is not told what fails in the source's cleaning up: it has a reason of its own.
+      if (!given) broken = { thrown };
       throw thrown;
     }
   };

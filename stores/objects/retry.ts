@@ -1,5 +1,6 @@
 /** A store that tries again: back-off with full jitter on what the inner store calls retriable. */
 import { TidemarkError, toTidemarkError } from "../../pipeline/errors.ts";
+import { leave } from "../../pipeline/leave.ts";
 import type { ObjectStore } from "../../pipeline/model/mod.ts";
 import { compareKeys } from "./key.ts";
 import { createSlowWatch } from "./slow.ts";
@@ -106,7 +107,7 @@ export function withRetry(inner: ObjectStore, options: RetryOptions = {}): Decor
               yield info;
             }
           } finally {
-            await listing.return?.();
+            await leave(listing);
           }
           proven = true;
           return;
@@ -143,7 +144,7 @@ export function withRetry(inner: ObjectStore, options: RetryOptions = {}): Decor
         onRetry?.(error, 1, 0);
       } finally {
         over(call);
-        await chunks.return?.();
+        await leave(chunks);
       }
       const info = await retry(() => inner.head(key, signal), signal, `look for ${key}`);
       if (info === undefined) {

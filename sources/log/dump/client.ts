@@ -8,6 +8,7 @@ import {
   toBinary,
 } from "@bufbuild/protobuf";
 import { TidemarkError } from "../../../pipeline/errors.ts";
+import { leave } from "../../../pipeline/leave.ts";
 import type { HybridTs, Position } from "../../../pipeline/model/mod.ts";
 import { MilvusService } from "../../../pipeline/proto/gen/milvus_pb.ts";
 import type { DumpIds } from "./ids.ts";
@@ -86,7 +87,7 @@ export class DumpClient {
       }
     } finally {
       stop.abort();
-      await items.return(undefined).catch(() => {});
+      await leave(items);
     }
     await this.now(signal);
   }

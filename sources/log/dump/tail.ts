@@ -7,6 +7,7 @@
  * - the place to start again is not behind the last message but where that message says that everything later lies (`_lc`), or
  *   where Milvus itself would start again.
  */
+import { leave } from "../../../pipeline/leave.ts";
 import { pause } from "../../../pipeline/pause.ts";
 import { TidemarkError } from "../../../pipeline/errors.ts";
 import {
@@ -171,7 +172,7 @@ export class DumpTail {
       }
     } finally {
       stop.abort();
-      await items.return(undefined).catch(() => {});
+      await leave(items);
     }
   }
 

@@ -134,7 +134,7 @@ class KafkaLog implements LogSource {
       yield* tail.pages(offset);
     } finally {
       this.#tails.delete(tail);
-      await tail.close();
+      await tail.close().catch(() => {});
     }
   }
 

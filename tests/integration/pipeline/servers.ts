@@ -1,5 +1,6 @@
 /** Source and target of the stack as another client sees them, clean of what a test of this prefix left behind. */
 import { stackEnv } from "../../stack/env.ts";
+import { firstFailure } from "../../stack/first_failure.ts";
 import { PyMilvus } from "../../stack/pymilvus.ts";
 
 export interface Servers {
@@ -25,8 +26,12 @@ export async function cleanServers(prefix: string): Promise<Servers & AsyncDispo
 
 /** {@link cleanServers} for the time of `work`. */
 export async function withServers(prefix: string, work: (servers: Servers) => Promise<void>): Promise<void> {
-  await using servers = await cleanServers(prefix);
-  await work(servers);
+  try {
+    await using servers = await cleanServers(prefix);
+    await work(servers);
+  } catch (thrown) {
+    throw firstFailure(thrown);
+  }
 }
 
 /** The smallest collection that can be loaded. */

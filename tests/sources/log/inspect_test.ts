@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import type { LogRecord, ResumePoint } from "../../../pipeline/model/mod.ts";
-import { inspectRecords, type Line, parseRecords } from "../../../sources/log/mod.ts";
+import type { LogFetch, LogRecord, LogSource, ResumePoint } from "../../../pipeline/model/mod.ts";
+import { inspectLog, inspectRecords, type Line, parseRecords } from "../../../sources/log/mod.ts";
 
 const folder = new URL("../../vectors/", import.meta.url);
 
@@ -132,4 +132,22 @@ Deno.test("parseRecords names the line that is no record", () => {
     () => parseRecords('{"topic":"t","offset":1}\n{"topic":"t"}', "x.jsonl"),
     /x\.jsonl:2 is no log record/,
   );
+});
+
+Deno.test("inspectLog says why it could not go on, also where a channel cannot be closed", async () => {
+  const stuck = (topic: string): AsyncIterable<LogFetch> => ({
+    [Symbol.asyncIterator]: () => ({
+      next: () =>
+        topic === "broken"
+          ? Promise.reject(new Error("the log is damaged"))
+          : Promise.resolve({ done: false, value: { records: [], next: 0n, highWatermark: 9n } }),
+      return: () => Promise.reject(new Error(`${topic} cannot be closed`)),
+    }),
+  });
+  const log = {
+    bounds: () => Promise.resolve({ earliest: 0n, latest: 9n, topicId: "a" }),
+    tail: stuck,
+  } as unknown as LogSource;
+  const lines = inspectLog(log, { topics: ["well", "broken"], follow: true }, new AbortController().signal);
+  await assert.rejects(lines.next(), /the log is damaged/);
 });

@@ -27,6 +27,7 @@ class Port implements TopicPort {
   readonly #steps: (Error | ((offset: bigint) => LogFetch))[];
   held: LogBounds = { earliest: 0n, latest: 100n, topicId: "a" };
   boundsError: Error | undefined;
+  closeError: Error | undefined;
   closed = 0;
 
   constructor(steps: (Error | ((offset: bigint) => LogFetch))[]) {
@@ -48,7 +49,7 @@ class Port implements TopicPort {
 
   close(): Promise<void> {
     this.closed++;
-    return Promise.resolve();
+    return this.closeError === undefined ? Promise.resolve() : Promise.reject(this.closeError);
   }
 }
 
@@ -170,4 +171,12 @@ Deno.test("TopicTail waits for a broker that is away from the start", async () =
   const { value } = await tail.pages(0n).next();
   assert.equal(value?.records.length, 2);
   await tail.close();
+});
+
+Deno.test("TopicTail says that its position is lost, also where its connection cannot be closed", async () => {
+  const port = new Port([two, new TidemarkError("position_lost", "The log was removed")]);
+  port.closeError = new Error("the connection is gone");
+  const { error } = await read(port);
+  assert.equal(error.code, "position_lost");
+  assert.equal(port.closed, 1);
 });

@@ -83,3 +83,32 @@ Deno.test("createSealedStore keeps nothing of the contents in clear", async () =
   await createSealedStore(memory, seal()).put("k", text);
   assert.ok(!new TextDecoder("latin1").decode(memory.objects.get("k")!.bytes).includes("content of a row"));
 });
+
+Deno.test("createSealedStore says why it could not read a stream, also where the store cannot end it", async () => {
+  const memory = createMemoryStore();
+  await createSealedStore(memory, seal()).put("k", bytesOf(3 * 65_536));
+  const whole = memory.objects.get("k")!.bytes;
+  const stuck = (bytes: Uint8Array) => ({
+    ...memory,
+    async *stream() {
+      try {
+        for (let at = 0; at < bytes.length; at += 10_000) yield bytes.subarray(at, at + 10_000);
+      } finally {
+        // deno-lint-ignore no-unsafe-finally
+        throw new Error("the connection cannot be closed");
+      }
+    },
+  });
+  const changed = whole.map((byte, i) => i === headBytes + 100 ? byte ^ 1 : byte);
+  const broken = createSealedStore(stuck(changed), seal());
+  await assert.rejects(Array.fromAsync(broken.stream("k")), {
+    code: "damaged",
+    message: /cannot be decrypted: its chunk 0/,
+  });
+  const left = [];
+  for await (const chunk of createSealedStore(stuck(whole), seal()).stream("k")) {
+    left.push(chunk.length);
+    break;
+  }
+  assert.deepEqual(left, [65_536]);
+});

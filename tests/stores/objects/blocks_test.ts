@@ -62,3 +62,35 @@ Deno.test("sendBlocks ends with the first failure, when nothing is under way any
   await assert.rejects(sendBlocks(body(), { bytes: 4, atOnce: 3, signal: undefined }, send), /the server broke/);
   assert.deepEqual([open, closed], [0, true]);
 });
+
+Deno.test("sendBlocks throws the first failure, whatever fails afterwards: the stream, or its end", async () => {
+  const broken = Promise.withResolvers<void>();
+  const send = async (_: Uint8Array, index: number) => {
+    if (index > 0) return;
+    broken.resolve();
+    await Promise.resolve();
+    throw new Error("the server broke");
+  };
+  const options = { bytes: 4, atOnce: 2, signal: undefined };
+  async function* second() {
+    yield new Uint8Array(8);
+    await broken.promise;
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    throw new Error("the source broke, too");
+  }
+  await assert.rejects(sendBlocks(second(), options, send), /the server broke/);
+  async function* stuck() {
+    try {
+      for (;;) yield new Uint8Array(4);
+    } finally {
+      // deno-lint-ignore no-unsafe-finally
+      throw new Error("the source cannot be closed");
+    }
+  }
+  await assert.rejects(sendBlocks(stuck(), options, send), /the server broke/);
+  async function* first() {
+    yield new Uint8Array(8);
+    throw new Error("the source broke");
+  }
+  await assert.rejects(sendBlocks(first(), options, () => Promise.resolve()), /the source broke/);
+});

@@ -71,7 +71,7 @@ async function* body(): AsyncIterable<Uint8Array> {
   }
 }
 
-function storeOf(server: Sessions) {
+function storeOf(server: Pick<Sessions, "endpoint">) {
   return createGcsStore({
     endpoint: server.endpoint,
     bucket: "b",
@@ -99,4 +99,23 @@ Deno.test("createGcsStore gives up a stream that the service refuses again and a
   await assert.rejects(store.put("k", body()), { code: "throttled" });
   assert.deepEqual([server.done, server.cancelled], [false, 1]);
   await store.close();
+});
+
+Deno.test("a stream that cannot be closed does not hide why its upload was refused", async () => {
+  const refusing = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen: () => {} },
+    () => Response.json({ error: { code: 403, message: "no right to write here" } }, { status: 403 }),
+  );
+  async function* stuck(): AsyncIterable<Uint8Array> {
+    try {
+      yield* body();
+    } finally {
+      // deno-lint-ignore no-unsafe-finally
+      throw new Error("the source cannot be closed");
+    }
+  }
+  const store = storeOf({ endpoint: `http://127.0.0.1:${refusing.addr.port}` });
+  await assert.rejects(store.put("k", stuck()), { code: "authentication", message: /no right to write here/ });
+  await store.close();
+  await refusing.shutdown();
 });

@@ -157,3 +157,33 @@ Deno.test("withRetry says that a store hangs long before its requests time out, 
   await head;
   assert.deepEqual(states.slice(1), [undefined]);
 });
+
+Deno.test("withRetry does not begin a listing or a stream again for a reader that has left, though it cannot be ended", async () => {
+  const memory = createMemoryStore();
+  for (const key of ["a", "b", "c"]) await memory.put(key, new Uint8Array([1]));
+  let begun = 0;
+  async function* stuck<T>(items: AsyncIterable<T>) {
+    begun++;
+    try {
+      yield* items;
+    } finally {
+      // deno-lint-ignore no-unsafe-finally
+      throw unreachable();
+    }
+  }
+  const options = { sleep: () => assert.fail("tried again") };
+  const retrying = withRetry({
+    ...memory,
+    list: (prefix, signal) => stuck(memory.list(prefix, signal)),
+    stream: (key, signal) => stuck(memory.stream(key, signal)),
+  }, options);
+  for await (const { key } of retrying.list("")) {
+    assert.equal(key, "a");
+    break;
+  }
+  for await (const chunk of retrying.stream("a")) {
+    assert.deepEqual(chunk, new Uint8Array([1]));
+    break;
+  }
+  assert.equal(begun, 2);
+});
