@@ -34,6 +34,7 @@ import { undecorated } from "./undecorated.ts";
 
 /** A stream is sent in blocks of this size, so that 50 000 of them reach 800 GB; so many are in memory. */
 const BLOCK_BYTES = 16 * 1024 ** 2;
+const BLOCKS_MAX = 50_000;
 const BLOCKS_AT_ONCE = 3;
 const DELETES_AT_ONCE = 16;
 const LIST_PAGE = 5000;
@@ -65,6 +66,9 @@ export interface AzureStoreOptions {
   tls: { ca: string | undefined; insecure: boolean };
   /** Requests open at once, streams not counted. */
   maxConcurrency: number;
+  /** Of streams; smaller values are for tests. */
+  blockBytes?: number;
+  blocksMax?: number;
   /** Objects that one answer of a listing holds; a smaller value is for tests. */
   listPage?: number;
 }
@@ -209,7 +213,13 @@ export function createAzureStore(options: AzureStoreOptions): ObjectStore {
     const md5 = createHash("md5");
     const ids: string[] = [];
     let size = 0n;
-    const only = await sendBlocks(body, { bytes: BLOCK_BYTES, atOnce: BLOCKS_AT_ONCE, signal }, (bytes, index) => {
+    const limits = {
+      bytes: options.blockBytes ?? BLOCK_BYTES,
+      atOnce: BLOCKS_AT_ONCE,
+      most: options.blocksMax ?? BLOCKS_MAX,
+      signal,
+    };
+    const only = await sendBlocks(body, limits, (bytes, index) => {
       const id = btoa(`${upload}-${String(index).padStart(6, "0")}`);
       ids.push(id);
       size += BigInt(bytes.length);

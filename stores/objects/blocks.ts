@@ -1,5 +1,7 @@
 /** A stream cut into blocks of one size, for uploads in parts. */
+import { TidemarkError } from "../../pipeline/errors.ts";
 import { leave } from "../../pipeline/leave.ts";
+import { formatSize } from "../../pipeline/units/mod.ts";
 
 /** Every block has `bytes` bytes but the last, which has fewer, never none. Blocks are the caller's to keep. */
 export async function* blocksOf(
@@ -29,24 +31,34 @@ export async function* blocksOf(
 export interface SendOptions {
   readonly bytes: number;
   readonly atOnce: number;
+  /** Blocks that the service takes of one object. */
+  readonly most: number;
   readonly signal: AbortSignal | undefined;
 }
 
 /**
  * Sends a stream in blocks, `atOnce` at a time, so that as many and one are in memory. `send` is called in order. A stream
  * of one block or none is not sent but returned: it needs no upload in parts. Throws the first failure, of the stream or of
- * `send`, when nothing is under way any more.
+ * `send`, when nothing is under way any more; `refused` for a stream of more than `most` blocks.
  */
 export async function sendBlocks(
   body: AsyncIterable<Uint8Array>,
-  { bytes, atOnce, signal }: SendOptions,
+  { bytes, atOnce, most, signal }: SendOptions,
   send: (block: Uint8Array<ArrayBuffer>, index: number) => Promise<unknown>,
 ): Promise<Uint8Array<ArrayBuffer> | undefined> {
   const blocks = blocksOf(body, bytes, signal)[Symbol.asyncIterator]();
   const sending = new Set<Promise<unknown>>();
+  let coming = false;
+  const next = async () => {
+    coming = true;
+    const block = await unlessAborted(blocks.next(), signal);
+    coming = false;
+    return block;
+  };
   let failed: { readonly thrown: unknown } | undefined;
   let sent = 0;
   const begin = async (block: Uint8Array<ArrayBuffer>) => {
+    if (sent >= most) throw tooLarge(bytes, most);
     while (sending.size >= atOnce) await Promise.race(sending);
     if (failed !== undefined) return;
     const mine: Promise<unknown> = send(block, sent++)
@@ -55,19 +67,43 @@ export async function sendBlocks(
     sending.add(mine);
   };
   try {
-    const first = await blocks.next();
+    const first = await next();
     if (first.done) return new Uint8Array();
-    let next = await blocks.next();
-    if (next.done) return first.value;
+    let block = await next();
+    if (block.done) return first.value;
     await begin(first.value);
-    for (; !next.done && failed === undefined; next = await blocks.next()) await begin(next.value);
+    for (; !block.done && failed === undefined; block = await next()) await begin(block.value);
   } catch (thrown) {
     failed ??= { thrown };
   } finally {
     await Promise.all(sending);
-    await leave(blocks);
+    const left = leave(blocks);
+    // A source that hangs must not keep a stop from being one.
+    if (!coming || signal?.aborted !== true) await left;
   }
   if (failed !== undefined) throw (failed as { readonly thrown: unknown }).thrown;
   signal?.throwIfAborted();
   return undefined;
+}
+
+/** The promise itself goes on unheard. */
+async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return await promise;
+  promise.catch(() => {});
+  signal.throwIfAborted();
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const onAbort = () => reject(signal.reason);
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
+}
+
+function tooLarge(bytes: number, most: number): TidemarkError {
+  const limit = formatSize(bytes * most);
+  return new TidemarkError("refused", `An object is larger than ${limit}, which the store takes in ${most} parts`, {
+    hint: "Keep it in a folder (type: file), or copy it there by the service's own tools.",
+  });
 }

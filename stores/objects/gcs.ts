@@ -1,5 +1,6 @@
 /** A bucket of Google Cloud Storage as an object store. */
 import { guardedStream } from "./guarded_stream.ts";
+import { TidemarkError } from "../../pipeline/errors.ts";
 import type { ObjectInfo, ObjectStore } from "../../pipeline/model/mod.ts";
 import { createServerClock } from "./clock.ts";
 import type { CustomerKey } from "./customer_key.ts";
@@ -280,6 +281,8 @@ export function createGcsStore(options: GcsStoreOptions): ObjectStore {
             });
             if (step.done) return { etag: step.resource === undefined ? "" : etagOf(step.resource) };
             rewriteToken = step.rewriteToken;
+            // Without one the next call would begin the copy again, for ever.
+            if (!rewriteToken) throw new TidemarkError("unsupported", `${endpoint} ended a copy in its middle`);
           }
         });
       } catch (error) {

@@ -2,20 +2,18 @@
 import { Buffer } from "node:buffer";
 import { Readable } from "node:stream";
 import { TidemarkError } from "../../pipeline/errors.ts";
-import type { ObjectInfo, ObjectStore } from "../../pipeline/model/mod.ts";
+import type { ObjectInfo, ObjectStore, PutOptions } from "../../pipeline/model/mod.ts";
 import { createServerClock } from "./clock.ts";
 import type { CustomerKey } from "./customer_key.ts";
 import { createGate } from "./gate.ts";
+import { guardedStream } from "./guarded_stream.ts";
 import { compareKeys, joinKey, validateKey, validatePrefix } from "./key.ts";
 import type { Mannered } from "./manners.ts";
 import { readBody, readChunks } from "./reading.ts";
+import { copyObject, type CopySource } from "./s3_copy.ts";
 import { copiedWith, readWith, writtenWith } from "./s3_encryption.ts";
 import { attemptsOf, isNoBucket, isRefusal, isStale, nameOf, s3Error, statusOf } from "./s3_error.ts";
 import {
-  AbortMultipartUploadCommand,
-  CompleteMultipartUploadCommand,
-  CopyObjectCommand,
-  CreateMultipartUploadCommand,
   DeleteObjectCommand,
   DeleteObjectsCommand,
   GetObjectCommand,
@@ -24,24 +22,15 @@ import {
   ListObjectsCommand,
   ListObjectsV2Command,
   openS3Client,
-  PutObjectCommand,
-  type PutObjectCommandInput,
   type S3Client,
-  UploadPartCopyCommand,
 } from "./s3_client.ts";
 import type { S3StoreOptions } from "./s3_options.ts";
 import { s3ReadManners, s3WriteManners } from "./s3_manners.ts";
+import { putStream, putWhole, type S3Target } from "./s3_upload.ts";
 import { undecorated } from "./undecorated.ts";
 
 export type { S3KeyProvider, S3Keys, S3StoreOptions } from "./s3_options.ts";
 
-/** CopyObject's limit; larger objects are copied in parts. */
-const COPY_OBJECT_MAX = 5n * 1024n ** 3n;
-const COPY_PART_BYTES = 1024n ** 3n;
-const COPY_PARTS_AT_ONCE = 4;
-/** A stream is sent in parts of this size, so that 10 000 parts reach 160 GB; at most `UPLOAD_PARTS_AT_ONCE` are in memory. */
-const UPLOAD_PART_BYTES = 16 * 1024 ** 2;
-const UPLOAD_PARTS_AT_ONCE = 3;
 const DELETE_BATCH = 1000;
 
 interface S3Store extends ObjectStore, Mannered {
@@ -52,8 +41,6 @@ interface S3Store extends ObjectStore, Mannered {
   readonly account: string;
   readonly customerKey?: CustomerKey;
 }
-
-type CopySource = { readonly CopySource: string } & ReturnType<typeof copiedWith>;
 
 export function createS3Store(options: S3StoreOptions): ObjectStore {
   const { bucket } = options;
@@ -117,9 +104,6 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
     client = open();
     return true;
   };
-  /** For uploads, which may outlive keys. */
-  const renewing = () =>
-    new Proxy(client, { get: (_, name) => name === "send" ? send : Reflect.get(client, name, client) });
   const abort = (signal: AbortSignal | undefined) => signal === undefined ? {} : { abortSignal: signal };
 
   const listFrom = (key: string, MaxKeys: number, signal: AbortSignal | undefined) =>
@@ -177,90 +161,18 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
     });
   };
 
+  const targetOf = (key: string): S3Target => ({ send, bucket, key: full(key), sse, ssec });
   const put = async (
     key: string,
     body: Uint8Array | AsyncIterable<Uint8Array>,
-    putOptions: { ifAbsent?: boolean; contentType?: string },
+    putOptions: PutOptions,
     signal: AbortSignal | undefined,
   ): Promise<ObjectInfo> => {
-    const input: PutObjectCommandInput = {
-      Bucket: bucket,
-      Key: full(key),
-      Body: undefined,
-      ...sse,
-      ...(putOptions.contentType === undefined ? {} : { ContentType: putOptions.contentType }),
-      ...(putOptions.ifAbsent ? { IfNoneMatch: "*" } : {}),
-    };
-    if (body instanceof Uint8Array) {
-      const done = await send(new PutObjectCommand({ ...input, Body: body }), abort(signal));
-      return { key, size: BigInt(body.length), etag: unquoted(done.ETag), modifiedMs: Date.now() };
-    }
-    let size = 0n;
-    const counted = async function* () {
-      for await (const chunk of body) {
-        signal?.throwIfAborted();
-        size += BigInt(chunk.length);
-        yield chunk;
-      }
-    };
-    const { Upload } = await import("@aws-sdk/lib-storage");
-    const upload = new Upload({
-      client: renewing(),
-      params: { ...input, Body: Readable.from(counted(), { objectMode: false }) },
-      partSize: UPLOAD_PART_BYTES,
-      queueSize: UPLOAD_PARTS_AT_ONCE,
-      leavePartsOnError: false,
-    });
-    const stop = () => void upload.abort().catch(() => {});
-    signal?.addEventListener("abort", stop, { once: true });
-    try {
-      const done = await upload.done();
-      return { key, size, etag: unquoted(done.ETag), modifiedMs: Date.now() };
-    } finally {
-      signal?.removeEventListener("abort", stop);
-    }
-  };
-
-  const copyInParts = async (from: CopySource, key: string, size: bigint, signal: AbortSignal | undefined) => {
-    const target = { Bucket: bucket, Key: full(key) };
-    const partBytes = options.copyPartBytes ?? COPY_PART_BYTES;
-    const { UploadId } = await send(new CreateMultipartUploadCommand({ ...target, ...sse }), abort(signal));
-    try {
-      const starts: bigint[] = [];
-      for (let start = 0n; start < size; start += partBytes) starts.push(start);
-      const parts: { PartNumber: number; ETag: string }[] = [];
-      let next = 0;
-      const worker = async () => {
-        while (next < starts.length) {
-          const index = next++;
-          const start = starts[index]!;
-          const last = (start + partBytes < size ? start + partBytes : size) - 1n;
-          const done = await send(
-            new UploadPartCopyCommand({
-              ...target,
-              UploadId,
-              PartNumber: index + 1,
-              ...from,
-              ...ssec,
-              CopySourceRange: `bytes=${start}-${last}`,
-            }),
-            abort(signal),
-          );
-          parts[index] = { PartNumber: index + 1, ETag: done.CopyPartResult?.ETag ?? "" };
-        }
-      };
-      const workers = await Promise.allSettled(Array.from({ length: COPY_PARTS_AT_ONCE }, worker));
-      for (const result of workers) if (result.status === "rejected") throw result.reason;
-      const done = await send(
-        new CompleteMultipartUploadCommand({ ...target, UploadId, MultipartUpload: { Parts: parts }, ...ssec }),
-        abort(signal),
-      );
-      return done.ETag;
-    } catch (thrown) {
-      // Without the caller's signal: it may be why we are here. Parts that stay behind cost money.
-      await send(new AbortMultipartUploadCommand({ ...target, UploadId })).catch(() => {});
-      throw thrown;
-    }
+    const limits = { partBytes: options.uploadPartBytes, partsMax: options.uploadPartsMax };
+    const { etag, size } = body instanceof Uint8Array
+      ? await putWhole(targetOf(key), body, putOptions, signal)
+      : await putStream(targetOf(key), body, putOptions, limits, signal);
+    return { key, size, etag: unquoted(etag), modifiedMs: Date.now() };
   };
 
   let oldListing = false;
@@ -343,9 +255,16 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
     },
     async put(key, body, putOptions = {}, signal) {
       validateKey(key);
-      const run = (conditional: boolean) => {
-        const send = () => put(key, body, { ...putOptions, ifAbsent: conditional }, signal);
-        return request(key, signal, send, body instanceof Uint8Array);
+      const run = async (conditional: boolean) => {
+        const how = { ...putOptions, ifAbsent: conditional };
+        if (body instanceof Uint8Array) return await request(key, signal, () => put(key, body, how, signal));
+        const guarded = guardedStream(body);
+        try {
+          return await request(key, signal, () => put(key, guarded.body, how, signal), false);
+        } catch (error) {
+          guarded.throwIfBroken(signal);
+          throw error;
+        }
       };
       if (putOptions.ifAbsent !== true) return await run(false);
       // Looked at first, and then written with If-None-Match: a server that honours the header decides the race between
@@ -386,14 +305,8 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
       };
       try {
         return await request(key, signal, async () => {
-          if (size > (options.copyObjectMaxBytes ?? COPY_OBJECT_MAX)) {
-            return { etag: unquoted(await copyInParts(copied, key, size, signal)) };
-          }
-          const done = await send(
-            new CopyObjectCommand({ Bucket: bucket, Key: full(key), ...copied, ...sse }),
-            abort(signal),
-          );
-          return { etag: unquoted(done.CopyObjectResult?.ETag) };
+          const limits = { wholeMax: options.copyObjectMaxBytes, partBytes: options.copyPartBytes };
+          return { etag: unquoted(await copyObject(targetOf(key), copied, size, limits, signal)) };
         });
       } catch (error) {
         // A key may read here and write there but not copy across, and some gateways have no copy: the caller streams.

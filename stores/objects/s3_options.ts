@@ -43,6 +43,9 @@ export interface S3StoreOptions {
   /** Objects larger than this are copied in parts; a smaller value is for tests. */
   copyObjectMaxBytes?: bigint;
   copyPartBytes?: bigint;
+  /** Of streams; smaller values are for tests. */
+  uploadPartBytes?: number;
+  uploadPartsMax?: number;
   /** Objects a page of a listing; a smaller value is for tests. Default: the server's. */
   listPage?: number;
 }

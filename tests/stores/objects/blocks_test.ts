@@ -35,7 +35,7 @@ Deno.test("sendBlocks sends in order, a few at once, and gives back what is no m
   const body = async function* (chunks: number) {
     for (let i = 0; i < chunks; i++) yield new Uint8Array(3);
   };
-  const options = { bytes: 4, atOnce: 2, signal: undefined };
+  const options = { bytes: 4, atOnce: 2, most: 100, signal: undefined };
   assert.equal(await sendBlocks(body(3), options, send), undefined);
   assert.deepEqual(sent, [[0, 4], [1, 4], [2, 1]]);
   assert.ok(most <= 2);
@@ -59,7 +59,10 @@ Deno.test("sendBlocks ends with the first failure, when nothing is under way any
     open--;
     if (index === 3) throw new Error("the server broke");
   };
-  await assert.rejects(sendBlocks(body(), { bytes: 4, atOnce: 3, signal: undefined }, send), /the server broke/);
+  await assert.rejects(
+    sendBlocks(body(), { bytes: 4, atOnce: 3, most: 100, signal: undefined }, send),
+    /the server broke/,
+  );
   assert.deepEqual([open, closed], [0, true]);
 });
 
@@ -71,7 +74,7 @@ Deno.test("sendBlocks throws the first failure, whatever fails afterwards: the s
     await Promise.resolve();
     throw new Error("the server broke");
   };
-  const options = { bytes: 4, atOnce: 2, signal: undefined };
+  const options = { bytes: 4, atOnce: 2, most: 100, signal: undefined };
   async function* second() {
     yield new Uint8Array(8);
     await broken.promise;
