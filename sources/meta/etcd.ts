@@ -22,7 +22,7 @@ import {
 } from "./keys.ts";
 import { lookupCollection } from "./lookup.ts";
 import { emptyCatalog } from "./roots.ts";
-import { readSegmentKeys, type RememberedSegments } from "./segment_memory.ts";
+import { isPastOf, readSegmentKeys, type RememberedSegments, WitnessedKeys } from "./segment_memory.ts";
 import { Settling } from "./settling.ts";
 import { type MetaReading, SnapshotReader } from "./snapshot.ts";
 import type { EtcdMetaConfig } from "./spec.ts";
@@ -107,30 +107,33 @@ async function readOnce(
 ): Promise<MetaReading> {
   const catalog: MetaRecord[] = [];
   const takenAtMs = now();
-  let [revision, clusterId] = [0n, ""];
-  for await (const page of etcd.range(`${roots.metaRoot}/${CATALOG_PREFIXES[0]}`, {}, signal)) {
-    ({ revision, clusterId } = page);
+  const keys = new WitnessedKeys(etcd);
+  let [revision, clusterId, raftTerm] = [0n, "", ""];
+  for await (const page of keys.range(`${roots.metaRoot}/${CATALOG_PREFIXES[0]}`, {}, signal)) {
+    ({ revision, clusterId, raftTerm } = page);
     catalog.push(...page.kvs);
   }
   // Whoever reads beside this one, or after it where it fails, reads all.
   const before = memory?.segments;
   if (memory !== undefined) memory.segments = undefined;
-  const known = before?.clusterId === clusterId && before.revision <= revision ? before : undefined;
+  const isPast = before !== undefined && await isPastOf(before, { revision, clusterId, raftTerm }, etcd, signal);
+  const known = isPast ? before : undefined;
+  if (known !== undefined) keys.recall(known.history);
   const reader = new SnapshotReader({ ...roots, takenAtMs, revision, clusterId }, known?.segments);
   catalog.forEach((record) => reader.add(record));
   if (reader.catalog.rootCoordKeys === 0) throw await emptyCatalog(etcd, roots, signal);
-  const counts = await readSegmentKeys(etcd, { roots, revision, known }, reader, signal);
+  const counts = await readSegmentKeys(keys, { roots, revision, known }, reader, signal);
   const rest = [...CATALOG_PREFIXES.slice(1), ...CLUSTER_PREFIXES, ...more].map((prefix) =>
     `${roots.metaRoot}/${prefix}`
   )
     .concat(CLOCK_KEYS.map((key) => `${roots.kvRoot}/${key}`));
   for (const prefix of rest) {
-    for await (const page of etcd.range(prefix, { revision }, signal)) page.kvs.forEach((kv) => reader.add(kv));
+    for await (const page of keys.range(prefix, { revision }, signal)) page.kvs.forEach((kv) => reader.add(kv));
   }
   const reading = reader.finish();
-  // What is damaged is said by each reading, and not remembered.
-  if (memory !== undefined && reading.damaged.size === 0) {
-    memory.segments = { clusterId, revision, segments: reader.segments, counts };
+  // What is damaged is said by each reading, and not remembered; nor what was read before and after an election.
+  if (memory !== undefined && reading.damaged.size === 0 && keys.history.raftTerm === raftTerm) {
+    memory.segments = { history: keys.history, revision, segments: reader.segments, counts };
   }
   return reading;
 }

@@ -42,6 +42,8 @@ export interface EtcdPage {
   readonly revision: bigint;
   /** Decimal. */
   readonly clusterId: string;
+  /** Decimal. Rises with each election; a cluster that runs on without one keeps it. */
+  readonly raftTerm: string;
   readonly kvs: readonly EtcdKv[];
   /** How many keys there are below the prefix from this page's first on, also those that `changedAfter` leaves out. */
   readonly count: bigint;
@@ -160,6 +162,7 @@ export class EtcdClient {
       yield {
         revision,
         clusterId: answer.header.cluster_id,
+        raftTerm: answer.header.raft_term,
         kvs: answer.kvs.map(kvOf),
         count: BigInt(answer.count),
         more: answer.more,

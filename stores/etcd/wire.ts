@@ -7,6 +7,7 @@ export type EtcdService = "KV" | "Watch" | "Lease" | "Maintenance" | "Auth";
 
 export interface WireHeader {
   readonly cluster_id: string;
+  readonly raft_term: string;
   readonly member_id: string;
   readonly revision: string;
 }

@@ -54,6 +54,7 @@ export class EtcdKeys implements WoodpeckerKeys {
     yield await Promise.resolve({
       revision: this.#revision,
       clusterId: "1",
+      raftTerm: "1",
       kvs: kvs.slice(0, options.limit),
       count: BigInt(kvs.length),
       more: options.limit !== undefined && kvs.length > options.limit,

@@ -9,6 +9,8 @@ export interface OwnEtcdOptions {
   readonly clientCerts?: boolean;
 }
 
+export type EtcdCopy = ReadonlyMap<string, Uint8Array>;
+
 export class OwnEtcd implements AsyncDisposable {
   readonly address: string;
   readonly #dir: string;
@@ -56,6 +58,28 @@ export class OwnEtcd implements AsyncDisposable {
     this.#process.kill("SIGKILL");
     await this.#process.status;
     this.#process = undefined;
+  }
+
+  /** A copy of its data while it does not run. */
+  async copy(): Promise<EtcdCopy> {
+    if (this.#process !== undefined) throw new Error("It runs: its data change");
+    const files = new Map<string, Uint8Array>();
+    for (const folder of ["member/snap", "member/wal"]) {
+      for await (const { name, isFile } of Deno.readDir(`${this.#dir}/${folder}`)) {
+        if (isFile) files.set(`${folder}/${name}`, await Deno.readFile(`${this.#dir}/${folder}/${name}`));
+      }
+    }
+    return files;
+  }
+
+  /** Its data are those of the copy from now on. */
+  async restore(copy: EtcdCopy): Promise<void> {
+    if (this.#process !== undefined) throw new Error("It runs: its data change");
+    for (const folder of ["member/snap", "member/wal"]) {
+      await Deno.remove(`${this.#dir}/${folder}`, { recursive: true });
+      await Deno.mkdir(`${this.#dir}/${folder}`, { recursive: true, mode: 0o700 });
+    }
+    for (const [path, bytes] of copy) await Deno.writeFile(`${this.#dir}/${path}`, bytes, { mode: 0o600 });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

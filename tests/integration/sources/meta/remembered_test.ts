@@ -126,6 +126,60 @@ Deno.test("EtcdMetaSource.snapshot says the same whether it remembers the last o
   assert.ok(same > 10, `${same} snapshots were said at all`);
 });
 
+Deno.test("EtcdMetaSource.snapshot remembers nothing of an etcd that was set back, also where it is as far again", async () => {
+  await using server = new OwnEtcd();
+  await server.start();
+  const { address } = server;
+  const files = (entries: number) =>
+    logRecord(
+      "binlog",
+      1n,
+      100n,
+      Array.from({ length: entries }, (_, i) => ({ entriesNum: 1n, logID: BigInt(i + 1) })),
+    );
+  const put = async (records: readonly { readonly key: string; readonly value: Uint8Array }[]) => {
+    await using etcd = connectEtcd({ endpoints: [address] });
+    let revision = 0n;
+    for (const { key, value } of records) revision = await etcd.put(key, value);
+    return revision;
+  };
+  const open = (remembers: boolean) =>
+    openEtcdMeta(etcdMetaSpec.parse({ type: "etcd", endpoints: [address], root_path: "by-dev" }), {
+      remembers,
+      now: () => 1_700_000_000_000,
+      sleep: () => Promise.resolve(),
+    });
+  await using remembering = await open(true);
+  const check = async () => {
+    await using plain = await open(false);
+    const truth = await read(plain);
+    assert.notEqual(typeof truth, "string", String(truth));
+    assert.deepEqual(await read(remembering), truth);
+    return (truth as MetaReading).revision;
+  };
+  await put([collectionRecord(), segmentRecord(1n), ...binlogRecords(1n, { 100: 1n, 101: 1n, 102: 1n })]);
+  await server.kill();
+  const copy = await server.copy();
+  await server.start();
+  // Both histories after the copy have the same number of writes, and as many keys; they differ in what the one key holds.
+  await put([files(2)]);
+  const before = await check();
+  for (const records of [[files(3)], [files(4), segmentRecord(1n)]]) {
+    await server.kill();
+    await server.restore(copy);
+    await server.start();
+    const revision = await put(records);
+    assert.equal(revision, before + BigInt(records.length) - 1n);
+    assert.equal(await check(), revision);
+    await server.kill();
+    await server.restore(copy);
+    await server.start();
+    // As it was at first: set back for those that are further.
+    await put([files(2)]);
+    assert.equal(await check(), before);
+  }
+});
+
 Deno.test("EtcdClient.range gives what was written after a revision, and counts all keys below its prefix", async () => {
   await using server = new OwnEtcd();
   await server.start();
