@@ -49,7 +49,7 @@ export const milvusSinkSpec = z.strictObject({
     "Where the target itself keeps its files, for restore_by: import and auto. Files that do not lie there are put there for the time of the import",
   ),
   auto_id: z.enum(["preserve", "regenerate"]).default("preserve").describe(
-    "Collections whose keys the server makes: preserve writes the source's keys (autoID is off on the target); regenerate lets the target make new ones, and then deletes and upserts cannot be carried",
+    "Collections whose keys the server makes: preserve writes the source's keys (autoID is off on the target); regenerate lets the target make new ones: deletes and upserts cannot be carried then, and what is written again after a crash is there twice",
   ),
   replicas: z.int().min(1).max(1024).optional()
     .describe("Replicas to load collections with; left out for as many as the source has"),

@@ -170,7 +170,8 @@ function fieldDifferences(wanted: FieldSchema, actual: FieldSchema, features: Fe
     if (have[key] === value || isRoomier(key, have[key], value)) continue;
     if (ALTERABLE_TYPE_PARAMS.has(key) && features.altersFields) set[key] = value;
     else if (!IGNORED_TYPE_PARAMS.has(key)) {
-      differences.push(impossible(`has ${key} ${have[key] ?? "unset"}, the source's has ${value}`));
+      const wayOut = isRoomier(key, value, have[key] ?? "") ? `. ${wayOutOf(features)}` : "";
+      differences.push(impossible(`has ${key} ${have[key] ?? "unset"}, the source's has ${value}${wayOut}`));
     }
   }
   if (Object.keys(set).length > 0) differences.push({ kind: "alter_field", field: wanted.name, set });
@@ -189,4 +190,10 @@ const TEXT_DEFAULTS: ReadonlySet<DataType> = new Set([DataType.Timestamptz, Data
 function valueText({ defaultValue }: FieldSchema): string {
   const value = defaultValue?.data.value;
   return typeof value === "string" ? JSON.stringify(value) : String(value);
+}
+
+/** Where the source gave a text or an array more room, and the target's release has no AlterCollectionField. */
+function wayOutOf({ version }: Features): string {
+  return `Milvus ${version} cannot give it more room: drop the collection there, and the next start copies it afresh; or go on ` +
+    "with the rows that fit (transforms.ddl.policy: try_evolve), where transforms.bad_rows says what becomes of others";
 }

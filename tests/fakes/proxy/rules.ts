@@ -119,6 +119,9 @@ export function takenColumns(
   } else if (!partitions.has(mutation.partitionName || "_default")) {
     throw new Refusal(200, `partition not found[partition=${mutation.partitionName}]`);
   }
+  if (isUpsert && release.number < 205 && schema.fields.some(({ isPrimaryKey, autoID }) => isPrimaryKey && autoID)) {
+    throw new Refusal(65535, "upsert can not assign primary field data when auto id enabled");
+  }
   const given = flattened(withDynamic(mutation.fieldsData, schema, rows), schema);
   const names = given.map(({ fieldName }) => fieldName);
   const twice = names.find((name, at) => names.indexOf(name) !== at);

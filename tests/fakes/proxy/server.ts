@@ -12,7 +12,13 @@ import {
   toBinary,
 } from "@bufbuild/protobuf";
 import { type handleUnaryCall, Server, ServerCredentials } from "@grpc/grpc-js";
-import { geometryToText, keysOf, mergeFieldsData, selectRows } from "../../../pipeline/columns/mod.ts";
+import {
+  describeFieldData,
+  geometryToText,
+  keysOf,
+  mergeFieldsData,
+  selectRows,
+} from "../../../pipeline/columns/mod.ts";
 import { primaryKey } from "../../../pipeline/model/mod.ts";
 import { type KeyValuePair, LoadState } from "../../../pipeline/proto/gen/common_pb.ts";
 import {
@@ -29,6 +35,7 @@ import {
   DataType,
   FieldDataSchema,
 } from "../../../pipeline/proto/gen/schema_pb.ts";
+import { int64Column } from "../int64_column.ts";
 import { createdSchema, Refusal, type Release, releaseOf, takenColumns } from "./rules.ts";
 
 type Key = bigint | string;
@@ -49,6 +56,7 @@ export class FakeProxy {
   readonly #release: Release;
   readonly #server = new Server();
   #made = 0n;
+  #lastKey = 1_000n;
   address = "";
 
   private constructor(readonly version: string) {
@@ -143,13 +151,27 @@ export class FakeProxy {
     const request = fromBinary(InsertRequestSchema, body);
     const held = this.#get(request.collectionName);
     const { schema, partitions, rows } = held;
-    const columns = takenColumns(request, { schema, partitions, updated: UPDATED }, isUpsert, this.#release);
+    const taken = takenColumns(request, { schema, partitions, updated: UPDATED }, isUpsert, this.#release);
+    const columns = held.schema.fields.some(({ autoID }) => autoID)
+      ? this.#withNewKeys(taken, request.numRows, held)
+      : taken;
     const keys = keysOf(columns, primaryKey(schema)!, request.numRows).values;
     keys.forEach((key: Key, row: number) =>
       rows.set(key, selectRows(columns, request.numRows, { start: row, end: row + 1 }))
     );
     const count = BigInt(request.numRows);
     return isUpsert ? { upsertCnt: count } : { insertCnt: count };
+  }
+
+  /** Where the server makes the keys, those of an upsert say only which rows go (upsertTask of 2.5 and later). */
+  #withNewKeys(columns: readonly Uint8Array[], count: number, { schema, rows }: Held): Uint8Array[] {
+    const { fieldID, name, dataType } = primaryKey(schema)!;
+    const others = columns.filter((bytes) => describeFieldData(bytes).name !== name);
+    if (others.length < columns.length) {
+      for (const key of keysOf(columns, { fieldID, name, dataType }, count).values) rows.delete(key);
+    }
+    const keys = Array.from({ length: count }, () => ++this.#lastKey);
+    return [int64Column(fieldID, name, keys), ...others];
   }
 
   #delete(body: Uint8Array): object {

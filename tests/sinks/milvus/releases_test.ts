@@ -199,6 +199,65 @@ for (const version of Object.keys(FILLED)) {
   });
 }
 
+const KEYED = collection("keyed", {
+  schema: storedSchema([
+    field("id", DataType.Int64, { isPrimaryKey: true, autoID: true }),
+    field("vec", DataType.FloatVector, {}, { dim: 1 }),
+  ]),
+  indexes: [],
+});
+
+/** Two rows of it as the source's log has them: with the keys that the source made. */
+const KEYED_ROWS = ["id", "vec"].map((name) => {
+  const data: ColumnData = name === "id"
+    ? { kind: "int64", values: BigInt64Array.of(11n, 12n) }
+    : fixed(4, Float32Array.of(1, 2));
+  const one = KEYED.schema.fields.find((item) => item.name === name)!;
+  return encodeColumn({ ...columnOf(one, data), valid: undefined });
+});
+
+for (const version of ["2.3.5", ...Object.keys(FILLED)]) {
+  Deno.test(`createMilvusSink keeps the keys that a source made, written twice as after a crash, on Milvus ${version}`, async () => {
+    const about = { collectionId: 7n, partition: "_default", rows: 2, fieldsData: KEYED_ROWS };
+    const target = { db: "default", name: "keyed" };
+    const wanted = { source: KEYED, target, whose: ALL_MADE };
+    const keysAfter = async (auto_id: "preserve" | "regenerate") => {
+      await using proxy = await FakeProxy.start(version);
+      const sink = createMilvusSink(milvusSinkSpec.parse({ type: "milvus", address: proxy.address, auto_id }));
+      try {
+        await sink.reconcile(wanted, undefined, "structure", () => "apply", signal);
+        for (const mode of ["insert", "upsert", "upsert"] as const) {
+          await sink.write({ ...about, target, mode }, signal);
+        }
+        return [...proxy.collections.get("keyed")!.rows.keys()].sort();
+      } finally {
+        await sink.close();
+      }
+    };
+    assert.deepEqual(await keysAfter("preserve"), [11n, 12n]);
+    // Asked for, and said so: new keys, and rows twice.
+    assert.deepEqual(await keysAfter("regenerate"), [1001n, 1002n, 1003n, 1004n, 1005n, 1006n]);
+  });
+
+  Deno.test(`createMilvusSink finds no way to keep keys in a collection of Milvus ${version} that makes its own`, async () => {
+    await using proxy = await FakeProxy.start(version);
+    const open = (auto_id: "preserve" | "regenerate") =>
+      createMilvusSink(milvusSinkSpec.parse({ type: "milvus", address: proxy.address, auto_id }));
+    const [theirs, ours] = [open("regenerate"), open("preserve")];
+    try {
+      const wanted = { source: KEYED, target: { db: "default", name: "keyed" }, whose: ALL_MADE };
+      await theirs.reconcile(wanted, undefined, "structure", () => "apply", signal);
+      const [step] = await ours.plan(wanted, signal);
+      assert.match(
+        step!.impossible!,
+        /field id gets its keys from the target \(autoID\), so the source's cannot be written/,
+      );
+    } finally {
+      await Promise.all([theirs.close(), ours.close()]);
+    }
+  });
+}
+
 function shown(fieldsData: readonly Uint8Array[]): string {
   return JSON.stringify(fieldsData.map((one) => {
     const column = decodeFieldData(one, ROWS);

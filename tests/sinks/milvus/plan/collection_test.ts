@@ -209,11 +209,15 @@ Deno.test("planCollection names every difference of schemas that nothing can men
     ]);
   const actual = collection("items", { schema: schema(8, DataType.VarChar, 10) });
   const want = { schema: schema(4, DataType.Int64, 20) };
-  assert.deepEqual(reasons(plan(want, () => state(there(actual)))), [
+  const [id, vec, text] = reasons(plan(want, () => state(there(actual))));
+  assert.deepEqual([id, vec], [
     "On the target field id has type VarChar, the source's Int64",
     "On the target field vec has dim 8, the source's has 4",
-    "On the target field text has max_length 10, the source's has 20",
   ]);
+  assert.match(
+    text!,
+    /^On the target field text has max_length 10, the source's has 20\. Milvus 2\.3\.5 cannot give it more room: drop /,
+  );
   const recent = plan(want, () => state(there(actual)), options("2.5.0"));
   assert.deepEqual(recent.at(-1)!.action, { do: "alter_field", field: "text", set: { max_length: "20" } });
 });
