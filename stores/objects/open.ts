@@ -6,7 +6,7 @@ import { joinKey } from "./key.ts";
 import { openAzure } from "./open_azure.ts";
 import { openGcs } from "./open_gcs.ts";
 import { type RetryOptions, withRetry } from "./retry.ts";
-import { isProxied } from "./proxy.ts";
+import { isProxied, proxyFor } from "./proxy.ts";
 import type { ProxyAgents, TunnelTls } from "./proxy_agents.ts";
 import type { S3Encryption, S3KeyProvider, S3Keys } from "./s3_options.ts";
 import { readSecret, readText } from "./secret_file.ts";
@@ -47,7 +47,10 @@ async function openS3(config: S3Config): Promise<ObjectStore> {
     .some((file) => file !== undefined);
   const lent = config.assume_role !== undefined || config.profile !== undefined;
   const tls = { ca: await readText(config.tls.ca_file, "tls.ca_file"), insecure: config.tls.insecure };
-  const agents = await agentsFor(config.endpoint ?? `https://s3.${config.region}.amazonaws.com`, tls);
+  const url = config.endpoint ?? `https://s3.${config.region}.amazonaws.com`;
+  const agents = await agentsFor(url, tls);
+  // The usual AWS sources, which ask STS by the store's own agents unless they are given others.
+  const chained = !lent && !fromFiles && credentials === undefined && proxyFor(url) !== proxyFor(stsOf(config));
   // The largest of the clients: whoever needs no bucket does without.
   const { createS3Store } = await import("./s3.ts");
   return createS3Store({
@@ -56,7 +59,7 @@ async function openS3(config: S3Config): Promise<ObjectStore> {
     prefix: config.prefix,
     region: config.region,
     credentials: lent ? undefined : credentials,
-    ...(lent ? { provider: await providerOf(config) } : {}),
+    ...(lent || chained ? { provider: await providerOf(config, tls) } : {}),
     ...(fromFiles && !lent ? { reread: () => keysOf(config) } : {}),
     pathStyle: config.path_style,
     sse: await encryptionOf(config.sse),
@@ -83,11 +86,17 @@ async function agentsFor(url: string, tls: TunnelTls): Promise<ProxyAgents | und
   return isProxied(url) ? (await import("./proxy_agents.ts")).proxyAgents(url, tls) : undefined;
 }
 
-async function providerOf(config: S3Config): Promise<S3KeyProvider> {
+function stsOf({ assume_role: role, region }: S3Config): string {
+  return role?.sts_endpoint ?? (Deno.env.get("AWS_ENDPOINT_URL_STS") || `https://sts.${region}.amazonaws.com`);
+}
+
+async function providerOf(config: S3Config, tls: TunnelTls): Promise<S3KeyProvider> {
   const { createS3KeyProvider } = await import("./s3_login.ts");
   const { assume_role: role, profile, region } = config;
-  const sts = role?.sts_endpoint ?? `https://sts.${region}.amazonaws.com`;
-  const agents = await agentsFor(sts, { ca: undefined, insecure: false });
+  // An STS of one's own has the store's authority, or a public one; AWS' has a public one.
+  const agents = role?.sts_endpoint === undefined
+    ? await agentsFor(stsOf(config), { ca: undefined, insecure: false })
+    : await agentsFor(role.sts_endpoint, tls) ?? (await import("./proxy_agents.ts")).directAgents(tls);
   return createS3KeyProvider({
     region,
     ...(agents === undefined ? {} : { agents }),

@@ -1,5 +1,5 @@
-/** Keys of a profile or a role. The only importer of AWS' credential providers. */
-import { fromIni, fromTemporaryCredentials, fromTokenFile } from "@aws-sdk/credential-providers";
+/** Keys of a profile, a role, or the usual AWS sources. The only importer of AWS' credential providers. */
+import { fromIni, fromNodeProviderChain, fromTemporaryCredentials, fromTokenFile } from "@aws-sdk/credential-providers";
 import type { S3KeyProvider, S3Keys, S3StoreOptions } from "./s3_options.ts";
 
 export interface S3KeyProviderOptions {
@@ -25,6 +25,10 @@ export function createS3KeyProvider(options: S3KeyProviderOptions): S3KeyProvide
   const { region, profile, role, agents } = options;
   const base = { region, ...(agents === undefined ? {} : { requestHandler: { ...agents } }) };
   const name = JSON.stringify([profile, role?.arn, role?.externalId]);
+  if (role === undefined && profile === undefined) {
+    const chain = fromNodeProviderChain({ clientConfig: base });
+    return { name, keys: () => chain() };
+  }
   if (role === undefined) {
     return { name, keys: () => fromIni({ profile: profile!, ignoreCache: true, clientConfig: base })() };
   }
@@ -42,9 +46,13 @@ export function createS3KeyProvider(options: S3KeyProviderOptions): S3KeyProvide
   return {
     name,
     async keys() {
-      const master = profile === undefined ? await options.keys() : fromIni({ profile, ignoreCache: true });
+      const given = profile === undefined ? await options.keys() : undefined;
+      const found = () =>
+        profile === undefined
+          ? fromNodeProviderChain({ clientConfig: base })
+          : fromIni({ profile, ignoreCache: true, clientConfig: base });
       return await fromTemporaryCredentials({
-        ...(master === undefined ? {} : { masterCredentials: typeof master === "function" ? master : { ...master } }),
+        masterCredentials: given === undefined ? found() : { ...given },
         params: {
           RoleArn: role.arn,
           RoleSessionName: role.sessionName,

@@ -4,6 +4,7 @@ import { AZURITE_ACCOUNT, AZURITE_KEY, startAzurite } from "../../stack/azurite.
 import { startFakeGcs } from "../../stack/fake_gcs.ts";
 import { startForwardProxy } from "../../stack/forward_proxy.ts";
 import { startVersitygw } from "../../stack/versitygw.ts";
+import { FakeS3 } from "../../stores/objects/fake_s3.ts";
 import { makeCertificates } from "./etcd_process.ts";
 
 const certs = await makeCertificates("localhost", "127.0.0.1");
@@ -92,3 +93,34 @@ for (const [name, start] of Object.entries({ s3, azure, gcs })) {
     assert.equal(proxy.seen.length, before);
   });
 }
+
+Deno.test("openObjectStore: an STS of one's own is trusted by tls.ca_file, without a proxy and in a tunnel", async () => {
+  await using bucket = new FakeS3();
+  await using proxy = startForwardProxy();
+  const [cert, key] = await Promise.all(
+    ["server.pem", "server-key.pem"].map((name) => Deno.readTextFile(`${certs}/${name}`)),
+  );
+  const sts = Deno.serve({ port: 0, hostname: "127.0.0.1", cert: cert!, key: key!, onListen: () => {} }, () => {
+    const until = new Date(Date.now() + 3_600_000).toISOString();
+    return new Response(
+      '<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>' +
+        "<AccessKeyId>KEY</AccessKeyId><SecretAccessKey>secret</SecretAccessKey><SessionToken>token</SessionToken>" +
+        `<Expiration>${until}</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>`,
+      { headers: { "content-type": "application/xml" } },
+    );
+  });
+  const at = `127.0.0.1:${sts.addr.port}`;
+  const config = {
+    type: "s3",
+    endpoint: bucket.endpoint,
+    bucket: "b",
+    access_key_id: "MASTER",
+    secret_access_key: "secret",
+    assume_role: { role_arn: "arn:aws:iam::123456789012:role/backup", sts_endpoint: `https://${at}` },
+    tls: { ca_file: `${certs}/ca.pem` },
+  };
+  await use(config, {});
+  await use(config, { HTTPS_PROXY: proxy.url });
+  assert.deepEqual(new Set(proxy.seen), new Set([`CONNECT ${at}`]));
+  await sts.shutdown();
+});

@@ -129,7 +129,13 @@ export class FakeS3 implements AsyncDisposable {
       return s3Refusal(400, "InvalidPart");
     }
     this.uploads.delete(id);
-    this.objects.set(key, Uint8Array.from(found.flatMap((part) => [...part])));
+    const whole = new Uint8Array(found.reduce((sum, part) => sum + part.length, 0));
+    let at = 0;
+    for (const part of found) {
+      whole.set(part, at);
+      at += part.length;
+    }
+    this.objects.set(key, whole);
     return xml(`<CompleteMultipartUploadResult><ETag>"whole-${found.length}"</ETag></CompleteMultipartUploadResult>`);
   }
 
