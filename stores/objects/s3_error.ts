@@ -48,6 +48,9 @@ const THROTTLED = new Set([
   "TooManyRequestsException",
 ]);
 
+/** Aliyun OSS, Tencent COS and Huawei OBS, with status 403, where the bucket stands in the path. */
+const VIRTUAL_HOST = new Set(["SecondLevelDomainForbidden", "PathStyleDomainForbidden", "VirtualHostDomainRequired"]);
+
 const CUSTOMER_KEY = "sse.customer_key_file (with sse.mode: sse-c)";
 /** What S3 says where request and object differ in their customer's key. */
 const ENCRYPTION = /server.side encryption|encryption parameters|customer.{0,10}key/i;
@@ -102,6 +105,12 @@ export function s3Error(thrown: unknown, place: S3Place, signal?: AbortSignal): 
       : `; there are: ${place.buckets.join(", ")}`;
     return new TidemarkError("not_found", `No bucket ${place.bucket} at ${place.endpoint}${there}`, {
       hint: "Set bucket to minio.bucketName of the source's milvus.yaml, or to the bucket that holds the backup.",
+      cause: thrown,
+    });
+  }
+  if (VIRTUAL_HOST.has(name)) {
+    return new TidemarkError("refused", `${at} wants the bucket in the host name: ${words}`, {
+      hint: "Set path_style: false, and endpoint to the region's own host, without the bucket.",
       cause: thrown,
     });
   }

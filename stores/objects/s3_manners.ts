@@ -1,4 +1,5 @@
 /** What an S3 server knows of what this program would use. */
+import { createHash } from "node:crypto";
 import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
@@ -102,18 +103,26 @@ async function condition({ send, bucket, sse }: S3Access, key: string, signal: A
 }
 
 async function checksums({ send, bucket, sse }: S3Access, key: string, signal: AbortSignal): Promise<Manner> {
-  const wrong = { Bucket: bucket, Key: key, Body: BYTES, ...sse, ChecksumSHA256: WRONG_SHA256 };
-  try {
-    await send(new PutObjectCommand(wrong), { abortSignal: signal });
-  } catch (thrown) {
-    if (statusOf(thrown) === 400 && !isUnknown(thrown)) return { ok: "ok", text: "checksums" };
-    if (!isUnknown(thrown)) throw thrown;
-  }
-  return {
-    ok: "warn",
-    text:
-      "checksums (x-amz-checksum-…) are not compared: none are sent; a backup has a SHA-256 or MD5 of each of its files",
+  /** Whether the bytes were taken with this checksum; undefined where the server knows none. */
+  const takes = async (ChecksumSHA256: string): Promise<boolean | undefined> => {
+    try {
+      const input = { Bucket: bucket, Key: key, Body: BYTES, ...sse, ChecksumSHA256 };
+      await send(new PutObjectCommand(input), { abortSignal: signal });
+      return true;
+    } catch (thrown) {
+      if (isUnknown(thrown)) return undefined;
+      if (statusOf(thrown) !== 400) throw thrown;
+      return false;
+    }
   };
+  const instead = "none are sent; a backup has a SHA-256 or MD5 of each of its files";
+  if (await takes(WRONG_SHA256) !== false) {
+    return { ok: "warn", text: `checksums (x-amz-checksum-…) are not compared: ${instead}` };
+  }
+  // Backblaze refuses the header itself, in the same way.
+  const right = createHash("sha256").update(BYTES).digest("base64");
+  if (await takes(right) !== true) return { ok: "warn", text: `checksums (x-amz-checksum-…) are refused: ${instead}` };
+  return { ok: "ok", text: "checksums" };
 }
 
 async function multipart({ send, bucket, sse, ssec }: S3Access, key: string, signal: AbortSignal): Promise<Manner> {

@@ -110,7 +110,7 @@ export class FakeS3 implements AsyncDisposable {
       const result = upload === undefined ? "CopyObjectResult" : "CopyPartResult";
       return xml(`<${result}><ETag>${etagOf(bytes)}</ETag></${result}>`);
     }
-    if (method === "GET" && !key.includes("/", key.indexOf("/") + 1) && url.searchParams.has("list-type")) {
+    if (method === "GET" && !key.includes("/", key.indexOf("/") + 1) && url.searchParams.has("prefix")) {
       return this.#list(key.replace(/\/$/, ""), url.searchParams.get("prefix") ?? "");
     }
     return this.#read(method, key, headers.get("range"));
