@@ -113,6 +113,14 @@ export interface DdlEvent extends EventBase {
   readonly message: unknown;
 }
 
+/** A delete that names no keys: of a vchannel's rows those go for which its plan holds, of all that were written before it there. */
+export interface DeleteByPredicate {
+  /** A serialised plan.PlanNode. */
+  readonly plan: Uint8Array;
+  /** -1 = all partitions. */
+  readonly partitionId: bigint;
+}
+
 /** A record that was read but must not be skipped silently: its collection (or channel) is blocked with the reason. */
 export interface BlockEvent extends EventBase {
   readonly kind: "block";
@@ -125,6 +133,8 @@ export interface BlockEvent extends EventBase {
   readonly unreadable?: true;
   /** What it did is in the source's files: it concerns only who copied them before it. */
   readonly inFiles?: true;
+  /** It is such a delete, which a target that has the rows can carry out. It blocks everyone else. */
+  readonly predicate?: DeleteByPredicate;
 }
 
 export type LogEvent = InsertEvent | DeleteEvent | DdlEvent | BlockEvent;

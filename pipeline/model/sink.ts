@@ -181,7 +181,8 @@ export interface RowSink {
   /**
    * All rows of a collection, or those of the given keys, with all columns, in pages; all acknowledged writes included.
    * `partitionKeys`: instead what a user finds who asks for one of these values of the partition key after the other, which
-   * need not be every row that has it; each page says of which value it is.
+   * need not be every row that has it; each page says of which value it is. `where`: only rows for which this expression
+   * of Milvus' grammar holds.
    * The collection must be loaded; where it is not, throws `refused` with the sentence that says so.
    */
   read(
@@ -190,6 +191,7 @@ export interface RowSink {
       readonly partition?: string;
       readonly keys?: Keys;
       readonly partitionKeys?: readonly (bigint | string)[];
+      readonly where?: string;
       readonly outputFields?: readonly string[];
     },
     signal: AbortSignal,

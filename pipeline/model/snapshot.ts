@@ -40,6 +40,8 @@ export interface Snapshot {
    * id -> a sentence that says why and what helps. What the snapshot holds of them is not whole.
    */
   readonly unusable?: ReadonlyMap<bigint, string>;
+  /** Those of them whose segments are all here and can be read: it is the files that do not tell all. The log does. */
+  readonly followable?: ReadonlySet<bigint>;
   /** Server version of a registered session, empty where unknown, for example `2.3.5`. */
   readonly serverVersion: string;
   /** Unix ms when the read began, by the reader's clock. */

@@ -43,3 +43,4 @@ export { earliestRowTs, latestRowTs, latestTs } from "./time_range.ts";
 export { type Change, type Consent, type Owner, OWNERSHIP, verdictOf } from "./ownership.ts";
 export type { RunEnd } from "./until.ts";
 export { type PredicateText, predicateText } from "./predicate.ts";
+export { predicateFilter } from "./predicate_filter.ts";

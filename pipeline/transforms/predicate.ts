@@ -25,8 +25,8 @@ export type PredicateText =
   /** `node`: the first that has no translation, and what of it. */
   | { readonly kind: "unknown"; readonly node: string };
 
-/** Thrown within a translation. */
-class Unknown extends Error {}
+/** Thrown within a translation, with the node that has none. */
+export class Unknown extends Error {}
 
 /**
  * `nameOf`: the name of a field; undefined where there is no such field.
@@ -54,7 +54,8 @@ export function predicateText(plan: PlanNode, nameOf: (fieldId: bigint) => strin
   }
 }
 
-function predicateOf(plan: PlanNode): Expr {
+/** What a plan selects rows by. Throws {@link Unknown} for one that does more than that. */
+export function predicateOf(plan: PlanNode): Expr {
   const { node, namespace, dynamicFields: _dynamic } = plan;
   if (namespace !== undefined) throw new Unknown("PlanNode (with a namespace)");
   switch (node.case) {
@@ -74,7 +75,7 @@ function predicateOf(plan: PlanNode): Expr {
 
 type NameOf = (fieldId: bigint) => string | undefined;
 
-const COMPARE: Readonly<Partial<Record<OpType, string>>> = {
+export const COMPARE: Readonly<Partial<Record<OpType, string>>> = {
   [OpType.GreaterThan]: ">",
   [OpType.GreaterEqual]: ">=",
   [OpType.LessThan]: "<",
@@ -217,7 +218,8 @@ function column(info: ColumnInfo | undefined, nameOf: NameOf): string {
   return `${name}${nestedPath.map((part) => `[${index(part)}]`).join("")}`;
 }
 
-function value(given: GenericValue | undefined): string {
+/** A literal. Throws {@link Unknown} for what none is. */
+export function value(given: GenericValue | undefined): string {
   const val = given?.val;
   switch (val?.case) {
     case "boolVal":

@@ -26,6 +26,8 @@ export interface ReadOptions {
   readonly collection: DescribedCollection;
   readonly partition: string | undefined;
   readonly keys: Keys | undefined;
+  /** Rows for which this does not hold are passed over. */
+  readonly where?: string | undefined;
   readonly outputFields: readonly string[];
   readonly signal: AbortSignal;
 }
@@ -100,7 +102,8 @@ async function* readNarrowed(
   partitionKey: bigint | string | undefined,
 ): AsyncGenerator<Page> {
   const { client, target, collection, signal } = options;
-  const narrowed = (expr: string) => {
+  const narrowed = (all: string) => {
+    const expr = options.where === undefined ? all : `(${options.where}) and (${all})`;
     if (partitionKey === undefined) return expr;
     const literal = typeof partitionKey === "bigint" ? int64Literal(partitionKey) : stringLiteral(partitionKey);
     return `${collection.partitionKey} == ${literal} and (${expr})`;

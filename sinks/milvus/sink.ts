@@ -190,14 +190,14 @@ export function createMilvusSink(config: MilvusSinkConfig, deps: MilvusSinkDeps 
       const collection = await describer.describe(target, signal);
       const outputFields = selection.outputFields ??
         [...collection.columns, ...(collection.hasDynamicField ? ["$meta"] : [])];
-      const { partition, keys, partitionKeys } = selection;
+      const { partition, keys, partitionKeys, where } = selection;
       if (partition !== undefined && collection.hasPartitionKey) {
         throw new TidemarkError("refused", `${targetText(target)} has a partition key: it cannot be read by partition`);
       }
       if (partitionKeys !== undefined && !collection.hasPartitionKey) {
         throw new TidemarkError("refused", `${targetText(target)} has no partition key to read by`);
       }
-      const options = { client, target, collection, partition, keys, outputFields, signal };
+      const options = { client, target, collection, partition, keys, where, outputFields, signal };
       const pages = partitionKeys === undefined ? readRows(options) : readByPartitionKey(options, partitionKeys);
       for await (const page of pages) yield { ...page, fieldsData: logForm(page.fieldsData, page.rows) };
     },

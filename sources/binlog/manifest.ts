@@ -47,6 +47,8 @@ export interface Manifest {
   /** Every path under `stats`, in order. */
   readonly stats: readonly string[];
   readonly lobs: readonly ManifestLob[];
+  /** Files of deletes by predicate, which are not read. */
+  readonly predicates: number;
 }
 
 const RAW_MAGIC = [0xac, 0xb1, 0xca, 0xd4, 0x09] as const;
@@ -93,6 +95,7 @@ function fromContainer(bytes: Uint8Array): Manifest {
       fieldId: long(lob, "field_id"),
       size: long(lob, "file_size_bytes"),
     })),
+    predicates: listOf(root, "predicate_delta_logs").length,
   };
 }
 
@@ -157,7 +160,7 @@ function fromRaw(reader: AvroReader): Manifest {
       return paths;
     }).values(),
   ].flat();
-  return { groups, deltas, stats, lobs: [] };
+  return { groups, deltas, stats, lobs: [], predicates: 0 };
 }
 
 function fromOldest(reader: AvroReader): Manifest {
@@ -173,5 +176,5 @@ function fromOldest(reader: AvroReader): Manifest {
   }));
   reader.map(() => reader.string());
   if (!reader.done) throw new Error("it goes on where it should end");
-  return { groups, deltas: [], stats: [], lobs: [] };
+  return { groups, deltas: [], stats: [], lobs: [], predicates: 0 };
 }

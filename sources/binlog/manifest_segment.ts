@@ -78,6 +78,11 @@ function filesOf(
       files: group.files.map((file) => rowFile(file, resolvePath(base, "_data", file.path, what), what)),
     };
   });
+  if (manifest.predicates > 0) {
+    throw new TidemarkError("unsupported", `${what} has deletes by predicate, which are not read`, {
+      hint: "It can be copied once the source has compacted them away.",
+    });
+  }
   const deltas = manifest.deltas.map(({ path, type, entries }) => {
     if (type !== 0n) {
       throw new TidemarkError(

@@ -32,7 +32,7 @@ export class DamagedCollections {
 
 /** `datacoord-meta/<kind>/<collection>/…`, or `datacoord-meta/channel-…/<pchannel>_<collection>v<shard>`. */
 function collectionIn(key: string): bigint | undefined {
-  const found = /^datacoord-meta\/(?:s|binlog|deltalog|statslog|bm25log)\/(\d{1,20})\//.exec(key) ??
+  const found = /^datacoord-meta\/(?:s|binlog|deltalog|predicate-deltalog|statslog|bm25log)\/(\d{1,20})\//.exec(key) ??
     /^datacoord-meta\/channel-.*_(\d{1,20})v\d+$/.exec(key);
   return found === null ? undefined : BigInt(found[1]!);
 }

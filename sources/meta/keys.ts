@@ -34,6 +34,7 @@ export const SEGMENT_FILE_PREFIXES = [
   "datacoord-meta/s/",
   "datacoord-meta/binlog/",
   "datacoord-meta/deltalog/",
+  "datacoord-meta/predicate-deltalog/",
   "datacoord-meta/statslog/",
   "datacoord-meta/bm25log/",
 ] as const;

@@ -8,6 +8,8 @@ import { folderOf } from "./segment_files.ts";
 import type { LogKind, SegmentParts } from "./segment_parts.ts";
 
 const NONE: readonly FieldFiles[] = [];
+/** `<collection>/<partition>/<segment>/predicate`: releases after 3.0.0. */
+const PREDICATES = "datacoord-meta/predicate-deltalog/";
 
 export class SegmentKeys {
   readonly #segments = new Map<bigint, SegmentParts>();
@@ -17,6 +19,11 @@ export class SegmentKeys {
    */
   apply(key: string, value: Uint8Array): void {
     if (key.startsWith("datacoord-meta/s/")) return this.#applyInfo(key, value);
+    if (key.startsWith(PREDICATES)) {
+      const [, , segment] = partsOf(key, PREDICATES);
+      this.#of(idOf(segment, key)).predicates = value.length > 0 && !isTombstone(value);
+      return;
+    }
     const kind = kindOf(key);
     if (kind === undefined) return;
     const [collection, partition, segment, field] = partsOf(key, `datacoord-meta/${kind}/`);
@@ -42,7 +49,8 @@ export class SegmentKeys {
   forget(prefix: string): void {
     const kind = kindOf(prefix);
     for (const parts of this.#segments.values()) {
-      if (kind === undefined) parts.info = undefined;
+      if (prefix === PREDICATES) parts.predicates = false;
+      else if (kind === undefined) parts.info = undefined;
       else {
         parts.logs[kind] = NONE;
         if (parts.nameless.length > 0) parts.nameless = parts.nameless.filter((key) => !key.startsWith(prefix));
@@ -52,8 +60,10 @@ export class SegmentKeys {
 
   /** Leaves out what no key is left of. */
   tidy(): void {
-    for (const [id, { info, logs }] of this.#segments) {
-      if (info === undefined && Object.values(logs).every(({ length }) => length === 0)) this.#segments.delete(id);
+    for (const [id, { info, logs, predicates }] of this.#segments) {
+      if (info === undefined && !predicates && Object.values(logs).every(({ length }) => length === 0)) {
+        this.#segments.delete(id);
+      }
     }
   }
 
@@ -82,7 +92,7 @@ export class SegmentKeys {
     let parts = this.#segments.get(id);
     if (parts === undefined) {
       const logs = { binlog: NONE, deltalog: NONE, statslog: NONE, bm25log: NONE };
-      parts = { info: undefined, logs, nameless: [] };
+      parts = { info: undefined, logs, nameless: [], predicates: false };
       this.#segments.set(id, parts);
     }
     return parts;

@@ -9,4 +9,6 @@ export interface SegmentParts {
   readonly logs: Record<LogKind, readonly FieldFiles[]>;
   /** Keys that name a file without an id or a path; they matter only where the segment is read. */
   nameless: readonly string[];
+  /** A key names files of deletes by predicate. */
+  predicates: boolean;
 }

@@ -16,6 +16,8 @@ export interface SegmentReading extends Segment {
   readonly bm25logs: readonly FieldFiles[];
   /** Whole paths stored by 2.1 and before; not used, they may begin with an old root. */
   readonly inlinePaths: readonly string[];
+  /** It has files of deletes by predicate, which are not read. */
+  readonly predicates: boolean;
 }
 
 const STATE_NAMES: Readonly<Record<SegmentState, StateName>> = {
@@ -65,6 +67,7 @@ export function readSegments(
       compacted: info.compacted,
       droppedAt: info.droppedAt,
       ...files,
+      predicates: parts.predicates,
       class: segmentClass,
       classReason: reason,
     };

@@ -59,7 +59,8 @@ export class Settling {
       const { message, hint } = this.#tornError(reading, signs);
       if (!unusable.has(id)) unusable.set(id, `${message}. ${hint}`);
     }
-    return { ...reading, unusable };
+    const torn = new Set(fatal.map(({ segmentId }) => collectionOf.get(segmentId)!));
+    return { ...reading, unusable, followable: reading.followable?.difference(torn) };
   }
 
   #tornError({ revision }: MetaReading, signs: readonly TornSign[]): TidemarkError {

@@ -95,6 +95,7 @@ export class SnapshotReader {
     // dropped_at is by the cluster's clock, so recency is measured by it where it is known.
     const nowMs = clockMs !== undefined && Math.abs(clockMs - takenAtMs) < CLOCK_TRUST_MS ? clockMs : takenAtMs;
     const damaged = this.#damaged.reasons;
+    const beyond = byPredicate(allSegments, live);
     const { v1, v2 } = { v1: this.catalog.collectionsV1, v2: this.catalog.collectionsV2 };
     return {
       revision: this.options.revision ?? 0n,
@@ -118,9 +119,24 @@ export class SnapshotReader {
       clockMs,
       torn: findTorn(allSegments, live, nowMs),
       damaged,
-      unusable: new Map([...damaged].filter(([id]) => live.has(id))),
+      unusable: new Map([...beyond, ...[...damaged].filter(([id]) => live.has(id))]),
+      followable: new Set([...beyond.keys()].filter((id) => !damaged.has(id))),
     };
   }
+}
+
+/** Live collections whose files hold deletes by predicate: rows of theirs are in the files that the source does not show. */
+function byPredicate(segments: readonly SegmentReading[], live: ReadonlyMap<bigint, Collection>): Map<bigint, string> {
+  const found = new Map<bigint, string>();
+  for (const { id, collectionId, class: kind, predicates } of segments) {
+    if (!predicates || kind === "none" || !live.has(collectionId)) continue;
+    found.set(
+      collectionId,
+      `Segment ${id} holds deletes by predicate, which are not read: a copy of the files would have rows that the source ` +
+        "deleted. It can be copied once the source has compacted them away",
+    );
+  }
+  return found;
 }
 
 /** All at once. Throws `damaged`. */

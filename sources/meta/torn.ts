@@ -41,7 +41,8 @@ export function findTorn(
     }
     const half = halfDropped(segment, byId);
     if (half !== undefined) signs.push({ segmentId: segment.id, what: half, fatal: true });
-    if (segment.class === "deletes" && segment.deltalogs.length === 0 && segment.manifestPath === "") {
+    const empty = segment.deltalogs.length === 0 && segment.manifestPath === "" && !segment.predicates;
+    if (segment.class === "deletes" && empty) {
       signs.push({ segmentId: segment.id, what: "is L0 and lacks the key of its delta logs", fatal: true });
     }
     if (segment.class === "rows" && segment.manifestPath === "") signs.push(...filesDisagree(segment, collection));

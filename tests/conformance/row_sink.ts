@@ -188,6 +188,20 @@ export function rowSinkConformance(
     assert.deepEqual(rows.map((one) => one.id).toSorted(), [3n, 7n]);
   });
 
+  test("reads only the rows that meet an expression, page by page", async ({ sink, fresh }) => {
+    const want = await made(sink, named(fresh(), { load: LOADED }));
+    await sink.write(write(want, "insert", items(0n, 2500n, "w")), signal);
+    const idsOf = async (where: string, more = {}) =>
+      (await readAll(sink, want, { where, outputFields: ["id"], ...more })).map((one) => one.id);
+    const most = '((id > 99) and (id <= 2400)) and (not (text in ["w150", "w2001"]))';
+    assert.deepEqual(await idsOf(most), range(100n, 2401n).filter((id) => id !== 150n && id !== 2001n));
+    // An `or` of the expression is none of the paging.
+    assert.deepEqual(await idsOf('(id < 2) or (text == "w2222")'), [0n, 1n, 2222n]);
+    assert.deepEqual(await idsOf("id != 3", { keys: { kind: "int64", values: [3n, 4n] } }), [4n]);
+    await sink.remove(removal(want, [0n]), signal);
+    assert.deepEqual(await idsOf("id < 2"), [1n]);
+  });
+
   test("keeps partitions apart", async ({ sink, fresh, traits }) => {
     if (!traits.complete) return;
     const partitions = ["_default", "p1"].map((name, i) => ({ id: BigInt(i), name, createTs: 0n }));

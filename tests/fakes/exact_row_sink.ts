@@ -24,6 +24,7 @@ import {
 } from "../../pipeline/model/mod.ts";
 import type { CollectionSchema } from "../../pipeline/proto/gen/schema_pb.ts";
 import { execution, type RunnableStep } from "./exact_steps.ts";
+import { meets, scalarsOf } from "./expression.ts";
 import { type Features, featuresOf } from "../../sinks/milvus/features.ts";
 import { gapsOf } from "../../sinks/milvus/plan/gaps.ts";
 import { plainStep, runSteps } from "../../sinks/milvus/reconcile/execute.ts";
@@ -267,13 +268,14 @@ export class ExactRowSink implements RowSink {
 
   async *read(...[{ target }, selection]: Parameters<RowSink["read"]>): ReturnType<RowSink["read"]> {
     const { partitions, actual } = this.#loaded(target);
-    const { partition, keys, partitionKeys, outputFields } = selection;
+    const { partition, keys, partitionKeys, where, outputFields } = selection;
     if (partitionKeys !== undefined) {
       const field = { ...partitionKey(actual.schema)!, fieldID: -1n };
       const all = [...partitions.values()].flatMap((rows) => [...rows]);
       for (const value of partitionKeys) {
         for (const [key, { fieldsData, rows, row }] of all) {
           if (keys !== undefined && !(keys.values as Key[]).includes(key)) continue;
+          if (where !== undefined && !meets(where, scalarsOf(fieldsData, rows, row))) continue;
           if (keysOf(fieldsData, field, rows).values[row] !== value) continue;
           const own = fieldsData.filter((bytes) => asked(bytes, rows, outputFields));
           yield { rows: 1, fieldsData: selectRows(own, rows, Uint32Array.of(row)), partitionKey: value };
@@ -284,6 +286,7 @@ export class ExactRowSink implements RowSink {
     const wanted = keys === undefined ? undefined : new Set<Key>(keys.values);
     const found = [...partitions].filter(([name]) => partition === undefined || name === partition)
       .flatMap(([, rows]) => [...rows]).filter(([key]) => wanted === undefined || wanted.has(key))
+      .filter(([, { fieldsData, rows, row }]) => where === undefined || meets(where, scalarsOf(fieldsData, rows, row)))
       .sort(([a], [b]) => a < b ? -1 : a > b ? 1 : 0);
     for (let at = 0; at < found.length; at += PAGE) {
       const page = runs(found.slice(at, at + PAGE).map(([, stored]) => stored)).map(({ fieldsData, rows, keep }) => ({

@@ -3,6 +3,11 @@ import { decodeFieldData } from "../../pipeline/columns/mod.ts";
 import { TidemarkError } from "../../pipeline/errors.ts";
 import { abortable } from "../../pipeline/flow/abortable.ts";
 import type { DdlOutcome, RowRefusal, RowSink, TargetName } from "../../pipeline/model/mod.ts";
+import { meets } from "./expression.ts";
+import { int64Column } from "./int64_column.ts";
+
+/** Rows of a page that is read. */
+const PAGE = 3;
 
 export class FakeRowSink implements RowSink {
   readonly kind = "rows";
@@ -154,5 +159,20 @@ export class FakeRowSink implements RowSink {
   readonly truncate = () => Promise.resolve();
   readonly flush = () => Promise.resolve();
   readonly close = () => Promise.resolve();
-  async *read(): AsyncGenerator<never> {}
+
+  /** Rows for which `where` holds, of their columns `id` and `value`, a few at a time. */
+  async *read(...[{ target }, { where }, signal]: Parameters<RowSink["read"]>): ReturnType<RowSink["read"]> {
+    const found = [...this.#collection(target)].filter(([id, value]) =>
+      where === undefined || meets(where, { id, value })
+    );
+    for (let at = 0; at < found.length; at += PAGE) {
+      await this.#ready(signal);
+      const page = found.slice(at, at + PAGE);
+      const columns = [page.map(([id]) => id), page.map(([, value]) => value)] as const;
+      yield {
+        rows: page.length,
+        fieldsData: [int64Column(100n, "id", columns[0]), int64Column(101n, "value", columns[1])],
+      };
+    }
+  }
 }

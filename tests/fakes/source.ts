@@ -2,7 +2,7 @@
  * A source in memory: collections of an int64 key and an int64 value, whose log is a {@link FakeLog} with records of its own
  * simple form. Its binlogs are empty: all rows are in the log, behind the collections' creation.
  */
-import { clone, create } from "@bufbuild/protobuf";
+import { clone, create, toBinary } from "@bufbuild/protobuf";
 import { TidemarkError } from "../../pipeline/errors.ts";
 import type { DescribeRecord, Follow } from "../../pipeline/flow/mod.ts";
 import {
@@ -19,12 +19,14 @@ import {
   type Snapshot,
 } from "../../pipeline/model/mod.ts";
 import { ConsistencyLevel } from "../../pipeline/proto/gen/common_pb.ts";
+import { OpType, PlanNodeSchema } from "../../pipeline/proto/gen/plan_pb.ts";
 import {
   CollectionSchemaSchema,
   DataType,
   FieldSchemaSchema,
   ValueFieldSchema,
 } from "../../pipeline/proto/gen/schema_pb.ts";
+import { shardOf } from "../../pipeline/transforms/mod.ts";
 import type { RecordDecoder } from "../../sources/log/decoded.ts";
 import { followPchannel } from "../../sources/log/mod.ts";
 import { FakeLog } from "./log.ts";
@@ -33,9 +35,11 @@ import { int64Column } from "./int64_column.ts";
 export type FakeRow = readonly [key: bigint, value: bigint];
 
 interface FakeRecord {
-  readonly kind: "tick" | "insert" | "delete" | "drop" | "create";
+  readonly kind: "tick" | "insert" | "delete" | "predicate" | "drop" | "create";
   readonly ts: string;
   readonly collection?: string;
+  /** Its vchannel. Default: 0. */
+  readonly shard?: number;
   readonly rows?: readonly (readonly [string, string])[];
   /** What the rows have in the field that was added. */
   readonly late?: "value" | "null";
@@ -85,20 +89,22 @@ export class FakeSource {
     return [...this.#collections.values()];
   }
 
-  /** On one shard. */
-  create(name: string, pchannel: string): Collection {
+  /** With a shard on each of the pchannels. */
+  create(name: string, ...pchannels: readonly string[]): Collection {
     const id = ++this.#ids;
-    const offset = this.#append(pchannel, { kind: "create", collection: `${id}` });
+    const offsets = pchannels.map((pchannel, shard) =>
+      [pchannel, this.#append(pchannel, { kind: "create", collection: `${id}`, shard })] as const
+    );
     const collection: Collection = {
       id,
       dbId: 1n,
       dbName: "default",
       name,
       schema: create(CollectionSchemaSchema, { name, fields: [KEY, VALUE] }),
-      shards: 1,
-      vchannels: [`${pchannel}_${id}v0`],
-      pchannels: [pchannel],
-      startOffsets: new Map([[pchannel, offset]]),
+      shards: pchannels.length,
+      vchannels: pchannels.map((pchannel, shard) => `${pchannel}_${id}v${shard}`),
+      pchannels,
+      startOffsets: new Map(offsets),
       createTs: hybridFromMs(this.#ms),
       consistency: ConsistencyLevel.Bounded,
       properties: {},
@@ -118,7 +124,7 @@ export class FakeSource {
     this.#collections.delete(name);
     this.rows.delete(name);
     this.#note({ gone: [id] });
-    this.#append(pchannels[0]!, { kind: "drop", collection: `${id}` });
+    pchannels.forEach((pchannel, shard) => this.#append(pchannel, { kind: "drop", collection: `${id}`, shard }));
   }
 
   rename(name: string, to: string): void {
@@ -161,15 +167,28 @@ export class FakeSource {
   #insert(name: string, has: "value" | "null", rows: readonly FakeRow[]): void {
     const { id, pchannels, schema } = this.#collections.get(name)!;
     for (const [key, value] of rows) this.rows.get(name)!.set(key, value);
-    const texts = rows.map(([k, v]) => [`${k}`, `${v}`] as const);
     const late = schema.fields.length > 2 ? { late: has } : {};
-    this.#append(pchannels[0]!, { kind: "insert", collection: `${id}`, rows: texts, ...late });
+    for (const [shard, own] of Map.groupBy(rows, ([key]) => shardOf(key, pchannels.length))) {
+      const texts = own.map(([k, v]) => [`${k}`, `${v}`] as const);
+      this.#append(pchannels[shard]!, { kind: "insert", collection: `${id}`, shard, rows: texts, ...late });
+    }
   }
 
   delete(name: string, ...keys: readonly bigint[]): void {
     const { id, pchannels } = this.#collections.get(name)!;
     for (const key of keys) this.rows.get(name)!.delete(key);
-    this.#append(pchannels[0]!, { kind: "delete", collection: `${id}`, rows: keys.map((key) => [`${key}`, "0"]) });
+    for (const [shard, own] of Map.groupBy(keys, (key) => shardOf(key, pchannels.length))) {
+      const rows = own.map((key) => [`${key}`, "0"] as const);
+      this.#append(pchannels[shard]!, { kind: "delete", collection: `${id}`, shard, rows });
+    }
+  }
+
+  /** A delete of the rows whose value is larger, on one shard: each has its own copy of it. */
+  deleteAbove(name: string, value: bigint, shard = 0): void {
+    const { id, pchannels } = this.#collections.get(name)!;
+    const rows = this.rows.get(name)!;
+    for (const [key, own] of rows) if (own > value && shardOf(key, pchannels.length) === shard) rows.delete(key);
+    this.#append(pchannels[shard]!, { kind: "predicate", collection: `${id}`, shard, rows: [["0", `${value}`]] });
   }
 
   /** Time goes on, on the pchannels that have a collection. */
@@ -219,9 +238,9 @@ export class FakeSource {
   readonly follow: Follow;
 
   readonly describe: DescribeRecord = (record) => {
-    const { kind, ts, collection } = parse(record);
+    const { kind, ts, collection, shard = 0 } = parse(record);
     const id = collection === undefined ? undefined : BigInt(collection);
-    const vchannel = id === undefined ? "" : `${record.topic}_${id}v0`;
+    const vchannel = id === undefined ? "" : `${record.topic}_${id}v${shard}`;
     return { ts: BigInt(ts), vchannel, type: kind === "drop" ? "drop_collection" : kind, collectionId: id };
   };
 
@@ -303,12 +322,12 @@ function parse(record: LogRecord): FakeRecord {
 }
 
 const decode: RecordDecoder = (record) => {
-  const { kind, ts: text, collection, rows = [], late } = parse(record);
+  const { kind, ts: text, collection, shard = 0, rows = [], late } = parse(record);
   const ts = BigInt(text);
   if (kind === "tick") return { kind, generation: 1, ts };
   const collectionId = BigInt(collection!);
   const { topic: pchannel, offset } = record;
-  const vchannel = `${pchannel}_${collectionId}v0`;
+  const vchannel = `${pchannel}_${collectionId}v${shard}`;
   const bytes = record.value!.length;
   const base = { generation: 1, ts, pchannel, vchannel, offset, bytes, collectionId } as const;
   const partition = { partitionId: collectionId + 10_000n, partitionName: "_default", msgId: offset };
@@ -322,11 +341,24 @@ const decode: RecordDecoder = (record) => {
     }
     case "delete":
       return { ...base, ...partition, kind, keys: { kind: "int64", values: keys } };
+    case "predicate": {
+      const plan = toBinary(PlanNodeSchema, above(BigInt(rows[0]![1])));
+      const reason = "A delete is by a predicate";
+      return { ...base, kind: "block", type: 0, reason, predicate: { plan, partitionId: -1n } };
+    }
     case "create":
     case "drop":
       return ddl(base, kind);
   }
 };
+
+function above(value: bigint) {
+  const columnInfo = { fieldId: VALUE.fieldID, dataType: VALUE.dataType };
+  const more = { columnInfo, op: OpType.GreaterThan, value: { val: { case: "int64Val" as const, value } } };
+  return create(PlanNodeSchema, {
+    node: { case: "predicates", value: { expr: { case: "unaryRangeExpr", value: more } } },
+  });
+}
 
 function ddl(
   base: Pick<LogEvent, "ts" | "pchannel" | "vchannel" | "offset" | "bytes"> & {

@@ -129,7 +129,9 @@ async function touchedKeys(
     // Ticks of before the import are wanted only to see that the log has them.
     from: cut ? { offset: bounds.earliest, tick: 0n } : { offset, tick: ts },
     topicId: bounds.topicId,
-    select: (event) => event.vchannel === segment.vchannel && (event.kind === "insert" || event.kind === "delete"),
+    select: (event) =>
+      event.vchannel === segment.vchannel &&
+      (event.kind === "insert" || event.kind === "delete" || (event.kind === "block" && event.predicate !== undefined)),
     // Where nothing is written, the lanes may stand at ticks that never reached the log.
     promised: end,
   }, signal);
@@ -138,7 +140,9 @@ async function touchedKeys(
     if (cut && group.tick > ts) throw logTooShort(job, pchannel);
     cut = false;
     for (const event of group.events) {
-      if (event.ts <= ts || event.ts > end || (event.kind !== "insert" && event.kind !== "delete")) continue;
+      if (event.ts <= ts || event.ts > end) continue;
+      if (event.kind === "block") throw metByPredicate(event.reason, job);
+      if (event.kind !== "insert" && event.kind !== "delete") continue;
       const keys = event.kind === "insert" ? keysOf(event.fieldsData, key, event.rows) : event.keys;
       marks.push({
         partitionId: event.partitionId,
@@ -149,6 +153,17 @@ async function touchedKeys(
     if (group.tick >= end) break;
   }
   return marks;
+}
+
+function metByPredicate(reason: string, { task, collection }: LoadJob): TidemarkError {
+  return new TidemarkError(
+    "unsupported",
+    `Import ${task.id} into ${
+      qualifiedName(collection)
+    } is older than a delete by predicate that is applied already, ` +
+      `and nobody knows which of its rows that would have met. ${reason}`,
+    { hint: "Take a fresh copy of this collection (remove it from the state, on_existing: replace)." },
+  );
 }
 
 function logTooShort({ task, collection }: LoadJob, pchannel: string): TidemarkError {

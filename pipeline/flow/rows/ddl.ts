@@ -170,6 +170,9 @@ export class RowDdl {
     if (own === undefined || collection === undefined || own.importsDone.includes(task.id)) return;
     const rows = await loadImport(deps, { task, collection, own, setup, upTo, from }, signal);
     deps.report.info(`Import ${task.id} of ${qualifiedName(collection)}: ${rows} rows loaded`);
+    const before = own.importsUpTo ?? {};
+    const later = [...upTo].filter(([pchannel, ts]) => ts > (before[pchannel] ?? 0n));
+    own.importsUpTo = { ...before, ...Object.fromEntries(later) };
     own.importsDone.push(task.id);
     own.importSegments?.push(...task.segmentIds);
     own.importsFound = own.importsFound.filter(({ ts }) => ts !== task.rowsAt);

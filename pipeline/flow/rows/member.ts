@@ -120,7 +120,7 @@ export class RowMember implements TailMember {
         const collection = snapshot.catalog.collections.find(({ id }) => id === own.id);
         if (collection === undefined) break;
         const name = qualifiedName(collection);
-        const unusable = snapshot.unusable?.get(own.id);
+        const unusable = snapshot.followable?.has(own.id) === true ? undefined : snapshot.unusable?.get(own.id);
         try {
           if (unusable !== undefined) throw notTold(name, unusable);
           const found = await deps.waits.during(
@@ -157,7 +157,7 @@ export class RowMember implements TailMember {
     for (const collection of snapshot.catalog.collections) {
       const { id, dbName, name, createTs, vchannels, pchannels, startOffsets } = collection;
       if (state.collections.has(id) || targets.later.has(id) || !deps.selects(dbName, name)) continue;
-      if (snapshot.unusable?.has(id) === true) continue;
+      if (snapshot.unusable?.has(id) === true && snapshot.followable?.has(id) !== true) continue;
       const place = (vchannel: string) => {
         const offset = startOffsets.get(pchannels[vchannels.indexOf(vchannel)]!);
         return { offset: offset ?? 0n, tick: createTs };

@@ -27,6 +27,7 @@ import { RowDdl, Unfinished } from "./ddl.ts";
 import { RowWriter } from "./writer.ts";
 import type { SinkState } from "../state/mod.ts";
 import { foldTarget } from "./fold_target.ts";
+import { PredicateDeletes } from "./predicates.ts";
 import { Held } from "./held.ts";
 import type { RowTailOptions } from "./tail_options.ts";
 
@@ -54,12 +55,14 @@ export class RowTail implements TailConsumer {
   readonly #notCarried = new Map<bigint, NotCarried>();
   readonly #writer: RowWriter;
   readonly #ddl: RowDdl;
+  readonly #predicates: PredicateDeletes;
   #appliedOnce = false;
 
   constructor(options: RowTailOptions) {
     this.#o = options;
     this.#starts = startsOf(options.state);
     this.#writer = new RowWriter(options);
+    this.#predicates = new PredicateDeletes(options);
     this.catalog = new RowCatalog(options, {
       notCarried: this.#notCarried,
       barriers: this.#barriers,
@@ -332,12 +335,7 @@ export class RowTail implements TailConsumer {
       case "rows":
         return;
       case "block":
-        throw new Held(
-          new TidemarkError("unsupported", item.event.reason, {
-            hint:
-              "The log holds something that this version cannot carry. Take a fresh copy of this collection once it is past it.",
-          }),
-        );
+        return await this.#predicates.apply(item.event);
       case "import":
         return await this.#ddl.load(state, item);
       case "ddl":

@@ -94,6 +94,8 @@ export interface CollectionState {
   importsDone: bigint[];
   /** Segments that imports filled and whose rows are on the target; undefined: the state is of a version that did not note them. */
   importSegments: bigint[] | undefined;
+  /** pchannel -> the log was applied up to there, or less, when the last of them was loaded. Undefined: none was. */
+  importsUpTo?: Record<string, HybridTs> | undefined;
   /** Imports of the source that were seen and are not completed, with the segments that they had. */
   importsUnderWay: { readonly id: bigint; readonly segmentIds: readonly bigint[] }[];
   /** Rows of forgotten imports that are to be brought, by their time and the segments that held them when they were found. */

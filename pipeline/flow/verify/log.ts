@@ -37,6 +37,8 @@ export interface Tail {
   /** Where the log goes on behind the compared moment. */
   readonly offset: bigint;
   readonly events: readonly TailOp[];
+  /** A delete by predicate is among them: which rows it met is not told by the log. */
+  readonly predicate: string | undefined;
 }
 
 export interface TailRequest {
@@ -49,6 +51,14 @@ export interface TailRequest {
   readonly keep?: (collection: Collection, key: bigint | string) => boolean;
 }
 
+export interface LoggedTail {
+  readonly tick: HybridTs;
+  readonly offset: bigint;
+  readonly channels: ReadonlyMap<string, TailOp[]>;
+  /** vchannel -> see {@link Tail.predicate}. */
+  readonly predicates: ReadonlyMap<string, string>;
+}
+
 /** The log of a pchannel from the cuts to its end: what it does to each key. */
 export async function readTail(
   deps: FlowDependencies,
@@ -56,9 +66,10 @@ export async function readTail(
   selected: readonly Collection[],
   { pchannel, upTo, keep, views }: TailRequest,
   signal: AbortSignal,
-): Promise<{ tick: HybridTs; offset: bigint; channels: Map<string, TailOp[]> }> {
+): Promise<LoggedTail> {
   const cuts = makeCuts(snapshot, selected).filter((cut) => cut.pchannel === pchannel);
   const channels = new Map<string, TailOp[]>(cuts.map((cut) => [cut.vchannel, []]));
+  const predicates = new Map<string, string>();
   const byId = new Map(selected.map((collection) => [collection.id, collection]));
   const cutTs = new Map(cuts.map((cut) => [cut.vchannel, cut.ts]));
   const bounds = await deps.log.bounds(pchannel, signal);
@@ -70,7 +81,9 @@ export async function readTail(
     select: (event) => cutTs.has(event.vchannel) && event.ts > cutTs.get(event.vchannel)!,
   }, signal);
   for await (const group of groups) {
-    if (upTo !== undefined && group.tick > upTo) return { tick: group.tick, offset: group.resume.offset, channels };
+    if (upTo !== undefined && group.tick > upTo) {
+      return { tick: group.tick, offset: group.resume.offset, channels, predicates };
+    }
     for (const event of group.events) {
       const ops = channels.get(event.vchannel);
       const collection = "collectionId" in event ? byId.get(event.collectionId) : undefined;
@@ -86,6 +99,8 @@ export async function readTail(
           const misplaced = homes !== undefined && homes[row] !== partition;
           ops.push({ partition, key, digest: digest(row), ts, misplaced, fieldsData: whole });
         });
+      } else if (event.kind === "block" && event.predicate !== undefined) {
+        predicates.set(event.vchannel, event.reason);
       } else if (event.kind === "delete") {
         const { partitionId: partition } = event;
         event.keys.values.forEach((key: bigint | string) =>
@@ -93,7 +108,9 @@ export async function readTail(
         );
       }
     }
-    if (isBehind(group, bounds.latest)) return { tick: group.tick, offset: group.resume.offset, channels };
+    if (isBehind(group, bounds.latest)) {
+      return { tick: group.tick, offset: group.resume.offset, channels, predicates };
+    }
   }
   throw new TidemarkError("unexpected", `The log of ${pchannel} ended while it was read`);
 }

@@ -36,7 +36,12 @@ export async function endOfLog(
     const tail = await readTail(deps, snapshot, selected, { pchannel, views: ({ id }) => views.get(id) }, signal);
     if (tail.tick > ts) ts = tail.tick;
     for (const [vchannel, own] of tail.channels) {
-      tails.set(vchannel, { tick: tail.tick, offset: tail.offset, events: own });
+      tails.set(vchannel, {
+        tick: tail.tick,
+        offset: tail.offset,
+        events: own,
+        predicate: tail.predicates.get(vchannel),
+      });
       ticks.set(pchannel, tail.tick);
     }
   }
@@ -60,7 +65,9 @@ export function cutsOfFiles(
   const cuts = makeCuts(snapshot, selected);
   return {
     ts: cuts.reduce((min, { ts }) => min === 0n || ts < min ? ts : min, 0n),
-    tails: new Map(cuts.map(({ vchannel, ts }) => [vchannel, { tick: ts, offset: 0n, events: [] }])),
+    tails: new Map(
+      cuts.map(({ vchannel, ts }) => [vchannel, { tick: ts, offset: 0n, events: [], predicate: undefined }]),
+    ),
     standsStillMs: STANDS_STILL_MS + (steps?.pollMs ?? 0),
     places: ({ sinks }) =>
       [...sinks.values()].flatMap(({ collections, vchannels }) =>

@@ -37,6 +37,7 @@ export async function touchedInLog(
     }, signal);
     for await (const group of groups) {
       for (const event of group.events) {
+        if (event.kind === "block" && event.predicate !== undefined) return { unknown: event.reason };
         if (event.kind === "delete") { for (const key of event.keys.values) touched.add(String(key)); }
         if (event.kind === "insert") {
           for (const key of keysOf(event.fieldsData, primaryKey(collection.schema)!, event.rows).values) {

@@ -4,7 +4,7 @@
  * partition key are also asked for by its values, as users do. Keys that the log touched after T are looked at again instead
  * of being called wrong. Where no log is followed, the moment is the cuts of the files. Memory: one digest a row, in parts.
  */
-import { TidemarkError } from "../../errors.ts";
+import { TidemarkError, toTidemarkError } from "../../errors.ts";
 import {
   type AgreedStatus,
   agreedStatus,
@@ -168,6 +168,12 @@ async function verifyOnce(
         verdicts.push(none(sink, collection, target, "unfinished", detail));
         continue;
       }
+      const predicate = collection.vchannels.flatMap((vchannel) => tails.get(vchannel)?.predicate ?? [])[0];
+      if (predicate !== undefined) {
+        const detail = `which rows it met is told neither by the log nor by the files yet: ${predicate}`;
+        verdicts.push(none(sink, collection, target, "unfinished", detail));
+        continue;
+      }
       const seen = { views: views.get(collection.id)!, at };
       const touched = (signal: AbortSignal) =>
         deps.steps === undefined || own === undefined
@@ -231,7 +237,13 @@ async function compareOne(
       `${target.db}.${target.name} is not loaded on ${sink.name}, so its rows cannot be read; load it and verify again`,
     );
   }
-  return await compareCollection({ ...comparison, segments: liveSegments(snapshot, collection) }, signal);
+  try {
+    return await compareCollection({ ...comparison, segments: liveSegments(snapshot, collection) }, signal);
+  } catch (thrown) {
+    const error = toTidemarkError(thrown);
+    if (error.code !== "unsupported" || signal.aborted) throw thrown;
+    return none(sink, collection, target, "unfinished", error.message);
+  }
 }
 
 function verdictOf(

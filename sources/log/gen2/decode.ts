@@ -151,7 +151,12 @@ function rows(type: MessageType.Insert | MessageType.Delete, record: LogRecord, 
     return { ...head, kind: "insert", msgId, segmentId: segment, ...rest };
   }
   const { keys, partitionId, partitionName, collectionId: id, predicate } = readDelete(body);
-  if (predicate !== undefined) return block(head, type, `A delete ${predicateReason(predicate)}`, id);
+  if (predicate !== undefined) {
+    const event = block(head, type, `A delete ${predicateReason(predicate)}`, id);
+    // Milvus writes it alone: in a transaction, or beside keys, nobody knows which rows are older.
+    if (head.txnId !== undefined || keys.values.length > 0 || header?.collectionId !== id) return event;
+    return { ...event, predicate: { plan: predicate.slice(), partitionId } };
+  }
   if (keys.values.length === 0) return NO_ROWS;
   return { ...head, kind: "delete", msgId, collectionId: id, partitionId, partitionName, keys };
 }

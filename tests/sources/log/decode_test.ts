@@ -5,6 +5,7 @@ import { decodeFieldData } from "../../../pipeline/columns/mod.ts";
 import type { LogRecord } from "../../../pipeline/model/mod.ts";
 import { pulsarPosition } from "../../../pipeline/positions/mod.ts";
 import { MsgType } from "../../../pipeline/proto/gen/common_pb.ts";
+import { DeleteMessageHeaderSchema, TxnContextSchema } from "../../../pipeline/proto/gen/messages_pb.ts";
 import {
   CreateCollectionRequestSchema,
   DeleteRequestSchema,
@@ -196,6 +197,30 @@ Deno.test("decodeRecord says what a delete by predicate deletes, or which node o
     reasonOf({ case: "predicates", value: { expr: { case: "randomSampleExpr", value: { sampleFactor: 0.5 } } } }),
     /predicate that has no expression: RandomSampleExpr of its plan/,
   );
+});
+
+Deno.test("decodeRecord hands on the plan of a delete by predicate of generation 2 that stands alone", () => {
+  const h = text(
+    toBinary(DeleteMessageHeaderSchema, create(DeleteMessageHeaderSchema, { collectionId: 77n })).toBase64(),
+  );
+  const headers: LogRecord["headers"] = [["_v", text("1")], ["_t", text("3")], ["_tt", text("3gg")], ["_vc", text(V)], [
+    "_h",
+    h,
+  ]];
+  const plan = text("plan");
+  const alone = decode(remove({ primaryKeys: undefined, serializedExprPlan: plan, partitionID: 5n }), headers);
+  assert.ok(alone.kind === "block");
+  assert.deepEqual([alone.predicate, alone.ts, alone.vchannel], [{ plan, partitionId: 5n }, 4480n, V]);
+  const tx = text(toBinary(TxnContextSchema, create(TxnContextSchema, { txnId: 4n })).toBase64());
+  for (
+    const [body, more] of [
+      [remove({ serializedExprPlan: plan }), headers],
+      [remove({ primaryKeys: undefined, serializedExprPlan: plan }), [...headers, ["_tx", tx] as const]],
+    ] as const
+  ) {
+    const other = decode(body, more);
+    assert.ok(other.kind === "block" && other.predicate === undefined);
+  }
 });
 
 Deno.test("decodeRecord tells ticks, and records that Milvus skips as well", () => {

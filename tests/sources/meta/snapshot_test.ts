@@ -113,6 +113,18 @@ Deno.test("decodeSnapshot refuses a file without id and path, but only where it 
   assert.equal(unusable!.size, 0);
 });
 
+Deno.test("decodeSnapshot holds deletes by predicate in the files against a copy of them, and lets the log be followed", () => {
+  const key = "datacoord-meta/predicate-deltalog/100/101/2/predicate";
+  const l0 = segmentRecord(2n, { level: 1, numOfRows: 0n });
+  const full = [collectionRecord(), segmentRecord(1n), ...binlogRecords(1n, FULL), l0];
+  const { unusable, followable, torn } = decode(...full, record(key, new Uint8Array([1])));
+  assert.match(unusable!.get(100n)!, /Segment 2 holds deletes by predicate/);
+  assert.deepEqual([[...followable!], torn], [[100n], []]);
+  const dropped = segmentRecord(2n, { level: 1, numOfRows: 0n, state: 6 });
+  const after = decode(...full.slice(0, -1), dropped, record(key, new Uint8Array([1])));
+  assert.deepEqual([after.unusable!.size, after.followable!.size], [0, 0]);
+});
+
 Deno.test("decodeSnapshot takes an empty deltalog value as no deletes", () => {
   const empty = record("datacoord-meta/deltalog/100/101/1/0", new Uint8Array());
   const { segments, torn } = decode(collectionRecord(), segmentRecord(1n), ...binlogRecords(1n, FULL), empty);
