@@ -1,77 +1,38 @@
-/** A container of Azure Blob Storage as an object store. The only importer of the storage client. */
-import { guardedStream } from "./guarded_stream.ts";
-import {
-  type BlobClient,
-  type BlobDownloadResponseParsed,
-  type BlobGetPropertiesResponse,
-  BlobSASPermissions,
-  BlobServiceClient,
-  type BlockBlobClient,
-  type ContainerClient,
-  type CpkInfo,
-  generateBlobSASQueryParameters,
-  type StoragePipelineOptions,
-  StorageSharedKeyCredential,
-} from "@azure/storage-blob";
-import { createHash } from "node:crypto";
-import { Agent as HttpAgent } from "node:http";
-import { Agent as HttpsAgent } from "node:https";
+/** A container of Azure Blob Storage as an object store. */
 import type { ObjectInfo, ObjectStore, PutOptions } from "../../pipeline/model/mod.ts";
+import {
+  agentOf,
+  type AzureStoreOptions,
+  BlobSASPermissions,
+  type BlockBlobClient,
+  bodyOf,
+  type ContainerClient,
+  cpkOf,
+  download,
+  generateBlobSASQueryParameters,
+  listContainers,
+  serviceClient,
+  StorageSharedKeyCredential,
+} from "./azure_client.ts";
 import { azureCode, azureError, isAzureRefusal, isNoBlob, isNoContainer } from "./azure_error.ts";
-import { type AzureIdentityOptions, createAzureIdentity } from "./azure_identity.ts";
-import { sendBlocks } from "./blocks.ts";
+import { putBlob, unquoted } from "./azure_upload.ts";
 import { createServerClock } from "./clock.ts";
 import type { CustomerKey } from "./customer_key.ts";
 import { createGate } from "./gate.ts";
+import { guardedStream } from "./guarded_stream.ts";
 import { inKeyOrder } from "./key_order.ts";
 import { compareKeys, joinKey, validateKey, validatePrefix } from "./key.ts";
 import type { Mannered } from "./manners.ts";
-import { isProxied } from "./proxy.ts";
-import { proxyAgents } from "./proxy_agents.ts";
 import { readBody, readChunks } from "./reading.ts";
 import { createRotating } from "./rotating.ts";
 import { undecorated } from "./undecorated.ts";
 
-/** A stream is sent in blocks of this size, so that 50 000 of them reach 800 GB; so many are in memory. */
-const BLOCK_BYTES = 16 * 1024 ** 2;
-const BLOCKS_MAX = 50_000;
-const BLOCKS_AT_ONCE = 3;
+export type { AzureLogin, AzureStoreOptions } from "./azure_client.ts";
+
 const DELETES_AT_ONCE = 16;
 const LIST_PAGE = 5000;
-const REQUEST_TRIES = 3;
-/** Metadata of a conditional write: which write it was. */
-const MARK = "tidemarkwrite";
-/** What the service says where a blob is there, or blocks are gone with the commit that took them. */
-const TAKEN = /^(BlobAlreadyExists|ConditionNotMet|TargetConditionNotMet|InvalidBlockList)$/;
 /** A copy across accounts reads by a signature that must outlive it. */
 const SIGNATURE_HOURS = 24;
-
-export type AzureLogin =
-  | { readonly kind: "key"; readonly account: string; readonly key: string }
-  | { readonly kind: "sas"; readonly token: string }
-  | { readonly kind: "connection_string"; readonly text: string }
-  | { readonly kind: "identity"; readonly identity: AzureIdentityOptions };
-
-export interface AzureStoreOptions {
-  /** URL of the blob service; undefined with a connection string, which holds it. */
-  endpoint: string | undefined;
-  container: string;
-  /** Keys below which everything is kept; empty: the whole container. */
-  prefix: string;
-  login: AzureLogin;
-  /** The login as its files hold it now; asked for where the service refuses the one that it has. */
-  reread?: () => Promise<AzureLogin>;
-  encryptionScope?: string;
-  customerKey?: CustomerKey;
-  tls: { ca: string | undefined; insecure: boolean };
-  /** Requests open at once, streams not counted. */
-  maxConcurrency: number;
-  /** Of streams; smaller values are for tests. */
-  blockBytes?: number;
-  blocksMax?: number;
-  /** Objects that one answer of a listing holds; a smaller value is for tests. */
-  listPage?: number;
-}
 
 /** One request by a client of the container. */
 type Sender = <T>(send: (client: ContainerClient) => Promise<T>) => Promise<T>;
@@ -165,7 +126,7 @@ export function createAzureStore(options: AzureStoreOptions): ObjectStore {
     });
   };
 
-  const put = async (
+  const put = (
     each: Sender,
     key: string,
     body: Uint8Array | AsyncIterable<Uint8Array>,
@@ -173,66 +134,7 @@ export function createAzureStore(options: AzureStoreOptions): ObjectStore {
     signal: AbortSignal | undefined,
   ): Promise<ObjectInfo> => {
     const by = <T>(send: (target: BlockBlobClient) => Promise<T>) => each((client) => send(blob(client, key)));
-    const mark = crypto.randomUUID();
-    const common = {
-      ...abort(signal),
-      ...scope,
-      ...(putOptions.ifAbsent ? { conditions: { ifNoneMatch: "*" }, metadata: { [MARK]: mark } } : {}),
-    };
-    /** The client tries again by itself: what is there already may be what a try wrote whose answer was lost. */
-    const unlessOwn = async <T>(
-      send: (target: BlockBlobClient) => Promise<T>,
-    ): Promise<T | BlobGetPropertiesResponse> => {
-      try {
-        return await by(send);
-      } catch (thrown) {
-        if (putOptions.ifAbsent !== true || !TAKEN.test(azureCode(thrown))) throw thrown;
-        const found = await by((target) => target.getProperties({ ...abort(signal), ...reading })).catch(() =>
-          undefined
-        );
-        if (found?.metadata?.[MARK] !== mark) throw thrown;
-        return found;
-      }
-    };
-    const headers = putOptions.contentType === undefined ? {} : { blobContentType: putOptions.contentType };
-    const whole = async (bytes: Uint8Array) => {
-      const md5 = createHash("md5").update(bytes).digest();
-      const done = await unlessOwn((target) =>
-        target.upload(bytes, bytes.length, {
-          ...common,
-          transactionalContentMD5: new Uint8Array(md5),
-          blobHTTPHeaders: { ...headers, blobContentMD5: new Uint8Array(md5) },
-        })
-      );
-      return infoOf(key, BigInt(bytes.length), done);
-    };
-    if (body instanceof Uint8Array) return await whole(body);
-    // Of this upload alone: two writers of one key must not mix their blocks. What is left of a failed one the service
-    // removes within a week; nobody sees it.
-    const upload = crypto.randomUUID();
-    const md5 = createHash("md5");
-    const ids: string[] = [];
-    let size = 0n;
-    const limits = {
-      bytes: options.blockBytes ?? BLOCK_BYTES,
-      atOnce: BLOCKS_AT_ONCE,
-      most: options.blocksMax ?? BLOCKS_MAX,
-      signal,
-    };
-    const only = await sendBlocks(body, limits, (bytes, index) => {
-      const id = btoa(`${upload}-${String(index).padStart(6, "0")}`);
-      ids.push(id);
-      size += BigInt(bytes.length);
-      md5.update(bytes);
-      const transactionalContentMD5 = new Uint8Array(createHash("md5").update(bytes).digest());
-      return by((target) =>
-        target.stageBlock(id, bytes, bytes.length, { ...abort(signal), ...scope, transactionalContentMD5 })
-      );
-    });
-    if (only !== undefined) return await whole(only);
-    const blobHTTPHeaders = { ...headers, blobContentMD5: new Uint8Array(md5.digest()) };
-    const done = await unlessOwn((target) => target.commitBlockList(ids, { ...common, blobHTTPHeaders }));
-    return infoOf(key, size, done);
+    return putBlob({ key, by, reading, scope }, body, putOptions, options, signal);
   };
 
   const store: AzureStore = {
@@ -420,71 +322,6 @@ export function createAzureStore(options: AzureStoreOptions): ObjectStore {
   return store;
 }
 
-/** Also where a proxy is in between: the agent that the client then makes by itself knows no certificate authority of one's own. */
-function agentOf({ endpoint, login, tls }: AzureStoreOptions): HttpAgent | HttpsAgent {
-  const url = login.kind === "connection_string" ? BlobServiceClient.fromConnectionString(login.text).url : endpoint!;
-  if (isProxied(url)) {
-    const { httpAgent, httpsAgent } = proxyAgents(url, tls);
-    return url.startsWith("http://") ? httpAgent : httpsAgent;
-  }
-  if (url.startsWith("http://")) return new HttpAgent({ keepAlive: true, maxSockets: 4096 });
-  return new HttpsAgent({
-    keepAlive: true,
-    maxSockets: 4096,
-    rejectUnauthorized: !tls.insecure,
-    ...(tls.ca === undefined ? {} : { ca: tls.ca }),
-  });
-}
-
-function serviceClient(
-  login: AzureLogin,
-  options: AzureStoreOptions,
-  agent: HttpAgent | HttpsAgent,
-): BlobServiceClient {
-  // The agent goes to the client's core, whose options the storage client passes on without naming them.
-  const pipeline: StoragePipelineOptions & { agent: unknown } = {
-    retryOptions: { maxTries: REQUEST_TRIES, retryDelayInMs: 200, maxRetryDelayInMs: 2000 },
-    agent,
-  };
-  switch (login.kind) {
-    case "key":
-      return new BlobServiceClient(
-        options.endpoint!,
-        new StorageSharedKeyCredential(login.account, login.key),
-        pipeline,
-      );
-    case "sas":
-      return new BlobServiceClient(`${options.endpoint}?${login.token.replace(/^\?/, "")}`, undefined, pipeline);
-    case "connection_string":
-      return BlobServiceClient.fromConnectionString(login.text, pipeline);
-    case "identity":
-      return new BlobServiceClient(options.endpoint!, createAzureIdentity(login.identity), pipeline);
-  }
-}
-
-/** Without the client's own repetition of a broken body: the decorator of all stores continues it. */
-function download(
-  client: BlobClient,
-  offset: number,
-  count: number | undefined,
-  signal: AbortSignal | undefined,
-  key: { readonly customerProvidedKey?: CpkInfo },
-): Promise<BlobDownloadResponseParsed> {
-  return client.download(offset, count, {
-    ...key,
-    maxRetryRequests: 0,
-    ...(signal === undefined ? {} : { abortSignal: signal }),
-  });
-}
-
-function cpkOf({ base64, sha256 }: CustomerKey): CpkInfo {
-  return { encryptionKey: base64, encryptionKeySha256: sha256, encryptionAlgorithm: "AES256" };
-}
-
-function bodyOf(found: BlobDownloadResponseParsed): AsyncIterable<Uint8Array> & { destroy(): unknown } {
-  return found.readableStreamBody as unknown as AsyncIterable<Uint8Array> & { destroy(): unknown };
-}
-
 /** Without the slash, a prefix `a` would also list what is below `ab`. */
 function listPrefix(prefix: string, below: string): string {
   if (prefix === "") return below;
@@ -496,28 +333,12 @@ async function onePage<Page>(pages: AsyncIterableIterator<Page>): Promise<Page> 
   return found.value as Page;
 }
 
-async function listContainers(client: BlobServiceClient): Promise<readonly string[] | undefined> {
-  try {
-    return (await Array.fromAsync(client.listContainers())).map((found) => found.name).sort();
-  } catch {
-    return undefined;
-  }
-}
-
 /** With a hierarchical namespace, folders are blobs that say so. */
 function isFolder(metadata: Record<string, string> | undefined): boolean {
   return metadata?.hdi_isfolder === "true";
 }
 
-function infoOf(key: string, size: bigint, done: { etag?: string; lastModified?: Date }): ObjectInfo {
-  return { key, size, etag: unquoted(done.etag), modifiedMs: done.lastModified?.getTime() ?? Date.now() };
-}
-
 /** Without a signature and the slash at the end. */
 function plainUrl(url: string): string {
   return url.replace(/\?.*$/, "").replace(/\/+$/, "");
-}
-
-function unquoted(etag: string | undefined): string {
-  return etag?.replace(/^"|"$/g, "") ?? "";
 }

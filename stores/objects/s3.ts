@@ -12,26 +12,23 @@ import type { Mannered } from "./manners.ts";
 import { readBody, readChunks } from "./reading.ts";
 import { copyObject, type CopySource } from "./s3_copy.ts";
 import { copiedWith, readWith, writtenWith } from "./s3_encryption.ts";
-import { attemptsOf, isNoBucket, isRefusal, isStale, nameOf, s3Error, statusOf } from "./s3_error.ts";
+import { attemptsOf, isAbsent, isNoBucket, isRefusal, isStale, nameOf, s3Error, statusOf } from "./s3_error.ts";
 import {
-  DeleteObjectCommand,
-  DeleteObjectsCommand,
   GetObjectCommand,
   HeadObjectCommand,
   ListBucketsCommand,
   ListObjectsCommand,
-  ListObjectsV2Command,
   openS3Client,
   type S3Client,
 } from "./s3_client.ts";
 import type { S3StoreOptions } from "./s3_options.ts";
 import { s3ReadManners, s3WriteManners } from "./s3_manners.ts";
+import { createS3Listing } from "./s3_listing.ts";
+import { DELETE_BATCH, deleteBatch } from "./s3_delete.ts";
 import { putStream, putWhole, type S3Target } from "./s3_upload.ts";
 import { undecorated } from "./undecorated.ts";
 
 export type { S3KeyProvider, S3Keys, S3StoreOptions } from "./s3_options.ts";
-
-const DELETE_BATCH = 1000;
 
 interface S3Store extends ObjectStore, Mannered {
   readonly endpoint: string;
@@ -175,40 +172,14 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
     return { key, size, etag: unquoted(etag), modifiedMs: Date.now() };
   };
 
-  let oldListing = false;
-  /** By the second version of the listing; by the first where a server does not know the second, or takes it for the first. */
-  const listing = async (
-    query: { Bucket: string; Prefix: string; Delimiter: string | undefined; MaxKeys?: number },
-    after: { readonly token?: string | undefined; readonly marker?: string | undefined },
-    signal: AbortSignal | undefined,
-  ): Promise<ListPage> => {
-    if (!oldListing && after.marker === undefined) {
-      try {
-        return await send(new ListObjectsV2Command({ ...query, ContinuationToken: after.token }), abort(signal));
-      } catch (thrown) {
-        if (statusOf(thrown) !== 501 && nameOf(thrown) !== "NotImplemented") throw thrown;
-        oldListing = true;
-      }
-    }
-    return await send(new ListObjectsCommand({ ...query, Marker: after.marker }), abort(signal));
-  };
-
-  async function* pages(below: string, delimiter: string | undefined, signal: AbortSignal | undefined) {
+  const listing = createS3Listing(send);
+  const pages = (below: string, Delimiter: string | undefined, signal: AbortSignal | undefined) => {
     validatePrefix(below);
     // Without the slash, a prefix `a` would also list what is below `ab`.
     const Prefix = below === "" && prefix !== "" ? `${prefix}/` : full(below);
-    let after: { readonly token?: string | undefined; readonly marker?: string | undefined } | undefined = {};
-    while (after !== undefined) {
-      const { token, marker }: { readonly token?: string | undefined; readonly marker?: string | undefined } = after;
-      const page: ListPage = await request(
-        undefined,
-        signal,
-        () => listing({ Bucket: bucket, Prefix, Delimiter: delimiter, ...maxKeys }, { token, marker }, signal),
-      );
-      yield page;
-      after = following(page);
-    }
-  }
+    const query = { Bucket: bucket, Prefix, Delimiter, ...maxKeys };
+    return listing.pages(query, signal, (task) => request(undefined, signal, task));
+  };
 
   const store: S3Store = {
     ...(customerKey === undefined ? {} : { customerKey }),
@@ -362,70 +333,6 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
   return store;
 }
 
-interface ListPage {
-  readonly Contents?:
-    | readonly {
-      readonly Key?: string | undefined;
-      readonly Size?: number | undefined;
-      readonly ETag?: string | undefined;
-      readonly LastModified?: Date | undefined;
-    }[]
-    | undefined;
-  readonly CommonPrefixes?: readonly { readonly Prefix?: string | undefined }[] | undefined;
-  readonly IsTruncated?: boolean | undefined;
-  readonly NextContinuationToken?: string | undefined;
-  readonly NextMarker?: string | undefined;
-}
-
-/**
- * Where a listing goes on; undefined at its end. A page that is cut and gives no token is the first version's, whatever was
- * asked for: to end there would lose objects. It goes on behind its last name.
- */
-function following(page: ListPage): { readonly token?: string; readonly marker?: string } | undefined {
-  if (page.IsTruncated !== true) return undefined;
-  if (page.NextContinuationToken) return { token: page.NextContinuationToken };
-  const names = [page.Contents?.at(-1)?.Key, page.CommonPrefixes?.at(-1)?.Prefix].filter((name) => name !== undefined);
-  const marker = page.NextMarker || names.sort(compareKeys).at(-1);
-  if (marker !== undefined) return { marker };
-  throw new TidemarkError("unsupported", "The S3 server cut a listing and does not say where it goes on", {
-    hint: "Report it with the server's name and version.",
-  });
-}
-
-async function deleteBatch(
-  send: S3Client["send"],
-  bucket: string,
-  keys: readonly string[],
-  abort: object,
-): Promise<void> {
-  if (keys.length > 1) {
-    try {
-      const Objects = keys.map((Key) => ({ Key }));
-      const done = await send(
-        new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects, Quiet: true } }),
-        abort,
-      );
-      const failed = done.Errors?.find((error) => error.Code !== "NoSuchKey");
-      if (failed !== undefined) {
-        throw Object.assign(new Error(`${failed.Key}: ${failed.Message ?? ""}`), {
-          name: failed.Code ?? "DeleteFailed",
-        });
-      }
-      return;
-    } catch (thrown) {
-      // Some gateways have no batch, or insist on a Content-MD5 that current clients no longer send: one by one then.
-      if (![400, 405, 411, 501].includes(statusOf(thrown))) throw thrown;
-    }
-  }
-  for (const Key of keys) {
-    try {
-      await send(new DeleteObjectCommand({ Bucket: bucket, Key }), abort);
-    } catch (thrown) {
-      if (!isAbsent(thrown)) throw thrown;
-    }
-  }
-}
-
 async function listBuckets(client: S3Client): Promise<readonly string[] | undefined> {
   try {
     const answer = await client.send(new ListBucketsCommand({}));
@@ -433,10 +340,6 @@ async function listBuckets(client: S3Client): Promise<readonly string[] | undefi
   } catch {
     return undefined;
   }
-}
-
-function isAbsent(thrown: unknown): boolean {
-  return nameOf(thrown) === "NotFound" || nameOf(thrown) === "NoSuchKey" || statusOf(thrown) === 404;
 }
 
 function unquoted(etag: string | undefined): string {

@@ -68,6 +68,11 @@ export function attemptsOf(thrown: unknown): number {
   return (thrown as Thrown | undefined)?.$metadata?.attempts ?? 1;
 }
 
+/** True where what was asked for is not there. */
+export function isAbsent(thrown: unknown): boolean {
+  return nameOf(thrown) === "NotFound" || nameOf(thrown) === "NoSuchKey" || statusOf(thrown) === 404;
+}
+
 /** True where the error says that the bucket itself is not there. */
 export function isNoBucket(thrown: unknown): boolean {
   return nameOf(thrown) === "NoSuchBucket" || nameOf(thrown) === "InvalidBucketName";
