@@ -148,6 +148,12 @@ export class FakeRowSink implements RowSink {
     return Promise.resolve();
   }
 
+  truncate(target: TargetName): Promise<void> {
+    this.#ask();
+    this.#collection(target).clear();
+    return Promise.resolve();
+  }
+
   count({ name }: TargetName): Promise<bigint> {
     return Promise.resolve(BigInt(this.rows.get(name)?.size ?? 0));
   }
@@ -156,7 +162,6 @@ export class FakeRowSink implements RowSink {
   readonly check = () => Promise.resolve([]);
   readonly reconcileRbac = () => Promise.resolve([]);
   readonly dropPartition = () => Promise.resolve();
-  readonly truncate = () => Promise.resolve();
   readonly flush = () => Promise.resolve();
   readonly close = () => Promise.resolve();
 

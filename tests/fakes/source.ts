@@ -10,6 +10,7 @@ import {
   type Catalog,
   type CatalogChange,
   type Collection,
+  type DdlEvent,
   hybridFromMs,
   type HybridTs,
   type LogEvent,
@@ -35,12 +36,14 @@ import { int64Column } from "./int64_column.ts";
 export type FakeRow = readonly [key: bigint, value: bigint];
 
 interface FakeRecord {
-  readonly kind: "tick" | "insert" | "delete" | "predicate" | "drop" | "create";
+  readonly kind: "tick" | "insert" | "delete" | "predicate" | "truncate" | "drop" | "create";
   readonly ts: string;
   readonly collection?: string;
   /** Its vchannel. Default: 0. */
   readonly shard?: number;
   readonly rows?: readonly (readonly [string, string])[];
+  /** Of a change, the same in each of its copies. */
+  readonly broadcast?: { readonly id: string; readonly vchannels: readonly string[] };
   /** What the rows have in the field that was added. */
   readonly late?: "value" | "null";
 }
@@ -191,6 +194,17 @@ export class FakeSource {
     this.#append(pchannels[shard]!, { kind: "predicate", collection: `${id}`, shard, rows: [["0", `${value}`]] });
   }
 
+  /** Destroys all rows, by a broadcast of which each vchannel has a copy at a time of its own. */
+  truncate(name: string): void {
+    const { id, pchannels } = this.#collections.get(name)!;
+    this.rows.get(name)!.clear();
+    const vchannels = pchannels.map((pchannel, shard) => `${pchannel}_${id}v${shard}`);
+    const broadcast = { id: `${++this.#ids}`, vchannels };
+    pchannels.forEach((pchannel, shard) =>
+      this.#append(pchannel, { kind: "truncate", collection: `${id}`, shard, broadcast })
+    );
+  }
+
   /** Time goes on, on the pchannels that have a collection. */
   tick(): void {
     const live = new Set(this.collections.flatMap(({ pchannels }) => pchannels));
@@ -322,7 +336,7 @@ function parse(record: LogRecord): FakeRecord {
 }
 
 const decode: RecordDecoder = (record) => {
-  const { kind, ts: text, collection, shard = 0, rows = [], late } = parse(record);
+  const { kind, ts: text, collection, shard = 0, rows = [], late, broadcast } = parse(record);
   const ts = BigInt(text);
   if (kind === "tick") return { kind, generation: 1, ts };
   const collectionId = BigInt(collection!);
@@ -346,6 +360,8 @@ const decode: RecordDecoder = (record) => {
       const reason = "A delete is by a predicate";
       return { ...base, kind: "block", type: 0, reason, predicate: { plan, partitionId: -1n } };
     }
+    case "truncate":
+      return { ...ddl(base, kind), generation: 2, broadcast: { ...broadcast!, id: BigInt(broadcast!.id) } };
     case "create":
     case "drop":
       return ddl(base, kind);
@@ -365,8 +381,8 @@ function ddl(
     readonly generation: 1;
     readonly collectionId: bigint;
   },
-  kind: "create" | "drop",
-): LogEvent {
+  kind: "create" | "drop" | "truncate",
+): DdlEvent {
   return {
     ...base,
     kind: "ddl",

@@ -6,6 +6,7 @@ import { loadImport } from "../imports/mod.ts";
 import type { LaneItem } from "./lane_work.ts";
 import type { RowTailOptions } from "./tail_options.ts";
 import { Held } from "./held.ts";
+import { passTo, pchannelOf } from "../tail/mod.ts";
 
 export interface LaneIdentity {
   readonly vchannel: string;
@@ -25,6 +26,8 @@ export class RowDdl {
   readonly #barriers: Barriers;
   readonly #startOf: (vchannel: string) => HybridTs;
   readonly #dropped: (collectionId: bigint) => Promise<void>;
+  /** Change -> vchannel -> when it is there. */
+  readonly #copies = new Map<string, Map<string, HybridTs>>();
 
   /** `startOf`: events of a vchannel up to there are on the target; `dropped`: told when a collection was dropped there. */
   constructor(
@@ -117,6 +120,8 @@ export class RowDdl {
     const { targets, save } = this.#o;
     const done = () => targets.state(lane.collectionId)?.broadcastsDone;
     if (done()?.includes(id) === true) return;
+    const copies = this.#copies.get(`${lane.collectionId}:${key}`) ?? new Map<string, HybridTs>();
+    this.#copies.set(`${lane.collectionId}:${key}`, copies.set(lane.vchannel, ts));
     const own = this.#membersOf(lane);
     const members = own.filter((vchannel) =>
       vchannel === lane.vchannel || broadcast?.vchannels.includes(vchannel) !== false
@@ -135,6 +140,9 @@ export class RowDdl {
           if (noted === undefined) return;
           noted.push(id);
           noted.splice(0, noted.length - BROADCASTS_NOTED);
+          // What it destroyed is not to come again from a position before it: it would not be destroyed a second time.
+          this.#pass(lane.collectionId, copies);
+          this.#copies.delete(`${lane.collectionId}:${key}`);
           await save();
         },
       ));
@@ -177,6 +185,11 @@ export class RowDdl {
     own.importSegments?.push(...task.segmentIds);
     own.importsFound = own.importsFound.filter(({ ts }) => ts !== task.rowsAt);
     own.importsUnderWay = own.importsUnderWay.filter(({ id }) => id !== task.id);
+    // Deletes of before it are not to come again from a position before them: they would take its rows, which nobody loads again.
+    const { vchannels, pchannels } = collection;
+    if (new Set(pchannels).size === pchannels.length) {
+      this.#pass(collection.id, vchannels.map((vchannel, i) => [vchannel, upTo.get(pchannels[i]!) ?? 0n]));
+    }
     await save();
     this.#o.applied(collection.id, rows, 0);
   }
@@ -198,6 +211,15 @@ export class RowDdl {
         (member) => ts !== 0n && this.#startOf(member) >= ts,
         action,
       ));
+  }
+
+  /** All of the log up to there is on the target. */
+  #pass(collectionId: bigint, places: Iterable<readonly [vchannel: string, ts: HybridTs]>): void {
+    const { state, targets } = this.#o;
+    const starts = targets.live(collectionId)?.startOffsets;
+    for (const [vchannel, ts] of places) {
+      passTo(state, { vchannel, collectionId, ts, start: starts?.get(pchannelOf(vchannel)) ?? 0n });
+    }
   }
 
   #membersOf(state: LaneIdentity): string[] {

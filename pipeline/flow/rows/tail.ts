@@ -384,13 +384,13 @@ export class RowTail implements TailConsumer {
     const { vchannels } = this.#o.state;
     const own = vchannels.get(state.vchannel);
     if (own?.held === true && own.ts <= first.before.tick) return;
-    const start = this.#startOf(state.vchannel, first.group.pchannel);
+    const starts = [this.#startOf(state.vchannel, first.group.pchannel), own?.ts ?? 0n, first.before.tick];
     vchannels.set(state.vchannel, {
       vchannel: state.vchannel,
       pchannel: first.group.pchannel,
       collectionId: state.collectionId,
       offset: first.before.offset,
-      ts: first.before.tick > start ? first.before.tick : start,
+      ts: starts.reduce((max, ts) => ts > max ? ts : max),
       held: true,
     });
   }

@@ -11,4 +11,4 @@ export { staleCuts } from "./stale_cuts.ts";
 export { SourceClock } from "./source_clock.ts";
 export { selectedPchannels, type TailConsumer, TailStream } from "./stream.ts";
 export { Window } from "./window.ts";
-export { placeOf, startsOf } from "./places.ts";
+export { passTo, placeOf, startsOf } from "./places.ts";

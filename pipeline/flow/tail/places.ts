@@ -1,5 +1,5 @@
 /** Where a sink's state says that each channel stands. */
-import type { HybridTs, ResumePoint } from "../../model/mod.ts";
+import type { HybridTs, Position, ResumePoint } from "../../model/mod.ts";
 import type { SinkState } from "../state/mod.ts";
 import { pchannelOf } from "./pchannels.ts";
 
@@ -20,4 +20,27 @@ export function placeOf({ positions, vchannels }: SinkState, vchannel: string): 
   const position = positions.get(pchannelOf(vchannel));
   if (own !== undefined && (own.held || own.ts > (position?.tick ?? 0n))) return { offset: own.offset, tick: own.ts };
   return position ?? { offset: own?.offset ?? 0n, tick: own?.ts ?? 0n };
+}
+
+/**
+ * Notes that all that the log has of a vchannel up to `ts` is on the target, though the position of its pchannel may be before
+ * that: after a crash none of it is to be brought again. `start`: where the log of the vchannel begins.
+ */
+export function passTo(
+  { positions, vchannels }: SinkState,
+  { vchannel, collectionId, ts, start }: {
+    readonly vchannel: string;
+    readonly collectionId: bigint;
+    readonly ts: HybridTs;
+    readonly start: Position;
+  },
+): void {
+  const pchannel = pchannelOf(vchannel);
+  const own = vchannels.get(vchannel);
+  const position = positions.get(pchannel);
+  if (own !== undefined) {
+    if (own.ts < ts) own.ts = ts;
+  } else if ((position?.tick ?? 0n) < ts) {
+    vchannels.set(vchannel, { vchannel, pchannel, collectionId, offset: position?.offset ?? start, ts, held: false });
+  }
 }

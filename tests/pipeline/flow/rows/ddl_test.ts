@@ -18,17 +18,18 @@ function setup(starts: Readonly<Record<string, bigint>> = {}) {
   let saves = 0;
   const targets = {
     state: () => own,
-    live: () => ({ id: 7n, vchannels: [A, B] }),
+    live: () => ({ id: 7n, vchannels: [A, B], startOffsets: new Map([["p_0", 3n], ["p_1", 4n]]) }),
     truncate: () => Promise.resolve(void did.push("truncate")),
     dropPartition: (_id: bigint, partition: bigint) => Promise.resolve(void did.push(`partition ${partition}`)),
     dropCollection: () => Promise.resolve(void did.push("drop")),
   };
   const waits = new Waits(Date.now, 0);
   const deps = { waits };
-  const options = { deps, targets, save: () => Promise.resolve(void saves++) } as unknown as RowTailOptions;
+  const state = { positions: new Map(), vchannels: new Map() } as unknown as RowTailOptions["state"];
+  const options = { deps, targets, state, save: () => Promise.resolve(void saves++) } as unknown as RowTailOptions;
   const ddl = new RowDdl(options, new Barriers(), (vchannel) => starts[vchannel] ?? 0n, () => Promise.resolve());
   const arrive = (vchannel: string, event: DdlEvent) => ddl.apply({ vchannel, collectionId: 7n }, event);
-  return { arrive, did, own, waits, saves: () => saves };
+  return { arrive, did, own, state, waits, saves: () => saves };
 }
 
 function copy(operation: DdlOperation, ts: bigint, id: bigint | undefined, generation: 1 | 2 = 2): DdlEvent {
@@ -66,6 +67,20 @@ Deno.test("RowDdl does not repeat a broadcast whose copy on another channel lies
   assert.deepEqual(did, ["truncate"]);
   await Promise.all([A, B].map((vchannel) => arrive(vchannel, copy("truncate_collection", 200n, 10n))));
   assert.deepEqual([did.length, own.broadcastsDone], [2, [9n, 10n]]);
+});
+
+Deno.test("RowDdl notes with a broadcast that what was before its copies is not to come again", async () => {
+  const { arrive, state } = setup();
+  state.positions.set("p_0", { offset: 40n, tick: 90n });
+  state.vchannels.set(B, { vchannel: B, pchannel: "p_1", collectionId: 7n, offset: 50n, ts: 80n, held: true });
+  await Promise.all([A, B].map((vchannel, i) => arrive(vchannel, copy("truncate_collection", 100n + BigInt(i), 9n))));
+  assert.deepEqual(
+    [...state.vchannels.values()].map(({ vchannel, offset, ts, held }) => [vchannel, offset, ts, held]),
+    [
+      [B, 50n, 101n, true],
+      [A, 40n, 100n, false],
+    ],
+  );
 });
 
 Deno.test("RowDdl takes a copy of generation 1 for passed by a channel that begins behind its timestamp", async () => {
