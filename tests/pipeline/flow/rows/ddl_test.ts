@@ -14,22 +14,36 @@ const B = "p_1_7v1";
 function setup(starts: Readonly<Record<string, bigint>> = {}) {
   const did: string[] = [];
   const source = { db: "default", name: "a" };
-  const own = { id: 7n, source, vchannels: [A, B], broadcastsDone: [] as bigint[] };
+  const own = {
+    ...{ id: 7n, source, vchannels: [A, B], broadcastsDone: [] as bigint[] },
+    ...{ importsDone: [] as bigint[], importsFound: [], importsUnderWay: [] },
+  };
   let saves = 0;
   const targets = {
     state: () => own,
-    live: () => ({ id: 7n, vchannels: [A, B], startOffsets: new Map([["p_0", 3n], ["p_1", 4n]]) }),
+    live: () => ({
+      ...{ id: 7n, dbName: "default", name: "a", vchannels: [A, B], pchannels: ["p_0", "p_1"] },
+      startOffsets: new Map([["p_0", 3n], ["p_1", 4n]]),
+    }),
     truncate: () => Promise.resolve(void did.push("truncate")),
     dropPartition: (_id: bigint, partition: bigint) => Promise.resolve(void did.push(`partition ${partition}`)),
     dropCollection: () => Promise.resolve(void did.push("drop")),
   };
   const waits = new Waits(Date.now, 0);
-  const deps = { waits };
+  const meta = { snapshot: () => Promise.resolve({ segments: [] }) };
+  const deps = { waits, meta, report: { info: () => {} } };
+  const applied = () => {};
   const state = { positions: new Map(), vchannels: new Map() } as unknown as RowTailOptions["state"];
-  const options = { deps, targets, state, save: () => Promise.resolve(void saves++) } as unknown as RowTailOptions;
+  const options = {
+    deps,
+    targets,
+    state,
+    save: () => Promise.resolve(void saves++),
+    applied,
+  } as unknown as RowTailOptions;
   const ddl = new RowDdl(options, new Barriers(), (vchannel) => starts[vchannel] ?? 0n, () => Promise.resolve());
   const arrive = (vchannel: string, event: DdlEvent) => ddl.apply({ vchannel, collectionId: 7n }, event);
-  return { arrive, did, own, state, waits, saves: () => saves };
+  return { arrive, ddl, did, own, state, waits, saves: () => saves };
 }
 
 function copy(operation: DdlOperation, ts: bigint, id: bigint | undefined, generation: 1 | 2 = 2): DdlEvent {
@@ -79,6 +93,27 @@ Deno.test("RowDdl notes with a broadcast that what was before its copies is not 
     [
       [B, 50n, 101n, true],
       [A, 40n, 100n, false],
+    ],
+  );
+});
+
+Deno.test("RowDdl notes with an import that what was applied before it is not to come again", async () => {
+  const { ddl, own, state } = setup();
+  state.positions.set("p_0", { offset: 40n, tick: 90n });
+  const upTo = new Map([["p_0", 120n], ["p_1", 110n]]);
+  const task = { id: 5n, collectionId: 7n, segmentIds: [], state: "completed", rows: 0n } as const;
+  const load = (vchannel: string) =>
+    ddl.load({ vchannel, collectionId: 7n }, {
+      ...{ kind: "import", vchannel, ticket: undefined, task, upTo, from: new Map() },
+    });
+  await Promise.all([A, B].map(load));
+  assert.deepEqual(own.importsDone, [5n]);
+  // Where its channel has no position yet, the log of the collection begins at its start.
+  assert.deepEqual(
+    [...state.vchannels.values()].map(({ vchannel, offset, ts, held }) => [vchannel, offset, ts, held]),
+    [
+      [A, 40n, 120n, false],
+      [B, 4n, 110n, false],
     ],
   );
 });
