@@ -4,6 +4,7 @@ import fc from "fast-check";
 import type { HybridTs } from "../../../../pipeline/model/mod.ts";
 import { openBackupSource } from "../../../../sources/backup/mod.ts";
 import { createMemoryStore } from "../../../../stores/mod.ts";
+import { onceUnlessKilled } from "../../../fakes/mortal_run.ts";
 import { FakePipeline } from "../../../fakes/pipeline.ts";
 import { restoreFake } from "../../../fakes/restore.ts";
 import { FakeSource } from "../../../fakes/source.ts";
@@ -45,19 +46,8 @@ Deno.test("a restore of any moment has the rows that truncations and deletes by 
           source.tick();
           past.push({ ts: source.now, rows: structuredClone(source.rows) });
         }
-        let left = dies;
-        let died: Promise<void> | undefined;
-        pipeline.override = {
-          crash: () => {
-            if (died === undefined && left-- <= 0) died = run.kill();
-          },
-        };
-        using _ticking = source.ticking();
-        const run = pipeline.start({ kind: "once" });
-        await run.result.catch((error) => assert.ok(died !== undefined, error));
-        await died;
+        await onceUnlessKilled(source, pipeline, dies);
       }
-      pipeline.override = {};
       await pipeline.once();
       const { to } = (await openBackupSource(vault, "b")).restorable!;
       for (const { ts, rows } of past) {

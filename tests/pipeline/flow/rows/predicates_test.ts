@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { shardOf } from "../../../../pipeline/transforms/mod.ts";
+import { onceUnlessKilled } from "../../../fakes/mortal_run.ts";
 import { FakePipeline } from "../../../fakes/pipeline.ts";
 import { FakeRowSink } from "../../../fakes/row_sink.ts";
 import { FakeSource } from "../../../fakes/source.ts";
@@ -114,21 +115,8 @@ Deno.test("PredicateDeletes leaves the source's rows on the target wherever the 
       const { source, replica, pipeline } = setup();
       for (const { steps, dies } of lives) {
         for (const step of steps) take(source, step);
-        let left = dies;
-        let died: Promise<void> | undefined;
-        const die = () => {
-          if (died !== undefined || left-- > 0) return;
-          replica.gone = true;
-          died = run.kill();
-        };
-        pipeline.override = { crash: die };
-        using _ticking = source.ticking();
-        const run = pipeline.start({ kind: "once" });
-        await run.result.catch((error) => assert.ok(died !== undefined, error));
-        await died;
-        replica.gone = false;
+        await onceUnlessKilled(source, pipeline, dies, replica);
       }
-      pipeline.override = {};
       await pipeline.once();
       assertEqual(source, replica);
     }),

@@ -1,6 +1,7 @@
 /** Rows that a change has destroyed do not come back, wherever the run is killed. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { onceUnlessKilled } from "../../../fakes/mortal_run.ts";
 import { FakePipeline } from "../../../fakes/pipeline.ts";
 import { FakeRowSink } from "../../../fakes/row_sink.ts";
 import { FakeSource } from "../../../fakes/source.ts";
@@ -33,21 +34,8 @@ Deno.test("run leaves the source's rows on the target after truncations, whereve
       source.create("b", "p_0");
       for (const { steps, dies } of lives) {
         for (const take of steps) take(source);
-        let left = dies;
-        let died: Promise<void> | undefined;
-        const die = () => {
-          if (died !== undefined || left-- > 0) return;
-          replica.gone = true;
-          died = run.kill();
-        };
-        pipeline.override = { crash: die };
-        using _ticking = source.ticking();
-        const run = pipeline.start({ kind: "once" });
-        await run.result.catch((error) => assert.ok(died !== undefined, error));
-        await died;
-        replica.gone = false;
+        await onceUnlessKilled(source, pipeline, dies, replica);
       }
-      pipeline.override = {};
       await pipeline.once();
       for (const name of ["a", "b"]) {
         assert.deepEqual(new Map([...replica.rows.get(name)!].sort()), new Map([...source.rows.get(name)!].sort()));
