@@ -15,7 +15,7 @@ const ROOMS = [["run"], ["archive"], ["rows", "verify"], ["base"], ["imports"], 
  * run nothing, which are to start without the components and their clients.
  */
 const OPEN = [
-  /^pipeline\/(errors|json|leave|pause|waits)\.ts$/,
+  /^pipeline\/(abortable|errors|json|leave|pause|waits)\.ts$/,
   /^pipeline\/proto\/gen\//,
   /\/spec\.ts$/,
   /^pipeline\/transforms\/(glob|route)\.ts$/,

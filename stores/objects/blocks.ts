@@ -1,4 +1,5 @@
 /** A stream cut into blocks of one size, for uploads in parts. */
+import { abortable } from "../../pipeline/abortable.ts";
 import { TidemarkError } from "../../pipeline/errors.ts";
 import { leave } from "../../pipeline/leave.ts";
 import { formatSize } from "../../pipeline/units/mod.ts";
@@ -51,7 +52,7 @@ export async function sendBlocks(
   let coming = false;
   const next = async () => {
     coming = true;
-    const block = await unlessAborted(blocks.next(), signal);
+    const block = await abortable(blocks.next(), signal);
     coming = false;
     return block;
   };
@@ -84,21 +85,6 @@ export async function sendBlocks(
   if (failed !== undefined) throw (failed as { readonly thrown: unknown }).thrown;
   signal?.throwIfAborted();
   return undefined;
-}
-
-/** The promise itself goes on unheard. */
-async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return await promise;
-  promise.catch(() => {});
-  signal.throwIfAborted();
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const onAbort = () => reject(signal.reason);
-  signal.addEventListener("abort", onAbort, { once: true });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-  }
 }
 
 function tooLarge(bytes: number, most: number): TidemarkError {

@@ -1,7 +1,7 @@
 /** A target in memory for collections of a {@link FakeSource}, that can be made to stand still or to fail. */
 import { decodeFieldData } from "../../pipeline/columns/mod.ts";
 import { TidemarkError } from "../../pipeline/errors.ts";
-import { abortable } from "../../pipeline/flow/abortable.ts";
+import { abortable } from "../../pipeline/abortable.ts";
 import type { DdlOutcome, RowRefusal, RowSink, TargetName } from "../../pipeline/model/mod.ts";
 import { meets } from "./expression.ts";
 import { int64Column } from "./int64_column.ts";

@@ -1,7 +1,7 @@
 /** One watch of the source's metadata beside the log, for all sinks: a slow one holds up no other. */
 import { toTidemarkError } from "../../errors.ts";
 import { type CatalogChange, type Collection, mergeChanges, type MetaSource, type Snapshot } from "../../model/mod.ts";
-import { abortable } from "../abortable.ts";
+import { abortable } from "../../abortable.ts";
 
 export interface CatalogWatchOptions {
   readonly meta: Pick<MetaSource, "snapshot" | "watch">;

@@ -26,7 +26,7 @@ import {
   type Silence,
   type TickGroup,
 } from "../../model/mod.ts";
-import { abortable } from "../abortable.ts";
+import { abortable } from "../../abortable.ts";
 import type { FlowDependencies } from "../dependencies.ts";
 import { pause } from "../../pause.ts";
 import { neededFrom, pchannelOf } from "./pchannels.ts";

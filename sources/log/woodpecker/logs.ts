@@ -1,4 +1,5 @@
 /** What etcd says of Woodpecker's logs, read once and kept current by one watch for all of them. */
+import { abortable } from "../../../pipeline/abortable.ts";
 import { TidemarkError } from "../../../pipeline/errors.ts";
 import type { EtcdClient, EtcdKv } from "../../../stores/mod.ts";
 import { decodeLog, decodeSegment, type LogMeta, OLD_PREFIX, parseKey, type SegmentMeta } from "./keys.ts";
@@ -137,7 +138,7 @@ export class WoodpeckerLogs {
       this.#loading = undefined;
       throw error;
     });
-    await unlessAborted(this.#loading, signal);
+    await abortable(this.#loading, signal);
   }
 
   async #load(): Promise<bigint> {
@@ -260,17 +261,4 @@ function held<K, V>(map: Map<K, V>, key: K, make: () => V): V {
   let value = map.get(key);
   if (value === undefined) map.set(key, value = make());
   return value;
-}
-
-/** Rejects with the signal's reason as soon as it fires; what is waited for goes on. */
-export async function unlessAborted<T>(waited: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  const { promise, reject } = Promise.withResolvers<never>();
-  const onAbort = () => reject(signal.reason);
-  signal.addEventListener("abort", onAbort, { once: true });
-  try {
-    return await Promise.race([waited, promise]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-  }
 }
