@@ -6,6 +6,7 @@ import { type Options, parseArguments, USAGE } from "./runner/arguments.ts";
 import type { Counts } from "./runner/counts.ts";
 import { Failures } from "./runner/failures.ts";
 import { runGate, runUnitTests } from "./runner/gate.ts";
+import { idleShare, processorTimes } from "./runner/idle.ts";
 import { capacity, laneCount } from "./runner/lane_count.ts";
 import { runLanes } from "./runner/lanes.ts";
 import { secondRun } from "./runner/second_run.ts";
@@ -51,7 +52,10 @@ async function run(options: Options, { failures, unsteady }: Found, signal: Abor
     return { ...total, failed: total.failed + 1 };
   }
   const lanes = { stacks, filter, keep, live: named, signal, log };
+  const before = processorTimes();
   add(await runLanes({ ...lanes, files: onStack, failures }));
+  const idle = idleShare(before, processorTimes());
+  if (!named && idle !== undefined) log(`meanwhile the machine was idle for ${(idle * 100).toFixed(0)} % of the time`);
   if (!named && filter === undefined && !signal.aborted) {
     const again = await secondRun(failures, (files) => {
       log(`Once more: ${files.join(", ")}`);

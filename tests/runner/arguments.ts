@@ -13,8 +13,8 @@ export const USAGE = `Runs every test: the gate, then the suites against real se
   --filter TEXT    only tests whose name contains TEXT (or matches /regex/)
   --suite NAME     only this suite, without the gate
   --stacks N       sets of servers side by side, each with one test file at a time; beside them runs one file of those that
-                   start what they need. Default: one a core, at most 4; half of them on a machine that is busy with other
-                   things; one for FILE and FOLDER
+                   start what they need. Default: three for two cores, at most 4; one for two cores on a machine that is
+                   busy with other things; one for FILE and FOLDER
   --keep           leave the servers running, and print how to use them
 
   deno task test tests/crash/crash_test.ts          one file, on servers of its own

@@ -16,11 +16,12 @@ const MOST = 4;
 const BYTES_PER_LANE = 2 * 1024 ** 3;
 
 /**
- * How many stacks are of use side by side: one a core, of which a stack takes a third even while nothing is asked of it; half
- * of them where others are at work on all cores already; and no more than the memory holds.
+ * How many stacks are of use side by side: three for two cores, since with one a core a third of the time passes with waiting
+ * for servers that wait themselves; half a core's worth each where others are at work on all cores already; and no more than
+ * the memory holds.
  */
 export function laneCount({ cores, load, memory }: Capacity): number {
-  const byCores = cores / (load >= 1 ? 2 : 1);
+  const byCores = load >= 1 ? cores / 2 : cores * 1.5;
   return Math.max(1, Math.min(MOST, Math.floor(byCores), Math.floor(memory / BYTES_PER_LANE)));
 }
 

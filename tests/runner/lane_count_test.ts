@@ -4,8 +4,8 @@ import { laneCount } from "./lane_count.ts";
 const GIB = 1024 ** 3;
 const quiet = { cores: 2, load: 0.2, memory: 16 * GIB };
 
-Deno.test("laneCount gives a lane a core up to four, half of them beside other work", () => {
-  assert.equal(laneCount(quiet), 2);
+Deno.test("laneCount gives three lanes for two cores up to four, half a lane a core beside other work", () => {
+  assert.equal(laneCount(quiet), 3);
   assert.equal(laneCount({ ...quiet, cores: 1 }), 1);
   assert.equal(laneCount({ ...quiet, cores: 16 }), 4);
   assert.equal(laneCount({ ...quiet, load: 2 }), 1);
