@@ -16,10 +16,29 @@ export interface AbsentOptions {
   readonly what: string;
 }
 
+/** How values of `ValueField` come, by the type of the field (schema.proto; Milvus checks it when a field is made). */
+const DEFAULT_TYPES: Readonly<Partial<Record<DataType, string>>> = {
+  [DataType.Bool]: "boolean",
+  [DataType.Int8]: "number",
+  [DataType.Int16]: "number",
+  [DataType.Int32]: "number",
+  [DataType.Int64]: "bigint",
+  // The text that a user gives is rewritten to microseconds (pkg/util/timestamptz).
+  [DataType.Timestamptz]: "bigint",
+  [DataType.Float]: "number",
+  [DataType.Double]: "number",
+  [DataType.VarChar]: "string",
+  [DataType.String]: "string",
+  [DataType.Text]: "string",
+};
+
 const EMPTY = new Uint8Array();
 const EMPTY_OBJECT = new TextEncoder().encode("{}");
 
-/** Throws `damaged` for a field that must have a value: neither nullable nor with a default. */
+/**
+ * Throws `damaged` for a field that must have a value: neither nullable nor with a default; and for a default of another type
+ * than the field's, which would be taken for 0.
+ */
 export function absentColumn(field: FieldSchema, rows: number, { inStruct = false, what }: AbsentOptions): Column {
   const value = field.defaultValue?.data;
   const hasDefault = value?.case !== undefined;
@@ -34,6 +53,15 @@ export function absentColumn(field: FieldSchema, rows: number, { inStruct = fals
         hint:
           "The metadata of the source and its files do not fit together; look at the segment with `tidemark inspect meta`.",
       },
+    );
+  }
+  const wantedType = DEFAULT_TYPES[field.dataType];
+  if (hasDefault && wantedType !== undefined && typeof value!.value !== wantedType) {
+    throw new TidemarkError(
+      "damaged",
+      `${what} has no files of the field ${field.name} (${field.fieldID}), whose default is kept as ${value!.case}: ` +
+        `no value of the type ${DataType[field.dataType]}`,
+      { hint: "Look at the collection's schema with `tidemark inspect meta`, and report it." },
     );
   }
   const isDense = isVector(field.dataType) && field.dataType !== DataType.SparseFloatVector;

@@ -91,3 +91,12 @@ Deno.test("vectorsRow makes the VectorField that Milvus' own definition reads, o
   assert.deepEqual(empty.data.case === "floatVector" && empty.data.value.data, []);
   assert.throws(() => vectorsRow(DataType.ArrayOfStruct, 3, bytes), { code: "unsupported" });
 });
+
+Deno.test("absentColumn refuses a default of another type than the field's: it is no 0", () => {
+  const data = { case: "stringData" as const, value: "2025-01-01T00:00:00Z" };
+  const time = field({ dataType: DataType.Timestamptz, defaultValue: create(ValueFieldSchema, { data }) });
+  assert.throws(() => absentColumn(time, 1, { what }), {
+    code: "damaged",
+    message: /field f \(105\), whose default is kept as stringData: no value of the type Timestamptz$/,
+  });
+});
