@@ -18,7 +18,7 @@ import { positionsOf } from "../pipeline/positions/mod.ts";
 import type { MilvusSinkConfig } from "../sinks/milvus/spec.ts";
 import type { BackupSource } from "../sources/backup/mod.ts";
 import type { EtcdMetaSource } from "../sources/meta/mod.ts";
-import type { TokenBucket } from "../stores/mod.ts";
+import type { TokenBucket, UploadMemory } from "../stores/mod.ts";
 import { openLog, queueOf } from "./open_log.ts";
 import type { PipelineConfig, SinkConfig } from "./schema.ts";
 import { stateName } from "./state_name.ts";
@@ -134,6 +134,12 @@ export function createComponents(config: PipelineConfig, options: ComponentOptio
       onState: faultOf(wait(component)),
     },
   });
+  let memory: UploadMemory | undefined;
+  /** Of a store that is written to: all of them share the memory of their uploads. */
+  const writing = async (component: string) => {
+    const { createUploadMemory } = await import("../stores/objects/mod.ts");
+    return { ...storeRetry(component), uploads: memory ??= createUploadMemory() };
+  };
   let bucket: TokenBucket | undefined;
   const bandwidth = async () => {
     if (config.limits.bandwidth === 0) return undefined;
@@ -178,7 +184,7 @@ export function createComponents(config: PipelineConfig, options: ComponentOptio
       import("../sinks/milvus/mod.ts"),
       import("../stores/objects/mod.ts"),
     ]);
-    return await openObjectStore(storeConfigOf(sink.storage), storeRetry(`sinks.${name}`));
+    return await openObjectStore(storeConfigOf(sink.storage), await writing(`sinks.${name}`));
   };
   const openBackup = async (name: string, sink: Extract<SinkConfig, { type: "backup" }>): Promise<ArchiveSink> => {
     const [{ createBackupSink }, { openBackupStore }] = await Promise.all([
@@ -188,7 +194,7 @@ export function createComponents(config: PipelineConfig, options: ComponentOptio
     const limit = await bandwidth();
     return createBackupSink(sink, {
       name,
-      store: await openBackupStore(sink.storage, storeRetry(`sinks.${name}`)),
+      store: await openBackupStore(sink.storage, await writing(`sinks.${name}`)),
       pipeline: config.pipeline,
       program: options.program,
       queue,

@@ -26,6 +26,7 @@ import type { Mannered } from "./manners.ts";
 import { readBody, readChunks } from "./reading.ts";
 import { createRotating } from "./rotating.ts";
 import { undecorated } from "./undecorated.ts";
+import { createUploadMemory } from "./upload_memory.ts";
 
 export type { AzureLogin, AzureStoreOptions } from "./azure_client.ts";
 
@@ -51,6 +52,7 @@ export function createAzureStore(options: AzureStoreOptions): ObjectStore {
   const { container } = options;
   const prefix = joinKey(options.prefix);
   const gate = createGate(options.maxConcurrency);
+  const limits = { ...options, memory: options.uploads ?? createUploadMemory() };
   const agent = agentOf(options);
   const rotating = createRotating({
     credentials: options.login,
@@ -134,7 +136,7 @@ export function createAzureStore(options: AzureStoreOptions): ObjectStore {
     signal: AbortSignal | undefined,
   ): Promise<ObjectInfo> => {
     const by = <T>(send: (target: BlockBlobClient) => Promise<T>) => each((client) => send(blob(client, key)));
-    return putBlob({ key, by, reading, scope }, body, putOptions, options, signal);
+    return putBlob({ key, by, reading, scope }, body, putOptions, limits, signal);
   };
 
   const store: AzureStore = {

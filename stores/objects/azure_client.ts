@@ -13,6 +13,7 @@ import { type AzureIdentityOptions, createAzureIdentity } from "./azure_identity
 import type { CustomerKey } from "./customer_key.ts";
 import { isProxied } from "./proxy.ts";
 import { proxyAgents } from "./proxy_agents.ts";
+import type { UploadMemory } from "./upload_memory.ts";
 
 export {
   type BlobGetPropertiesResponse,
@@ -47,6 +48,8 @@ export interface AzureStoreOptions {
   tls: { ca: string | undefined; insecure: boolean };
   /** Requests open at once, streams not counted. */
   maxConcurrency: number;
+  /** Memory of uploads of streams, where stores share it. */
+  uploads?: UploadMemory;
   /** Of streams; smaller values are for tests. */
   blockBytes?: number;
   blocksMax?: number;

@@ -4,11 +4,12 @@ import type { ObjectInfo, PutOptions } from "../../pipeline/model/mod.ts";
 import type { BlobGetPropertiesResponse, BlockBlobClient, CpkInfo } from "./azure_client.ts";
 import { azureCode } from "./azure_error.ts";
 import { sendBlocks } from "./blocks.ts";
+import type { UploadMemory } from "./upload_memory.ts";
 
 /** A stream is sent in blocks of this size, so that as many as the service takes of one blob reach 781 GiB. */
 const BLOCK_BYTES = 16 * 1024 ** 2;
 const BLOCKS_MAX = 50_000;
-/** So many and one are in memory. */
+/** So many and one are in memory, as far as there is memory. */
 const BLOCKS_AT_ONCE = 3;
 /** Metadata of a conditional write: which write it was. */
 const MARK = "tidemarkwrite";
@@ -26,6 +27,8 @@ export interface AzureTarget {
 }
 
 export interface AzureUploadLimits {
+  /** Shared with other uploads. */
+  readonly memory: UploadMemory;
   readonly blockBytes?: number | undefined;
   readonly blocksMax?: number | undefined;
 }
@@ -35,7 +38,7 @@ export async function putBlob(
   { key, by, reading, scope }: AzureTarget,
   body: Uint8Array | AsyncIterable<Uint8Array>,
   putOptions: PutOptions,
-  { blockBytes = BLOCK_BYTES, blocksMax = BLOCKS_MAX }: AzureUploadLimits,
+  { memory, blockBytes = BLOCK_BYTES, blocksMax = BLOCKS_MAX }: AzureUploadLimits,
   signal: AbortSignal | undefined,
 ): Promise<ObjectInfo> {
   const abort = (signal: AbortSignal | undefined) => signal === undefined ? {} : { abortSignal: signal };
@@ -77,23 +80,21 @@ export async function putBlob(
   const md5 = createHash("md5");
   const ids: string[] = [];
   let size = 0n;
-  const limits = {
-    bytes: blockBytes,
-    atOnce: BLOCKS_AT_ONCE,
-    most: blocksMax,
-    signal,
-  };
-  const only = await sendBlocks(body, limits, (bytes, index) => {
-    const id = btoa(`${upload}-${String(index).padStart(6, "0")}`);
-    ids.push(id);
-    size += BigInt(bytes.length);
-    md5.update(bytes);
-    const transactionalContentMD5 = new Uint8Array(createHash("md5").update(bytes).digest());
-    return by((target) =>
-      target.stageBlock(id, bytes, bytes.length, { ...abort(signal), ...scope, transactionalContentMD5 })
-    );
+  const limits = { bytes: blockBytes, memory, atOnce: BLOCKS_AT_ONCE, most: blocksMax, signal };
+  const only = await sendBlocks(body, limits, {
+    whole,
+    async block(bytes, index) {
+      const id = btoa(`${upload}-${String(index).padStart(6, "0")}`);
+      ids.push(id);
+      size += BigInt(bytes.length);
+      md5.update(bytes);
+      const transactionalContentMD5 = new Uint8Array(createHash("md5").update(bytes).digest());
+      await by((target) =>
+        target.stageBlock(id, bytes, bytes.length, { ...abort(signal), ...scope, transactionalContentMD5 })
+      );
+    },
   });
-  if (only !== undefined) return await whole(only);
+  if (only !== undefined) return only;
   const blobHTTPHeaders = { ...headers, blobContentMD5: new Uint8Array(md5.digest()) };
   const done = await unlessOwn((target) => target.commitBlockList(ids, { ...common, blobHTTPHeaders }));
   return infoOf(key, size, done);

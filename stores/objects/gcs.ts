@@ -15,6 +15,7 @@ import type { Mannered } from "./manners.ts";
 import { readBody, readChunks } from "./reading.ts";
 import { createRotating } from "./rotating.ts";
 import { undecorated } from "./undecorated.ts";
+import { createUploadMemory, type UploadMemory } from "./upload_memory.ts";
 
 const DELETES_AT_ONCE = 16;
 const LIST_PAGE = 1000;
@@ -34,6 +35,10 @@ export interface GcsStoreOptions {
   tls: { ca: string | undefined };
   /** Requests open at once, streams not counted. */
   maxConcurrency: number;
+  /** Memory of uploads of streams, where stores share it. */
+  uploads?: UploadMemory;
+  /** Of streams; a smaller value is for tests. */
+  chunkBytes?: number;
   /** Objects that one answer of a listing holds; a smaller value is for tests. */
   listPage?: number;
 }
@@ -57,6 +62,7 @@ export function createGcsStore(options: GcsStoreOptions): ObjectStore {
   const { bucket, endpoint } = options;
   const prefix = joinKey(options.prefix);
   const gate = createGate(options.maxConcurrency);
+  const limits = { memory: options.uploads ?? createUploadMemory(), chunkBytes: options.chunkBytes };
   const http = Deno.createHttpClient(options.tls.ca === undefined ? {} : { caCerts: [options.tls.ca] });
   const clock = createServerClock();
   const rotating = createRotating<GcsStoreOptions["login"], GcsApi>({
@@ -251,7 +257,11 @@ export function createGcsStore(options: GcsStoreOptions): ObjectStore {
       const guarded = guardedStream(body);
       try {
         // Not through the gate, which its source may need itself; each piece is a request of its own.
-        const { done, size } = await mapped(key, signal, () => uploadStream(each, target, guarded.body, signal));
+        const { done, size } = await mapped(
+          key,
+          signal,
+          () => uploadStream(each, target, guarded.body, limits, signal),
+        );
         return { ...infoOf(key, done), size };
       } catch (error) {
         guarded.throwIfBroken(signal);

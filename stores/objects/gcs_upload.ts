@@ -1,13 +1,13 @@
 /** An upload of a stream: one session, in chunks, each of which is sent again from where the server has it. */
-import { leave } from "../../pipeline/leave.ts";
 import { rest } from "../../pipeline/pause.ts";
 import { createHash } from "node:crypto";
 import { TidemarkError } from "../../pipeline/errors.ts";
-import { blocksOf } from "./blocks.ts";
+import { sendBlocks } from "./blocks.ts";
 import { type GcsApi, type GcsObject, OBJECT_FIELDS } from "./gcs_api.ts";
 import { gcsStatus } from "./gcs_error.ts";
+import type { UploadMemory } from "./upload_memory.ts";
 
-/** A multiple of 256 KiB, as the service wants it. Two are in memory. */
+/** A multiple of 256 KiB, as the service wants it. One is sent while the next is filled. */
 const CHUNK_BYTES = 16 * 1024 ** 2;
 const CHUNK_TRIES = 4;
 const FIRST_DELAY_MS = 250;
@@ -78,46 +78,48 @@ function joined(...parts: readonly Uint8Array[]): Uint8Array {
   return bytes;
 }
 
+export interface GcsUploadLimits {
+  /** Shared with other uploads. */
+  readonly memory: UploadMemory;
+  readonly chunkBytes?: number | undefined;
+}
+
 export async function uploadStream(
   api: GcsApi,
   target: UploadTarget,
   body: AsyncIterable<Uint8Array>,
+  { memory, chunkBytes = CHUNK_BYTES }: GcsUploadLimits,
   signal: AbortSignal | undefined,
 ): Promise<{ readonly done: GcsObject; readonly size: bigint }> {
-  const blocks = blocksOf(body, CHUNK_BYTES, signal)[Symbol.asyncIterator]();
+  let session: Session | undefined;
+  let done: GcsObject | undefined;
+  const md5 = createHash("md5");
+  let offset = 0;
+  const limits = { bytes: chunkBytes, memory, atOnce: 1, most: Infinity, signal };
   try {
-    const first = await blocks.next();
-    let next = first.done ? first : await blocks.next();
-    if (next.done) {
-      const bytes = first.value ?? new Uint8Array();
-      return { done: await uploadWhole(api, target, bytes, signal), size: BigInt(bytes.length) };
-    }
-    const session = await begin(api, target, signal);
-    try {
-      const md5 = createHash("md5");
-      let offset = 0;
-      let chunk: Uint8Array = first.value!;
-      for (;;) {
-        md5.update(chunk);
-        const done = await sendChunk(api, session, { bytes: chunk, offset, last: next.done === true }, signal);
-        offset += chunk.length;
-        if (done !== undefined) {
-          checkSum(done, md5.digest("base64"));
-          return { done, size: BigInt(offset) };
-        }
-        chunk = next.value!;
-        next = await blocks.next();
-      }
-    } catch (thrown) {
-      // Without the caller's signal: it may be why we are here. A session that stays behind ends within a week.
+    const only = await sendBlocks(body, limits, {
+      async whole(bytes) {
+        return { done: await uploadWhole(api, target, bytes, signal), size: BigInt(bytes.length) };
+      },
+      async block(bytes, _index, last) {
+        session ??= await begin(api, target, signal);
+        md5.update(bytes);
+        done = await sendChunk(api, session, { bytes, offset, last }, signal);
+        offset += bytes.length;
+      },
+    });
+    if (only !== undefined) return only;
+    checkSum(done!, md5.digest("base64"));
+    return { done: done!, size: BigInt(offset) };
+  } catch (thrown) {
+    // Without the caller's signal: it may be why we are here. A session that stays behind ends within a week.
+    if (session !== undefined) {
       await api.send({ method: "DELETE", path: session.url, also: [499] }).then(
         (answer) => answer.body?.cancel(),
         () => {},
       );
-      throw thrown;
     }
-  } finally {
-    await leave(blocks);
+    throw thrown;
   }
 }
 

@@ -12,3 +12,4 @@ export type { S3StoreOptions } from "./s3.ts";
 export * from "./same_object.ts";
 export * from "./spec.ts";
 export * from "./undecorated.ts";
+export * from "./upload_memory.ts";

@@ -11,26 +11,31 @@ import type { ProxyAgents, TunnelTls } from "./proxy_agents.ts";
 import type { S3Encryption, S3KeyProvider, S3Keys } from "./s3_options.ts";
 import { readSecret, readText } from "./secret_file.ts";
 import type { FileConfig, ObjectStoreConfig, S3Config } from "./spec.ts";
+import type { UploadMemory } from "./upload_memory.ts";
 
 export interface OpenStoreOptions {
   /** Passed to the retry decorator; `false` leaves it out. */
   retry?: RetryOptions | false;
+  /** Memory of uploads of streams, for all stores that are given it; left out, each store has its own. */
+  uploads?: UploadMemory;
 }
+
+type Shared = Pick<OpenStoreOptions, "uploads">;
 
 /** Opens the store of a checked config, with retries around it. Throws `config` for a secret's file that cannot be read. */
 export async function openObjectStore(config: ObjectStoreConfig, options: OpenStoreOptions = {}): Promise<ObjectStore> {
-  const store = await openPlain(config);
+  const store = await openPlain(config, options.uploads === undefined ? {} : { uploads: options.uploads });
   return options.retry === false ? store : withRetry(store, options.retry);
 }
 
-async function openPlain(config: ObjectStoreConfig): Promise<ObjectStore> {
+async function openPlain(config: ObjectStoreConfig, shared: Shared): Promise<ObjectStore> {
   switch (config.type) {
     case "s3":
-      return await openS3(config);
+      return await openS3(config, shared);
     case "azure":
-      return await openAzure(config);
+      return await openAzure(config, shared);
     case "gcs":
-      return await openGcs(config);
+      return await openGcs(config, shared);
     case "file":
       return openFolder(config);
   }
@@ -41,7 +46,7 @@ function openFolder(config: FileConfig): ObjectStore {
   return createFileStore(prefix === "" ? config.path : `${config.path.replace(/\/+$/, "")}/${prefix}`);
 }
 
-async function openS3(config: S3Config): Promise<ObjectStore> {
+async function openS3(config: S3Config, shared: Shared): Promise<ObjectStore> {
   const credentials = await keysOf(config);
   const fromFiles = [config.access_key_id_file, config.secret_access_key_file, config.session_token_file]
     .some((file) => file !== undefined);
@@ -66,6 +71,7 @@ async function openS3(config: S3Config): Promise<ObjectStore> {
     tls,
     ...(agents === undefined ? {} : { agents }),
     maxConcurrency: config.max_concurrency,
+    ...shared,
   });
 }
 

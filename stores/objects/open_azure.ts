@@ -1,14 +1,17 @@
 /** From the config of an Azure container to a store. */
 import { TidemarkError } from "../../pipeline/errors.ts";
 import type { ObjectStore } from "../../pipeline/model/mod.ts";
-import type { AzureLogin } from "./azure.ts";
+import type { AzureLogin, AzureStoreOptions } from "./azure.ts";
 import { readCustomerKey } from "./customer_key.ts";
 import { readSecret, readText } from "./secret_file.ts";
 import type { AzureConfig } from "./spec.ts";
 
 type Environment = (name: string) => string | undefined;
 
-export async function openAzure(config: AzureConfig): Promise<ObjectStore> {
+export async function openAzure(
+  config: AzureConfig,
+  shared: Pick<AzureStoreOptions, "uploads">,
+): Promise<ObjectStore> {
   const fromFile = [config.account_key_file, config.sas_token_file, config.connection_string_file]
     .some((file) => file !== undefined);
   const tls = { ca: await readText(config.tls.ca_file, "tls.ca_file"), insecure: config.tls.insecure };
@@ -25,6 +28,7 @@ export async function openAzure(config: AzureConfig): Promise<ObjectStore> {
     ...(config.encryption_scope === undefined ? {} : { encryptionScope: config.encryption_scope }),
     tls,
     maxConcurrency: config.max_concurrency,
+    ...shared,
   });
 }
 

@@ -2,12 +2,13 @@
 import { TidemarkError } from "../../pipeline/errors.ts";
 import type { ObjectStore } from "../../pipeline/model/mod.ts";
 import { readCustomerKey } from "./customer_key.ts";
+import type { GcsStoreOptions } from "./gcs.ts";
 import { readText } from "./secret_file.ts";
 import type { GcsConfig } from "./spec.ts";
 
 const ENDPOINT = "https://storage.googleapis.com";
 
-export async function openGcs(config: GcsConfig): Promise<ObjectStore> {
+export async function openGcs(config: GcsConfig, shared: Pick<GcsStoreOptions, "uploads">): Promise<ObjectStore> {
   const { createGcsStore } = await import("./gcs.ts");
   const login = config.anonymous ? "anonymous" : { credentials: await credentialsOf(config.credentials_file) };
   const customerKey = await readCustomerKey(config.customer_key_file, "customer_key_file");
@@ -23,6 +24,7 @@ export async function openGcs(config: GcsConfig): Promise<ObjectStore> {
     ...(config.kms_key_name === undefined ? {} : { kmsKeyName: config.kms_key_name }),
     tls: { ca: await readText(config.tls.ca_file, "tls.ca_file") },
     maxConcurrency: config.max_concurrency,
+    ...shared,
   });
 }
 

@@ -30,8 +30,8 @@ export interface RetryOptions {
   slowMs?: number;
 }
 
-/** A stream that broke is continued with range reads of this size. */
-const RESUME_BYTES = 8 * 1024 ** 2;
+/** A stream that broke is continued with range reads of this size; as many may break at once as are read. */
+const RESUME_BYTES = 4 * 1024 ** 2;
 
 /**
  * What is used up by a try is not tried again: `put` of a stream fails at once (inside it, the client repeats single

@@ -27,6 +27,7 @@ import { createS3Listing } from "./s3_listing.ts";
 import { DELETE_BATCH, deleteBatch } from "./s3_delete.ts";
 import { putStream, putWhole, type S3Target } from "./s3_upload.ts";
 import { undecorated } from "./undecorated.ts";
+import { createUploadMemory } from "./upload_memory.ts";
 
 export type { S3KeyProvider, S3Keys, S3StoreOptions } from "./s3_options.ts";
 
@@ -50,6 +51,7 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
   /** Their requests may still be under way. */
   const replaced: S3Client[] = [];
   const gate = createGate(options.maxConcurrency);
+  const memory = options.uploads ?? createUploadMemory();
   const customerKey = options.sse.mode === "sse-c" ? options.sse.key : undefined;
   const [sse, ssec] = [writtenWith(options.sse), readWith(customerKey)];
   const maxKeys = options.listPage === undefined ? {} : { MaxKeys: options.listPage };
@@ -165,7 +167,7 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
     putOptions: PutOptions,
     signal: AbortSignal | undefined,
   ): Promise<ObjectInfo> => {
-    const limits = { partBytes: options.uploadPartBytes, partsMax: options.uploadPartsMax };
+    const limits = { memory, partBytes: options.uploadPartBytes, partsMax: options.uploadPartsMax };
     const { etag, size } = body instanceof Uint8Array
       ? await putWhole(targetOf(key), body, putOptions, signal)
       : await putStream(targetOf(key), body, putOptions, limits, signal);

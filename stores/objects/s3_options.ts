@@ -1,6 +1,7 @@
 /** What a bucket is opened with. */
 import type { Agent } from "node:http";
 import type { CustomerKey } from "./customer_key.ts";
+import type { UploadMemory } from "./upload_memory.ts";
 
 export interface S3Keys {
   readonly accessKeyId: string;
@@ -40,6 +41,8 @@ export interface S3StoreOptions {
   agents?: { readonly httpAgent: Agent; readonly httpsAgent: Agent };
   /** Requests open at once, streams not counted: a stream that waits for its reader must not stop the writes it feeds. */
   maxConcurrency: number;
+  /** Memory of uploads of streams, where stores share it. */
+  uploads?: UploadMemory;
   /** Objects larger than this are copied in parts; a smaller value is for tests. */
   copyObjectMaxBytes?: bigint;
   copyPartBytes?: bigint;

@@ -11,12 +11,13 @@ import {
   UploadPartCommand,
 } from "./s3_client.ts";
 import type { CustomerKeyInput, EncryptionInput } from "./s3_encryption.ts";
+import type { UploadMemory } from "./upload_memory.ts";
 
 /** All parts have this size, as some servers demand (Cloudflare R2), so that 10 000 of them reach 156 GiB. */
 const PART_BYTES = 16 * 1024 ** 2;
 /** S3's own limit. */
 const PARTS_MAX = 10_000;
-/** So many and one are in memory. */
+/** So many and one are in memory, as far as there is memory. */
 const PARTS_AT_ONCE = 3;
 
 export interface S3Target {
@@ -31,6 +32,8 @@ export interface S3Target {
 }
 
 export interface S3UploadLimits {
+  /** Shared with other uploads. */
+  readonly memory: UploadMemory;
   readonly partBytes?: number | undefined;
   readonly partsMax?: number | undefined;
 }
@@ -68,7 +71,7 @@ export async function putStream(
   target: S3Target,
   body: AsyncIterable<Uint8Array>,
   options: PutOptions,
-  { partBytes = PART_BYTES, partsMax = PARTS_MAX }: S3UploadLimits,
+  { memory, partBytes = PART_BYTES, partsMax = PARTS_MAX }: S3UploadLimits,
   signal: AbortSignal | undefined,
 ): Promise<Written> {
   const { send, bucket, sse, ssec } = target;
@@ -82,16 +85,19 @@ export async function putStream(
   };
   const parts: { PartNumber: number; ETag: string | undefined }[] = [];
   let size = 0n;
-  const limits = { bytes: partBytes, atOnce: PARTS_AT_ONCE, most: partsMax, signal };
+  const limits = { bytes: partBytes, memory, atOnce: PARTS_AT_ONCE, most: partsMax, signal };
   try {
-    const only = await sendBlocks(body, limits, async (bytes, index) => {
-      size += BigInt(bytes.length);
-      const UploadId = await (upload ??= begin());
-      const part = { UploadId, PartNumber: index + 1, Body: bytes };
-      const done = await send(new UploadPartCommand({ ...object, ...ssec, ...part }), abort);
-      parts[index] = { PartNumber: index + 1, ETag: done.ETag };
+    const only = await sendBlocks(body, limits, {
+      whole: (bytes) => putWhole(target, bytes, options, signal),
+      async block(bytes, index) {
+        size += BigInt(bytes.length);
+        const UploadId = await (upload ??= begin());
+        const part = { UploadId, PartNumber: index + 1, Body: bytes };
+        const done = await send(new UploadPartCommand({ ...object, ...ssec, ...part }), abort);
+        parts[index] = { PartNumber: index + 1, ETag: done.ETag };
+      },
     });
-    if (only !== undefined) return await putWhole(target, only, options, signal);
+    if (only !== undefined) return only;
     const MultipartUpload = { Parts: parts };
     const UploadId = await upload!;
     const done = await send(

@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { blocksOf, sendBlocks } from "../../../stores/objects/blocks.ts";
+import { createUploadMemory } from "../../../stores/objects/upload_memory.ts";
+
+const inBlocks = (block: (bytes: Uint8Array, index: number) => Promise<unknown>) => ({
+  block,
+  whole: () => assert.fail("It was sent whole"),
+});
 
 Deno.test("blocksOf gives back the same bytes in blocks of one size, the last one smaller and never empty", async () => {
   await fc.assert(
@@ -12,12 +18,14 @@ Deno.test("blocksOf gives back the same bytes in blocks of one size, the last on
           (async function* () {
             yield* chunks;
           })(),
-          size,
+          { bytes: size, memory: createUploadMemory(), signal: undefined },
         ));
-        assert.deepEqual(blocks.flatMap((block) => [...block]), chunks.flatMap((chunk) => [...chunk]));
-        assert.ok(blocks.slice(0, -1).every((block) => block.length === size));
-        const last = blocks.at(-1);
-        assert.ok(last === undefined || (last.length > 0 && last.length <= size));
+        assert.ok(blocks.every(({ last }, i) => last === (i === blocks.length - 1)));
+        const sizes = blocks.map(({ bytes }) => bytes.length);
+        assert.deepEqual(blocks.flatMap(({ bytes }) => [...bytes]), chunks.flatMap((chunk) => [...chunk]));
+        assert.ok(sizes.slice(0, -1).every((length) => length === size));
+        const last = sizes.at(-1);
+        assert.ok(last === undefined || (last > 0 && last <= size));
       },
     ),
   );
@@ -35,12 +43,13 @@ Deno.test("sendBlocks sends in order, a few at once, and gives back what is no m
   const body = async function* (chunks: number) {
     for (let i = 0; i < chunks; i++) yield new Uint8Array(3);
   };
-  const options = { bytes: 4, atOnce: 2, most: 100, signal: undefined };
-  assert.equal(await sendBlocks(body(3), options, send), undefined);
+  const options = { bytes: 4, atOnce: 2, most: 100, memory: createUploadMemory(), signal: undefined };
+  const senders = { block: send, whole: (bytes: Uint8Array) => Promise.resolve(bytes.length) };
+  assert.equal(await sendBlocks(body(3), options, senders), undefined);
   assert.deepEqual(sent, [[0, 4], [1, 4], [2, 1]]);
   assert.ok(most <= 2);
-  assert.equal((await sendBlocks(body(1), options, send))?.length, 3);
-  assert.equal((await sendBlocks(body(0), options, send))?.length, 0);
+  assert.equal(await sendBlocks(body(1), options, senders), 3);
+  assert.equal(await sendBlocks(body(0), options, senders), 0);
   assert.equal(sent.length, 3);
 });
 
@@ -60,7 +69,11 @@ Deno.test("sendBlocks ends with the first failure, when nothing is under way any
     if (index === 3) throw new Error("the server broke");
   };
   await assert.rejects(
-    sendBlocks(body(), { bytes: 4, atOnce: 3, most: 100, signal: undefined }, send),
+    sendBlocks(
+      body(),
+      { bytes: 4, atOnce: 3, most: 100, memory: createUploadMemory(), signal: undefined },
+      inBlocks(send),
+    ),
     /the server broke/,
   );
   assert.deepEqual([open, closed], [0, true]);
@@ -74,14 +87,14 @@ Deno.test("sendBlocks throws the first failure, whatever fails afterwards: the s
     await Promise.resolve();
     throw new Error("the server broke");
   };
-  const options = { bytes: 4, atOnce: 2, most: 100, signal: undefined };
+  const options = { bytes: 4, atOnce: 2, most: 100, memory: createUploadMemory(), signal: undefined };
   async function* second() {
     yield new Uint8Array(8);
     await broken.promise;
     await new Promise((resolve) => setTimeout(resolve, 0));
     throw new Error("the source broke, too");
   }
-  await assert.rejects(sendBlocks(second(), options, send), /the server broke/);
+  await assert.rejects(sendBlocks(second(), options, inBlocks(send)), /the server broke/);
   async function* stuck() {
     try {
       for (;;) yield new Uint8Array(4);
@@ -90,10 +103,10 @@ Deno.test("sendBlocks throws the first failure, whatever fails afterwards: the s
       throw new Error("the source cannot be closed");
     }
   }
-  await assert.rejects(sendBlocks(stuck(), options, send), /the server broke/);
+  await assert.rejects(sendBlocks(stuck(), options, inBlocks(send)), /the server broke/);
   async function* first() {
     yield new Uint8Array(8);
     throw new Error("the source broke");
   }
-  await assert.rejects(sendBlocks(first(), options, () => Promise.resolve()), /the source broke/);
+  await assert.rejects(sendBlocks(first(), options, inBlocks(() => Promise.resolve())), /the source broke/);
 });
