@@ -1,4 +1,4 @@
-/** Counts what a client asks of an S3 server: a relay in between, which passes bytes on as they are. */
+/** Counts what a client asks of the server of an object store: a relay in between, which passes bytes on as they are. */
 
 export interface RequestCounter extends AsyncDisposable {
   /** To be used in the place of the server's. */
@@ -25,7 +25,7 @@ export function countRequests(endpoint: string): RequestCounter {
       let end = 0;
       for (const { 0: head, 1: method, 2: target, 3: headers, index } of seen.matchAll(HEAD)) {
         end = index + head.length;
-        const kind = method === "GET" && target!.includes("list-type=2")
+        const kind = method === "GET" && /[?&](list-type=2|comp=list)|\/o\?(?!.*alt=media)/.test(target!)
           ? "LIST"
           : method === "PUT" && /^x-amz-copy-source:/im.test(headers!)
           ? "COPY"
