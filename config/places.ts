@@ -24,6 +24,10 @@ async function openStore(config: BackupStorageConfig): Promise<ObjectStore> {
 /** What the command line says of a place beside its URL; files are named by path. */
 export interface PlaceAccess {
   readonly endpoint?: string | undefined;
+  /** As `region` of S3; left out, that of the environment (AWS_REGION, AWS_DEFAULT_REGION). */
+  readonly region?: string | undefined;
+  /** As `path_style: false` of S3. */
+  readonly virtualHost?: boolean | undefined;
   /** As `encrypt.identity_file`. */
   readonly identityFile?: string | undefined;
   /** As `encrypt.passphrase_file`. */
@@ -45,8 +49,16 @@ const SCHEMES: Readonly<Record<string, { readonly type: "s3" | "azure" | "gcs"; 
 };
 const KNOWN_PLACES = "s3://bucket/prefix, azure://container/prefix or gs://bucket/prefix";
 
+/** Options that say something of one kind of store, or of all but folders. */
+const FOR_S3 = [["region", "--region"], ["virtualHost", "--virtual-host"]] as const;
+const FOR_BUCKETS = [["endpoint", "--endpoint"], ["customerKeyFile", "--customer-key-file"], ...FOR_S3] as const;
+
 /** What `--storage` and the options beside it mean, as a configuration would say it. The logins are the environment's. */
-export function placeConfig(storage: string, access: PlaceAccess = {}): BackupStorageConfig {
+export function placeConfig(
+  storage: string,
+  access: PlaceAccess = {},
+  env: (name: string) => string | undefined = (name) => Deno.env.get(name),
+): BackupStorageConfig {
   const { endpoint, identityFile, passphraseFile, customerKeyFile } = access;
   const keys = {
     ...(identityFile === undefined ? {} : { identity_file: identityFile }),
@@ -61,13 +73,19 @@ export function placeConfig(storage: string, access: PlaceAccess = {}): BackupSt
         hint: `Give a folder, ${KNOWN_PLACES}.`,
       });
     }
-    const foreign = endpoint !== undefined ? "--endpoint" : customerKeyFile !== undefined && "--customer-key-file";
-    if (foreign) {
-      throw new TidemarkError("usage", `${foreign} has no meaning with a folder`, {
+    const foreign = FOR_BUCKETS.find(([key]) => access[key] !== undefined);
+    if (foreign !== undefined) {
+      throw new TidemarkError("usage", `${foreign[1]} has no meaning with a folder`, {
         hint: `Leave it out, or give --storage ${KNOWN_PLACES}.`,
       });
     }
     return parsed({ type: "file", path: storage.replace(/^file:\/\//, ""), ...encrypt }, storage, access);
+  }
+  const foreign = kind.type === "s3" ? undefined : FOR_S3.find(([key]) => access[key] !== undefined);
+  if (foreign !== undefined) {
+    throw new TidemarkError("usage", `${foreign[1]} has no meaning with ${scheme}://`, {
+      hint: "It is for s3:// alone: leave it out.",
+    });
   }
   const customerKey = customerKeyFile === undefined
     ? {}
@@ -81,12 +99,21 @@ export function placeConfig(storage: string, access: PlaceAccess = {}): BackupSt
       [kind.key]: bucket,
       prefix: prefix.replace(/\/+$/, ""),
       ...(url === undefined ? {} : { endpoint: url }),
+      ...(kind.type === "s3" ? s3Access(access, env) : {}),
       ...customerKey,
       ...encrypt,
     },
     storage,
     access,
   );
+}
+
+function s3Access({ region, virtualHost }: PlaceAccess, env: (name: string) => string | undefined) {
+  const signedFor = region ?? (env("AWS_REGION") || env("AWS_DEFAULT_REGION") || undefined);
+  return {
+    ...(signedFor === undefined ? {} : { region: signedFor }),
+    ...(virtualHost === true ? { path_style: false } : {}),
+  };
 }
 
 function parsed(config: object, storage: string, { endpoint, customerKeyFile }: PlaceAccess): BackupStorageConfig {

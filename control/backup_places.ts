@@ -15,6 +15,8 @@ export interface PlaceOptions extends SharedOptions, PlaceAccess {
 /** Options that say something of --storage, and what a configuration has for them. */
 const BESIDE_STORAGE = [
   ["endpoint", "--endpoint", "`endpoint`"],
+  ["region", "--region", "`region`"],
+  ["virtualHost", "--virtual-host", "`path_style: false`"],
   ["identityFile", "--identity-file", "`encrypt.identity_file`"],
   ["passphraseFile", "--passphrase-file", "`encrypt.passphrase_file`"],
   ["customerKeyFile", "--customer-key-file", "`customer_key_file` (S3: `sse.customer_key_file`)"],

@@ -19,6 +19,8 @@ export function addBackupCommands(program: Command, parts: ProgramParts): void {
         ),
       )
       .option("--endpoint <url>", "S3 server of --storage; keys come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+      .option("--region <region>", "region of an S3 bucket of --storage; left out, AWS_REGION, else us-east-1")
+      .option("--virtual-host", "the bucket is in the host name of the S3 server, as AWS, OSS, COS and OBS want it")
       .addOption(
         new Option("--identity-file <file>", "secret key (AGE-SECRET-KEY-…) of the encrypted backups of --storage")
           .conflicts("passphraseFile"),
@@ -34,6 +36,7 @@ export function addBackupCommands(program: Command, parts: ProgramParts): void {
       examples([
         ["tidemark backup list --config pipeline.yaml", "of the configuration's backup sinks"],
         ["tidemark backup list --storage s3://backups/prod --endpoint http://minio:9000", "of any place"],
+        ["tidemark backup list --storage s3://backups/prod --region eu-central-1 --virtual-host", "of AWS"],
       ]),
     )
     .action(async (options: PlaceOptions & { moments?: boolean }) => {

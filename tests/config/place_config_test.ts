@@ -19,6 +19,31 @@ Deno.test("placeConfig reads a folder, and a bucket's URL of each kind of store"
   assert.throws(() => part("/backups", "minio:9000"), { code: "usage" });
 });
 
+Deno.test("placeConfig takes the region and the place of the bucket's name, for S3 alone; the region else of the environment", () => {
+  const part = (access: PlaceAccess, env: Record<string, string> = {}, storage = "s3://b") => {
+    const { region, path_style } = placeConfig(storage, access, (name) => env[name]) as unknown as Record<
+      string,
+      unknown
+    >;
+    return [region, path_style];
+  };
+  assert.deepEqual(part({}), ["us-east-1", true]);
+  assert.deepEqual(part({ region: "eu-central-1", virtualHost: true }), ["eu-central-1", false]);
+  assert.deepEqual(part({}, { AWS_DEFAULT_REGION: "eu-west-1" }), ["eu-west-1", true]);
+  const both = { AWS_REGION: "eu-north-1", AWS_DEFAULT_REGION: "eu-west-1" };
+  assert.deepEqual(part({}, both), ["eu-north-1", true]);
+  assert.deepEqual(part({ region: "auto" }, both), ["auto", true]);
+  assert.deepEqual(part({}, both, "gs://b"), [undefined, undefined]);
+  for (
+    const [storage, access, message] of [
+      ["gs://b", { region: "eu" }, "--region has no meaning with gs://"],
+      ["azure://c", { virtualHost: true }, "--virtual-host has no meaning with azure://"],
+      ["/b", { region: "eu" }, "--region has no meaning with a folder"],
+      ["/b", { virtualHost: true }, "--virtual-host has no meaning with a folder"],
+    ] as const
+  ) assert.throws(() => part(access, {}, storage), { code: "usage", message });
+});
+
 Deno.test("placeConfig takes the keys of encrypted backups and of a customer, as a configuration would name them", () => {
   const part = (storage: string, access: PlaceAccess) => {
     const { encrypt, sse, customer_key_file } = placeConfig(storage, access) as unknown as Record<string, unknown>;

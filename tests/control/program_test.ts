@@ -193,6 +193,8 @@ Deno.test("tidemark backup wants a place, and only one", async () => {
     const [args, words] of [
       [["backup", "list"], /Where are the backups\?/],
       [["backup", "list", "--endpoint", "http://x"], /--endpoint needs --storage/],
+      [["backup", "prune", "--region", "eu-1"], /--region needs --storage\n {2}Hint: .*`region`/],
+      [["backup", "show", "n", "--virtual-host"], /--virtual-host needs --storage\n {2}Hint: .*`path_style: false`/],
       [
         ["backup", "show", "n", "--identity-file", "/k"],
         /--identity-file needs --storage\n {2}Hint: .*`encrypt.identity_file`/,
