@@ -6,7 +6,7 @@ import { formatSize } from "../../pipeline/units/mod.ts";
 import type { UploadMemory } from "./upload_memory.ts";
 
 export interface Block {
-  /** The receiver's to keep. */
+  /** The receiver's, alone. */
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** The stream ends with it. */
   readonly last: boolean;
@@ -71,6 +71,7 @@ export interface SendOptions extends BlockOptions {
   readonly most: number;
 }
 
+/** The bytes are gone when the promise is settled. */
 export interface BlockSenders<T> {
   /** Of a stream of one block or none, which needs no upload in parts. */
   whole(bytes: Uint8Array<ArrayBuffer>): Promise<T>;
@@ -92,13 +93,18 @@ export async function sendBlocks<T>(
   const sending = new Set<Promise<unknown>>();
   let failed: { readonly thrown: unknown } | undefined;
   let sent = 0;
+  const free = (bytes: Uint8Array<ArrayBuffer>) => {
+    // At once: garbage of blocks grows to as much again before it is collected.
+    bytes.buffer.transfer(0);
+    memory.give(size);
+  };
   const send = async ({ bytes, last }: Block) => {
     while (sending.size >= atOnce) await Promise.race(sending);
-    if (failed !== undefined) return memory.give(size);
+    if (failed !== undefined) return free(bytes);
     const mine: Promise<unknown> = senders.block(bytes, sent++, last)
       .catch((thrown) => void (failed ??= { thrown }))
       .finally(() => {
-        memory.give(size);
+        free(bytes);
         sending.delete(mine);
       });
     sending.add(mine);
@@ -107,7 +113,7 @@ export async function sendBlocks<T>(
     try {
       return await senders.whole(bytes);
     } finally {
-      memory.give(size);
+      free(bytes);
     }
   };
   try {
@@ -117,7 +123,7 @@ export async function sendBlocks<T>(
       any = true;
       if (sent < most) await send(block);
       else {
-        memory.give(size);
+        free(block.bytes);
         throw tooLarge(size, most);
       }
       if (failed !== undefined) break;

@@ -11,8 +11,8 @@ export interface UploadMemory {
   give(bytes: number): void;
 }
 
-/** Twelve blocks of the stores' 16 MiB: with a process of its own around it, 32 large objects at once stay below 512 MiB. */
-export const UPLOAD_BYTES = 192 * 1024 ** 2;
+/** Eight blocks of the stores' 16 MiB: with a process of its own around it, 32 large objects at once stay below 512 MiB. */
+export const UPLOAD_BYTES = 128 * 1024 ** 2;
 
 export function createUploadMemory(limit: number = UPLOAD_BYTES): UploadMemory {
   let held = 0;
