@@ -52,7 +52,7 @@ export function parseStatus(json: Json): RunStatus | undefined {
     })),
     sinks: list(json.sinks).map((item): SinkStatus => ({
       name: text(item.name),
-      state: text(item.state) === "waiting" ? "waiting" : "ok",
+      state: (text(item.state) || "ok") as SinkStatus["state"],
       reason: text(item.reason),
     })),
     bases: list(json.bases).map((item): BasesStatus => ({

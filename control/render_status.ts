@@ -49,6 +49,9 @@ export function renderStatus(status: RunStatus, width: number): string[] {
   );
   lines.push(...agreed.slice(0, REASONS));
   if (agreed.length > REASONS) lines.push(`  and ${agreed.length - REASONS} more columns that a target does not take`);
+  for (const { name, state, reason } of status.sinks) {
+    if (state === "held") lines.push(`  held     ${name}: ${oneLine(reason)}`);
+  }
   const channels = [...status.channels].sort((a, b) => b.lagMs - a.lagMs).slice(0, 4);
   for (const channel of channels) {
     lines.push(
@@ -96,7 +99,8 @@ function baseLine({ sink, triedAt, goodAt, failures, error }: BasesStatus, at: s
 export function summarize(status: RunStatus): string {
   const blocked = status.collections.filter((item) => item.phase === "blocked").length;
   const waiting = status.waits.slice(0, WAITS).map((wait) => waitText(wait, status.at));
-  return [headline(status), ...(blocked > 0 ? [`${blocked} blocked`] : []), ...waiting].join("; ");
+  const held = status.sinks.filter(({ state }) => state === "held").map(({ name }) => `${name} is held`);
+  return [headline(status), ...(blocked > 0 ? [`${blocked} blocked`] : []), ...held, ...waiting].join("; ");
 }
 
 /** `sinks.replica: … (for 12 s, again in 3 s)`; `at`: when the status was taken. */

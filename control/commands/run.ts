@@ -36,7 +36,7 @@ export function runCommand(context: CommandContext, options: RunCommandOptions):
 }
 
 /**
- * Ends with 0 when it reached its end, 3 when something is blocked or was refused, and by a signal with the status that the
+ * Ends with 0 when it reached its end, 3 when something is blocked or held or was refused, and by a signal with the status that the
  * caller takes from it. Throws what the run throws.
  */
 export async function runUntilEnd(context: CommandContext, options: RunOptions): Promise<number> {
@@ -92,18 +92,19 @@ export async function runUntilEnd(context: CommandContext, options: RunOptions):
   const carried = status.collections.filter(({ phase }) => phase !== "blocked").length;
   const stopped = context.stop.aborted;
   printResult(context, { ...result, status }, () => summary(result, end.kind, { stopped, carried }));
-  const { blocked, refused, refusedRows, basesFailed } = result;
-  const missing = blocked.length + refused.length + refusedRows.length + basesFailed.length;
+  const { blocked, refused, refusedRows, held, basesFailed } = result;
+  const missing = blocked.length + refused.length + refusedRows.length + held.length + basesFailed.length;
   return missing > 0 ? EXIT.partial : EXIT.ok;
 }
 
 /** Pure. `carried`: collections that are on a sink and not blocked. */
-export function completeText({ upTo, blocked, refusedRows }: RunResult, carried: number): string {
+export function completeText({ upTo, blocked, refusedRows, held }: RunResult, carried: number): string {
   const moment = `${isoOfHybrid(upTo)} (${upTo})`;
   if (blocked.length > 0 && carried === 0) return `Nothing is complete up to ${moment}: every collection is blocked`;
   const rows = refusedRows.reduce((sum, { held, deadLetters }) => sum + held + deadLetters, 0);
   const but = [
     ...blocked.length === 0 ? [] : [`${blocked.length} that are blocked`],
+    ...held.map(({ sink }) => `the backup ${sink}, which is held`),
     ...rows === 0 ? [] : [`${rows} ${rows === 1 ? "row" : "rows"} that the target refused`],
   ];
   return `Complete up to ${moment} on all channels${but.length === 0 ? "" : `, but for ${but.join(" and ")}`}`;
@@ -137,6 +138,7 @@ function summary(
     lines.push(completeText(result, carried));
   }
   for (const { collection, reason } of result.blocked) lines.push(`blocked  ${collection}: ${reason}`);
+  for (const { sink, reason } of result.held) lines.push(`held     ${sink}: ${reason}`);
   for (const { sink, reason } of result.basesFailed) lines.push(`failed   The last base of ${sink}: ${reason}`);
   for (const { sentence, detail } of result.refused) lines.push(`refused  ${sentence}: ${detail}`);
   for (const one of result.refusedRows) lines.push(`refused  ${refusedRowsText(one.collection, one)}`);

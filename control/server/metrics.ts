@@ -63,6 +63,11 @@ export const METRICS = {
   rows: gauge("written_rows_per_second", "pipeline", "Rows written, over the last five seconds"),
   collections: gauge("collections", "pipeline phase", "Collections in each phase"),
   held: gauge("held_rows", "pipeline", "Rows that a target refused and that are held"),
+  heldSinks: gauge(
+    "held_sinks",
+    "pipeline",
+    "Backups to which nothing is written until what their storage refuses is mended",
+  ),
   waits: gauge("waits", "pipeline", "Things that are waited for"),
   inFlight: gauge("in_flight_bytes", "pipeline", "Bytes read and not yet acknowledged by every sink"),
   inFlightLimit: gauge("in_flight_limit_bytes", "pipeline", "limits.in_flight"),
@@ -154,6 +159,7 @@ function taskMetrics(
     set(METRICS.collections, status.collections.filter((one) => one.phase === phase).length, name, phase);
   }
   set(METRICS.held, status.collections.reduce((all, one) => all + (one.refusedRows?.held ?? 0), 0), name);
+  set(METRICS.heldSinks, status.sinks.filter(({ state }) => state === "held").length, name);
   set(METRICS.waits, status.waits.length, name);
   set(METRICS.inFlight, status.inFlightBytes, name);
   set(METRICS.inFlightLimit, status.inFlightLimitBytes, name);

@@ -15,6 +15,7 @@ const COPYING: readonly RunStatus["phase"][] = ["starting", "snapshot", "base", 
 
 export function notable(events: Pick<EventHub, "emit">, task: string, lagThresholdMs: number): Notable {
   const blocked = new Set<string>();
+  const held = new Set<string>();
   let late = false;
   let last: RunStatus | undefined;
   const bases = new Map<string, { goodAt: string; triedAt: string }>();
@@ -40,6 +41,14 @@ export function notable(events: Pick<EventHub, "emit">, task: string, lagThresho
           events.emit("task.blocked", task, `${collection} is blocked: ${blockedReason ?? "it is held"}`);
         } else if (phase !== "blocked" && blocked.delete(collection)) {
           events.emit("task.recovered", task, `${collection} goes on`);
+        }
+      }
+      for (const { name, state, reason } of status.sinks) {
+        if (state === "held" && !held.has(name)) {
+          held.add(name);
+          events.emit("task.blocked", task, `The backup ${name} is held: ${reason}`);
+        } else if (state !== "held" && held.delete(name)) {
+          events.emit("task.recovered", task, `The backup ${name} goes on`);
         }
       }
       if (!COPYING.includes(status.phase)) compareLag(status.lagMs);

@@ -209,6 +209,8 @@ export function stateOfStatus(status: RunStatus): { readonly state: TaskState; r
   if (blocked !== undefined) {
     return { state: "blocked", reason: `${blocked.db}.${blocked.name}: ${blocked.blockedReason ?? "it is held"}` };
   }
+  const held = status.sinks.find(({ state }) => state === "held");
+  if (held !== undefined) return { state: "blocked", reason: `sinks.${held.name} is held: ${held.reason}` };
   const [wait] = status.waits;
   if (wait !== undefined) return { state: "waiting", reason: `${wait.component}: ${wait.reason}` };
   if (status.phase === "done") return { state: "done", reason: "It has reached its end" };

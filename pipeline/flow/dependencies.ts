@@ -104,6 +104,8 @@ export interface FlowLimits {
   /** Refused rows of a collection that are remembered, and bytes of those that the state keeps: it is written as a whole. */
   readonly refusedRows: number;
   readonly refusedBytes: number;
+  /** Before a backup that is held is opened again, ms; twice as long each time, up to twelve times that. Default 5000. */
+  readonly heldAgainMs?: number;
 }
 
 export const DEFAULT_LIMITS: FlowLimits = {
@@ -210,6 +212,8 @@ export interface RunResult {
   readonly blocked: readonly { readonly collection: string; readonly reason: string }[];
   /** DDL that the target refused and the policy let pass. */
   readonly refused: readonly DdlOutcome[];
+  /** Backup sinks that are held, with the reason: what they lack of the log is not in them. */
+  readonly held: readonly { readonly sink: string; readonly reason: string }[];
   /** Backup sinks whose last base failed, with the reason. */
   readonly basesFailed: readonly { readonly sink: string; readonly reason: string }[];
   /** Collections that are complete but for rows that the target refused. */

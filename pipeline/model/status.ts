@@ -95,8 +95,9 @@ export interface BehindStatus {
 
 export interface SinkStatus {
   readonly name: string;
-  readonly state: "ok" | "waiting";
-  /** Why it waits, empty where it does not. */
+  /** `held`: nothing is written there until somebody mends what is said; the others go on. */
+  readonly state: "ok" | "waiting" | "held";
+  /** Why it waits or is held, empty where it is not. */
   readonly reason: string;
 }
 

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { etaMs, renderStatus, renderStatusFoot, summarize } from "../../control/render_status.ts";
 import { parseStatus } from "../../control/parse_status.ts";
 import { displayWidth } from "../../control/table.ts";
-import { formatJson, parseJson } from "../../pipeline/json.ts";
+import { formatJson, type Json, parseJson } from "../../pipeline/json.ts";
 import { type CollectionStatus, hybridFromMs, type RunStatus } from "../../pipeline/model/mod.ts";
 
 function collection(change: Partial<CollectionStatus> = {}): CollectionStatus {
@@ -54,6 +54,14 @@ Deno.test("renderStatus shows a base copy with its rate and the time it will tak
     "  collection                     state  segments            rows  inserted  deleted",
     "  sales.items -> sales_dr.items  base       3/10  30 000/100 000         0        0",
   ]);
+});
+
+Deno.test("renderStatus names a backup that is held, and why", () => {
+  const sinks = [{ name: "vault", state: "held" as const, reason: "The keys\nare refused" }];
+  assert.equal(renderStatus(status({ sinks }), 120).at(-1), "  held     vault: The keys are refused");
+  assert.match(summarize(status({ sinks })), /; vault is held$/);
+  const read = parseStatus(parseJson(formatJson(status({ sinks }) as unknown as Json), { bigint: "all" }));
+  assert.deepEqual(read?.sinks, sinks);
 });
 
 Deno.test("renderStatus shows the tail with lag, channels, what waits and what is blocked", () => {

@@ -37,6 +37,7 @@ const status = {
     retention: { ms: ill || pipeline.startsWith("brief") ? 3_600_000 : 604_800_000, why: "" },
   }],
   waits: [],
+  sinks: ill ? [{ name: "vault", state: "held", reason: "The keys are refused" }] : [],
   bases: pipeline.startsWith("vault")
     ? [{
       sink: "vault",

@@ -1,7 +1,9 @@
 /** One archive sink through a run: its base, new ones when they are due, files closed in time, and its part of the tail. */
 import { type TidemarkError, toTidemarkError } from "../../errors.ts";
 import type { ArchiveSink, CatalogChange, HybridTs, Silence, Snapshot, TickGroup } from "../../model/mod.ts";
+import { archiveExtra } from "./extra.ts";
 import type { ArchiveLeg } from "./leg.ts";
+import { ArchiveLife } from "./life.ts";
 import { ArchiveTail } from "./tail.ts";
 import type { FlowDependencies } from "../dependencies.ts";
 import { pause } from "../../pause.ts";
@@ -12,11 +14,13 @@ export interface ArchiveRunOptions {
   readonly deps: FlowDependencies;
   readonly sink: ArchiveSink;
   readonly leg: ArchiveLeg;
-  readonly progress: Pick<RunProgress, "whole">;
+  readonly progress: Pick<RunProgress, "whole" | "holds" | "goesOn">;
   /** Says what the run does, where no row sink does. */
   readonly phase: (phase: "base" | "tail") => void;
   readonly checkpoint: () => Promise<void>;
   readonly changed: () => void;
+  /** Whether another sink goes on where this one is held. */
+  readonly others: () => boolean;
   readonly work: AbortSignal;
 }
 
@@ -32,9 +36,32 @@ export class ArchiveRun implements TailMember {
   readonly #o: ArchiveRunOptions;
   /** pchannel -> what is not noted yet. */
   readonly #silences = new Map<string, Silence>();
+  readonly #life: ArchiveLife;
+  #works = false;
 
   constructor(options: ArchiveRunOptions) {
     this.#o = options;
+    const { others, work } = options;
+    this.#life = new ArchiveLife({ others, work, told: (error) => this.#told(error) });
+  }
+
+  get name(): string {
+    return this.#o.sink.name;
+  }
+
+  /** Why nothing is written there any more: the other sinks go on without it. What it is to go on with takes another object. */
+  get held(): TidemarkError | undefined {
+    return this.#life.error;
+  }
+
+  /** Resolves when it is held. */
+  get over(): Promise<void> {
+    return this.#life.over;
+  }
+
+  /** Whether anything came to be durable there since it was opened. */
+  get works(): boolean {
+    return this.#works;
   }
 
   /** Whether it takes part in the tail. */
@@ -61,31 +88,54 @@ export class ArchiveRun implements TailMember {
     return this.#o.leg.exactFrom;
   }
 
-  /** Opens the backup; where it goes on shows in its state. Throws `position_lost`. */
+  /**
+   * Opens the backup; where it goes on shows in its state. One that no run has opened before is not held: a mistake in the
+   * configuration is likelier. Throws `position_lost`.
+   */
   async open(snapshot: Snapshot, signal: AbortSignal): Promise<void> {
+    const begun = archiveExtra(this.state.extra).name !== undefined;
     this.#o.phase("base");
+    const work = () => this.#open(snapshot, signal);
+    if (begun) await this.#life.keep(work);
+    else await work();
+  }
+
+  /** As {@link open}, of one that this run has held. Undefined where it still cannot be opened. */
+  async openAgain(taken: () => Promise<Snapshot>, signal: AbortSignal): Promise<Snapshot | undefined> {
+    let snapshot: Snapshot | undefined;
+    const open = await this.#life.again(async () => await this.#open(snapshot = await taken(), signal));
+    return open ? snapshot : undefined;
+  }
+
+  async #open(snapshot: Snapshot, signal: AbortSignal): Promise<void> {
+    const living = AbortSignal.any([signal, this.#life.signal]);
     await this.#shown("Opens the backup", async () => {
-      await this.#o.leg.open(snapshot, signal);
-      if (this.keepsLog) await this.#o.leg.startPoints(signal);
+      await this.#o.leg.open(snapshot, living);
+      if (this.keepsLog) await this.#o.leg.startPoints(living);
     });
   }
 
   /** What is missing of the base. Its log is kept also where that fails. */
   async base(signal: AbortSignal): Promise<void> {
-    try {
-      await this.#o.leg.base(signal);
-    } catch (error) {
-      // For the status, which is asked for after the run has ended by it, too.
-      if (!signal.aborted) await this.#o.leg.baseFailed(toTidemarkError(error).message);
-      if (this.keepsLog && !signal.aborted) await this.settle();
-      throw error;
-    }
+    const living = AbortSignal.any([signal, this.#life.signal]);
+    const done = await this.#life.keep(async () => {
+      try {
+        await this.#o.leg.base(living);
+      } catch (error) {
+        // For the status, which is asked for after the run has ended by it, too.
+        if (!living.aborted) await this.#o.leg.baseFailed(toTidemarkError(error).message);
+        if (this.keepsLog && !living.aborted) await this.settle();
+        throw error;
+      }
+    });
+    if (!done) return;
     if (this.keepsLog) this.#o.phase("tail");
+    else this.#proved();
   }
 
   /** As {@link ArchiveLeg.endsAt}. */
   async endsAt(snapshot: Snapshot, ts: HybridTs, signal: AbortSignal): Promise<void> {
-    if (this.keepsLog) await this.#o.leg.endsAt(snapshot, ts, signal);
+    if (this.keepsLog) await this.#life.keep(() => this.#o.leg.endsAt(snapshot, ts, signal));
   }
 
   /**
@@ -93,7 +143,7 @@ export class ArchiveRun implements TailMember {
    * run that goes on; the backup before it has the log up to the end.
    */
   async rebaseOnce(signal: AbortSignal): Promise<boolean> {
-    const why = this.#o.leg.due();
+    const why = this.held === undefined ? this.#o.leg.due() : undefined;
     if (why === undefined) return false;
     this.#o.phase("base");
     try {
@@ -111,9 +161,10 @@ export class ArchiveRun implements TailMember {
     return [...startPoints([this.state]).values()].some(({ tick }) => tick < ts);
   }
 
-  /** A new base whenever one is due, until the signal fires. `rebased`: told of each. */
-  async rebaseForEver(signal: AbortSignal, rebased: () => void = () => {}): Promise<void> {
+  /** A new base whenever one is due, until the signal fires or it is held. `rebased`: told of each. */
+  async rebaseForEver(until: AbortSignal, rebased: () => void = () => {}): Promise<void> {
     const { deps, sink, leg } = this.#o;
+    const signal = AbortSignal.any([until, this.#life.signal]);
     for (let round = 1; !signal.aborted; round++) {
       try {
         await pause(CARE_MS, signal);
@@ -173,18 +224,24 @@ export class ArchiveRun implements TailMember {
   }
 
   consume(acknowledged: (group: TickGroup) => void): TailConsumer {
-    const { deps, sink, leg, progress, changed, work } = this.#o;
+    const { deps, sink, leg, progress, changed } = this.#o;
     return new ArchiveTail({
+      life: this.#life,
       session: () => leg.session,
       state: leg.state,
       describe: deps.describeRecord,
       wanted: leg.wanted,
       acknowledged,
-      changed,
-      whole: (pchannel, tick) => progress.whole(sink.name, pchannel, tick),
+      changed: (moved) => {
+        if (moved) this.#proved();
+        changed();
+      },
+      whole: (pchannel, tick) => {
+        this.#proved();
+        progress.whole(sink.name, pchannel, tick);
+      },
       silent: (pchannel, silence) => void this.#silences.set(pchannel, silence),
       appending: leg.inTurn,
-      signal: work,
     });
   }
 
@@ -192,15 +249,17 @@ export class ArchiveRun implements TailMember {
     return this.#o.leg.state.collections.get(id)?.vchannels;
   }
 
-  changed(change: CatalogChange): Promise<void> {
-    return this.#o.leg.changed(change, this.#o.work);
+  async changed(change: CatalogChange): Promise<void> {
+    await this.#life.keep(() => this.#o.leg.changed(change, this.#life.signal));
   }
 
   /** Files that are old enough are closed even where nothing arrives, and drops are looked for that no tick follows. */
-  async beside(signal: AbortSignal): Promise<void> {
-    const { deps, leg, work } = this.#o;
+  async beside(until: AbortSignal): Promise<void> {
+    const { deps, leg } = this.#o;
+    const living = this.#life.signal;
+    const signal = AbortSignal.any([until, living]);
     await Promise.all([
-      this.#care("roll", () => leg.inTurn(() => leg.session.rollDue(deps.now(), work)), signal),
+      this.#care("roll", () => leg.inTurn(() => leg.session.rollDue(deps.now(), living)), signal),
       this.#care("drops", () => leg.findDrops(signal), signal),
       this.#care("silences", () => this.#noteSilences(), signal, SILENCES_MS),
     ]);
@@ -211,7 +270,7 @@ export class ArchiveRun implements TailMember {
     while (!signal.aborted) {
       try {
         await pause(everyMs, signal);
-        await work();
+        await this.#life.keep(work);
       } catch (error) {
         if (signal.aborted) return;
         if (!toTidemarkError(error).retriable) throw error;
@@ -221,13 +280,16 @@ export class ArchiveRun implements TailMember {
   }
 
   async settle(): Promise<void> {
-    const { leg, work, checkpoint } = this.#o;
-    await this.#shown("Closes the files of the log", () =>
-      leg.inTurn(async () => {
-        await leg.session.flushLog(work);
-        await leg.startPoints(work);
-      }));
-    await this.#noteSilences();
+    const { leg, checkpoint } = this.#o;
+    const { signal } = this.#life;
+    await this.#life.keep(async () => {
+      await this.#shown("Closes the files of the log", () =>
+        leg.inTurn(async () => {
+          await leg.session.flushLog(signal);
+          await leg.startPoints(signal);
+        }));
+      await this.#noteSilences();
+    });
     await checkpoint();
   }
 
@@ -237,13 +299,34 @@ export class ArchiveRun implements TailMember {
 
   /** Whoever restores counts them only where the archive has the ticks before them. */
   async #noteSilences(): Promise<void> {
-    const { leg, work } = this.#o;
+    const { leg } = this.#o;
     const silences = new Map(this.#silences);
     this.#silences.clear();
-    if (silences.size > 0) await leg.inTurn(() => leg.session.noteSilences(silences, work));
+    if (silences.size > 0) await leg.inTurn(() => leg.session.noteSilences(silences, this.#life.signal));
   }
 
+  #told({ message, hint }: TidemarkError): void {
+    const { deps, sink, progress } = this.#o;
+    progress.holds(sink.name, message);
+    deps.report.warn(
+      `held ${sink.name} ${deps.now()}`,
+      `The backup ${sink.name} is held, all else goes on: ${message}${hint === undefined ? "" : `. ${hint}`}`,
+    );
+  }
+
+  /** What it takes over comes to be durable: whatever it was held for is mended. */
+  #proved(): void {
+    if (this.#works || this.held !== undefined) return;
+    this.#works = true;
+    this.#o.progress.goesOn(this.name);
+  }
+
+  /** Nothing of it goes on when it resolves. */
   async close(): Promise<void> {
-    await this.#o.leg.close();
+    const { leg } = this.#o;
+    if (this.held === undefined) return await leg.close();
+    await this.#life.ended();
+    // Whatever it could not note any more is found again, as after a kill.
+    await leg.close().catch(() => {});
   }
 }

@@ -2,6 +2,7 @@
 import { concatAll, EMPTY, filter, from, groupBy, map, mergeMap, type Observable } from "rxjs";
 import type { ArchivedRecord, BackupSession, HybridTs, ResumePoint, Silence, TickGroup } from "../../model/mod.ts";
 import type { DescribeRecord } from "../dependencies.ts";
+import type { ArchiveLife } from "./life.ts";
 import { addDrop, collectionOf, type TailConsumer } from "../tail/mod.ts";
 import { lane } from "../rows/mod.ts";
 import { noteTopic } from "./extra.ts";
@@ -18,13 +19,14 @@ export interface ArchiveTailOptions {
   /** Whether records of this collection belong into the archive. */
   readonly wanted: (collectionId: bigint) => boolean;
   readonly acknowledged: (group: TickGroup) => void;
-  readonly changed: () => void;
+  /** `moved`: where a restart goes on has. */
+  readonly changed: (moved: boolean) => void;
   /** The archive durably has all of a pchannel's log up to this moment. */
   readonly whole: (pchannel: string, tick: HybridTs) => void;
   readonly silent: (pchannel: string, silence: Silence) => void;
   /** Held while a new base takes the log over. */
   readonly appending: <T>(work: () => Promise<T>) => Promise<T>;
-  readonly signal: AbortSignal;
+  readonly life: Pick<ArchiveLife, "error" | "keep" | "signal">;
 }
 
 export class ArchiveTail implements TailConsumer {
@@ -48,15 +50,15 @@ export class ArchiveTail implements TailConsumer {
   }
 
   identifies(pchannel: string, topicId: string): void {
-    noteTopic(this.#o.state.extra, pchannel, topicId);
+    if (!this.#isHeld) noteTopic(this.#o.state.extra, pchannel, topicId);
   }
 
   closeControl(): void {}
 
   /** On an idle channel no append comes that would tell when its last file was closed, or that there is nothing for one. */
   stands({ pchannel, tick, end }: TickGroup): void {
-    if ((this.#pending.get(pchannel) ?? 0) > 0 || end?.waiting !== undefined) return;
-    if (this.#follow(pchannel)) this.#o.changed();
+    if (this.#isHeld || (this.#pending.get(pchannel) ?? 0) > 0 || end?.waiting !== undefined) return;
+    if (this.#follow(pchannel)) this.#o.changed(true);
     if (this.#o.session().isDurable(pchannel)) this.#o.whole(pchannel, tick);
   }
 
@@ -65,6 +67,7 @@ export class ArchiveTail implements TailConsumer {
   }
 
   needs({ pchannel, records }: TickGroup): boolean {
+    if (this.#isHeld) return false;
     const last = records.at(-1);
     return last === undefined || last.offset >= this.#firstOf(pchannel);
   }
@@ -95,19 +98,26 @@ export class ArchiveTail implements TailConsumer {
   }
 
   async #append(groups: readonly TickGroup[]): Promise<void> {
-    const { session, signal, acknowledged, changed, appending } = this.#o;
+    const { session, life, acknowledged, changed, appending } = this.#o;
     const last = groups.at(-1)!;
-    const drops = new Map<bigint, HybridTs>();
-    const records = groups.flatMap((group) => this.#records(group, drops));
-    await appending(async () => {
-      // Once its record is archived, nobody reads it again to note it.
-      if (drops.size > 0) await session().noteDrops(drops, signal);
-      await session().appendLog(last.pchannel, records, last.resume, signal);
-    });
-    this.#follow(last.pchannel);
+    const taken = await life.keep(() =>
+      appending(async () => {
+        const drops = new Map<bigint, HybridTs>();
+        const records = groups.flatMap((group) => this.#records(group, drops));
+        // Once its record is archived, nobody reads it again to note it.
+        if (drops.size > 0) await session().noteDrops(drops, life.signal);
+        await session().appendLog(last.pchannel, records, last.resume, life.signal);
+      })
+    );
+    const moved = taken && this.#follow(last.pchannel);
     this.#count(last.pchannel, -groups.length);
+    // The others go on: one that is held reads it again from where its state says.
     for (const group of groups) acknowledged(group);
-    changed();
+    if (taken) changed(moved);
+  }
+
+  get #isHeld(): boolean {
+    return this.#o.life.error !== undefined;
   }
 
   /** The checkpoint goes to what is durable; true if that is news. */

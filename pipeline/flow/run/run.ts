@@ -1,15 +1,14 @@
 /** A run: lease, state, snapshot, cut, base, tail. */
 import { TidemarkError, toTidemarkError } from "../../errors.ts";
 import type { Json } from "../../json.ts";
-import { type ArchiveSink, type DdlOutcome, isoOfHybrid, type RunStatus, type Snapshot } from "../../model/mod.ts";
+import { type DdlOutcome, isoOfHybrid, type RunStatus, type Snapshot } from "../../model/mod.ts";
 import { firstExactTs, importGate } from "../../transforms/mod.ts";
-import { ArchiveLeg, ArchiveRun, NothingBackedUp } from "../archive/mod.ts";
+import { NothingBackedUp } from "../archive/mod.ts";
 import { Slots } from "../base/mod.ts";
 import {
   Checkpointer,
   isFinished,
   newRunState,
-  newSinkState,
   parseRunState,
   RunProgress,
   type RunState,
@@ -22,6 +21,7 @@ import { pause } from "../../pause.ts";
 import { RowSinks } from "../rows/mod.ts";
 import { refuseClashes, requireSelection, selectedOf, usableOf } from "../selection.ts";
 import { endAfter, endAt, endAtBase, endless, type RunEnd, SourceClock, watchRetention, Window } from "../tail/mod.ts";
+import { RunArchives } from "./archives.ts";
 import { RunSinks, tickingPchannels } from "./sinks.ts";
 import { endOfSteps } from "./steps.ts";
 
@@ -191,7 +191,17 @@ class Run {
       ));
     this.#progress.window = window;
     const slots = new Slots(deps.limits.baseParallelism);
-    const archives = deps.archives.map((sink) => this.#archive(sink, slots, work));
+    const archives = new RunArchives({
+      deps,
+      state: this.#state,
+      progress: this.#progress,
+      slots,
+      save: () => this.#checkpointer!.save(),
+      changed: () => this.#checkpointer!.touch(),
+      blocked: (sink, name, error) => this.#hold(sink, name, error),
+      mended: (sink, name) => void this.#blocked.delete(`${sink} ${name}`),
+      work,
+    });
     const sinks = new RunSinks({
       deps,
       asked: this.#options.end,
@@ -205,6 +215,7 @@ class Run {
       topicIds: this.#state.topicIds,
       progress: this.#progress,
       save: () => this.#checkpointer!.save(),
+      settled: (signal) => this.#snapshot(signal),
       failed: (error) => broken.abort(error),
       reading,
       work,
@@ -232,12 +243,13 @@ class Run {
     } finally {
       over.abort();
       await asking;
-      await Promise.all(archives.map((archive) => archive.close()));
+      await archives.close();
     }
     const result = {
       upTo: deps.steps === undefined ? end.ts ?? 0n : rows.leastCut,
       blocked: [...new Map([...this.#blocked.values()].map((one) => [one.collection, one])).values()],
       refused: this.#refused,
+      held: archives.held,
       basesFailed: [...this.#state.sinks].flatMap(([sink, { bases }]) =>
         bases === undefined || bases.error === "" ? [] : [{ sink, reason: bases.error }]
       ),
@@ -323,29 +335,6 @@ class Run {
       blocked: (name, error) => this.#hold("", name, error),
       work,
     }, snapshot);
-  }
-
-  #archive(sink: ArchiveSink, slots: Slots, work: AbortSignal): ArchiveRun {
-    const deps = this.#deps;
-    let state = this.#state.sinks.get(sink.name);
-    if (state === undefined) this.#state.sinks.set(sink.name, state = newSinkState());
-    const checkpoint = () => this.#checkpointer!.save();
-    const leg = new ArchiveLeg({
-      deps,
-      sink,
-      state,
-      progress: this.#progress,
-      slots,
-      topicIds: this.#state.topicIds,
-      save: checkpoint,
-      blocked: (name, error) => this.#hold(sink.name, name, error),
-      mended: (name) => void this.#blocked.delete(`${sink.name} ${name}`),
-    });
-    const phase = (name: "base" | "tail") => {
-      if (deps.sinks.length === 0) this.#progress.phase = name;
-    };
-    const changed = () => this.#checkpointer!.touch();
-    return new ArchiveRun({ deps, sink, leg, progress: this.#progress, phase, checkpoint, changed, work });
   }
 
   async #end(rows: RowSinks, snapshot: Snapshot, clock: SourceClock, signal: AbortSignal): Promise<RunEnd> {

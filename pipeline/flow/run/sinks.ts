@@ -8,6 +8,7 @@ import { firstExactTs } from "../../transforms/mod.ts";
 import {
   endAt,
   endEach,
+  endless,
   lastTicks,
   type RunEnd,
   selectedPchannels,
@@ -16,8 +17,10 @@ import {
   type Window,
 } from "../tail/mod.ts";
 import type { RunProgress } from "../state/mod.ts";
+import type { RunArchives } from "./archives.ts";
+import { bringBack } from "./comeback.ts";
 import { runSteps } from "./steps.ts";
-import { RunTail } from "./tail.ts";
+import { RunTail, type RunTailOptions } from "./tail.ts";
 
 export interface RunSinksOptions {
   readonly deps: FlowDependencies;
@@ -25,7 +28,7 @@ export interface RunSinksOptions {
   readonly end: RunEnd;
   readonly snapshot: Snapshot;
   readonly rows: RowSinks;
-  readonly archives: readonly ArchiveRun[];
+  readonly archives: RunArchives;
   readonly slots: Slots;
   /** One for all that is read of the log. */
   readonly window: Window;
@@ -33,6 +36,8 @@ export interface RunSinksOptions {
   readonly topicIds: Map<string, string>;
   readonly progress: RunProgress;
   readonly save: () => Promise<void>;
+  /** A snapshot with which a run may begin. */
+  readonly settled: (signal: AbortSignal) => Promise<Snapshot>;
   /** Something failed: the run's signals fire. */
   readonly failed: (error: unknown) => void;
   readonly reading: AbortSignal;
@@ -53,13 +58,15 @@ export class RunSinks {
     const { rows, archives, kind, snapshot, slots, reading } = this.#o;
     const copying = rows.needBase(snapshot);
     const based = rows.base(snapshot, slots, reading);
-    const opened = Promise.all(archives.map((archive) => archive.open(snapshot, reading))).then(() => {});
+    const opened = Promise.all(archives.all.map((archive) => archive.open(snapshot, reading))).then(() => {});
     const log = this.#log(opened, based, copying);
-    const bases = archives.map(async (archive) => {
+    const bases = archives.all.map(async (archive) => {
       await opened;
       await archive.base(reading);
+      if (kind !== "follow") return;
       // What it left out so far may lie on channels that nobody reads.
-      if (kind === "follow") await archive.rebaseForEver(reading, () => this.#following?.followAgain());
+      await archive.rebaseForEver(reading, () => this.#following?.followAgain());
+      await this.#comeback(archive);
     });
     const parts = [log, ...[based, opened, ...bases].map((part) => this.#drained(part, log))];
     this.#parts = parts;
@@ -93,14 +100,16 @@ export class RunSinks {
    */
   async #log(opened: Promise<void>, based: Promise<void>, copying: boolean): Promise<void> {
     const { deps, kind, end, snapshot, rows, archives, slots, progress, save, reading, work } = this.#o;
+    // One that is held and comes back reads the log for itself.
+    const first = [...archives.all];
     await opened;
     if (deps.steps !== undefined) return await this.#steps(based);
-    const keepers = archives.filter(({ keepsLog }) => keepsLog);
     let { collections } = snapshot.catalog;
     await using tail = this.#tail(snapshot, end, kind === "follow");
     this.#following = tail;
-    if (copying && keepers.length > 0) {
-      await tail.read(keepers, this.#archived(collections), collections, based);
+    const early = copying ? first.filter(isOn) : [];
+    if (early.length > 0) {
+      await tail.read(early, this.#archived(collections), collections, based);
       if (reading.aborted) return;
       // Read after the archives' positions: what it does not know yet has all its rows behind them.
       collections = (await deps.meta.snapshot(reading)).catalog.collections;
@@ -108,6 +117,7 @@ export class RunSinks {
     await based;
     if (kind === "base") await rows.rbac(snapshot, work);
     const members = kind === "base" ? [] : await rows.members(snapshot);
+    const keepers = first.filter(isOn);
     if (members.length + keepers.length === 0) return;
     if (members.length > 0) {
       progress.phase = "tail";
@@ -127,7 +137,7 @@ export class RunSinks {
         late = kind === "follow" && rows.late.size > 0
           ? rows.late.bring(slots, { ends: false }, tail.signal)
           : undefined;
-        await tail.read([...members, ...keepers], followed, collections, late);
+        await tail.read([...members, ...keepers.filter(isOn)], followed, collections, late);
         if (late === undefined || reading.aborted) break;
         collections = (await late)?.catalog.collections ?? collections;
         followed = followed.union(this.#followed(collections));
@@ -185,7 +195,7 @@ export class RunSinks {
 
   /** A run that ends makes the bases that are due, and takes the log up to where those that it made are exact. */
   async #exact(): Promise<void> {
-    const { deps, kind, end, archives, snapshot: begun, clock, reading } = this.#o;
+    const { deps, kind, end, archives: { all: archives }, snapshot: begun, clock, reading } = this.#o;
     if (kind === "follow" || reading.aborted) return;
     await this.#silent();
     const { ts: ended } = end;
@@ -201,7 +211,7 @@ export class RunSinks {
     // Segments that were looked up again, or a new base, hold rows from after the moment at which the log ended; and a new base
     // may have taken what lies on channels that nobody read.
     const short = archives.filter((archive) =>
-      archive.keepsLog && (archive.exactFrom > reached || (rebased.has(archive) && archive.isBehind(reached)))
+      isOn(archive) && (archive.exactFrom > reached || (rebased.has(archive) && archive.isBehind(reached)))
     );
     if (short.length === 0) return;
     const ts = short.reduce((max, { exactFrom }) => exactFrom > max ? exactFrom : max, reached);
@@ -213,8 +223,8 @@ export class RunSinks {
 
   /** What the archives lack of pchannels that no longer tick, which the run's end cannot be waited for on. */
   async #silent(): Promise<void> {
-    const { deps, kind, end, archives, snapshot, reading } = this.#o;
-    const keepers = kind === "base" ? [] : archives.filter(({ keepsLog }) => keepsLog);
+    const { deps, kind, end, archives: { all: archives }, snapshot, reading } = this.#o;
+    const keepers = kind === "base" ? [] : archives.filter(isOn);
     const { collections } = snapshot.catalog;
     const live = new Set(collections.flatMap(({ pchannels }) => pchannels));
     const silent = keepers.reduce((all, { pchannels }) => all.union(pchannels), new Set<string>()).difference(live);
@@ -230,9 +240,40 @@ export class RunSinks {
     await tail.read(keepers, new Set(ends.keys()), collections);
   }
 
-  #tail(snapshot: Snapshot, end: RunEnd, endless: boolean): RunTail {
+  /** Until the run ends; one that ends leaves it to the next. */
+  async #comeback(held: ArchiveRun): Promise<void> {
+    const { deps, archives, topicIds, settled: snapshot, reading } = this.#o;
+    const alone = this.#alone.bind(this);
+    await bringBack(held, { deps, archives, topicIds, snapshot, alone, reading });
+  }
+
+  async #alone(archive: ArchiveRun, snapshot: Snapshot, topicIds: Map<string, string>): Promise<void> {
+    const { deps, failed, reading } = this.#o;
+    const { collections } = snapshot.catalog;
+    // How far the run is say those who read for the others.
+    const progress = { channels: () => {}, read: () => {} };
+    await using tail = this.#tail(snapshot, endless(), true, { topicIds, progress });
+    const pchannels = selectedPchannels(deps, collections).union(archive.pchannels);
+    const log = archive.keepsLog ? tail.read([archive], pchannels, collections, archive.over) : Promise.resolve();
+    const bases = archive.base(reading).then(() => archive.rebaseForEver(reading, () => tail.followAgain()));
+    try {
+      await Promise.all([log, bases]);
+    } catch (error) {
+      if (!reading.aborted) failed(error);
+      throw error;
+    } finally {
+      await Promise.allSettled([log, bases]);
+    }
+  }
+
+  #tail(
+    snapshot: Snapshot,
+    end: RunEnd,
+    endless: boolean,
+    own: Partial<Pick<RunTailOptions, "topicIds" | "progress">> = {},
+  ): RunTail {
     const { deps, rows, archives, topicIds, progress, window, clock, failed, reading, work } = this.#o;
-    const later = (id: bigint) => rows.isLater(id) || archives.some((archive) => archive.leavesOut(id));
+    const later = (id: bigint) => rows.isLater(id) || archives.all.some((archive) => archive.leavesOut(id));
     return new RunTail({
       deps,
       snapshot,
@@ -246,6 +287,7 @@ export class RunSinks {
       failed,
       reading,
       work,
+      ...own,
     });
   }
 
@@ -260,8 +302,13 @@ export class RunSinks {
     const { deps, kind, archives } = this.#o;
     const selected = selectedPchannels(deps, collections);
     if (kind !== "follow") return selected;
-    return archives.reduce((all, { keepsLog, pchannels }) => keepsLog ? all.union(pchannels) : all, selected);
+    return archives.keepers.reduce((all, { pchannels }) => all.union(pchannels), selected);
   }
+}
+
+/** Whether it takes part in the tail. */
+function isOn({ keepsLog, held }: ArchiveRun): boolean {
+  return keepsLog && held === undefined;
 }
 
 /** Channels of collections that are on a sink, or will be, less those that no longer tick: what a run that ends follows. */

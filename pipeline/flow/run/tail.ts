@@ -25,7 +25,7 @@ export interface RunTailOptions {
   /** Collections that do not take part yet: nothing is read for them. */
   readonly later: (id: bigint) => boolean;
   readonly topicIds: Map<string, string>;
-  readonly progress: RunProgress;
+  readonly progress: Pick<RunProgress, "channels" | "read">;
   readonly window: Window;
   readonly clock: SourceClock;
   /** Something failed: nothing of the run may go on. */

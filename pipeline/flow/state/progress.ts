@@ -49,6 +49,8 @@ export class RunProgress {
   window: { readonly used: number; readonly limit: number } | undefined;
   #channels: readonly string[] = [];
   readonly #retention = new Map<string, LogRetention>();
+  /** Sink -> why nothing is written there. */
+  readonly #held = new Map<string, string>();
 
   constructor(state: RunState, now: () => number, waits: Pick<Waits, "list">) {
     this.#state = state;
@@ -123,6 +125,15 @@ export class RunProgress {
     this.#retention.set(pchannel, retention);
   }
 
+  /** Nothing is written to a sink any more; the others go on. */
+  holds(sink: string, reason: string): void {
+    this.#held.set(sink, reason);
+  }
+
+  goesOn(sink: string): void {
+    this.#held.delete(sink);
+  }
+
   warn(key: string, message: string): boolean {
     if (this.#warnings.has(key)) return false;
     this.#warnings.set(key, message);
@@ -158,6 +169,8 @@ export class RunProgress {
       channels,
       // Components of the sources stand beside the sinks while they wait.
       sinks: [...new Set([...this.#state.sinks.keys(), ...[...waiting.keys()].map(sinkOf)])].map((name) => {
+        const held = this.#held.get(name);
+        if (held !== undefined) return { name, state: "held", reason: held };
         const reason = waiting.get(name) ?? waiting.get(`sinks.${name}`);
         return { name, state: reason === undefined ? "ok" : "waiting", reason: reason ?? "" };
       }),

@@ -29,6 +29,18 @@ Deno.test("notable tells once that a collection is blocked, and that it goes on"
   assert.deepEqual(heard(), ["task.blocked shop.c0 is blocked: no room", "task.recovered shop.c0 goes on"]);
 });
 
+Deno.test("notable tells once that a backup is held, and that it goes on", () => {
+  const { told, heard } = rig();
+  const held = { name: "vault", state: "held" as const, reason: "The keys are refused" };
+  told.hear(status({ sinks: [held] }));
+  told.hear(status({ sinks: [held, { name: "replica", state: "waiting", reason: "no answer" }] }));
+  told.hear(status({ sinks: [{ ...held, state: "ok", reason: "" }] }));
+  assert.deepEqual(heard(), [
+    "task.blocked The backup vault is held: The keys are refused",
+    "task.recovered The backup vault goes on",
+  ]);
+});
+
 Deno.test("notable tells of a lag over the threshold once, of a run that says nothing any more too, and when it is well again", () => {
   const { told, heard } = rig();
   told.hear(status({ lagMs: 700 }));

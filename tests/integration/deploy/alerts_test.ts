@@ -82,6 +82,7 @@ tasks: { restart_after: 100ms, restart_max: 200ms }
   await fires("TidemarkLag", { pipeline: "ill" });
   await fires("TidemarkLogLoss", { pipeline: "ill" });
   await fires("TidemarkBlocked", { pipeline: "ill" });
+  await fires("TidemarkSinkHeld", { pipeline: "ill" });
   await fires("TidemarkHeldRows", { pipeline: "ill" });
   await fires("TidemarkCheckpointOld", { pipeline: "ill" });
   await fires("TidemarkBackupFailed", { pipeline: "ill", sink: "vault" });

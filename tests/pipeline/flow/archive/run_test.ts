@@ -36,6 +36,7 @@ Deno.test("ArchiveRun tells of every base that fails, also for the reason of the
     },
     sink: { name: "vault", logArchive: true },
     leg: leg as unknown as ArchiveLeg,
+    work: stop.signal,
   } as unknown as ArchiveRunOptions;
   await new ArchiveRun(options).rebaseForEver(stop.signal);
   assert.deepEqual(said, [[
@@ -62,6 +63,8 @@ Deno.test("ArchiveRun of a run that ends tells of the new base that failed, and 
     sink: { name: "vault", logArchive: false },
     leg: leg as unknown as ArchiveLeg,
     phase: () => {},
+    others: () => false,
+    work: new AbortController().signal,
   } as unknown as ArchiveRunOptions;
   const { signal } = new AbortController();
   assert.equal(await new ArchiveRun(options).rebaseOnce(signal), false);

@@ -168,6 +168,7 @@ Deno.test("ArchiveRun shows when a base that failed is tried again, and that the
     },
     sink: { name: "vault", logArchive: true },
     leg,
+    work: stop.signal,
   } as unknown as ArchiveRunOptions;
   const ended = new ArchiveRun(options).rebaseForEver(stop.signal);
   await until("it is shown", () => waits.list().length > 0);
