@@ -154,6 +154,8 @@ export interface RowSink {
     gate: DdlGate,
     signal: AbortSignal,
   ): Promise<DdlOutcome[]>;
+  /** Why it does not let its user create databases; undefined: it does, or nobody knows. Changes nothing. */
+  databasesRefused?(signal: AbortSignal): Promise<string | undefined>;
   /**
    * Creates what is missing of one collection and alters what differs: schema parts the target can change, partitions,
    * indexes, aliases, properties, load state. `previous` is the name under which the target has it so far (rename).

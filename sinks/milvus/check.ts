@@ -4,6 +4,7 @@ import type { BulkImport, CheckLine } from "../../pipeline/model/mod.ts";
 import { QuotaState } from "../../pipeline/proto/gen/milvus_pb.ts";
 import { unless } from "./actual.ts";
 import { METHOD, type MilvusClient, type Request } from "./client.ts";
+import { databasesRefused } from "./database_right.ts";
 import { isMissingRight } from "./fault.ts";
 import { featuresOf } from "./features.ts";
 
@@ -66,6 +67,16 @@ export async function checkTarget(
   if (user !== undefined) {
     const line = await rightsLine(client, user, `${what} rights`, request("look up the user's roles"));
     if (line !== undefined) lines.push(line);
+    const { timeoutMs: most } = request("");
+    const refused = await databasesRefused(client, { signal, ...most === undefined ? {} : { timeoutMs: most } });
+    if (refused !== undefined) {
+      lines.push({
+        what: `${what} databases`,
+        ok: "warn",
+        detail:
+          `${user} may not create databases: those that the copy needs must be there before it begins (${refused})`,
+      });
+    }
   }
   return lines;
 }

@@ -9,6 +9,7 @@ import { logForm } from "./client_form.ts";
 import { checkStorage, checkTarget } from "./check.ts";
 import { createClient, METHOD } from "./client.ts";
 import { channelOptions, loginUser, type ReadFile, readPasswords } from "./connection.ts";
+import { databasesRefused } from "./database_right.ts";
 import { createDescriber, targetText } from "./described.ts";
 import { dropCollection, dropPartition, truncate } from "./destroy.ts";
 import { plainStep } from "./reconcile/execute.ts";
@@ -167,6 +168,7 @@ export function createMilvusSink(config: MilvusSinkConfig, deps: MilvusSinkDeps 
     plan: async (wanted, signal) => (await reconciler.plan(wanted, undefined, "all", signal)).map(plainStep),
     reconcileDatabases: (wanted, drop, whose, gate, signal) =>
       reconcileDatabases(client, wanted, drop, whose, gate, signal),
+    databasesRefused: (signal) => databasesRefused(client, { signal }),
     reconcile: (wanted, previous, parts, gate, signal) =>
       changing([wanted.target, previous], reconciler.reconcile(wanted, previous, parts, gate, signal)),
     reconcileRbac: async (catalog, whose, gate, signal) => {

@@ -31,6 +31,25 @@ export function foreseeWhose(
   return place.own === undefined && onExisting === "replace" ? { ...whose, made: () => true } : whose;
 }
 
+/** That the target lets nobody create what it must have for this copy. */
+export async function foreseeDatabases(
+  sink: RowSinkSetup["sink"],
+  steps: readonly DdlStep[],
+  signal: AbortSignal,
+): Promise<string[]> {
+  const made = steps.flatMap(({ makes = [] }) => makes).flatMap((thing) =>
+    thing.kind === "database" ? [thing.name] : []
+  );
+  if (made.length === 0) return [];
+  const words = await sink.databasesRefused?.(signal);
+  const which = made.length === 1 ? `The database ${made[0]} is` : `The databases ${made.join(", ")} are`;
+  return words === undefined ? [] : [
+    `${which} not on ${sink.name}, and its user may not create ${
+      made.length === 1 ? "it" : "them"
+    }: ${words}. Create what is missing there, or grant the user CreateDatabase`,
+  ];
+}
+
 /** Databases, users and roles. */
 export async function foreseeTarget(
   deps: FlowDependencies,

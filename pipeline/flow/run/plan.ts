@@ -16,7 +16,7 @@ import { positionsOf } from "../../positions/mod.ts";
 import { agreement } from "../agreed.ts";
 import { agreedCollection, deleteHorizon, firstExactTs, liveSegments, makeCuts } from "../../transforms/mod.ts";
 import type { FlowDependencies } from "../dependencies.ts";
-import { foreseeTarget, foreseeWhose, isGone } from "../rows/mod.ts";
+import { foreseeDatabases, foreseeTarget, foreseeWhose, isGone } from "../rows/mod.ts";
 import { foreseeLoad, type LoadChoice } from "../imports/mod.ts";
 import { nameClashes, requireSelection, usableOf } from "../selection.ts";
 import { staleCuts } from "../tail/mod.ts";
@@ -105,11 +105,13 @@ async function planOnce(deps: FlowDependencies, signal: AbortSignal): Promise<Pl
     } else notSelected.push(qualifiedName(collection));
   }
   const targets = [];
+  const refused: string[] = [];
   for (const setup of deps.sinks) {
     const { name } = setup.sink;
     try {
       const steps = await foreseeTarget(deps, setup, snapshot, state?.sinks.get(name), signal);
       targets.push({ sink: name, steps });
+      refused.push(...await foreseeDatabases(setup.sink, steps, signal));
     } catch (thrown) {
       // Each collection says it already.
       if (signal.aborted) throw thrown;
@@ -121,7 +123,12 @@ async function planOnce(deps: FlowDependencies, signal: AbortSignal): Promise<Pl
     collections,
     notSelected,
     targets,
-    problems: [...clashes, ...collections.flatMap(problemsOf), ...await foreseeStale(deps, snapshot, state, signal)],
+    problems: [
+      ...clashes,
+      ...refused,
+      ...collections.flatMap(problemsOf),
+      ...await foreseeStale(deps, snapshot, state, signal),
+    ],
     exactFrom: firstExactTs(
       snapshot,
       snapshot.catalog.collections.filter(({ id }) => snapshot.unusable?.has(id) !== true),

@@ -115,6 +115,9 @@ Deno.test("createMilvusSink on a target with logins, quotas and outages", async 
     assert.deepEqual(of("login").map((one) => [one.ok, one.detail]), [["ok", "as alice"]]);
     assert.deepEqual(of("rights").map((one) => [one.ok, one.code]).slice(0, 1), [["fail", "authentication"]]);
     assert.match(of("rights")[0]!.detail, /does not permit this: PrivilegeListDatabases/);
+    assert.match(of("databases")[0]!.detail, /alice may not create databases: .*PrivilegeCreateDatabase/);
+    assert.match(await alice.sink.databasesRefused!(signal) ?? "", /does not permit this: PrivilegeCreateDatabase/);
+    assert.equal(await sink.databasesRefused!(signal), undefined, "who may is only told that it has no name");
     const gone = await sink.reconcileRbac(catalog({}), whose, notes, signal);
     assert.deepEqual(
       gone.map((one) => [one.sentence, one.result]),
