@@ -20,6 +20,7 @@ export async function backupShowCommand(context: CommandContext, name: string, o
 
 function render(shown: ShownBackup): string[] {
   const kept = shown.collections.reduce((sum, { keptSegments }) => sum + keptSegments, 0);
+  const rewritten = shown.collections.reduce((sum, { rewrittenSegments }) => sum + rewrittenSegments, 0);
   const facts: [string, string][] = [
     ["name", shown.name],
     ["made by", shown.writtenBy === "" ? shown.madeBy : `${shown.madeBy} (${shown.writtenBy})`],
@@ -37,6 +38,12 @@ function render(shown: ShownBackup): string[] {
     ...(kept === 0
       ? []
       : [["storage V3", `${count(kept)} segments are kept whole; only Tidemark restores them`] as [string, string]]),
+    ...(rewritten === 0 ? [] : [
+      ["storage V3", `${count(rewritten)} segments are written as storage V2, which milvus-backup restores, too`] as [
+        string,
+        string,
+      ],
+    ]),
     ...(shown.sharedBytes > 0n
       ? [["shared", `${formatSize(shown.sharedBytes)} with the base before it`] as [string, string]]
       : []),

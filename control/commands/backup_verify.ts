@@ -51,7 +51,8 @@ function render(report: VerifyReport): string[] {
       formatSize(read.bytes)
     })` +
     (report.unchecked > 0 ? `, ${count(report.unchecked)} without a checksum` : "") +
-    (report.rows === undefined ? "" : `, ${count(report.rows)} rows decoded`),
+    (report.rows === undefined ? "" : `, ${count(report.rows)} rows decoded`) +
+    (report.rewrittenSegments === 0 ? "" : `; ${count(report.rewrittenSegments)} segments of storage V3 written as V2`),
     report.contentsRead
       ? `Restorable: ${restorableMoments(report.restorable, "the base only")}`
       : "Encrypted, and its key is not at hand: sizes and checksums were compared as it is stored, contents were not looked into",

@@ -10,7 +10,8 @@ export { describeFieldData, type FieldHead } from "./frame.ts";
 export { type KeyField, keysOf, keysOfColumn } from "./keys.ts";
 export { arrayLengths, byteLengths, rowsWithoutNumber } from "./lengths.ts";
 export { mergeFieldsData, type RowsPart } from "./merge.ts";
-export { vectorsRow } from "./nested.ts";
+export { isVector, widthOf } from "./layout.ts";
+export { vectorsOfRow, vectorsRow } from "./nested.ts";
 export { geometryOfText, textOfGeometry } from "./geometry.ts";
 export {
   compactNulls,

@@ -40,6 +40,19 @@ export function vectorsRow(elementType: DataType, dim: number, bytes: Uint8Array
   return out.bytes;
 }
 
+/** The vectors of one row of an ArrayOfVector column, one behind the other: what {@link vectorsRow} was given. Throws `damaged`. */
+export function vectorsOfRow(elementType: DataType, dim: number, row: Uint8Array): Uint8Array {
+  const { payload } = parseVectorField(row, elementType, dim);
+  if (payload.length === 1) return payload[0]!;
+  const out = new Uint8Array(payload.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const piece of payload) {
+    out.set(piece, at);
+    at += piece.length;
+  }
+  return out;
+}
+
 /** A row without vectors. */
 export function emptyVectors(elementType: DataType, dim: number): Uint8Array {
   return vectorsRow(elementType, dim, new Uint8Array());

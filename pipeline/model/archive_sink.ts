@@ -1,7 +1,8 @@
 /** What the pipeline asks of a sink that keeps files and records instead of rows: a backup. */
 import type { Catalog, Collection } from "./catalog.ts";
 import type { CheckLine } from "./check.ts";
-import type { DeleteMark } from "./column.ts";
+import type { CollectionSchema } from "../proto/gen/schema_pb.ts";
+import type { ColumnBatch, DeleteMark } from "./column.ts";
 import type { HybridTs } from "./hybrid.ts";
 import type { LogRecord, ResumePoint, Silence } from "./record.ts";
 import type { LogFile, Segment } from "./segment.ts";
@@ -104,6 +105,16 @@ export interface BaseReport {
   readonly removed: readonly string[];
 }
 
+/** What is in a segment, for a sink that writes it in another form than its files have. Reads nothing before it is asked. */
+export interface SegmentContents {
+  /** As the backup says of the collection. */
+  readonly schema: CollectionSchema;
+  /** As BinlogSource.rows. */
+  rows(fieldIds: readonly bigint[], signal: AbortSignal): AsyncIterable<ColumnBatch>;
+  /** As BinlogSource.deletes. */
+  deletes(file: LogFile, signal: AbortSignal): AsyncIterable<DeleteMark>;
+}
+
 /** One backup being written: a base and, beside it, its log. All methods may run concurrently for different segments and pchannels. */
 export interface BackupSession {
   readonly name: string;
@@ -116,7 +127,8 @@ export interface BackupSession {
   /**
    * Copies every file of a segment whole. `object` says where a file lies (BinlogSource.object), and what is known of it
    * (FileReport.listed): without that its folder is listed.
-   * `kept`: all files of a segment kept by a manifest, which is copied with it into our own part of the backup.
+   * `kept`: all files of a segment kept by a manifest, which is copied with it into our own part of the backup; or, where the
+   * sink is to write such segments as storage V2, its `contents` are.
    * `forgotten`: deletes that metadata does not name, for rows of this segment; any timestamp, the reader filters.
    * Throws `not_found` (with segment and file) when a file has gone: read the metadata again and pass the successor.
    */
@@ -130,6 +142,7 @@ export interface BackupSession {
     forgotten: readonly DeleteMark[],
     signal: AbortSignal,
     kept?: readonly LogFile[],
+    contents?: SegmentContents,
   ): Promise<SegmentCopy>;
   /**
    * Writes the metadata, `meta/backup_meta.json` last and only if it is absent. `failed` names collections that are missing

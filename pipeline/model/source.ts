@@ -108,7 +108,8 @@ export interface BinlogSource {
   /**
    * Rows of a segment in row order, only the given fields, bounded in memory whatever the segment's size.
    * A field that has no file (added later) has its default, or nulls; fields of struct arrays are flattened, `outer[sub]`.
-   * Timestamps are the effective ones: not before the segment's commit timestamp.
+   * Timestamps are the effective ones: not before the segment's commit timestamp. Row ids (field 0) are given where they are
+   * asked for by their id, nulls where the files have none.
    * Throws `not_found` for a missing file and `damaged` for a broken one, both with segment and file in the message.
    */
   rows(

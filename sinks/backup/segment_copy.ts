@@ -37,6 +37,8 @@ export interface SegmentCopyContext {
   /** What the backup's folder held when this session began and the ledger does not know. */
   readonly unrecorded: ReadonlyMap<string, ObjectInfo>;
   readonly now: () => number;
+  /** Name and version of the program, for the files that are no copies. */
+  readonly createdBy: string;
 }
 
 export interface CopiedSegment {
@@ -164,6 +166,7 @@ function keptOf(
   if (manifestPath === "" && commitTimestamp === 0n && groups.length === 0) return undefined;
   return {
     ...{ id, collectionId, partitionId, vchannel, rows, manifestPath, commitTimestamp },
+    rewritten: false,
     childFields: new Map(groups.map(({ fieldId, childFields }) => [fieldId, childFields])),
     files: objects.map(({ path, size }) => ({ path: path.slice(MANIFESTS.length), size })),
   };

@@ -48,11 +48,15 @@ import { previousBase } from "./previous.ts";
 import { type CopiedSegment, copySegmentFiles } from "./segment_copy.ts";
 import { createSlots } from "./slots.ts";
 import type { BackupSinkConfig } from "./spec.ts";
+import { createSegmentRewriter } from "./storage_v2/rewriter.ts";
 
 export interface SessionOptions {
   readonly store: ObjectStore;
   readonly name: string;
-  readonly config: Pick<BackupSinkConfig, "parallel" | "checksum" | "share" | "roll" | "log_archive">;
+  readonly config: Pick<
+    BackupSinkConfig,
+    "parallel" | "checksum" | "share" | "roll" | "log_archive" | "storage_format"
+  >;
   readonly pipeline: string;
   /** Name and version of the program, for the files. */
   readonly program: string;
@@ -110,6 +114,7 @@ export async function openSession(options: SessionOptions, signal: AbortSignal):
     slots: createSlots(config.parallel),
     unrecorded,
     now,
+    createdBy: options.program,
   };
   const startOffset = (pchannel: string): Position | undefined => {
     const offsets = ((facts ?? options.known)?.cuts ?? []).filter((cut) => cut.pchannel === pchannel).map((
@@ -128,6 +133,7 @@ export async function openSession(options: SessionOptions, signal: AbortSignal):
     passed: options.passed,
   });
   const segments = new Map<bigint, CopiedSegment>();
+  const rewriter = createSegmentRewriter(context);
   let facts: BaseFacts | undefined;
   let base = options.base;
   let baseTakenAtMs = options.baseTakenAtMs;
@@ -149,8 +155,11 @@ export async function openSession(options: SessionOptions, signal: AbortSignal):
       base = "partial";
       baseTakenAtMs = next.takenAtMs;
     },
-    async copySegment(segment, object, forgotten, signal, kept) {
-      const copied = await copySegmentFiles(segment, object, forgotten, kept, context, signal);
+    async copySegment(segment, object, forgotten, signal, kept, contents) {
+      const isRewritten = config.storage_format === "v2" && segment.manifestPath !== "";
+      const copied = isRewritten
+        ? await rewriter.rewrite(segment, { files: kept, contents }, forgotten, signal)
+        : await copySegmentFiles(segment, object, forgotten, kept, context, signal);
       segments.set(segment.id, copied);
       return copied.result;
     },

@@ -34,6 +34,9 @@ export const backupSinkSpec = z.strictObject({
   share: z.enum(["auto", "never"]).default("auto").describe(
     "auto: files that the previous base has too are hard links where the storage is a folder; never: every base stands alone",
   ),
+  storage_format: z.enum(["source", "v2"]).default("source").describe(
+    "source: every segment as the source has it, those of storage V3 for Tidemark alone; v2: those of storage V3 are written as V2, which milvus-backup restores, too",
+  ),
   roll: z.strictObject({
     size: size({ min: 64 * 1024, max: 1024 * MIB }).prefault("32MiB").describe(
       "Size at which a file of the log archive is closed",

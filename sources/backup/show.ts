@@ -21,6 +21,8 @@ export interface ShownCollection {
   readonly bytes: bigint;
   /** Of `segments`: kept whole by their manifest (storage V3) in our own part of the backup. */
   readonly keptSegments: number;
+  /** Of `segments`: of storage V3 at the source, here written as V2. */
+  readonly rewrittenSegments: number;
 }
 
 export interface ShownBackup {
@@ -77,6 +79,9 @@ export async function showBackup(store: ObjectStore, name: string, signal?: Abor
       rows: [...segments.filter(({ isL0 }) => !isL0), ...kept].reduce((sum, { rows }) => sum + rows, 0n),
       bytes: segments.reduce((sum, segment) => sum + segmentBytes(segment), keptBytes),
       keptSegments: kept.length,
+      rewrittenSegments: (manifest?.segments ?? []).filter(({ collectionId, rewritten }) =>
+        rewritten && collectionId === collection.id
+      ).length,
     };
   });
   const total = <T extends "rows" | "bytes">(key: T) => collections.reduce((sum, item) => sum + item[key], 0n);

@@ -81,6 +81,7 @@ export async function verifyBackup(
     read: { objects: run.readObjects, bytes: run.readBytes },
     unchecked: run.unchecked,
     rows,
+    rewrittenSegments: (manifest?.segments ?? []).filter(({ rewritten }) => rewritten).length,
     findings: run.findings,
     restorable: restorableRange(
       manifest?.exactFrom,

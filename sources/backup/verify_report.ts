@@ -39,6 +39,8 @@ export interface VerifyReport {
   readonly unchecked: number;
   /** Rows decoded, with `deep` only. */
   readonly rows: bigint | undefined;
+  /** Segments of storage V3 at the source, here written as V2: their files are no copies. */
+  readonly rewrittenSegments: number;
   readonly findings: readonly VerifyFinding[];
   readonly restorable: Restorable | undefined;
 }

@@ -62,6 +62,7 @@ export async function verifyStored(
     read: { objects: read, bytes: bytesRead },
     unchecked,
     rows: undefined,
+    rewrittenSegments: 0,
     findings,
     restorable: undefined,
   };

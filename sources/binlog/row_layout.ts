@@ -1,7 +1,13 @@
 /** Which files of a segment hold which fields' rows. */
 import { TidemarkError } from "../../pipeline/errors.ts";
 import type { LogFile, Segment } from "../../pipeline/model/mod.ts";
-import type { CollectionSchema, FieldSchema } from "../../pipeline/proto/gen/schema_pb.ts";
+import { create } from "@bufbuild/protobuf";
+import {
+  type CollectionSchema,
+  DataType,
+  type FieldSchema,
+  FieldSchemaSchema,
+} from "../../pipeline/proto/gen/schema_pb.ts";
 import { checkReadable } from "./insert.ts";
 
 export const ROW_ID_FIELD = 0n;
@@ -72,9 +78,20 @@ export function userFields(schema: CollectionSchema): WantedField[] {
   ];
 }
 
+/** Milvus' own numbers of rows. They mean nothing to users, and later versions may leave them out: then they are null. */
+const ROW_ID: WantedField = {
+  field: create(FieldSchemaSchema, {
+    fieldID: ROW_ID_FIELD,
+    name: "RowID",
+    dataType: DataType.Int64,
+    nullable: true,
+  }),
+  inStruct: false,
+};
+
 /**
- * The fields to read, system fields left out, and whether timestamps are wanted. `all`: every field of the schema and the
- * timestamps. Throws `unsupported` for a field whose type cannot be read, `not_found` for an id that the schema lacks.
+ * The fields to read and whether timestamps are wanted. `all`: every field of the schema and the timestamps; row ids only
+ * where they are named. Throws `unsupported` for a field whose type cannot be read, `not_found` for an id that the schema lacks.
  */
 export function wantedFields(
   schema: CollectionSchema,
@@ -88,6 +105,10 @@ export function wantedFields(
   const fields: WantedField[] = [];
   for (const id of fieldIds) {
     if (id === TIMESTAMP_FIELD) continue;
+    if (id === ROW_ID_FIELD) {
+      fields.push(ROW_ID);
+      continue;
+    }
     const wanted = known.find(({ field }) => field.fieldID === id);
     if (wanted === undefined) {
       throw new TidemarkError("not_found", `Collection ${schema.name} has no field of id ${id}`);

@@ -9,8 +9,8 @@ export interface DeltaFileOptions {
   readonly collectionId: bigint;
   readonly partitionId: bigint;
   readonly segmentId: bigint;
-  /** For the event headers. */
-  readonly writtenAt: HybridTs;
+  /** For the event headers. Default: the time of the newest delete. */
+  readonly writtenAt?: HybridTs;
 }
 
 export interface DeltaFile {
@@ -43,6 +43,7 @@ export function encodeDeltaFile(marks: readonly DeleteMark[], options: DeltaFile
   if (first === undefined) return undefined;
   const tsFrom = first.ts;
   const tsTo = entries[entries.length - 1]!.ts;
+  const { writtenAt = tsTo } = options;
   const cells = entries.map(({ cell }) => cell);
   const parquet = createParquetFile([{ name: "val", type: "string", statistics: false }], { createdBy: "tidemark" });
   parquet.writeRowGroup([cells]);
@@ -55,11 +56,11 @@ export function encodeDeltaFile(marks: readonly DeleteMark[], options: DeltaFile
   const bytes = new Uint8Array(4 + descriptorBytes + dataBytes);
   const out = littleEndian(bytes);
   out.i32(MAGIC);
-  out.header(options.writtenAt, DESCRIPTOR_EVENT, descriptorBytes, 4 + descriptorBytes);
+  out.header(writtenAt, DESCRIPTOR_EVENT, descriptorBytes, 4 + descriptorBytes);
   out.i64(options.collectionId).i64(options.partitionId).i64(options.segmentId).i64(-1n);
   out.i64(tsFrom).i64(tsTo).i32(DATA_TYPE_STRING);
   out.bytes(Uint8Array.from(POST_HEADER_LENGTHS)).i32(extras.length).bytes(extras);
-  out.header(options.writtenAt, DELETE_EVENT, dataBytes, bytes.length);
+  out.header(writtenAt, DELETE_EVENT, dataBytes, bytes.length);
   out.i64(tsFrom).i64(tsTo).bytes(payload);
   return { bytes, entries: entries.length, tsFrom, tsTo };
 }

@@ -25,6 +25,8 @@ export interface KeptSegment {
   readonly rows: bigint;
   /** As in the source's metadata; empty for a segment whose files are below `binlogs/`. */
   readonly manifestPath: string;
+  /** It was kept by a manifest (storage V3) and is written as storage V2: its files are no copies. Absent: false. */
+  readonly rewritten: boolean;
   readonly commitTimestamp: HybridTs;
   /** Column group -> its fields (storage V2). */
   readonly childFields: ReadonlyMap<bigint, readonly bigint[]>;
@@ -177,6 +179,7 @@ export function decodeManifest(text: string, what: string): BackupManifest {
       vchannel: segment.text("vchannel"),
       rows: segment.int("rows"),
       manifestPath: segment.text("manifestPath"),
+      rewritten: segment.flag("rewritten"),
       commitTimestamp: segment.int("commitTimestamp"),
       childFields: new Map(
         segment.list("childFields").map((item) => [item.int("group"), item.ints("fields")]),

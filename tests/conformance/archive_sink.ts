@@ -149,13 +149,14 @@ export function records(from: bigint, count: number, ts = T0): ArchivedRecord[] 
 
 export function sinkOn(
   store: ObjectStore,
-  options: { name?: string; now?: () => number; roll?: Record<string, string> } = {},
+  options: { name?: string; now?: () => number; roll?: Record<string, string>; storageFormat?: "source" | "v2" } = {},
 ): ArchiveSink {
   const config = backupSinkSpec.parse({
     type: "backup",
     name: options.name ?? "b",
     storage: { type: "file", path: "/nowhere" },
     roll: options.roll ?? {},
+    ...(options.storageFormat === undefined ? {} : { storage_format: options.storageFormat }),
   });
   return createBackupSink(config, {
     name: "b",

@@ -6,11 +6,13 @@ import {
   type BaseFacts,
   type Collection,
   type Cut,
+  type DeleteMark,
   type FileFinding,
   type FileReport,
   type HybridTs,
   type LogFile,
   qualifiedName,
+  type Segment,
   type SegmentCopy,
   type Snapshot,
 } from "../../model/mod.ts";
@@ -261,10 +263,18 @@ export class ArchiveBase {
     if (first) this.#say(collection, files);
     const { binlogs } = deps;
     const object = (file: LogFile) => ({ ...binlogs.object(file), info: files.listed(file) });
+    // The backup says the schema of the plan, also where the segments are those of newer metadata.
+    const { schema } = this.#o.plan.collections.find(({ id }) => id === collection.id)!;
+    const copyOf = (segment: Segment, marks: readonly DeleteMark[]) =>
+      session.copySegment(segment, object, marks, signal, files.kept?.get(segment.id), {
+        schema,
+        rows: (fieldIds, signal) => binlogs.rows(segment, schema, fieldIds, signal),
+        deletes: (file, signal) => binlogs.deletes(file, signal),
+      });
     const copying = Promise.allSettled(live.map((segment) =>
       this.#segments.run(async () => {
         signal.throwIfAborted();
-        const copy = await session.copySegment(segment, object, [], signal, files.kept?.get(segment.id));
+        const copy = await copyOf(segment, []);
         this.#count(copy);
         progress.written(Number(segment.rows), Number(copy.bytes - copy.sharedBytes));
         progress.segmentDone(sink, collection.id);
@@ -290,9 +300,7 @@ export class ArchiveBase {
       this.#segments.run(async () => {
         const marks = await forgotten.of(segment, slots, signal);
         // The files are there: only the delta log is added.
-        if (marks.length > 0) {
-          this.#count(await session.copySegment(segment, object, marks, signal, files.kept?.get(segment.id)));
-        }
+        if (marks.length > 0) this.#count(await copyOf(segment, marks));
       })
     ));
     for (const result of results) if (result.status === "rejected") throw result.reason;

@@ -9,6 +9,7 @@ import { inlineTexts } from "../../../sources/binlog/text_cells.ts";
 import { createBinlogSource, readDeltaFile, readSegment } from "../../../sources/binlog/mod.ts";
 import { bytesSource, type MemoryStore } from "../../../stores/mod.ts";
 import { linesOf, storeOf } from "./folder.ts";
+import { type Made, oldest } from "./made_manifest.ts";
 import { segmentOf } from "../../fakes/segment.ts";
 import { schemaOf } from "./sample.ts";
 
@@ -154,56 +155,6 @@ for (const name of ["main", "branch3.0", "deflate"]) {
     const lob = wanted.lob_files[0];
     assert.deepEqual(lobs, [{ path: lob.path, fieldId: 105n, size: BigInt(lob.file_size_bytes) }]);
   });
-}
-
-/** Avro's binary form, as far as the hand-made manifests need it. */
-class Writer {
-  readonly bytes: number[] = [];
-  long(value: bigint): this {
-    let rest = BigInt.asUintN(64, (value << 1n) ^ (value >> 63n));
-    for (; rest > 127n; rest >>= 7n) this.bytes.push(Number(rest & 127n) | 128);
-    this.bytes.push(Number(rest));
-    return this;
-  }
-  string(text: string): this {
-    const bytes = new TextEncoder().encode(text);
-    this.long(BigInt(bytes.length)).bytes.push(...bytes);
-    return this;
-  }
-  array<T>(items: readonly T[], write: (item: T) => void): this {
-    if (items.length > 0) this.long(BigInt(items.length));
-    items.forEach(write);
-    return this.long(0n);
-  }
-  boolean(value: boolean): this {
-    this.bytes.push(value ? 1 : 0);
-    return this;
-  }
-  get file(): Uint8Array {
-    return Uint8Array.from(this.bytes);
-  }
-}
-
-interface Made {
-  readonly columns: readonly string[];
-  readonly files: readonly { readonly path: string; readonly start?: bigint; readonly end?: bigint }[];
-  readonly format?: string;
-}
-
-/** The form of 2.6: no mark in front, no deletes. */
-function oldest(groups: readonly Made[]): Uint8Array {
-  const out = new Writer();
-  out.array(groups, ({ columns, files, format }) => {
-    out.array(columns, (column) => out.string(column));
-    out.array(files, ({ path, start, end }) => {
-      out.string(path).boolean(start !== undefined);
-      if (start !== undefined) out.long(start);
-      out.boolean(end !== undefined);
-      if (end !== undefined) out.long(end);
-    });
-    out.string(format ?? "parquet");
-  });
-  return out.array([], () => {}).file;
 }
 
 const fileSize = (file: URL) => Deno.statSync(file).size;

@@ -38,6 +38,7 @@ const MANIFEST: BackupManifest = {
     vchannel: "p_1v0",
     rows: 80n,
     manifestPath: '{"ver":2,"base_path":"files/insert_log/1/2/3"}',
+    rewritten: true,
     commitTimestamp: 470597853918265344n,
     childFields: new Map([[0n, [100n, 0n, 1n]], [101n, [101n]]]),
     files: [{ path: "insert_log/1/2/3/_data/a.parquet", size: 9n }],
