@@ -6,8 +6,7 @@ import { createBinlogSource, type SegmentReadOptions } from "../../../sources/bi
 import { createMemoryStore, createParquetFile, type MemoryStore } from "../../../stores/mod.ts";
 import { collection, facts, sinkOn } from "../../conformance/archive_sink.ts";
 import { segmentOf } from "../../fakes/segment.ts";
-import { storeOf } from "../../sources/binlog/folder.ts";
-import { oldest } from "../../sources/binlog/made_manifest.ts";
+import { type Made, oldest } from "../../sources/binlog/made_manifest.ts";
 import { META, PLACE, SAMPLES } from "../../sources/binlog/v2_sample.ts";
 
 const PCHANNEL = "by-dev-rootcoord-dml_0";
@@ -24,16 +23,24 @@ const TEXT = "115";
 export async function everyType(
   text: (row: number) => Uint8Array = inline,
 ): Promise<{ store: MemoryStore; segment: Segment }> {
-  const store = await storeOf(new URL("v2-segment/files/", SAMPLES));
-  const file = createParquetFile([{ name: TEXT, type: "bytes", fieldId: 115 }], { createdBy: "test" });
-  file.writeRowGroup([Array.from({ length: META.num_of_rows }, (_, row) => text(row))]);
-  await store.put(`${EVERY_TYPE}/_data/text.parquet`, file.finish());
-  const groups = META.field_binlogs.map(({ fieldID, child_fields, binlogs }) => ({
-    columns: child_fields,
-    files: fieldID === TEXT
-      ? [{ path: "_data/text.parquet" }]
-      : binlogs.map(({ logID }) => ({ path: `${EVERY_TYPE}/${fieldID}/${logID}` })),
-  }));
+  const store = createMemoryStore();
+  const groups: Made[] = [];
+  for (const { fieldID, child_fields, binlogs } of META.field_binlogs) {
+    const paths: string[] = [];
+    const put = async (bytes: Uint8Array): Promise<void> => {
+      const path = `_data/${groups.length}_${paths.length}.parquet`;
+      paths.push(path);
+      await store.put(`${EVERY_TYPE}/${path}`, bytes);
+    };
+    if (fieldID === TEXT) {
+      const file = createParquetFile([{ name: TEXT, type: "bytes", fieldId: 115 }], { createdBy: "test" });
+      file.writeRowGroup([Array.from({ length: META.num_of_rows }, (_, row) => text(row))]);
+      await put(file.finish());
+    } else {
+      for (const { logID } of binlogs) await put(genuineFile(fieldID, logID));
+    }
+    groups.push({ columns: child_fields, files: paths.map((path) => ({ path })) });
+  }
   await store.put(`${EVERY_TYPE}/_metadata/manifest-4.avro`, oldest(groups));
   const segment = segmentOf({
     ...PLACE,
@@ -43,6 +50,11 @@ export async function everyType(
     manifestPath: JSON.stringify({ ver: 4, base_path: EVERY_TYPE }),
   });
   return { store, segment };
+}
+
+/** A file of the genuine V2 segment. */
+export function genuineFile(group: string, logId: string): Uint8Array {
+  return Deno.readFileSync(new URL(`v2-segment/files/${EVERY_TYPE}/${group}/${logId}`, SAMPLES));
 }
 
 const TEXTS = Deno.readTextFileSync(new URL("v2-segment/expected.jsonl", SAMPLES)).trim().split("\n")

@@ -11,7 +11,7 @@ import { segmentOf } from "../../fakes/segment.ts";
 import { storeOf } from "../../sources/binlog/folder.ts";
 import { schemaOf } from "../../sources/binlog/sample.ts";
 import { checkAll, META, SAMPLES, schema } from "../../sources/binlog/v2_sample.ts";
-import { EVERY_TYPE, everyType, inline, readRewritten, rewriteIn, VCHANNEL } from "./rewritten.ts";
+import { everyType, genuineFile, inline, readRewritten, rewriteIn, VCHANNEL } from "./rewritten.ts";
 
 const signal = new AbortController().signal;
 const metadataOf = (bytes: Uint8Array): FileMetaData => parquetMetadata(bytes.slice().buffer);
@@ -60,7 +60,7 @@ Deno.test("encodeRows makes files of the same form as genuine ones: groups, sche
   for (const [set, { files }] of sets.entries()) {
     for (const [i, bytes] of files.entries()) {
       const { fieldID, binlogs } = META.field_binlogs[i]!;
-      const genuine = metadataOf(store.objects.get(`${EVERY_TYPE}/${fieldID}/${binlogs[set]!.logID}`)!.bytes);
+      const genuine = metadataOf(genuineFile(fieldID, binlogs[set]!.logID));
       const ours = metadataOf(bytes);
       assert.deepEqual(ours.schema.slice(1), genuine.schema.slice(1).map(older), `schema of group ${fieldID}`);
       assert.deepEqual(pairsOf(ours), pairsOf(genuine), `keys of group ${fieldID}`);
