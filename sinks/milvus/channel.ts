@@ -44,13 +44,16 @@ export interface CallOptions {
   readonly signal: AbortSignal;
 }
 
+/** A serialised message, or its parts, one behind the other. */
+export type MessageBytes = Uint8Array | readonly Uint8Array[];
+
 export interface Channel {
   readonly address: string;
   /**
-   * One unary call, no retry. `path` is `/package.Service/Method`.
+   * One unary call, no retry. `path` is `/package.Service/Method`; `body` must not change before the answer.
    * Throws TidemarkErrors as {@link rpcFault} classifies them, and `aborted` when the signal fired.
    */
-  unary(path: string, body: Uint8Array, options: CallOptions): Promise<Uint8Array>;
+  unary(path: string, body: MessageBytes, options: CallOptions): Promise<Uint8Array>;
   /**
    * One call that is answered by many messages, each fetched when it is asked for (a few are read ahead). Whoever ends the
    * iteration cancels the call. Throws as {@link unary} does, and has no time limit.
@@ -92,7 +95,7 @@ export function openChannel(options: ChannelOptions): Channel {
   let closed = false;
 
   /** A token that comes from a file may have been rotated. */
-  async function unary(path: string, body: Uint8Array, call: CallOptions): Promise<Uint8Array> {
+  async function unary(path: string, body: MessageBytes, call: CallOptions): Promise<Uint8Array> {
     const used = token;
     try {
       return await once(path, body, call);
@@ -106,7 +109,7 @@ export function openChannel(options: ChannelOptions): Channel {
     }
   }
 
-  function once(path: string, body: Uint8Array, { db, timeoutMs, signal }: CallOptions): Promise<Uint8Array> {
+  function once(path: string, body: MessageBytes, { db, timeoutMs, signal }: CallOptions): Promise<Uint8Array> {
     const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
     if (signal.aborted) {
       reject(new TidemarkError("aborted", "Stopped by request", { cause: signal.reason }));
@@ -118,7 +121,7 @@ export function openChannel(options: ChannelOptions): Channel {
     }
     const call = client.makeUnaryRequest(
       path,
-      asBuffer,
+      serialised,
       (answer: Buffer) => answer,
       body,
       metadataOf(db),
@@ -233,6 +236,24 @@ function channelCredentials(tls: TlsMaterial | undefined, ip: string | undefined
       cause: error,
     });
   }
+}
+
+/**
+ * grpc-js asks a message for its length and has it copied behind the five bytes of its prefix, once. So parts need not be put
+ * together before.
+ */
+function serialised(body: MessageBytes): Buffer {
+  if (body instanceof Uint8Array) return asBuffer(body);
+  const length = body.reduce((sum, part) => sum + part.length, 0);
+  const copy = (target: Uint8Array, start: number) => {
+    let at = start;
+    for (const part of body) {
+      target.set(part, at);
+      at += part.length;
+    }
+    return length;
+  };
+  return { length, copy } as unknown as Buffer;
 }
 
 /** grpc-js insists on a Node Buffer; this is a view of the same memory. */

@@ -11,7 +11,7 @@ import {
 import { type Status, StatusSchema } from "../../pipeline/proto/gen/common_pb.ts";
 import { MilvusService } from "../../pipeline/proto/gen/milvus_pb.ts";
 import type { TidemarkError } from "../../pipeline/errors.ts";
-import type { Channel } from "./channel.ts";
+import type { Channel, MessageBytes } from "./channel.ts";
 import { isSuccess, statusFault } from "./fault.ts";
 import type { Patience } from "./patience.ts";
 
@@ -41,19 +41,23 @@ export interface MilvusClient {
     request: MessageInitShape<I>,
     options: Request,
   ): Promise<MessageShape<O>>;
-  /** One attempt with a request that is bytes already; the answer is decoded and its Status checked. */
+  /** One attempt with a request that is serialised already; the answer is decoded and its Status checked. */
   send<I extends DescMessage, O extends DescMessage>(
     method: DescMethodUnary<I, O>,
-    body: Uint8Array,
+    body: MessageBytes,
     options: Omit<Request, "patient">,
   ): Promise<MessageShape<O>>;
   /** One attempt whose answer stays bytes; nothing is checked. */
-  exchange(method: DescMethodUnary, body: Uint8Array, options: Omit<Request, "patient">): Promise<Uint8Array>;
+  exchange(method: DescMethodUnary, body: MessageBytes, options: Omit<Request, "patient">): Promise<Uint8Array>;
   close(): Promise<void>;
 }
 
 export function createClient(channel: Channel, patience: Patience, timeoutMs: number): MilvusClient {
-  function exchange(method: DescMethodUnary, body: Uint8Array, options: Omit<Request, "patient">): Promise<Uint8Array> {
+  function exchange(
+    method: DescMethodUnary,
+    body: MessageBytes,
+    options: Omit<Request, "patient">,
+  ): Promise<Uint8Array> {
     return channel.unary(`/${method.parent.typeName}/${method.name}`, body, {
       db: options.db,
       timeoutMs: options.timeoutMs ?? timeoutMs,
@@ -63,7 +67,7 @@ export function createClient(channel: Channel, patience: Patience, timeoutMs: nu
 
   async function send<I extends DescMessage, O extends DescMessage>(
     method: DescMethodUnary<I, O>,
-    body: Uint8Array,
+    body: MessageBytes,
     options: Omit<Request, "patient">,
   ): Promise<MessageShape<O>> {
     const answer = fromBinary(method.output, await exchange(method, body, options));

@@ -5,7 +5,7 @@
  */
 import type { TargetName } from "../../pipeline/model/mod.ts";
 import { DataType } from "../../pipeline/proto/gen/schema_pb.ts";
-import { delimitedSize, varintSize, wireFields, writeDelimited, writeVarint } from "./wire.ts";
+import { delimitedHead, delimitedSize, varintSize, wireFields, writeDelimited, writeVarint } from "./wire.ts";
 
 const TEXT = new TextEncoder();
 const DECODER = new TextDecoder();
@@ -52,14 +52,18 @@ export function mutationSize(mutation: Mutation): number {
   return size;
 }
 
-/** The serialised InsertRequest or UpsertRequest. Column bytes are copied once. */
-export function spliceMutation(mutation: Mutation): Uint8Array {
-  const body = new Uint8Array(mutationSize(mutation));
-  let at = writeDelimited(body, 0, 2, TEXT.encode(mutation.target.db));
-  at = writeDelimited(body, at, 3, TEXT.encode(mutation.target.name));
-  if (mutation.partition !== undefined) at = writeDelimited(body, at, 4, TEXT.encode(mutation.partition));
-  for (const column of mutation.columns) at = writeDelimited(body, at, 5, column);
-  body[at] = 7 << 3;
-  writeVarint(body, at + 1, mutation.rows);
-  return body;
+/**
+ * The serialised InsertRequest or UpsertRequest as parts, one behind the other; together {@link mutationSize} bytes. The
+ * columns are parts as they are: rows are copied only where they are sent.
+ */
+export function spliceMutation(mutation: Mutation): Uint8Array[] {
+  const { target, partition, rows, columns } = mutation;
+  const names = new Uint8Array(mutationSize({ ...mutation, columns: [] }) - 1 - varintSize(rows));
+  let at = writeDelimited(names, 0, 2, TEXT.encode(target.db));
+  at = writeDelimited(names, at, 3, TEXT.encode(target.name));
+  if (partition !== undefined) writeDelimited(names, at, 4, TEXT.encode(partition));
+  const count = new Uint8Array(1 + varintSize(rows));
+  count[0] = 7 << 3;
+  writeVarint(count, 1, rows);
+  return [names, ...columns.flatMap((column) => [delimitedHead(5, column.length), column]), count];
 }

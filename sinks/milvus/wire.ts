@@ -78,6 +78,14 @@ export function delimitedSize(length: number): number {
   return 1 + varintSize(length) + length;
 }
 
+/** What stands before the content of a length-delimited field with a number below 16. */
+export function delimitedHead(number: number, length: number): Uint8Array {
+  const head = new Uint8Array(1 + varintSize(length));
+  head[0] = (number << 3) | 2;
+  writeVarint(head, 1, length);
+  return head;
+}
+
 /** Writes a length-delimited field with a number below 16, returns the position after it. */
 export function writeDelimited(target: Uint8Array, at: number, number: number, content: Uint8Array): number {
   target[at] = (number << 3) | 2;

@@ -159,6 +159,11 @@ export function itemColumns(items: readonly Item[], dim = 4): Uint8Array[] {
   ];
 }
 
+/** A message's parts, put together. */
+export function joined(parts: readonly Uint8Array[]): Uint8Array {
+  return Uint8Array.from(parts.flatMap((part) => [...part]));
+}
+
 export function vectorOf(text: string, dim = 4): number[] {
   return Array.from({ length: dim }, (_, i) => (text.charCodeAt(i % Math.max(1, text.length)) || 0) + i / 8);
 }

@@ -4,7 +4,7 @@ import { InsertRequestSchema, UpsertRequestSchema } from "../../../pipeline/prot
 import { FieldDataSchema } from "../../../pipeline/proto/gen/schema_pb.ts";
 import { columnHead, mutationSize, spliceMutation } from "../../../sinks/milvus/splice.ts";
 import { wireFields } from "../../../sinks/milvus/wire.ts";
-import { itemColumns } from "./sample.ts";
+import { itemColumns, joined } from "./sample.ts";
 
 const rows = Array.from({ length: 300 }, (_, i) => ({ id: BigInt(i), text: "é".repeat(i % 40), extra: '{"a":1}' }));
 
@@ -12,7 +12,9 @@ Deno.test("spliceMutation makes what protobuf-es makes of the same request", () 
   for (const schema of [InsertRequestSchema, UpsertRequestSchema]) {
     const columns = itemColumns(rows);
     const target = { db: "sales", name: "größe" };
-    const spliced = spliceMutation({ target, partition: "p1", rows: 300, columns });
+    const parts = spliceMutation({ target, partition: "p1", rows: 300, columns });
+    assert.deepEqual(parts.filter((part) => columns.includes(part)), columns, "columns are not copied");
+    const spliced = joined(parts);
     const expected = create(schema, {
       dbName: "sales",
       collectionName: "größe",
@@ -27,9 +29,9 @@ Deno.test("spliceMutation makes what protobuf-es makes of the same request", () 
 
 Deno.test("spliceMutation leaves the partition out where none is given", () => {
   const mutation = { target: { db: "d", name: "c" }, partition: undefined, rows: 2, columns: [] };
-  const numbers = [...wireFields(spliceMutation(mutation))].map((one) => one.number);
+  const numbers = [...wireFields(joined(spliceMutation(mutation)))].map((one) => one.number);
   assert.deepEqual(numbers, [2, 3, 7]);
-  assert.equal(mutationSize(mutation), spliceMutation(mutation).length);
+  assert.equal(mutationSize(mutation), joined(spliceMutation(mutation)).length);
 });
 
 Deno.test("columnHead reads name and dynamic flag without looking at the values", () => {

@@ -12,6 +12,7 @@ import { ServerAnswer } from "../../../sinks/milvus/fault.ts";
 import { unfitRows } from "../../../sinks/milvus/row_check.ts";
 import type { RowRefusal } from "../../../pipeline/model/mod.ts";
 import { createWriter } from "../../../sinks/milvus/write.ts";
+import { joined } from "./sample.ts";
 
 const signal = new AbortController().signal;
 const TARGET = { db: "default", name: "tenants" };
@@ -60,7 +61,8 @@ function server(version: string, lose: readonly number[] = []) {
     client: {
       patience: createPatience({ now: () => 0, random: () => 0, pause: () => Promise.resolve(), onState: () => {} }),
       call: () => Promise.resolve({}),
-      send: (method: { name: string }, body: Uint8Array) => {
+      send: (method: { name: string }, parts: Uint8Array[]) => {
+        const body = joined(parts);
         assert.equal(removing, false, "sent before the delete was acknowledged");
         const columns = [...wireFields(body)].filter(({ number }) => number === 5)
           .map((field) => body.subarray(field.start, field.end));
@@ -134,7 +136,8 @@ Deno.test("createWriter upserts where the target's upsert is right, and rows wit
 function narrow(version: string, hasPartitionKey: boolean) {
   const { asked, options } = server(version);
   const limits = new Map([["tenant", { maxLength: 8, maxCapacity: 0 }]]);
-  const send = async (method: { name: string }, body: Uint8Array): Promise<unknown> => {
+  const send = async (method: { name: string }, parts: Uint8Array[]): Promise<unknown> => {
+    const body = joined(parts);
     const columns = [...wireFields(body)].filter(({ number }) => number === 5)
       .map((field) => body.subarray(field.start, field.end));
     const rows = Number([...wireFields(body)].find(({ number }) => number === 7)!.value);
@@ -143,7 +146,7 @@ function narrow(version: string, hasPartitionKey: boolean) {
       const cause = new ServerAnswer("status", 1100, 0, "exceeds max length");
       throw new TidemarkError("refused", "The target refused it", { cause });
     }
-    return await (options.client as unknown as { send: typeof send }).send(method, body);
+    return await (options.client as unknown as { send: typeof send }).send(method, parts);
   };
   const describer = { describe: () => Promise.resolve(described({ hasPartitionKey, limits })), forget: () => {} };
   const client = { ...options.client, send } as unknown as MilvusClient;
