@@ -6,7 +6,7 @@ const KIB = 1024;
 const MIB = 1024 * KIB;
 
 export const limitsSpec = z.strictObject({
-  in_flight: size({ min: MIB }).prefault("128MiB").describe(
+  in_flight: size({ min: MIB }).prefault("64MiB").describe(
     "Bytes read from the log and not yet acknowledged by every sink; bounds the memory of the tail",
   ),
   base_parallelism: z.int().min(1).max(256).default(4).describe("Segments that the base copy reads at once"),
@@ -15,7 +15,7 @@ export const limitsSpec = z.strictObject({
   ),
   bandwidth: size().prefault(0).describe("Bytes per second that the base copy may move, 0 for no limit"),
   batch_rows: z.int().min(1).max(1_000_000).default(8192).describe("Rows after which a batch of the tail is sent"),
-  batch_size: size({ min: KIB }).prefault("8MiB").describe("Size after which a batch of the tail is sent"),
+  batch_size: size({ min: KIB }).prefault("4MiB").describe("Size after which a batch of the tail is sent"),
   lane_depth: z.int().min(1).max(64).default(2).describe(
     "Batches of one shard under way at once, where they have no key in common",
   ),

@@ -232,25 +232,29 @@ export function createComponents(config: PipelineConfig, options: ComponentOptio
       });
     }),
     binlogs: once(async () => {
-      const { openBinlogSource } = await import("../sources/binlog/mod.ts");
+      const { openBinlogSource, sharedReading } = await import("../sources/binlog/mod.ts");
       const limit = await bandwidth();
       return await openBinlogSource(required(config.sources.binlogs, "binlogs"), {
         ...storeRetry("sources.binlogs"),
         ...(limit === undefined ? {} : { bandwidth: limit }),
+        reading: sharedReading(config.limits.base_parallelism),
         onGcTrouble: (error) => options.onRetry?.("sources.binlogs.gc", error),
       });
     }),
     backup: once(async () => {
       const { name, storage } = required(config.sources.backup, "backup");
-      const [{ openBackupSource }, { openBackupStore }, { withBandwidth }] = await Promise.all([
+      const [{ openBackupSource }, { sharedReading }, { openBackupStore }, { withBandwidth }] = await Promise.all([
         import("../sources/backup/mod.ts"),
+        import("../sources/binlog/mod.ts"),
         import("../stores/encryption/mod.ts"),
         import("../stores/objects/mod.ts"),
       ]);
       const limit = await bandwidth();
       const store = await openBackupStore(storage, storeRetry("sources.backup"));
       try {
-        return await openBackupSource(limit === undefined ? store : withBandwidth(store, limit), name);
+        return await openBackupSource(limit === undefined ? store : withBandwidth(store, limit), name, {
+          reading: sharedReading(config.limits.base_parallelism),
+        });
       } catch (error) {
         await store.close();
         throw error;

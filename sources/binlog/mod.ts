@@ -7,5 +7,6 @@ export type { Locate } from "./group_reader.ts";
 export * from "./lister.ts";
 export * from "./path.ts";
 export * from "./segment.ts";
+export * from "./shared_reading.ts";
 export * from "./source.ts";
 export * from "./spec.ts";

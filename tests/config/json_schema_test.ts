@@ -45,7 +45,7 @@ Deno.test("pipelineJsonSchema describes every key", () => {
 
 Deno.test("pipelineJsonSchema shows defaults as people write them", () => {
   const schema = pipelineJsonSchema() as { properties: { limits: { properties: Record<string, Part> } } };
-  assert.equal(schema.properties.limits.properties.in_flight!.default, "128MiB");
+  assert.equal(schema.properties.limits.properties.in_flight!.default, "64MiB");
   assert.equal(schema.properties.limits.properties.checkpoint_interval!.default, "1s");
 });
 

@@ -34,7 +34,7 @@ Deno.test("loadConfig gives a checked configuration with defaults", () => {
   const { config, problems } = load({ "a.yaml": BASE });
   assert.deepEqual(problems, []);
   assert.equal(config?.pipeline, "p");
-  assert.equal(config?.limits.in_flight, 128 * 2 ** 20);
+  assert.equal(config?.limits.in_flight, 64 * 2 ** 20);
   assert.equal(config?.limits.base_parallelism, 4);
   assert.equal(config?.limits.checkpoint_interval, 1000);
   assert.deepEqual(config?.state, { type: "file", path: "./state" });

@@ -38,7 +38,7 @@ Deno.test("configurationReference says type, unit, limits and default of a key",
   assert.deepEqual(rowOf("Top level", "limits.in_flight").slice(0, 3), [
     "`limits.in_flight`",
     "size, at least 1 MiB",
-    "`128MiB`",
+    "`64MiB`",
   ]);
   assert.deepEqual(rowOf("Top level", "limits.base_parallelism").slice(1, 3), ["number, 1 to 256", "`4`"]);
   assert.deepEqual(rowOf("Top level", "pipeline").slice(1, 3), ["text", "required"]);
