@@ -6,6 +6,7 @@ import { constants, gunzipSync, zstdDecompressSync } from "node:zlib";
 import type { LogRecord } from "../../../pipeline/model/mod.ts";
 import { ByteCursor, type Pieces } from "../byte_cursor.ts";
 import { crc32cOf } from "../crc32c.ts";
+import { Expansion } from "./expansion.ts";
 
 export interface RecordBatch {
   readonly firstOffset: bigint;
@@ -38,7 +39,6 @@ const ZSTD = 4;
 /** Transaction markers, no records of anybody. */
 const CONTROL = 32;
 
-const MIB = 1 << 20;
 /** Compressed bytes of which the beginning of a batch is decompressed: a block of zstd is at most 128 KiB long. */
 const FRONT_BYTES = 132 << 10;
 /** Holds what a block of zstd becomes. Larger pieces cost more to allocate than the decompressing. */
@@ -107,8 +107,13 @@ export function isControl(batch: RecordBatch): boolean {
  * All records of a batch; values are views of what it was decompressed to. Throws RangeError where lengths do not fit
  * together, and where it cannot be decompressed.
  */
-export function recordsOf(batch: RecordBatch, topic: string, other: OtherCodec): LogRecord[] {
-  const cursor = new ByteCursor(decompressed(batch, other));
+export function recordsOf(
+  batch: RecordBatch,
+  topic: string,
+  other: OtherCodec,
+  expansion: Expansion = new Expansion(),
+): LogRecord[] {
+  const cursor = new ByteCursor(decompressed(batch, other, expansion));
   const records: LogRecord[] = [];
   for (let i = 0; i < batch.count; i++) {
     const length = cursor.signed();
@@ -198,13 +203,11 @@ function frontOf(payload: Pieces, codec: number): Uint8Array | undefined {
   }
 }
 
-function decompressed(batch: RecordBatch, other: OtherCodec): Uint8Array {
+function decompressed(batch: RecordBatch, other: OtherCodec, expansion: Expansion): Uint8Array {
   const codec = batch.attributes & CODEC;
   const payload = batch.payload.slice(0, batch.payload.length);
   if (codec === 0) return payload;
-  // In few pieces: with the 16 KiB that are usual, putting them together costs more than decompressing.
-  const chunkSize = Math.min(8 * MIB, Math.max(16 << 10, 2 * payload.length));
-  const options = { chunkSize, maxOutputLength: MAX_BATCH_BYTES };
+  const options = { chunkSize: expansion.room(payload.length), maxOutputLength: MAX_BATCH_BYTES };
   let bytes: Uint8Array;
   try {
     if (codec !== GZIP && codec !== ZSTD) return other(codec, payload);
@@ -215,6 +218,7 @@ function decompressed(batch: RecordBatch, other: OtherCodec): Uint8Array {
       cause,
     });
   }
+  expansion.saw(payload.length, bytes.length);
   // Views of it may live long, and would keep the rest of the piece with them.
   return bytes.length * 1.25 < bytes.buffer.byteLength ? new Uint8Array(bytes) : bytes;
 }

@@ -20,6 +20,7 @@ import type { Pieces } from "../byte_cursor.ts";
 import { type FetchAnswer, parseFetchResponse } from "./fetch_response.ts";
 import { beginsAsInsert, isInsert } from "../gen1/is_insert.ts";
 import { kafkaError } from "./errors.ts";
+import { Expansion } from "./expansion.ts";
 import { assertWhole, frontOfOnly, isControl, type OtherCodec, readBatches, recordsOf } from "./record_batch.ts";
 import type { KafkaClientOptions } from "./options.ts";
 import { RETENTION_KEYS, retentionOf } from "./retention.ts";
@@ -268,6 +269,7 @@ class KafkaTopic implements TopicPort {
   readonly #config: KafkaLogConfig;
   readonly #options: KafkaLogOptions;
   readonly #withoutInserts: boolean;
+  readonly #expansion = new Expansion();
 
   constructor(
     client: KafkaClientOptions,
@@ -337,7 +339,7 @@ class KafkaTopic implements TopicPort {
       if (firstOffset > next) this.#options.onHole?.(this.topic, next, firstOffset);
       next = end;
       if (isControl(batch) || (this.#withoutInserts && beginsAsInsert(frontOfOnly(batch)))) continue;
-      for (const record of recordsOf(batch, this.topic, otherCodec)) {
+      for (const record of recordsOf(batch, this.topic, otherCodec, this.#expansion)) {
         if (record.offset < offset || (this.#withoutInserts && isInsert(record))) continue;
         records.push(record);
       }
