@@ -103,8 +103,16 @@ export interface TextExtremes {
 }
 
 export interface BinlogSource {
-  /** Lists the collection's folders and compares them with what `segments` (all of the collection's) name. */
-  verify(collectionId: bigint, segments: readonly Segment[], signal: AbortSignal): Promise<FileReport>;
+  /**
+   * Lists the collection's folders and compares them with what `segments` (all of the collection's) name. `only`: the segments
+   * whose insert files are wanted, of which there may be few; those of others may then not be looked for. Left out: of all.
+   */
+  verify(
+    collectionId: bigint,
+    segments: readonly Segment[],
+    signal: AbortSignal,
+    only?: ReadonlySet<bigint>,
+  ): Promise<FileReport>;
   /**
    * Rows of a segment in row order, only the given fields, bounded in memory whatever the segment's size.
    * A field that has no file (added later) has its default, or nulls; fields of struct arrays are flattened, `outer[sub]`.

@@ -3,21 +3,14 @@
  * their size, and what else lies there is reported and never read. Delta files are the opposite: every one that was ever
  * written holds deletes that really happened, and metadata forgets some, so all that are listed count.
  */
-import type {
-  FieldFiles,
-  FileFinding,
-  FileReport,
-  LogFile,
-  ObjectInfo,
-  ObjectStore,
-  Segment,
-} from "../../pipeline/model/mod.ts";
+import type { FieldFiles, FileFinding, FileReport, LogFile, ObjectInfo, Segment } from "../../pipeline/model/mod.ts";
 import { edgeSource, openParquet } from "../../stores/mod.ts";
 import { TidemarkError } from "../../pipeline/errors.ts";
 import { isEnvelope, readEnvelope } from "./envelope.ts";
+import { inParallel, listFiles, type Listing, type ListingPlace } from "./listing.ts";
 import { manifestPathOf } from "./manifest_paths.ts";
 import { type ManifestFiles, readManifest } from "./manifest_segment.ts";
-import { deltaFolder, insertFolder, parseLogPath, segmentIdIn } from "./path.ts";
+import { parseLogPath, segmentIdIn } from "./path.ts";
 
 /** Files without a name in metadata are opened, to say whether they are whole, up to this number. */
 const INSPECTED = 200;
@@ -26,38 +19,33 @@ const AT_ONCE = 32;
 /** Of a larger file only both ends are read, each so long: headers are in front, the footer is at the end. */
 const EDGE_BYTES = 64 << 10;
 
-export interface ListerOptions {
-  readonly store: ObjectStore;
-  /** Key of a path below the root, and back. */
-  readonly keyOf: (path: string) => string;
-  readonly pathOf: (key: string) => string;
-}
-
 interface Named {
   readonly file: LogFile;
   readonly segment: Segment;
 }
 
-/** Compares the folders of a collection with what `segments` (all of the collection's, dropped ones too) name. */
+/**
+ * Compares the folders of a collection with what `segments` (all of the collection's, dropped ones too) name; of insert files
+ * with what those in `only` name.
+ */
 export async function verifyFiles(
-  options: ListerOptions,
+  options: ListingPlace,
   collectionId: bigint,
   segments: readonly Segment[],
+  only: ReadonlySet<bigint> | undefined,
   signal: AbortSignal,
 ): Promise<FileReport> {
   const own = segments.filter((segment) => segment.collectionId === collectionId);
-  const inserts = await list(options, insertFolder(collectionId), signal);
-  const deltas = await list(options, deltaFolder(collectionId), signal);
+  const listing = await listFiles(options, collectionId, own, only, signal);
+  const { inserts, deltas } = listing;
   const findings: FileFinding[] = [];
   const finding = (kind: FileFinding["kind"], path: string, segmentId: bigint, bytes: bigint, detail: string) =>
     findings.push({ kind, path, collectionId, segmentId, detail, bytes });
 
-  // Deletes of a segment kept by a manifest lie beside its rows.
-  for (const [path, info] of inserts) if (parseLogPath(path)?.kind === "delta") deltas.set(path, info);
   const manifests = await readManifests(options, own, finding, signal);
-  const confirmed = await confirm(options, own, manifests, inserts, deltas, finding, signal);
+  const confirmed = await confirm(options, own, manifests, listing, finding, signal);
   const listed = ({ path }: LogFile) => inserts.get(path) ?? deltas.get(path);
-  await reportDirty(options, own, inserts, finding, signal);
+  await reportDirty(options, own, listing, finding, signal);
   const deltaFiles = deltasOf(own, manifests, deltas, finding);
   const kept = new Map([...manifests].map(([id, manifest]) => [id, allFilesOf(manifest, inserts)]));
   return { findings, deltaFiles, listed, ...confirmed, ...(kept.size === 0 ? {} : { kept }) };
@@ -69,7 +57,7 @@ type Report = (kind: FileFinding["kind"], path: string, segmentId: bigint, bytes
 type Manifests = ReadonlyMap<bigint, ManifestFiles>;
 
 async function readManifests(
-  options: ListerOptions,
+  options: ListingPlace,
   segments: readonly Segment[],
   report: Report,
   signal: AbortSignal,
@@ -93,6 +81,7 @@ async function readManifests(
         }
       },
     ),
+    AT_ONCE,
   );
   return manifests;
 }
@@ -103,25 +92,31 @@ interface Checked extends Named {
   fits: boolean;
 }
 
-/** Every file that a live segment names: there, and of the right size? */
+/** Every file that a live segment names, and that was looked for: there, and of the right size? */
 async function confirm(
-  options: ListerOptions,
+  options: ListingPlace,
   segments: readonly Segment[],
   manifests: Manifests,
-  inserts: ReadonlyMap<string, ObjectInfo>,
-  deltas: ReadonlyMap<string, ObjectInfo>,
+  { inserts, deltas, segments: looked }: Listing,
   report: Report,
   signal: AbortSignal,
 ): Promise<{ insertFiles: number; insertBytes: bigint }> {
   let insertFiles = 0;
   let insertBytes = 0n;
+  const lookedFor = new Set(looked);
   const checks: Checked[] = [];
   /** What the listing alone does not say. */
   const questions: (() => Promise<void>)[] = [];
+  const count = ({ size }: ObjectInfo) => {
+    insertFiles++;
+    insertBytes += size;
+  };
   for (const segment of segments) {
     if (segment.class === "none") continue;
     const byManifest = segment.manifestPath !== "";
-    const insertNames = byManifest
+    const insertNames = !lookedFor.has(segment)
+      ? []
+      : byManifest
       ? dataFilesOf(manifests.get(segment.id))
       : segment.class === "rows"
       ? filesOf(segment.binlogs)
@@ -140,9 +135,12 @@ async function confirm(
     for (const [file, listed] of named) {
       const insert = listed === inserts;
       const info = listed.get(file.path);
-      const check: Checked = { segment, file, insert, info, fits: info !== undefined && sizeFits(file, info) };
+      if (info !== undefined && sizeFits(file, info)) {
+        if (insert) count(info);
+        continue;
+      }
+      const check: Checked = { segment, file, insert, info, fits: false };
       checks.push(check);
-      if (check.fits) continue;
       questions.push(async () => {
         check.info ??= await options.store.head(options.keyOf(file.path), signal);
         if (check.info === undefined) return;
@@ -151,7 +149,7 @@ async function confirm(
       });
     }
   }
-  await inParallel(questions);
+  await inParallel(questions, AT_ONCE);
   for (const { segment, file, insert, info, fits } of checks) {
     if (info === undefined) {
       report(
@@ -163,10 +161,7 @@ async function confirm(
       );
       continue;
     }
-    if (insert) {
-      insertFiles++;
-      insertBytes += info.size;
-    }
+    if (insert) count(info);
     if (fits) continue;
     report(
       "wrong_size",
@@ -199,14 +194,14 @@ function sizeFits(file: LogFile, { size }: ObjectInfo): boolean {
 
 /** Insert files that no segment names. */
 async function reportDirty(
-  options: ListerOptions,
+  options: ListingPlace,
   segments: readonly Segment[],
-  inserts: ReadonlyMap<string, ObjectInfo>,
+  { inserts, segments: looked }: Listing,
   report: Report,
   signal: AbortSignal,
 ): Promise<void> {
   const byId = new Map(segments.map((segment) => [segment.id, segment]));
-  const named = namesOf(segments, (segment) => segment.binlogs);
+  const named = namesOf(looked, (segment) => segment.binlogs);
   const unnamed = [...inserts].filter(([path]) => {
     // The files of a manifest (V3), and the LOBs that its partition shares, are named by the manifest, not by metadata.
     const byManifest = byId.get(segmentIdIn(path))?.manifestPath || path.split("/")[3] === "lobs";
@@ -217,6 +212,7 @@ async function reportDirty(
     unnamed.slice(0, INSPECTED).map(([path, info]) => async () => {
       if (!await isWhole(options, info, signal)) broken.add(path);
     }),
+    AT_ONCE,
   );
   for (const [path, info] of unnamed) {
     const segmentId = segmentIdIn(path);
@@ -300,23 +296,8 @@ function filesOf(groups: readonly FieldFiles[]): LogFile[] {
   return groups.flatMap((group) => group.files);
 }
 
-async function list(options: ListerOptions, folder: string, signal: AbortSignal): Promise<Map<string, ObjectInfo>> {
-  const found = new Map<string, ObjectInfo>();
-  for await (const info of options.store.list(options.keyOf(folder), signal)) found.set(options.pathOf(info.key), info);
-  return found;
-}
-
-/** Runs all, {@link AT_ONCE} at once. */
-async function inParallel(tasks: readonly (() => Promise<void>)[]): Promise<void> {
-  let next = 0;
-  const worker = async () => {
-    while (next < tasks.length) await tasks[next++]!();
-  };
-  await Promise.all(Array.from({ length: Math.min(AT_ONCE, tasks.length) }, worker));
-}
-
 /** True if a file ends where its own headers say. Only headers and footer are read, in one or two requests. */
-async function isWhole(options: ListerOptions, info: ObjectInfo, signal: AbortSignal): Promise<boolean> {
+async function isWhole(options: ListingPlace, info: ObjectInfo, signal: AbortSignal): Promise<boolean> {
   try {
     const source = await edgeSource(options.store, info.key, Number(info.size), EDGE_BYTES, { signal });
     if (source.size < 12) return false;

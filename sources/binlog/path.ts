@@ -1,4 +1,5 @@
 /** Paths of log files below the storage root, and the ids in them. */
+import type { Segment } from "../../pipeline/model/mod.ts";
 
 /** What a path says. `group`: the field id (storage V1) or column-group id (V2) of an insert log, undefined in a delta log. */
 export interface LogPath {
@@ -50,6 +51,13 @@ export function segmentIdIn(path: string): bigint {
 
 export function insertFolder(collectionId: bigint): string {
   return `insert_log/${collectionId}/`;
+}
+
+/** Of the segment's insert files. */
+export function segmentFolder(
+  { collectionId, partitionId, id }: Pick<Segment, "collectionId" | "partitionId" | "id">,
+): string {
+  return `${insertFolder(collectionId)}${partitionId}/${id}/`;
 }
 
 export function deltaFolder(collectionId: bigint): string {

@@ -74,7 +74,8 @@ export function createBinlogSource(options: BinlogSourceOptions): BinlogSource {
   const object = (file: LogFile) => ({ store, key: keyOf(file.path) });
 
   return {
-    verify: (collectionId, segments, signal) => verifyFiles({ store, keyOf, pathOf }, collectionId, segments, signal),
+    verify: (collectionId, segments, signal, only) =>
+      verifyFiles({ store, keyOf, pathOf }, collectionId, segments, only, signal),
     rows: (segment, schema, fieldIds, signal) =>
       readSegment(segment, schema, fieldIds, object, options.reading, signal),
     async *deletes(file, signal) {

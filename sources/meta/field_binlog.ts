@@ -6,11 +6,19 @@ import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import type { FieldFiles, LogFile } from "../../pipeline/model/mod.ts";
 import { damagedKey } from "./keys.ts";
 
+export interface DecodedFieldBinlog {
+  readonly files: FieldFiles;
+  /** A file has neither an id nor a path. */
+  readonly nameless: boolean;
+}
+
+const NO_FIELDS: readonly bigint[] = [];
+
 /**
  * `folder`: of the segment or field, without a slash at the end. Field numbers: FieldBinlog fieldID 1, binlogs 2,
  * child_fields 3. Throws `damaged`.
  */
-export function decodeFieldBinlog(value: Uint8Array, key: string, folder: string): FieldFiles & { nameless: boolean } {
+export function decodeFieldBinlog(value: Uint8Array, key: string, folder: string): DecodedFieldBinlog {
   let fieldId = 0n;
   let nameless = false;
   const childFields: bigint[] = [];
@@ -34,7 +42,9 @@ export function decodeFieldBinlog(value: Uint8Array, key: string, folder: string
   } catch (cause) {
     throw damagedKey(key, `its ${value.length} bytes are no data.FieldBinlog: ${(cause as Error).message}`, cause);
   }
-  return { fieldId, childFields, files, nameless };
+  // Exact lists: one that has grown by a push has room for sixteen more.
+  const fields = childFields.length === 0 ? NO_FIELDS : childFields.slice();
+  return { files: { fieldId, childFields: fields, files: files.slice() }, nameless };
 }
 
 /** Binlog: entries_num 1, timestamp_from 2, timestamp_to 3, log_path 4, log_size 5, logID 6. */

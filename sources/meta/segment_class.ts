@@ -1,15 +1,16 @@
 /** Which segments are data: what to read of each, and why. */
 import type { SegmentClass } from "../../pipeline/model/mod.ts";
-import { type SegmentInfo, SegmentLevel } from "../../pipeline/proto/gen/data_coord_pb.ts";
+import { SegmentLevel } from "../../pipeline/proto/gen/data_coord_pb.ts";
 import { SegmentState } from "../../pipeline/proto/gen/common_pb.ts";
 import type { SegmentFiles } from "./segment_files.ts";
+import type { SegmentRecord } from "./segment_record.ts";
 
 /** What the class of a segment depends on besides itself. */
 export interface Surroundings {
   /** Undefined where it is not in the metadata. */
-  segment(id: bigint): SegmentInfo | undefined;
+  segment(id: bigint): SegmentRecord | undefined;
   /** Segments that name this one in compactionFrom, Dropped ones too. */
-  children(id: bigint): readonly SegmentInfo[];
+  children(id: bigint): readonly SegmentRecord[];
   isLiveCollection(id: bigint): boolean;
   isLivePartition(collectionId: bigint, partitionId: bigint): boolean;
   /** Time of the last truncation of a vchannel, 0 if there was none. */
@@ -25,11 +26,11 @@ export interface Classified {
 }
 
 /** Segments of L0 hold only deletes, of the whole channel (partition -1) or of one partition. */
-export function isL0(info: SegmentInfo): boolean {
+export function isL0(info: SegmentRecord): boolean {
   return info.level === SegmentLevel.L0;
 }
 
-export function classify(info: SegmentInfo, files: SegmentFiles, around: Surroundings): Classified {
+export function classify(info: SegmentRecord, files: SegmentFiles, around: Surroundings): Classified {
   const none = (reason: string): Classified => ({ class: "none", reason });
   if (info.state === SegmentState.Dropped) return none(whyDropped(info, around));
   if (!around.isLiveCollection(info.collectionID)) return none("its collection is not live");
@@ -43,7 +44,7 @@ export function classify(info: SegmentInfo, files: SegmentFiles, around: Surroun
     return none(SegmentState[info.state]);
   }
   const truncatedAt = around.truncatedAt(info.collectionID, info.insertChannel);
-  if (truncatedAt > 0n && (info.dmlPosition?.timestamp ?? 0n) <= truncatedAt) {
+  if (truncatedAt > 0n && (info.dmlPosition?.ts ?? 0n) <= truncatedAt) {
     return none(`truncated at ${truncatedAt}`);
   }
   const source = info.compactionFrom.find((id) => isAlive(around.segment(id)));
@@ -61,11 +62,11 @@ export function classify(info: SegmentInfo, files: SegmentFiles, around: Surroun
   return { class: "rows", reason: whyRows(info, files, around) };
 }
 
-function isAlive(info: SegmentInfo | undefined): boolean {
+function isAlive(info: SegmentRecord | undefined): boolean {
   return info !== undefined && info.state !== SegmentState.Dropped;
 }
 
-function whyDropped(info: SegmentInfo, around: Surroundings): string {
+function whyDropped(info: SegmentRecord, around: Surroundings): string {
   if (isL0(info)) return info.compacted ? "L0, Dropped after compaction" : "L0, Dropped";
   const children = around.children(info.ID).map((child) => child.ID);
   if (children.length > 0) return `Dropped, child ${children.join(", ")}`;
@@ -73,7 +74,7 @@ function whyDropped(info: SegmentInfo, around: Surroundings): string {
   return info.compacted ? "Dropped and compacted, but no child lists it" : "Dropped";
 }
 
-function whyRows(info: SegmentInfo, files: SegmentFiles, around: Surroundings): string {
+function whyRows(info: SegmentRecord, files: SegmentFiles, around: Surroundings): string {
   if (info.isInvisible) return "is_invisible, not created by compaction: waits for sort, is the data";
   const child = around.children(info.ID).find(isAlive);
   if (child !== undefined) {

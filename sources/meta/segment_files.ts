@@ -1,8 +1,9 @@
 /** The files that metadata names for a segment, as keys of the object store. */
-import type { FieldBinlog, SegmentInfo } from "../../pipeline/proto/gen/data_coord_pb.ts";
+import type { FieldBinlog } from "../../pipeline/proto/gen/data_coord_pb.ts";
 import type { FieldFiles, LogFile } from "../../pipeline/model/mod.ts";
 import { idInPath } from "./field_binlog.ts";
 import { damagedKey } from "./keys.ts";
+import type { InlineLogs, SegmentRecord } from "./segment_record.ts";
 import type { LogKind, SegmentParts } from "./segment_parts.ts";
 
 const FOLDERS: Readonly<Record<LogKind, string>> = {
@@ -39,27 +40,26 @@ export interface SegmentFiles {
  * without an id is `damaged`; otherwise it is left out (segments that are not read).
  */
 export function filesOf(
-  { info, logs, nameless }: SegmentParts & { readonly info: SegmentInfo },
+  { info, logs, nameless }: SegmentParts & { readonly info: SegmentRecord },
   strict: boolean,
 ): SegmentFiles {
-  const inline: Record<LogKind, readonly FieldBinlog[]> = {
-    binlog: info.binlogs,
-    deltalog: info.deltalogs,
-    statslog: info.statslogs,
-    bm25log: info.bm25statslogs,
-  };
-  const isInline = info.binlogs.length + info.deltalogs.length + info.statslogs.length > 0;
-  if (strict && !isInline && nameless.length > 0) throw namelessFile(nameless[0]!);
+  const inline = info.inline && byKind(info.inline);
+  if (strict && inline === undefined && nameless.length > 0) throw namelessFile(nameless[0]!);
   const fieldFiles = (kind: LogKind): readonly FieldFiles[] =>
-    byField(isInline ? inline[kind].map((log) => inlineFiles(kind, info, log, strict)) : logs[kind]);
+    byField(inline === undefined ? logs[kind] : inline[kind].map((log) => inlineFiles(kind, info, log, strict)));
   return {
     binlogs: fieldFiles("binlog"),
     deltalogs: fieldFiles("deltalog"),
     statslogs: fieldFiles("statslog"),
     bm25logs: fieldFiles("bm25log"),
-    inlinePaths: !isInline ? NO_PATHS : Object.values(inline).flat()
+    inlinePaths: inline === undefined ? NO_PATHS : Object.values(inline).flat()
       .flatMap(({ binlogs }) => binlogs.map(({ logPath }) => logPath)).filter((path) => path !== ""),
   };
+}
+
+function byKind(inline: InlineLogs): Record<LogKind, readonly FieldBinlog[]> {
+  const { binlogs: binlog, deltalogs: deltalog, statslogs: statslog, bm25statslogs: bm25log } = inline;
+  return { binlog, deltalog, statslog, bm25log };
 }
 
 /** The list itself where it is in order: snapshots share it. */
@@ -70,7 +70,7 @@ function byField(list: readonly FieldFiles[]): readonly FieldFiles[] {
 
 const NO_PATHS: readonly string[] = [];
 
-function inlineFiles(kind: LogKind, info: SegmentInfo, log: FieldBinlog, strict: boolean): FieldFiles {
+function inlineFiles(kind: LogKind, info: SegmentRecord, log: FieldBinlog, strict: boolean): FieldFiles {
   const folder = folderOf(kind, info.collectionID, info.partitionID, info.ID, log.fieldID);
   const files = log.binlogs.flatMap((entry): LogFile[] => {
     const logId = entry.logID !== 0n ? entry.logID : idInPath(entry.logPath);

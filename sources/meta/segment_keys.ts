@@ -1,10 +1,11 @@
 /** Segments and the keys that name their files, gathered key by key. */
-import type { FieldFiles } from "../../pipeline/model/mod.ts";
-import { type SegmentInfo, SegmentInfoSchema } from "../../pipeline/proto/gen/data_coord_pb.ts";
+import type { FieldFiles, PositionForms } from "../../pipeline/model/mod.ts";
+import { SegmentInfoSchema } from "../../pipeline/proto/gen/data_coord_pb.ts";
 import { decodeValue, mustMatch } from "./decode.ts";
 import { decodeFieldBinlog } from "./field_binlog.ts";
 import { damagedKey, idOf, isTombstone, partsOf } from "./keys.ts";
 import { folderOf } from "./segment_files.ts";
+import { type SegmentRecord, SegmentRecords } from "./segment_record.ts";
 import type { LogKind, SegmentParts } from "./segment_parts.ts";
 
 const NONE: readonly FieldFiles[] = [];
@@ -13,6 +14,11 @@ const PREDICATES = "datacoord-meta/predicate-deltalog/";
 
 export class SegmentKeys {
   readonly #segments = new Map<bigint, SegmentParts>();
+  readonly #records: SegmentRecords;
+
+  constructor(positions: PositionForms) {
+    this.#records = new SegmentRecords(positions);
+  }
 
   /**
    * Takes one key of `datacoord-meta/`; others are left alone. Throws `damaged` for a value that is not what its key says.
@@ -39,7 +45,7 @@ export class SegmentKeys {
     if (value.length === 0 && kind !== "deltalog") throw damagedKey(key, "its value is empty");
     if (value.length === 0) return;
     const folder = folderOf(kind, idOf(collection, key), idOf(partition, key), idOf(segment, key), fieldId);
-    const { nameless, ...files } = decodeFieldBinlog(value, key, folder);
+    const { nameless, files } = decodeFieldBinlog(value, key, folder);
     mustMatch(files.fieldId, fieldId, "field", key);
     if (nameless) parts.nameless = [...parts.nameless, key];
     parts.logs[kind] = [...parts.logs[kind], files];
@@ -68,7 +74,7 @@ export class SegmentKeys {
   }
 
   /** Segments by id. Keys of files whose segment is not there (being written, being collected) are not among them. */
-  *segments(): Generator<SegmentParts & { readonly info: SegmentInfo }> {
+  *segments(): Generator<SegmentParts & { readonly info: SegmentRecord }> {
     for (const [, parts] of [...this.#segments].sort(([a], [b]) => a < b ? -1 : 1)) {
       if (hasInfo(parts)) yield parts;
     }
@@ -85,7 +91,7 @@ export class SegmentKeys {
     mustMatch(info.ID, id, "segment", key);
     mustMatch(info.collectionID, idOf(collection, key), "collection", key);
     mustMatch(info.partitionID, idOf(partition, key), "partition", key);
-    this.#of(id).info = info;
+    this.#of(id).info = this.#records.of(info);
   }
 
   #of(id: bigint): SegmentParts {
@@ -99,7 +105,7 @@ export class SegmentKeys {
   }
 }
 
-function hasInfo(parts: SegmentParts): parts is SegmentParts & { readonly info: SegmentInfo } {
+function hasInfo(parts: SegmentParts): parts is SegmentParts & { readonly info: SegmentRecord } {
   return parts.info !== undefined;
 }
 

@@ -1,14 +1,13 @@
 /** All segments that the metadata knows, with their files and classes. */
 import { TidemarkError } from "../../pipeline/errors.ts";
-import type { FieldFiles, PositionForms, Segment, SegmentState as StateName } from "../../pipeline/model/mod.ts";
+import type { FieldFiles, Segment, SegmentState as StateName } from "../../pipeline/model/mod.ts";
 import { SegmentState } from "../../pipeline/proto/gen/common_pb.ts";
-import type { SegmentInfo } from "../../pipeline/proto/gen/data_coord_pb.ts";
 import type { CollectionReading } from "./catalog.ts";
-import { positionOf } from "./decode.ts";
 import { isImported } from "./import_mark.ts";
 import { classify, type Surroundings } from "./segment_class.ts";
 import { filesOf, type SegmentFiles } from "./segment_files.ts";
 import type { SegmentKeys } from "./segment_keys.ts";
+import type { SegmentRecord } from "./segment_record.ts";
 import type { SegmentParts } from "./segment_parts.ts";
 
 /** A segment with what only `inspect` and the consistency test need. */
@@ -35,7 +34,6 @@ const STATE_NAMES: Readonly<Record<SegmentState, StateName>> = {
 export function readSegments(
   keys: SegmentKeys,
   collections: readonly CollectionReading[],
-  forms: PositionForms,
   damaged?: (collectionId: bigint, error: TidemarkError) => void,
 ): SegmentReading[] {
   const stored = [...keys.segments()];
@@ -53,8 +51,8 @@ export function readSegments(
       state: STATE_NAMES[info.state] ?? "none",
       level: info.level,
       rows: info.numOfRows,
-      startPosition: info.startPosition && positionOf(info.startPosition, forms),
-      dmlPosition: info.dmlPosition && positionOf(info.dmlPosition, forms),
+      startPosition: info.startPosition,
+      dmlPosition: info.dmlPosition,
       storageVersion: info.storageVersion,
       manifestPath: info.manifestPath,
       commitTimestamp: info.commitTimestamp,
@@ -75,7 +73,7 @@ export function readSegments(
 }
 
 function filesIn(
-  parts: SegmentParts & { readonly info: SegmentInfo },
+  parts: SegmentParts & { readonly info: SegmentRecord },
   strict: boolean,
   damaged: ((collectionId: bigint, error: TidemarkError) => void) | undefined,
 ): SegmentFiles {
@@ -92,13 +90,13 @@ function filesIn(
  * A manifest names the files itself (storage V3): what the keys of such a segment say of rows and deletes are sums under
  * numbers that no file has, and the newest servers write none.
  */
-function namedFiles(info: SegmentInfo, files: SegmentFiles): SegmentFiles {
+function namedFiles(info: SegmentRecord, files: SegmentFiles): SegmentFiles {
   return info.manifestPath === "" ? files : { ...files, binlogs: [], deltalogs: [] };
 }
 
-function surroundingsOf(infos: readonly SegmentInfo[], collections: readonly CollectionReading[]): Surroundings {
+function surroundingsOf(infos: readonly SegmentRecord[], collections: readonly CollectionReading[]): Surroundings {
   const byId = new Map(infos.map((info) => [info.ID, info]));
-  const children = new Map<bigint, SegmentInfo[]>();
+  const children = new Map<bigint, SegmentRecord[]>();
   const packed = new Set<bigint>();
   for (const info of infos) {
     if (info.storageVersion >= 2n) packed.add(info.collectionID);

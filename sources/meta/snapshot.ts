@@ -46,6 +46,7 @@ const CLOCK_TRUST_MS = 5 * 60_000;
 
 export class SnapshotReader {
   readonly catalog: CatalogKeys;
+  readonly segments: SegmentKeys;
   readonly #damaged = new DamagedCollections();
   readonly #channels: ChannelKeys;
   readonly #cluster = new ClusterKeys();
@@ -54,8 +55,9 @@ export class SnapshotReader {
   readonly #kvRoot: string;
 
   /** `segments`: of an earlier snapshot, where only what has changed since is added. */
-  constructor(readonly options: SnapshotOptions, readonly segments = new SegmentKeys()) {
+  constructor(readonly options: SnapshotOptions, segments?: SegmentKeys) {
     this.catalog = new CatalogKeys(options.positions);
+    this.segments = segments ?? new SegmentKeys(this.catalog.positions);
     this.#channels = new ChannelKeys(this.catalog.positions);
     this.#metaRoot = `${options.metaRoot}/`;
     this.#kvRoot = `${options.kvRoot}/`;
@@ -84,7 +86,7 @@ export class SnapshotReader {
   /** Throws `damaged`. */
   finish(): MetaReading {
     const { databases, aliases, collections, catalog } = readCatalog(this.catalog);
-    const allSegments = readSegments(this.segments, collections, this.catalog.positions, this.#damaged.note);
+    const allSegments = readSegments(this.segments, collections, this.#damaged.note);
     const live = new Map<bigint, Collection>(catalog.collections.map((collection) => [collection.id, collection]));
     const channels = this.#channels.read(collections);
     const clockMs = this.#cluster.clockMs;

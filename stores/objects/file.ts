@@ -6,6 +6,7 @@ import { dirname, join } from "node:path";
 import { TidemarkError, toTidemarkError } from "../../pipeline/errors.ts";
 import type { ObjectInfo, ObjectStore } from "../../pipeline/model/mod.ts";
 import { compareKeys, validateKey, validatePrefix } from "./key.ts";
+import { walkFiles } from "./file_walk.ts";
 import { undecorated } from "./undecorated.ts";
 
 /** Half-written files; never listed, left behind only by a kill. */
@@ -93,6 +94,7 @@ export function createFileStore(path: string): ObjectStore {
     async *list(prefix, signal) {
       validatePrefix(prefix);
       const parent = prefix.slice(0, prefix.lastIndexOf("/") + 1);
+      signal?.throwIfAborted();
       yield* walk(folder, parent, prefix, signal);
     },
     async folders(prefix, signal) {
@@ -121,27 +123,19 @@ export function createFileStore(path: string): ObjectStore {
 }
 
 /** Depth first, every folder sorted as its keys are: a folder counts with its slash. */
-async function* walk(
+function walk(
   folder: string,
   parent: string,
   prefix: string,
   signal: AbortSignal | undefined,
 ): AsyncIterable<ObjectInfo> {
-  signal?.throwIfAborted();
-  const names = (await entries(join(folder, parent)))
-    .filter((entry) => !TEMPORARY.test(entry.name))
-    .map((entry) => parent + entry.name + (entry.isDirectory ? "/" : ""))
-    .filter((name) => name.startsWith(prefix) || (name.endsWith("/") && prefix.startsWith(name)))
-    .sort(compareKeys);
-  for (const name of names) {
-    if (name.endsWith("/")) {
-      yield* walk(folder, name, prefix, signal);
-    } else {
-      signal?.throwIfAborted();
-      const info = await stat(join(folder, name), name);
-      if (info !== undefined) yield info;
-    }
-  }
+  const names = async (below: string) =>
+    (await entries(join(folder, below)))
+      .filter((entry) => !TEMPORARY.test(entry.name))
+      .map((entry) => below + entry.name + (entry.isDirectory ? "/" : ""))
+      .filter((name) => name.startsWith(prefix) || (name.endsWith("/") && prefix.startsWith(name)))
+      .sort(compareKeys);
+  return walkFiles({ names, file: (key) => stat(join(folder, key), key) }, parent, signal);
 }
 
 async function entries(folder: string): Promise<Deno.DirEntry[]> {

@@ -9,7 +9,7 @@ export interface CollectionFiles extends FileReport {
 }
 
 /**
- * `segments`: those whose rows are wanted. Throws `damaged` where the metadata of the collection cannot be used, `unsupported`
+ * `segments`: those of which no file may be missing; `only`: those whose rows are wanted. Default: of all. Throws `damaged` where the metadata of the collection cannot be used, `unsupported`
  * for files that cannot be read, `not_found` for one that is not there as named.
  */
 export async function filesOf(
@@ -18,11 +18,12 @@ export async function filesOf(
   collection: Collection,
   segments: readonly Segment[],
   signal: AbortSignal,
+  only?: readonly Segment[],
 ): Promise<CollectionFiles> {
   const unusable = snapshot.unusable?.get(collection.id);
   if (unusable !== undefined) throw new TidemarkError("damaged", unusable);
   const all = snapshot.segments.filter((segment) => segment.collectionId === collection.id);
-  const files = await deps.binlogs.verify(collection.id, all, signal);
+  const files = await deps.binlogs.verify(collection.id, all, signal, only && new Set(only.map(({ id }) => id)));
   const unreadable = files.findings.find(({ kind }) => kind === "unreadable");
   if (unreadable !== undefined) {
     throw new TidemarkError("unsupported", `${qualifiedName(collection)}: ${unreadable.detail}`, {

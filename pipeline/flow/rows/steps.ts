@@ -164,16 +164,16 @@ export class RowSteps {
     const files = filesState(own, collection);
     const cuts = new Map(collection.vchannels.map((name) => [name, state.vchannels.get(name)?.ts ?? 0n]));
     const plan = planStep(snapshot, collection, { cuts, segments: new Set(files.segments) });
-    // A file that nobody names comes with a change of the metadata, or right behind it.
     const still = this.#prints.unchanged(snapshot, collection, plan.live);
-    if (!plan.moves && still) return;
+    // No window, and nothing came or went that the next one has to know of.
+    if (!plan.moves && (still || sameSegments(files, plan))) return;
     const least = [...plan.after.values()].reduce((min, ts) => ts < min ? ts : min);
     if (still && plan.segments.length === 0 && !this.#times.reaches(own.id, least)) {
       this.#done(plan, collection, own, files);
       return this.#o.changed();
     }
     await using _gc = await deps.binlogs.pauseGc(signal);
-    const found = await filesOf(deps, snapshot, collection, plan.live, signal);
+    const found = await filesOf(deps, snapshot, collection, plan.live, signal, plan.segments);
     const known = new Set([...files.segments, ...files.begun]);
     const forgotten = forgottenSegment(snapshot, collection, known, (file) => found.listed(file) !== undefined);
     const begun = new Set([...files.begun, ...plan.live.map(({ id }) => id)]);
@@ -203,7 +203,7 @@ export class RowSteps {
     await copyBase(noting, job, this.#progressOf(own.id), slots, signal);
     this.#done(plan, collection, own, files);
     await save();
-    this.#prints.note(snapshot, collection, plan.live);
+    this.#prints.note(snapshot, collection, plan);
   }
 
   async #sweep(deps: FlowDependencies, job: BaseJob, why: string, signal: AbortSignal): Promise<void> {
@@ -270,6 +270,13 @@ function filesState(own: CollectionState, { partitions }: Collection): FilesStat
     partitions: partitions.map(({ id, name }) => ({ id, name })),
     truncated: {},
   };
+}
+
+/** They are as the last step left them. */
+function sameSegments({ segments, begun }: FilesState, { live, unsettled }: StepPlan): boolean {
+  const [known, open] = [new Set(segments), new Set(unsettled)];
+  return known.size === live.length && live.every(({ id }) => known.has(id)) &&
+    begun.every((id) => known.has(id) || open.has(id));
 }
 
 function sameShape(a: Collection, b: Collection): boolean {

@@ -1,15 +1,14 @@
 import assert from "node:assert/strict";
 import { create, fromBinary, type MessageInitShape } from "@bufbuild/protobuf";
-import {
-  FieldBinlogSchema,
-  ImportTaskV2Schema,
-  type SegmentInfo,
-  SegmentInfoSchema,
-} from "../../../pipeline/proto/gen/data_coord_pb.ts";
+import { FieldBinlogSchema, ImportTaskV2Schema, SegmentInfoSchema } from "../../../pipeline/proto/gen/data_coord_pb.ts";
+import { kafkaPositions } from "../../../pipeline/positions/mod.ts";
 import { isImported } from "../../../sources/meta/import_mark.ts";
+import { SegmentRecords } from "../../../sources/meta/segment_record.ts";
 import { readRecording } from "../../stack/recorded/recording.ts";
 
-const segmentInfo = (changes: MessageInitShape<typeof SegmentInfoSchema>) => create(SegmentInfoSchema, changes);
+const records = new SegmentRecords(kafkaPositions);
+const segmentInfo = (changes: MessageInitShape<typeof SegmentInfoSchema>) =>
+  records.of(create(SegmentInfoSchema, changes));
 const file = (tsFrom: bigint, tsTo = tsFrom) => ({ path: "", logId: 1n, entries: 1n, tsFrom, tsTo, size: 1n });
 const binlogs = (...files: ReturnType<typeof file>[]) => ({ binlogs: [{ fieldId: 100n, childFields: [], files }] });
 
@@ -42,8 +41,10 @@ for (const name of ["2.5.27-kafka-random", "2.6.19-kafka-v1", "2.6.19-kafka-v2",
         files.set(id, [...files.get(id) ?? [], ...named]);
       }
     }
-    const states: SegmentInfo[] = changes.flatMap(({ key, value }) =>
-      value !== undefined && key.includes("/datacoord-meta/s/") ? [fromBinary(SegmentInfoSchema, value)] : []
+    const states = changes.flatMap(({ key, value }) =>
+      value !== undefined && key.includes("/datacoord-meta/s/")
+        ? [records.of(fromBinary(SegmentInfoSchema, value))]
+        : []
     );
     const marked = states.filter((info) => isImported(info, binlogs(...files.get(info.ID) ?? [])));
     assert.deepEqual(new Set(marked.map(({ ID }) => ID)), ofTasks);
