@@ -45,6 +45,8 @@ export class FakePipeline {
   readonly warnings: string[] = [];
   /** Components that a test changes for the next run. */
   override: Partial<FlowDependencies> = {};
+  /** Called before and after the state is written. */
+  saving: () => void = () => {};
 
   constructor(source: PipelineSource, options: FakePipelineOptions) {
     this.#source = source;
@@ -140,7 +142,9 @@ export class FakePipeline {
       lock: () => Promise.resolve({ lost: lost.signal, [Symbol.asyncDispose]: () => Promise.resolve() }),
       read: () => Promise.resolve(this.#state),
       write: (text) => {
+        if (!dead.aborted) this.saving();
         if (!dead.aborted) this.#state = text;
+        if (!dead.aborted) this.saving();
         return Promise.resolve();
       },
       remove: () => {

@@ -4,37 +4,21 @@
  * up to where they stand, are left out: what the log did to them is on the target already. To load the rows of a segment that
  * are there already changes nothing, for the same reason: they are as they were at T, and untouched since.
  */
-import { encodeColumn, keysOf, keysOfColumn } from "../../columns/mod.ts";
+import { encodeColumn, keysOfColumn } from "../../columns/mod.ts";
 import { TidemarkError } from "../../errors.ts";
 import {
-  type Collection,
   type DeleteMark,
-  type HybridTs,
   partitionKey,
   primaryKey,
   qualifiedName,
-  type ResumePoint,
   type RowRefusal,
   type Segment,
-  type Snapshot,
 } from "../../model/mod.ts";
-import { completeColumns, DeadRows, importedAt, Lineage, readSchema, startOfImport } from "../../transforms/mod.ts";
-import type { FlowDependencies, RowSinkSetup } from "../dependencies.ts";
+import { completeColumns, DeadRows, Lineage, readSchema } from "../../transforms/mod.ts";
+import type { FlowDependencies } from "../dependencies.ts";
 import { asAgreed } from "../agreed.ts";
 import { keepRefused, segmentOrigin } from "../refusals/mod.ts";
-import type { CollectionState } from "../state/mod.ts";
-import type { SourceImport } from "./source_import.ts";
-
-export interface LoadJob {
-  readonly task: SourceImport;
-  readonly collection: Collection;
-  readonly own: CollectionState;
-  readonly setup: RowSinkSetup;
-  /** pchannel -> tick up to which the log is applied. */
-  readonly upTo: ReadonlyMap<string, HybridTs>;
-  /** pchannel -> a place in the log that the sink knows from before the import. */
-  readonly from: ReadonlyMap<string, ResumePoint>;
-}
+import { keysOfLater, type LoadJob, type Stamps, stampsOf, touchedKeys } from "./touched.ts";
 
 /** Returns the number of rows written. Throws `not_found` where the source has forgotten what it needs. */
 export async function loadImport(deps: FlowDependencies, job: LoadJob, signal: AbortSignal): Promise<number> {
@@ -56,6 +40,8 @@ export async function loadImport(deps: FlowDependencies, job: LoadJob, signal: A
     if (holders.length === 0) continue;
     const touched = await touchedKeys(deps, job, imported, stamps.ts, snapshot, signal);
     deps.crash("inside_import");
+    if (touched === "all") continue;
+    touched.push(...await keysOfLater(deps, job.collection, imported, stamps.ts, snapshot, lineage, signal));
     for (const holder of holders) {
       const name = `${holder.id}/${stamps.ts}`;
       if (loaded.has(name)) continue;
@@ -68,18 +54,6 @@ export async function loadImport(deps: FlowDependencies, job: LoadJob, signal: A
     }
   }
   return rows;
-}
-
-/** What the rows of an import have as timestamp: in files of before its commit (3.0) that of its start, effectively `ts`. */
-interface Stamps {
-  readonly ts: HybridTs;
-  has(ts: HybridTs | undefined): boolean;
-}
-
-function stampsOf(segment: Segment, { rowsAt }: SourceImport): Stamps {
-  if (rowsAt !== undefined) return { ts: rowsAt, has: (other) => other === rowsAt };
-  const [ts, start] = [importedAt(segment), startOfImport(segment)];
-  return { ts, has: (other) => other === ts || other === start };
 }
 
 function forgotten(id: bigint, { task, collection }: LoadJob): TidemarkError {
@@ -101,106 +75,6 @@ function strangers(segment: Segment, found: number, { task, collection }: LoadJo
     }: of the ${segment.rows} rows of segment ${segment.id} only ${found} have the import's timestamp`,
     { hint: "Take a fresh copy of this collection: a base does not tell an import's rows from others by their time." },
   );
-}
-
-/** Every key that the log inserted or deleted after `ts`, as delete marks. */
-async function touchedKeys(
-  deps: FlowDependencies,
-  job: LoadJob,
-  segment: Segment,
-  ts: HybridTs,
-  snapshot: Snapshot,
-  signal: AbortSignal,
-): Promise<DeleteMark[]> {
-  const { collection, upTo } = job;
-  const key = primaryKey(collection.schema)!;
-  const channel = collection.vchannels.indexOf(segment.vchannel);
-  const pchannel = collection.pchannels[channel];
-  const end = pchannel === undefined ? undefined : upTo.get(pchannel);
-  const known = offsetBefore(snapshot, collection, segment.vchannel, pchannel, ts);
-  if (pchannel === undefined || end === undefined || end <= ts || known === undefined) return [];
-  const own = job.from.get(pchannel);
-  const offset = own !== undefined && own.tick <= ts && own.offset > known ? own.offset : known;
-  const marks: DeleteMark[] = [];
-  const bounds = await deps.log.bounds(pchannel, signal);
-  let cut = offset < bounds.earliest;
-  const groups = deps.follow({
-    pchannel,
-    // Ticks of before the import are wanted only to see that the log has them.
-    from: cut ? { offset: bounds.earliest, tick: 0n } : { offset, tick: ts },
-    topicId: bounds.topicId,
-    select: (event) =>
-      event.vchannel === segment.vchannel &&
-      (event.kind === "insert" || event.kind === "delete" || (event.kind === "block" && event.predicate !== undefined)),
-    // Where nothing is written, the lanes may stand at ticks that never reached the log.
-    promised: end,
-  }, signal);
-  for await (const group of groups) {
-    // Its first tick says whether the log still begins before the import.
-    if (cut && group.tick > ts) throw logTooShort(job, pchannel);
-    cut = false;
-    for (const event of group.events) {
-      if (event.ts <= ts || event.ts > end) continue;
-      if (event.kind === "block") throw metByPredicate(event.reason, job);
-      if (event.kind !== "insert" && event.kind !== "delete") continue;
-      const keys = event.kind === "insert" ? keysOf(event.fieldsData, key, event.rows) : event.keys;
-      marks.push({
-        partitionId: event.partitionId,
-        keys: keys.kind === "int64" ? { kind: "int64", values: BigInt64Array.from(keys.values) } : keys,
-        timestamps: new BigUint64Array(keys.values.length).fill(event.ts),
-      });
-    }
-    if (group.tick >= end) break;
-  }
-  return marks;
-}
-
-function metByPredicate(reason: string, { task, collection }: LoadJob): TidemarkError {
-  return new TidemarkError(
-    "unsupported",
-    `Import ${task.id} into ${
-      qualifiedName(collection)
-    } is older than a delete by predicate that is applied already, ` +
-      `and nobody knows which of its rows that would have met. ${reason}`,
-    { hint: "Take a fresh copy of this collection (remove it from the state, on_existing: replace)." },
-  );
-}
-
-function logTooShort({ task, collection }: LoadJob, pchannel: string): TidemarkError {
-  return new TidemarkError(
-    "not_found",
-    `Import ${task.id} into ${
-      qualifiedName(collection)
-    } is older than what the log of ${pchannel} still holds, so nobody knows which of its rows were deleted or replaced since`,
-    { hint: "Take a fresh copy of this collection (remove it from the state, on_existing: replace)." },
-  );
-}
-
-/**
- * The latest known offset on the vchannel from which nothing later than `ts` can have been missed. The start position of an
- * imported segment does not serve: its offset is where the log stood when the segment was saved, later than its timestamp.
- */
-function offsetBefore(
-  snapshot: Snapshot,
-  collection: Collection,
-  vchannel: string,
-  pchannel: string | undefined,
-  ts: HybridTs,
-): bigint | undefined {
-  if (pchannel === undefined) return undefined;
-  const imported = new Set(snapshot.imports.flatMap((task) => task.segmentIds));
-  let offset = collection.startOffsets.get(pchannel) ?? 0n;
-  const consider = (position: Segment["startPosition"]): void => {
-    if (position?.offset !== undefined && position.ts <= ts && position.offset > offset) offset = position.offset;
-  };
-  consider(snapshot.checkpoints.get(vchannel));
-  for (const other of snapshot.segments) {
-    if (other.vchannel !== vchannel || imported.has(other.id) || other.imported === true) continue;
-    // A compaction's child may have the position of an imported one.
-    if (other.compactionFrom.length > 0) continue;
-    consider(other.startPosition);
-  }
-  return offset;
 }
 
 async function loadSegment(

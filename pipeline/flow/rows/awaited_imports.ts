@@ -85,9 +85,9 @@ export class AwaitedImports {
       const isDue = [...times].every(([pchannel, ts]) =>
         ts <= (upTo.get(pchannel)?.tick ?? 0n) || ts <= (this.#shared.silentTo.get(pchannel) ?? 0n)
       );
-      if (!isDue) continue;
+      if (!isDue || this.#shared.barriers.isHalfway(`${task.collectionId}:`, collection.vchannels)) continue;
       this.#awaited.delete(id);
-      // All of the collection's lanes get it in one turn, so all stand at the same point of the log.
+      // All of the collection's lanes get it in one turn: the same changes lie before it and behind it for each.
       for (const vchannel of collection.vchannels) {
         this.#shared.announce({ kind: "import", vchannel, ticket: undefined, task, upTo: ticksOf(upTo), from });
       }

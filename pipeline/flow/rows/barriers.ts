@@ -62,6 +62,23 @@ export class Barriers {
     else known.add(vchannel);
   }
 
+  /** It was done before: nobody waits for it any more. */
+  forget(key: string): void {
+    this.#announced.delete(key);
+  }
+
+  /**
+   * Whether a change of a collection lies on the way of some of `members` and of others not yet: what comes to all of them now
+   * would stand behind it for some and before it for others, and they would wait for each other for ever.
+   */
+  isHalfway(prefix: string, members: readonly string[]): boolean {
+    return [...this.#announced].some(([key, known]) => {
+      if (!key.startsWith(prefix)) return false;
+      const wanted = this.#open.get(key)?.members ?? new Set(members);
+      return !wanted.isSubsetOf(known);
+    });
+  }
+
   /** Nothing more will be announced: who waits for a change that does not lie on every member's way waits in vain. */
   end(unfinished: Unfinished): void {
     this.#unfinished = unfinished;

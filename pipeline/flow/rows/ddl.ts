@@ -119,7 +119,7 @@ export class RowDdl {
     const id = broadcast?.id ?? partitionIds[0] ?? collectionId;
     const { targets, save } = this.#o;
     const done = () => targets.state(lane.collectionId)?.broadcastsDone;
-    if (done()?.includes(id) === true) return;
+    if (done()?.includes(id) === true) return this.#barriers.forget(`${lane.collectionId}:${key}`);
     const copies = this.#copies.get(`${lane.collectionId}:${key}`) ?? new Map<string, HybridTs>();
     this.#copies.set(`${lane.collectionId}:${key}`, copies.set(lane.vchannel, ts));
     const own = this.#membersOf(lane);

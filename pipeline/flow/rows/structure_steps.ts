@@ -44,7 +44,7 @@ export class StructureSteps {
 
   /** Brings a collection to what is wanted, as far as the policy and the owners of what is there allow. */
   async apply(
-    collection: Collection,
+    told: Collection,
     own: CollectionState,
     previous: TargetName | undefined,
     parts: "structure" | "all",
@@ -53,6 +53,7 @@ export class StructureSteps {
   ): Promise<void> {
     const { deps, setup, signal, refused, save } = this.#o;
     const noted = new Map<string, readonly Thing[]>();
+    const collection = withoutDropped(told, own);
     const problem = await this.#agree(collection, own, target);
     const outcomes = await setup.sink.reconcile(
       { source: agreedCollection(collection, own.agreed), target, whose: this.#whose(own, target) },
@@ -183,6 +184,12 @@ export class StructureSteps {
     const owner = !replaced && hasMade(own, thing, setup.onExisting) ? "run" : "foreign";
     if (verdictOf(change, owner) === "held") throw new Held(notMadeError(own, step.sentence, setup.sink.name));
   }
+}
+
+/** What the metadata says may be older than the log: a partition whose drop was applied is not to be made again. */
+function withoutDropped(collection: Collection, { partitionsDropped }: CollectionState): Collection {
+  const partitions = collection.partitions.filter(({ id }) => !partitionsDropped.includes(id));
+  return partitions.length === collection.partitions.length ? collection : { ...collection, partitions };
 }
 
 /** What helps against a change that the target refuses: what rows need cannot be let pass, and a first copy makes all or nothing. */

@@ -182,7 +182,7 @@ export class Targets {
   }
 
   dropPartition(id: bigint, partitionId: bigint, partition: string): Promise<void> {
-    return this.#structure.run(async () => {
+    return this.#changing(id, async () => {
       const { setup, save, signal, deps } = this.#o;
       const own = this.#o.state.collections.get(id);
       if (own === undefined || own.phase === "dropped" || own.partitionsDropped.includes(partitionId)) return;
@@ -225,7 +225,7 @@ export class Targets {
 
   /** Deletes all rows, by the policy. */
   truncate(id: bigint): Promise<void> {
-    return this.#structure.run(async () => {
+    return this.#changing(id, async () => {
       const { setup, deps, save, signal } = this.#o;
       const own = this.#o.state.collections.get(id);
       if (own === undefined || own.phase === "dropped") return;
@@ -268,7 +268,11 @@ export class Targets {
     });
   }
 
-  async #drop(own: CollectionState): Promise<void> {
+  #drop(own: CollectionState): Promise<void> {
+    return this.#mutex(own.id).run(() => this.#dropAlone(own));
+  }
+
+  async #dropAlone(own: CollectionState): Promise<void> {
     const { setup, save, signal, deps } = this.#o;
     const step = dropStep(own);
     if (!isAllowed(deps, step, own)) return;
@@ -329,8 +333,12 @@ export class Targets {
     }
   }
 
+  #rename(collection: Collection, own: CollectionState, to: TargetName, initial: boolean): Promise<void> {
+    return this.#mutex(own.id).run(() => this.#renameAlone(collection, own, to, initial));
+  }
+
   /** Where it is going to is durable before the target is asked: a crash leaves it under one of two known names. */
-  async #rename(collection: Collection, own: CollectionState, to: TargetName, initial: boolean): Promise<void> {
+  async #renameAlone(collection: Collection, own: CollectionState, to: TargetName, initial: boolean): Promise<void> {
     const { setup, save, signal, deps } = this.#o;
     let held: Held | undefined;
     await refuseForeign(setup, own, to, signal);
@@ -353,6 +361,12 @@ export class Targets {
     if (held !== undefined) throw held;
   }
 
+  /** Not while what is there is compared with what is wanted: that would go on with what was there before. */
+  #changing(id: bigint, work: () => Promise<void>): Promise<void> {
+    return this.#structure.run(() => this.#mutex(id).run(work));
+  }
+
+  /** Held after {@link #structure}, never before it. */
   #mutex(id: bigint): Mutex {
     let mutex = this.#perCollection.get(id);
     if (mutex === undefined) this.#perCollection.set(id, mutex = new Mutex());

@@ -1,0 +1,93 @@
+/** The segments of a world, whose files are in memory. */
+import { TidemarkError } from "../../../pipeline/errors.ts";
+import type { BinlogSource, Collection, HybridTs, Segment } from "../../../pipeline/model/mod.ts";
+import { DataType } from "../../../pipeline/proto/gen/schema_pb.ts";
+import { segmentOf } from "../segment.ts";
+
+export type Row = readonly [key: bigint, value: bigint];
+type TimedRow = readonly [HybridTs, ...Row];
+
+export class WorldFiles {
+  segments: Segment[] = [];
+  readonly #rows = new Map<bigint, readonly TimedRow[]>();
+
+  rowsOf({ id }: Segment): readonly TimedRow[] {
+    return this.#rows.get(id)!;
+  }
+
+  /** A segment of these rows. Returns its id. */
+  add(
+    segment: bigint,
+    collection: Collection,
+    vchannel: string,
+    partitionId: bigint,
+    rows: readonly (readonly [HybridTs, ...Row])[],
+    changes: Partial<Segment>,
+  ): bigint {
+    const times = rows.map(([ts]) => ts).sort((a, b) => a < b ? -1 : 1);
+    const [tsFrom, tsTo] = [times[0]!, times.at(-1)!];
+    this.#rows.set(segment, [...rows]);
+    const offset = collection.startOffsets.get(collection.pchannels[collection.vchannels.indexOf(vchannel)]!)!;
+    this.segments = [
+      ...this.segments,
+      segmentOf({
+        id: segment,
+        collectionId: collection.id,
+        partitionId,
+        vchannel,
+        rows: BigInt(rows.length),
+        startPosition: { channel: vchannel, offset, ts: tsFrom },
+        binlogs: [{
+          fieldId: 100n,
+          childFields: [],
+          files: [{
+            path: `insert_log/${segment}`,
+            logId: 1n,
+            entries: BigInt(rows.length),
+            tsFrom,
+            tsTo,
+            size: 1n,
+          }],
+        }],
+        ...changes,
+      }),
+    ];
+    return segment;
+  }
+
+  readonly binlogs: BinlogSource = {
+    verify: () =>
+      Promise.resolve({ findings: [], deltaFiles: [], insertFiles: 0, insertBytes: 0n, listed: () => undefined }),
+    rows: (segment, _schema, ids) => this.#read(segment, ids),
+    deletes: () => nothing(),
+    deletesIn: () => nothing(),
+    object: ({ path }) => {
+      throw new TidemarkError("not_found", `No file ${path}`);
+    },
+    check: () => Promise.resolve([]),
+    pauseGc: () => Promise.resolve({ [Symbol.asyncDispose]: () => Promise.resolve() }),
+    close: () => Promise.resolve(),
+  };
+
+  async *#read({ id }: Segment, ids: readonly bigint[] | "all"): ReturnType<BinlogSource["rows"]> {
+    const rows = this.#rows.get(id)!;
+    const column = (i: 1 | 2) => ({
+      fieldId: 99n + BigInt(i),
+      name: i === 1 ? "id" : "value",
+      type: DataType.Int64,
+      elementType: DataType.None,
+      dim: 0,
+      isDynamic: false,
+      valid: undefined,
+      data: { kind: "int64" as const, values: BigInt64Array.from(rows.map((row) => row[i])) },
+    });
+    yield {
+      firstRow: 0,
+      rows: rows.length,
+      columns: [column(1), column(2)].filter(({ fieldId }) => ids === "all" || ids.includes(fieldId)),
+      timestamps: BigUint64Array.from(rows.map(([ts]) => ts)),
+    };
+  }
+}
+
+async function* nothing(): AsyncGenerator<never> {}

@@ -1,0 +1,43 @@
+/** Partitions, names, aliases and truncations of a source, with kills at each phase and at each request. */
+import fc from "fast-check";
+import {
+  aliases,
+  collections,
+  copyOf,
+  deliveries,
+  end,
+  lived,
+  partitions,
+  truncations,
+} from "../../../fakes/world/lives.ts";
+import { World } from "../../../fakes/world/world.ts";
+
+Deno.test("run brings partitions that are dropped and made again under their names, wherever it is killed", async () => {
+  await lived([partitions], { seed: 1454284277, numRuns: 24, generation: 1 });
+});
+
+Deno.test("run brings collections, partitions and aliases whose names change hands, wherever it is killed", async () => {
+  await lived([collections, partitions, aliases, truncations, deliveries, deliveries], { numRuns: 25 });
+});
+
+Deno.test("run brings what two targets have of a log that goes from generation 1 to 2 and to more channels", async () => {
+  const upgrade = fc.constant((world: World) => void (world.generation = 2));
+  const more = fc.constant((world: World) => world.grow(`p_${world.pchannels.length}`));
+  await lived([collections, partitions, deliveries, upgrade, more], { numRuns: 15, generation: 1, targets: 2 });
+});
+
+Deno.test("run does not make a partition again that it has dropped, though the metadata still names it", async () => {
+  const world = new World(["p_0", "p_1"]);
+  world.generation = 2;
+  const a = world.create("default", "a", "p_0", "p_1");
+  world.partition(a, "x");
+  const copy = copyOf(world, 1);
+  await copy.pipeline.once();
+  world.dropPartition(a, "x", true);
+  // All but the metadata.
+  world.pending.shift()!();
+  await copy.pipeline.once();
+  world.partition(a, "y");
+  await copy.pipeline.once();
+  await end(copy, world);
+});
