@@ -41,7 +41,7 @@ export async function loadImport(deps: FlowDependencies, job: LoadJob, signal: A
     const touched = await touchedKeys(deps, job, imported, stamps.ts, snapshot, signal);
     deps.crash("inside_import");
     if (touched === "all") continue;
-    touched.push(...await keysOfLater(deps, job.collection, imported, stamps.ts, snapshot, lineage, signal));
+    touched.push(...await keysOfLater(deps, job, imported, stamps.ts, snapshot, lineage, signal));
     for (const holder of holders) {
       const name = `${holder.id}/${stamps.ts}`;
       if (loaded.has(name)) continue;

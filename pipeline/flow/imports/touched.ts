@@ -100,12 +100,12 @@ export async function touchedKeys(
 }
 
 /**
- * Keys of rows that other imports brought later than `ts`. Which of two imports is loaded first is their jobs' affair: the newer
- * row of a key is what counts in either case.
+ * Keys of rows of later imports that are on the target already: the newer row of a key is what counts, whichever job was done
+ * first. Those that are still to be loaded take their keys themselves.
  */
 export async function keysOfLater(
   { binlogs }: Pick<FlowDependencies, "binlogs">,
-  collection: Collection,
+  { collection, own }: LoadJob,
   segment: Segment,
   ts: HybridTs,
   snapshot: Snapshot,
@@ -116,7 +116,9 @@ export async function keysOfLater(
   const marks: DeleteMark[] = [];
   for (const other of importedSegments(snapshot, collection, lineage)) {
     const later = importedAt(other);
-    if (other.vchannel !== segment.vchannel || later <= ts) continue;
+    if (other.vchannel !== segment.vchannel || later <= ts || own.importSegments?.includes(other.id) === false) {
+      continue;
+    }
     const stamps = stampsOf(other, {});
     for (const holder of lineage.holdersOf(other)) {
       for await (const batch of binlogs.rows(holder, collection.schema, [TIMESTAMP, key.fieldID], signal)) {
