@@ -1,6 +1,7 @@
 /** Databases: create, alter properties, drop. */
 import type { DdlGate, DdlKind, DdlOutcome, DdlStep, Properties, Thing, Whose } from "../../../pipeline/model/mod.ts";
 import type { Owner } from "../../../pipeline/transforms/mod.ts";
+import { toTidemarkError } from "../../../pipeline/errors.ts";
 import { propertiesOf, unless } from "../actual.ts";
 import { METHOD, type MilvusClient, type Request } from "../client.ts";
 import { foreignThing, type StepDetails } from "../plan/step.ts";
@@ -27,12 +28,14 @@ const FOREIGN_PROPERTY = /^(?:cipher\.|replicate\.|timezone$)/;
 /**
  * The steps from what the target has (name -> properties, undefined where it does not tell them) to what is wanted.
  * `default` is never created or dropped. A database that the run did not make keeps its properties and stays.
+ * `knowsProperties`: false for a release whose databases have none.
  */
 export function planDatabases(
   wanted: readonly WantedDatabase[],
   drop: readonly string[],
   actual: ReadonlyMap<string, Properties | undefined>,
   whose: Whose,
+  knowsProperties = true,
 ): DatabaseStep[] {
   const steps: DatabaseStep[] = [];
   const add = (kind: DdlKind, sentence: string, action: DatabaseAction, details: StepDetails = {}): void => {
@@ -47,14 +50,28 @@ export function planDatabases(
   const owner = (name: string): Owner => whose.made({ kind: "database", name }) ? "run" : "foreign";
   for (const { name, properties } of wanted) {
     const own = Object.fromEntries(Object.entries(properties ?? {}).filter(([key]) => !FOREIGN_PROPERTY.test(key)));
+    const told = knowsProperties ? own : {};
     if (!actual.has(name)) {
       if (name !== "default") {
-        const makes: Thing[] = [{ kind: "database", name }, ...propertyThings(name, own)];
-        add("create_database", `Create database ${name}`, { do: "create", name, properties: own }, { makes });
-        continue;
+        const makes: Thing[] = [{ kind: "database", name }, ...propertyThings(name, told)];
+        add("create_database", `Create database ${name}`, { do: "create", name, properties: told }, { makes });
+        if (knowsProperties) continue;
       }
     }
     if (properties === undefined) continue;
+    if (!knowsProperties) {
+      const list = Object.entries(own).map(([key, value]) => `${key}=${value}`).join(", ");
+      const foreign = {
+        fate: "left",
+        words: "databases of this release have no properties, so they are left out",
+      } as const;
+      if (list !== "") {
+        add("alter_database", `Set ${list} on database ${name}`, { do: "alter", name, set: own, remove: [] }, {
+          foreign,
+        });
+      }
+      continue;
+    }
     const have = actual.get(name) ?? {};
     const ownerOf = (key: string): Owner => {
       if (owner(name) === "foreign") return "foreign";
@@ -102,6 +119,17 @@ function propertyThings(database: string, properties: Properties): Thing[] {
   return Object.entries(properties).map(([key, value]) => ({ kind: "database_property", database, key, value }));
 }
 
+/** Whether databases of the target have properties: every release has this one, and those that know none describe none. */
+async function haveProperties(client: MilvusClient, signal: AbortSignal): Promise<boolean> {
+  const request: Request = { what: "describe the database default", db: "", signal };
+  try {
+    await client.call(METHOD.describeDatabase, { dbName: "default" }, request);
+  } catch (error) {
+    return toTidemarkError(error).code !== "unsupported";
+  }
+  return true;
+}
+
 export async function readDatabases(
   client: MilvusClient,
   names: readonly string[],
@@ -132,7 +160,8 @@ export async function reconcileDatabases(
   signal: AbortSignal,
 ): Promise<DdlOutcome[]> {
   const actual = await readDatabases(client, wanted.map((one) => one.name), signal);
-  const steps = planDatabases(wanted, drop, actual, whose);
+  const some = wanted.some(({ properties = {} }) => Object.keys(properties).length > 0);
+  const steps = planDatabases(wanted, drop, actual, whose, !some || await haveProperties(client, signal));
   const runnable: RunnableStep[] = steps.map((step) => ({
     step: plainStep(step),
     essential: false,

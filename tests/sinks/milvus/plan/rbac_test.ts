@@ -2,7 +2,7 @@ import { privilegeName } from "../../../../sinks/milvus/reconcile/rbac.ts";
 import assert from "node:assert/strict";
 import { type Grant, type Rbac, type Thing, thingText } from "../../../../pipeline/model/mod.ts";
 import { type ActualRbac, planRbac } from "../../../../sinks/milvus/plan/rbac.ts";
-import { planDatabases } from "../../../../sinks/milvus/reconcile/databases.ts";
+import { planDatabases, type WantedDatabase } from "../../../../sinks/milvus/reconcile/databases.ts";
 
 const EMPTY: Rbac = { users: [], roles: [], grants: [], privilegeGroups: [] };
 const BARE: ActualRbac = {
@@ -102,6 +102,19 @@ Deno.test("planDatabases creates, alters and drops, and leaves the default one",
     ["alter_database", "Remove gone from database a", false],
     ["create_database", "Create database b", false],
     ["drop_database", "Drop database old", true],
+  ]);
+});
+
+Deno.test("planDatabases sends no properties to a release whose databases have none, and says so", () => {
+  const wanted: WantedDatabase[] = [{ name: "a", properties: { x: "2", y: "1" } }, {
+    name: "b",
+    properties: { y: "1" },
+  }];
+  const steps = planDatabases(wanted, [], new Map([["a", undefined]]), { made: () => true }, false);
+  assert.deepEqual(steps.map(({ sentence, foreign, makes }) => [sentence, foreign?.fate, makes?.length]), [
+    ["Set x=2, y=1 on database a", "left", undefined],
+    ["Create database b", undefined, 1],
+    ["Set y=1 on database b", "left", undefined],
   ]);
 });
 
