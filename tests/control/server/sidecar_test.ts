@@ -25,6 +25,8 @@ Deno.test("startSidecar serves page, task, metrics and health of its run, change
     assert.equal((await ask(path)).status, 200, path);
   }
   assert.match((await ask("/metrics")).text, /^tidemark_held_sinks\{pipeline="p"\} 0$/m);
+  sidecar.ddl({ at: seen.at, sentence: "Create collection shop.c9", result: "applied", detail: "" });
+  assert.match((await ask("/api/v1/tasks/p/ddl")).text, /Create collection shop\.c9/);
   for (
     const [method, path] of [
       ["POST", "/api/v1/tasks"],

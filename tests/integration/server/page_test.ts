@@ -67,6 +67,12 @@ browserTest(
       }
     }
     await look(browser, { origin: server.url }, async ({ page }) => {
+      await page.goto(`${server.url}/#/task/waiting-0`);
+      await page.getByText("dr:19530 does not answer").first().waitFor();
+      const changes = page.getByRole("group", { name: "Changes of structure" });
+      await changes.getByText("Create collection shop.c0").waitFor();
+      await page.goto(`${server.url}/#/task/base-0`);
+      await page.getByText(/about .+ left/).first().waitFor();
       await page.goto(`${server.url}/docs`);
       await page.getByText("GET /api/v1/tasks/{name}", { exact: true }).first().waitFor();
       await assertAccessible(page);
