@@ -46,11 +46,10 @@ export class WoodpeckerWriter {
     keys.put(`${prefix}/instance`, "d9f7b2aa-0000-4000-8000-000000000001");
   }
 
-  /** With its first segment. */
+  /** Its first segment comes with what is first appended. */
   create(log: string): void {
     this.#logs.set(log, { id: ++this.#lastId, segments: new Map(), truncated: [-1n, -1n] });
     this.#putLog(log);
-    this.begin(log);
   }
 
   delete(log: string): void {
@@ -69,7 +68,8 @@ export class WoodpeckerWriter {
   }
 
   /** One block in the log's last segment, or in `segment`. */
-  async append(log: string, messages: readonly Message[], segment = this.last(log)): Promise<void> {
+  async append(log: string, messages: readonly Message[], segment?: number): Promise<void> {
+    segment ??= this.#log(log).segments.size === 0 ? this.begin(log) : this.last(log);
     const own = this.#segment(log, segment);
     const entries = messages.map(layoutOf);
     const bytes = blockBytes(own.blocks.length, BigInt(own.blocks.flat().length), entries, this.#version, false);

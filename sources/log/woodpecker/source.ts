@@ -36,6 +36,8 @@ export interface WoodpeckerLogOptions {
 
 /** What an embedded writer gives as its node: there is no such server. */
 const EMBEDDED = /^127\.0\.0\.1:59456$/;
+/** Before the first one. */
+const NO_SEGMENT = -1n;
 const TOPICS_NAMED = 64;
 const PROBE = "tidemark-is-there-nothing";
 
@@ -63,8 +65,12 @@ class WoodpeckerLog implements Omit<LogSource, "close"> {
       const { topicId } = view;
       const numbers = kept(view);
       const [first, last] = [numbers[0], numbers.at(-1)];
-      if (first === undefined || last === undefined) return { earliest: 0n, latest: 0n, topicId };
       const { version } = logs;
+      if (first === undefined || last === undefined) {
+        if (await logs.isCurrent(topic, NO_SEGMENT, signal)) return { earliest: 0n, latest: 0n, topicId };
+        await (this.#options.sleep ?? pause)(this.#options.pollMs, signal);
+        continue;
+      }
       const meta = () => logs.known(topic)?.segments.get(last) ?? view.segments.get(last)!;
       const end = await (await this.#open(view, last, meta, signal)).end(signal);
       // What was begun or finished meanwhile is looked at again.
@@ -92,7 +98,13 @@ class WoodpeckerLog implements Omit<LogSource, "close"> {
       bounds: () => this.bounds(topic, signal),
       open: (view, segment, meta, signal) => this.#open(view, segment, meta, signal),
     }, signal);
-    yield* tail.pages();
+    try {
+      yield* tail.pages();
+    } catch (thrown) {
+      // The clients below say it in words of their own.
+      signal.throwIfAborted();
+      throw thrown;
+    }
   }
 
   async check(signal: AbortSignal): Promise<CheckLine[]> {

@@ -144,8 +144,34 @@ Deno.test("WoodpeckerTail does not say that the log ends while its watch is behi
   assert.deepEqual(places((await coming).records), ["1/0"]);
 });
 
+Deno.test("createWoodpeckerLog does not say that a log is empty while its watch is behind etcd", async () => {
+  await using world = new World();
+  const { signal } = new AbortController();
+  const log = world.log();
+  assert.equal((await log.bounds(LOG, signal)).latest, 0n);
+  world.keys.hold(true);
+  await world.append(3);
+  const coming = log.bounds(LOG, signal);
+  for (let i = 0; i < 50; i++) await new Promise((resolve) => setTimeout(resolve, 0));
+  world.keys.hold(false);
+  assert.equal((await coming).latest, 3n);
+});
+
+Deno.test("WoodpeckerTail ends with an AbortError when it is stopped, whatever the clients below make of it", async () => {
+  await using world = new World();
+  await world.append(1);
+  const stop = new AbortController();
+  world.keys.get = () => {
+    stop.abort();
+    return Promise.reject(new TidemarkError("aborted", "Stopped by request"));
+  };
+  const pages = world.log().tail(LOG, 1n, undefined, stop.signal);
+  await assert.rejects(pages[Symbol.asyncIterator]().next(), { name: "AbortError" });
+});
+
 Deno.test("WoodpeckerTail skips a segment that ended empty, and stands at the end of a log without an active one", async () => {
   await using world = new World();
+  world.writer.begin(LOG);
   world.writer.complete(LOG);
   world.writer.begin(LOG);
   await world.append(2);
@@ -246,6 +272,7 @@ Deno.test("WoodpeckerTail tells a missing right from a log without anything new"
 
 Deno.test("WoodpeckerTail tells a bucket that is not there from a log without anything new", async () => {
   await using world = new World();
+  world.writer.begin(LOG);
   const store: ObjectStore = {
     ...world.store,
     get: () => Promise.reject(new TidemarkError("not_found", "No bucket b at s3:9000", { hint: "Set bucket." })),
@@ -316,6 +343,7 @@ Deno.test("WoodpeckerTail gives every acknowledged entry once and in order, what
     fc.asyncProperty(fc.array(fc.tuple(action, fc.integer({ min: 1, max: 5 })), { maxLength: 60 }), async (actions) => {
       await using world = new World();
       const { writer } = world;
+      writer.begin(LOG);
       const expected: string[] = [];
       const ended = new Set<number>();
       let compacting: Promise<void> = Promise.resolve();
