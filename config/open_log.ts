@@ -5,6 +5,7 @@
  */
 import { assertNever, type TidemarkError } from "../pipeline/errors.ts";
 import type { LogSource, Queue } from "../pipeline/model/mod.ts";
+import type { NodeChannel } from "../sources/log/mod.ts";
 import type { RetryOptions } from "../stores/mod.ts";
 import type { PipelineConfig } from "./schema.ts";
 
@@ -29,6 +30,21 @@ export function queueOf(log: LogConfig | undefined): Queue {
   return log?.type === "milvus" ? log.queue : log?.type ?? "kafka";
 }
 
+/** Of one answer; Woodpecker's own client takes as much. */
+const NODE_MESSAGE_BYTES = 512 * 1024 * 1024;
+
+/** Woodpecker's servers speak plain text and ask for no login. */
+async function openWoodpeckerNode(address: string): Promise<NodeChannel> {
+  const { openChannel } = await import("../sinks/milvus/mod.ts");
+  return openChannel({
+    address,
+    tls: undefined,
+    token: "",
+    owner: "sources.log",
+    maxMessageBytes: NODE_MESSAGE_BYTES,
+  });
+}
+
 export async function openLog(config: LogConfig, around: LogSurroundings): Promise<LogSource> {
   const { sources, retry, onState, onRetry, onFetched } = around;
   switch (config.type) {
@@ -44,6 +60,7 @@ export async function openLog(config: LogConfig, around: LogSurroundings): Promi
       return await openWoodpeckerLog(config, {
         etcd: sources.meta!,
         binlogs: sources.binlogs,
+        openNode: openWoodpeckerNode,
         retry,
         onState,
         onRetry,

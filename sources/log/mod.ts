@@ -38,6 +38,7 @@ export {
 export { type KafkaLogConfig, kafkaLogSpec } from "./kafka/spec.ts";
 export type { LogState } from "./outage.ts";
 export { pchannelOfVchannel, VchannelBook } from "./vchannel_book.ts";
+export { type NodeChannel, WoodpeckerNodes } from "./woodpecker/nodes.ts";
 export { openWoodpeckerLog, type WoodpeckerSurroundings } from "./woodpecker/open.ts";
 export { createWoodpeckerLog, type WoodpeckerLogOptions } from "./woodpecker/source.ts";
 export { type WoodpeckerKeys, WoodpeckerLogs } from "./woodpecker/logs.ts";

@@ -24,25 +24,35 @@ interface Log {
   truncated: readonly [segment: bigint, entry: bigint];
 }
 
+/** The servers that have a segment, and how many of them must have an entry. */
+export interface Quorum {
+  readonly nodes: readonly string[];
+  readonly acks: number;
+}
+
+const EMBEDDED: Quorum = { nodes: ["127.0.0.1:59456"], acks: 1 };
+
 export class WoodpeckerWriter {
   readonly #store: ObjectStore;
   readonly #keys: EtcdKeys;
   readonly #prefix: string;
   readonly #root: string;
   readonly #version: 5 | 6;
+  readonly #quorum: Quorum;
   readonly #logs = new Map<string, Log>();
   #lastId = 0;
 
   constructor(
     store: ObjectStore,
     keys: EtcdKeys,
-    { prefix = "woodpecker", root = "files/wp", version = 6 as 5 | 6 } = {},
+    { prefix = "woodpecker", root = "files/wp", version = 6 as 5 | 6, quorum = EMBEDDED } = {},
   ) {
     this.#store = store;
     this.#keys = keys;
     this.#prefix = prefix;
     this.#root = root;
     this.#version = version;
+    this.#quorum = quorum;
     keys.put(`${prefix}/instance`, "d9f7b2aa-0000-4000-8000-000000000001");
   }
 
@@ -86,10 +96,10 @@ export class WoodpeckerWriter {
   }
 
   /** etcd says from now on where the segment ends. */
-  complete(log: string, segment = this.last(log)): void {
+  complete(log: string, segment = this.last(log), lastEntry?: bigint): void {
     const own = this.#segment(log, segment);
     own.state = 2;
-    own.lastEntry = BigInt(own.blocks.flat().length) - 1n;
+    own.lastEntry = lastEntry ?? BigInt(own.blocks.flat().length) - 1n;
     this.#putSegment(log, segment);
   }
 
@@ -185,13 +195,14 @@ export class WoodpeckerWriter {
     const writer = new BinaryWriter();
     const ints: [number, bigint][] = [[1, BigInt(segment)], [4, BigInt(state)], [6, state === 0 ? -1n : lastEntry]];
     for (const [field, value] of ints) if (value !== 0n) writer.tag(field, WireType.Varint).int64(value);
-    const quorum = new BinaryWriter().tag(5, WireType.LengthDelimited).string("127.0.0.1:59456").finish();
-    writer.tag(9, WireType.LengthDelimited).bytes(quorum);
+    const quorum = new BinaryWriter().tag(4, WireType.Varint).int32(this.#quorum.acks);
+    for (const node of this.#quorum.nodes) quorum.tag(5, WireType.LengthDelimited).string(node);
+    writer.tag(9, WireType.LengthDelimited).bytes(quorum.finish());
     this.#keys.put(this.#segmentKey(log, segment), writer.finish());
   }
 }
 
-function layoutOf({ value, headers = {} }: Message): Uint8Array {
+export function layoutOf({ value, headers = {} }: Message): Uint8Array {
   const writer = new BinaryWriter();
   if (value.length > 0) writer.tag(1, WireType.LengthDelimited).bytes(value);
   for (const [name, content] of Object.entries(headers)) {

@@ -217,7 +217,7 @@ export const TARGETS: readonly FuzzTarget[] = [
       const store = createMemoryStore();
       await store.put("s/data.log", bytes);
       for (const [state, lastEntry] of [["active", -1n], ["completed", 40n]] as const) {
-        const meta = { segment: 0n, state, lastEntry, nodes: [] };
+        const meta = { segment: 0n, state, lastEntry, nodes: [], acks: 1 };
         const segment = new FileSegment({ store, folder: "s", meta: () => meta });
         const { signal } = new AbortController();
         for (let entry = 0n, step; (step = await segment.read(entry, signal)).kind === "entries";) {

@@ -21,6 +21,8 @@ export interface SegmentMeta {
   readonly lastEntry: bigint;
   /** Whom to ask in service mode; a placeholder where the writer is embedded. */
   readonly nodes: readonly string[];
+  /** How many of them have an entry before it counts as written. */
+  readonly acks: number;
 }
 
 export type WoodpeckerKey =
@@ -62,9 +64,11 @@ export function decodeSegment(value: Uint8Array, segment: bigint, key: string): 
     });
   }
   const quorum = messages.get(9)?.at(-1);
-  const nodes = quorum === undefined ? [] : read(quorum, key).messages.get(5) ?? [];
+  const { ints: counts, messages: lists } = read(quorum ?? new Uint8Array(), key);
   const utf8 = new TextDecoder();
-  return { segment, state, lastEntry: signed(ints.get(6)), nodes: nodes.map((node) => utf8.decode(node)) };
+  const nodes = (lists.get(5) ?? []).map((node) => utf8.decode(node));
+  const acks = Number(counts.get(4) ?? 1n);
+  return { segment, state, lastEntry: signed(ints.get(6)), nodes, acks };
 }
 
 function signed(value: bigint | undefined): bigint {

@@ -1,10 +1,11 @@
 /** Opens the log source on Woodpecker. */
-import { TidemarkError } from "../../../pipeline/errors.ts";
+import { assertNever, TidemarkError } from "../../../pipeline/errors.ts";
 import type { LogSource } from "../../../pipeline/model/mod.ts";
 import type { EtcdConnectionConfig } from "../../../stores/etcd/spec.ts";
 import { connectEtcd, etcdOptions, joinKey, openObjectStore, type RetryOptions } from "../../../stores/mod.ts";
 import type { BinlogConfig } from "../../binlog/spec.ts";
 import { WoodpeckerLogs } from "./logs.ts";
+import { type NodeChannel, WoodpeckerNodes } from "./nodes.ts";
 import { createWoodpeckerLog, type WoodpeckerLogOptions } from "./source.ts";
 import type { WoodpeckerLogConfig } from "./spec.ts";
 
@@ -13,6 +14,8 @@ export interface WoodpeckerSurroundings extends Pick<WoodpeckerLogOptions, "onSt
   readonly etcd: EtcdConnectionConfig & { readonly root_path: string };
   /** Of the source's binlogs: the log lies beside them where the configuration does not say another place. */
   readonly binlogs?: BinlogConfig | undefined;
+  /** Connects to one of Woodpecker's own servers, `host:port`. */
+  readonly openNode?: (address: string) => Promise<NodeChannel>;
   readonly retry?: RetryOptions;
   readonly onRetry?: (error: TidemarkError) => void;
 }
@@ -20,7 +23,7 @@ export interface WoodpeckerSurroundings extends Pick<WoodpeckerLogOptions, "onSt
 /** Throws `config` where a file that is named cannot be read, or no store is. */
 export async function openWoodpeckerLog(
   config: WoodpeckerLogConfig,
-  { etcd, binlogs, retry, onRetry, ...options }: WoodpeckerSurroundings,
+  { etcd, binlogs, openNode, retry, onRetry, ...options }: WoodpeckerSurroundings,
 ): Promise<LogSource> {
   const place = placeOf(config, binlogs);
   const store = await openObjectStore(place.storage, retry === undefined ? {} : { retry });
@@ -31,12 +34,17 @@ export async function openWoodpeckerLog(
     onState: (error) => options.onState?.("etcd", error?.message),
   });
   const logs = new WoodpeckerLogs(client, WoodpeckerLogs.candidates(etcd.root_path, config.meta_prefix));
+  const bucket = bucketOf(place.storage);
+  const nodes = bucket === undefined || openNode === undefined
+    ? undefined
+    : new WoodpeckerNodes({ open: openNode, bucket });
   const log = createWoodpeckerLog({
     ...options,
     store,
     root: place.root,
     isFolder: place.storage.type === "file",
     logs,
+    nodes,
     pollMs: config.poll_ms,
     idlePollMs: config.idle_poll_ms,
   });
@@ -53,12 +61,27 @@ export async function openWoodpeckerLog(
     check: (signal) => log.check(signal),
     async close() {
       await logs.close();
-      await Promise.all([client.close(), store.close()]);
+      await Promise.all([client.close(), store.close(), nodes?.close()]);
     },
   };
 }
 
 type Storage = NonNullable<WoodpeckerLogConfig["storage"]>;
+
+/** As Milvus calls it: in Azure a container. */
+function bucketOf(storage: Storage): string | undefined {
+  switch (storage.type) {
+    case "s3":
+    case "gcs":
+      return storage.bucket;
+    case "azure":
+      return storage.container;
+    case "file":
+      return undefined;
+    default:
+      return assertNever(storage);
+  }
+}
 
 /** Where the log lies: as configured, else beside the binlogs. Throws `config`. */
 export function placeOf(

@@ -9,10 +9,12 @@ export type Step =
   | { readonly kind: "entries"; readonly first: bigint; readonly entries: readonly Uint8Array[] }
   /** The segment is finished, and has no such entry. */
   | { readonly kind: "end" }
-  /** Not there yet; the entries that are there end before `next`. */
+  /** Not there yet; the entries that are there end before `next`, those between are not given out yet. */
   | { readonly kind: "nothing"; readonly next: bigint }
   /** Something should be there and is not: it may come in a moment, and must not be taken for the end. `what`: a sentence. */
-  | { readonly kind: "missing"; readonly what: string };
+  | { readonly kind: "missing"; readonly what: string }
+  /** Those who have it do not answer. */
+  | { readonly kind: "away"; readonly reason: string };
 
 export interface SegmentReader {
   /** The entry `entry` and what can be had with it. Entries later than etcd's last one are never given out. */

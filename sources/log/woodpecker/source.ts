@@ -14,6 +14,8 @@ import { woodpeckerPosition, woodpeckerPositions } from "../../../pipeline/posit
 import { DATA_FILE, FileSegment } from "./file_segment.ts";
 import type { SegmentMeta } from "./keys.ts";
 import type { LogView, WoodpeckerLogs } from "./logs.ts";
+import { NodeSegment } from "./node_segment.ts";
+import type { WoodpeckerNodes } from "./nodes.ts";
 import { ObjectSegment } from "./object_segment.ts";
 import type { SegmentReader } from "./segment.ts";
 import { kept, WoodpeckerTail } from "./tail.ts";
@@ -25,6 +27,8 @@ export interface WoodpeckerLogOptions {
   /** The store is a folder, so that segments may be files. */
   readonly isFolder: boolean;
   readonly logs: WoodpeckerLogs;
+  /** Woodpecker's own servers; left out where there can be none, as with a folder. */
+  readonly nodes?: WoodpeckerNodes | undefined;
   readonly pollMs: number;
   readonly idlePollMs: number;
   /** A topic's reader does not find what should be there, and why; undefined: it does again. */
@@ -35,7 +39,7 @@ export interface WoodpeckerLogOptions {
 }
 
 /** What an embedded writer gives as its node: there is no such server. */
-const EMBEDDED = /^127\.0\.0\.1:59456$/;
+const EMBEDDED = "127.0.0.1:59456";
 /** Before the first one. */
 const NO_SEGMENT = -1n;
 const TOPICS_NAMED = 64;
@@ -190,16 +194,17 @@ class WoodpeckerLog implements Omit<LogSource, "close"> {
     meta: () => SegmentMeta,
     signal: AbortSignal,
   ): Promise<SegmentReader> {
-    const { store, root, isFolder } = this.#options;
+    const { store, root, isFolder, nodes } = this.#options;
     const place = { store, folder: `${root}/${view.id}/${segment}`, meta };
-    const { nodes, state } = meta();
-    if ((state === "active" || state === "completed") && nodes.some((node) => !EMBEDDED.test(node))) {
+    const addresses = meta().nodes;
+    if (addresses.some((address) => address !== EMBEDDED)) {
+      if (nodes !== undefined) return new NodeSegment({ ...place, nodes, root, logId: view.id, segment });
       throw new TidemarkError(
-        "unsupported",
-        `Segment ${segment} of ${view.name} lies on Woodpecker's own servers (${nodes.join(", ")}), which are not read`,
-        {
-          hint: "woodpecker.storage.type: service cannot be followed: a source on minio or local storage can.",
-        },
+        "config",
+        `Segment ${segment} of ${view.name} lies on Woodpecker's own servers (${
+          addresses.join(", ")
+        }), not in a folder`,
+        { hint: "Set sources.log.storage to the bucket of the source: minio.bucketName of its milvus.yaml." },
       );
     }
     if (isFolder && await store.head(`${place.folder}/${DATA_FILE}`, signal) !== undefined) {

@@ -1,4 +1,4 @@
-/** Config of the log source on Woodpecker, the log that Milvus 2.6 and 3.0 keep in their own bucket or folder. */
+/** Config of the log source on Woodpecker, the log that Milvus 2.6 and 3.0 keep themselves. */
 import { z } from "zod";
 import { duration } from "../../../pipeline/units/mod.ts";
 import { objectStoreSpec } from "../../../stores/objects/spec.ts";
@@ -9,7 +9,7 @@ const path = (what: string) =>
 /** `sources.log` of `type: woodpecker`. */
 export const woodpeckerLogSpec = z.strictObject({
   type: z.literal("woodpecker").describe(
-    "Woodpecker, the log that Milvus 2.6 and later keep in their own bucket or folder; it is found by the etcd of `sources.meta`",
+    "Woodpecker, the log that Milvus 2.6 and later keep in their own bucket or folder, or on Woodpecker's own servers; it is found by the etcd of `sources.meta`",
   ),
   meta_prefix: path(
     "Where Woodpecker's keys begin in etcd; left out, they are found: `woodpecker`, or `<root_path>/woodpecker` from 3.0 on",

@@ -3,6 +3,7 @@ import { assertNever, TidemarkError } from "../../../pipeline/errors.ts";
 import { after, type LogBounds, type LogFetch, type Position } from "../../../pipeline/model/mod.ts";
 import { woodpeckerPlace, woodpeckerPosition, woodpeckerPositions } from "../../../pipeline/positions/mod.ts";
 import { isInsert } from "../gen1/is_insert.ts";
+import { Outage } from "../outage.ts";
 import { lostByBounds, lostByIdentity, lostByRemoval } from "../position.ts";
 import { recordOf } from "./entry.ts";
 import { FrameError } from "./frames.ts";
@@ -44,6 +45,8 @@ export class WoodpeckerTail {
   #reader: SegmentReader | undefined;
   /** The place that was asked for has not been seen to be inside the log. */
   #unproven = true;
+  readonly #outage: Outage;
+  #failures = 0;
   #missing = 0;
   #waitMs: number;
   /** Where the entries of the segment end, if nothing follows. */
@@ -67,6 +70,10 @@ export class WoodpeckerTail {
     this.#around = around;
     this.#signal = signal;
     this.#waitMs = around.pollMs;
+    this.#outage = new Outage(topic, {
+      sleep: around.sleep,
+      onState: ({ state, reason }) => around.onState?.(topic, state === "down" ? reason : undefined),
+    });
     ({ segment: this.#segment, entry: this.#entry } = woodpeckerPlace(from));
   }
 
@@ -112,7 +119,7 @@ export class WoodpeckerTail {
           this.#unproven = false;
           this.#rest = version;
           const next = woodpeckerPosition(this.#segment, this.#entry);
-          return { records: [], highWatermark: next, next };
+          return { records: [], highWatermark: woodpeckerPosition(this.#segment, end), next };
         }
       }
       await this.#wait(version, this.#around.pollMs);
@@ -138,6 +145,12 @@ export class WoodpeckerTail {
       }
       this.#reader ??= await this.#around.open(view, segment, () => this.#meta(segment), this.#signal);
       const step = await this.#reader.read(this.#entry, this.#signal);
+      if (step.kind === "away") {
+        await this.#outage.wait(this.#failures++, step.reason, this.#signal);
+        continue;
+      }
+      this.#failures = 0;
+      this.#outage.over();
       if (step.kind === "missing") {
         await this.#look(step.what, seen);
         continue;

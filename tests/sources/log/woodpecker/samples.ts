@@ -1,5 +1,7 @@
 /** Genuine logs of Woodpecker's own Go module, 0.1.3 to 0.1.37, put into memory. */
 import { WoodpeckerLogs } from "../../../../sources/log/mod.ts";
+import { FileSegment } from "../../../../sources/log/woodpecker/file_segment.ts";
+import type { SegmentMeta } from "../../../../sources/log/woodpecker/keys.ts";
 import { createMemoryStore, type MemoryStore } from "../../../../stores/mod.ts";
 import { EtcdKeys } from "../../../fakes/etcd_keys.ts";
 import { readTarZst } from "../../../stack/recorded/tar.ts";
@@ -55,4 +57,24 @@ export async function readSample(name: string): Promise<Sample> {
     })),
     logs: () => new WoodpeckerLogs(keys, WoodpeckerLogs.candidates("by-dev", undefined)),
   };
+}
+
+/** The servers of a sample: what is in the files on their disks of the segment that is written. */
+export async function readNodes(
+  name: string,
+): Promise<readonly { readonly address: string; readonly entries: readonly Uint8Array[] }[]> {
+  const signal = new AbortController().signal;
+  const found = [...files].filter(([path]) => path.startsWith(`./${name}/nodes/`) && path.endsWith("/data.log"));
+  return await Promise.all(found.map(async ([path, content]) => {
+    const store = createMemoryStore();
+    await store.put("s/data.log", new Uint8Array(content));
+    const meta: SegmentMeta = { segment: 0n, state: "active", lastEntry: -1n, nodes: [], acks: 1 };
+    const segment = new FileSegment({ store, folder: "s", meta: () => meta });
+    const entries: Uint8Array[] = [];
+    for (let step; (step = await segment.read(BigInt(entries.length), signal)).kind === "entries";) {
+      entries.push(...step.entries);
+    }
+    // They were started in this order.
+    return { address: `127.0.0.1:4370${/node(\d)/.exec(path)![1]}`, entries };
+  }));
 }

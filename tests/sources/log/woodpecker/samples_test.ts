@@ -2,20 +2,25 @@ import assert from "node:assert/strict";
 import { TidemarkError } from "../../../../pipeline/errors.ts";
 import type { LogRecord } from "../../../../pipeline/model/mod.ts";
 import { woodpeckerPosition } from "../../../../pipeline/positions/mod.ts";
-import { createWoodpeckerLog } from "../../../../sources/log/mod.ts";
-import { readSample, type Sample, SAMPLES } from "./samples.ts";
+import { createWoodpeckerLog, type WoodpeckerNodes } from "../../../../sources/log/mod.ts";
+import { FakeNode, nodesOf } from "../../../fakes/woodpecker_nodes.ts";
+import { readNodes, readSample, type Sample, SAMPLES } from "./samples.ts";
 
 /** Reads `body` with a source on the sample. */
 async function withLog<T>(
   sample: Sample,
   body: (log: ReturnType<typeof createWoodpeckerLog>, signal: AbortSignal) => Promise<T>,
+  nodes?: WoodpeckerNodes,
 ): Promise<T> {
   const logs = sample.logs();
   const stop = new AbortController();
   try {
     const { store, root } = sample;
     const isFolder = sample.storage === "local";
-    return await body(createWoodpeckerLog({ store, root, isFolder, logs, pollMs: 1, idlePollMs: 1 }), stop.signal);
+    return await body(
+      createWoodpeckerLog({ store, root, isFolder, logs, nodes, pollMs: 1, idlePollMs: 1 }),
+      stop.signal,
+    );
   } finally {
     stop.abort();
     await logs.close();
@@ -73,20 +78,39 @@ for (const name of SAMPLES.filter((name) => name !== SERVICE)) {
   });
 }
 
-Deno.test(`createWoodpeckerLog reads what ${SERVICE} has in its bucket, and says what it cannot read`, async () => {
+Deno.test(`createWoodpeckerLog reads what ${SERVICE} has in its bucket, and says that its servers are needed`, async () => {
   const sample = await readSample(SERVICE);
   const expected = expectedOf(sample).filter(({ offset }) => offset < woodpeckerPosition(4n, 0n));
   await withLog(sample, async (log, signal) => {
-    const found: LogRecord[] = [];
     await assert.rejects(
-      async () => {
-        for await (const { records } of log.tail(sample.log, 0n, undefined, signal)) found.push(...records);
-      },
+      log.bounds(sample.log, signal),
       (thrown) =>
-        thrown instanceof TidemarkError && thrown.code === "unsupported" && /own servers/.test(thrown.message),
+        thrown instanceof TidemarkError && thrown.code === "config" &&
+        /own servers .*not in a folder/.test(thrown.message),
     );
-    assert.deepEqual(found.map(shown), expected);
   });
+  const nodes = (await readNodes(SERVICE)).map(({ address }) => new FakeNode(address));
+  await withLog(sample, async (log, signal) => {
+    const pages = log.tail(sample.log, 0n, undefined, signal)[Symbol.asyncIterator]();
+    const found: LogRecord[] = [];
+    while (found.length < expected.length) found.push(...(await pages.next()).value!.records);
+    assert.deepEqual(found.map(shown), expected);
+    assert.deepEqual(nodes.flatMap(({ calls }) => calls), []);
+    await pages.return!();
+  }, nodesOf(nodes));
+});
+
+Deno.test(`createWoodpeckerLog reads every message of ${SERVICE}: of the last segment what its servers have on their disks`, async () => {
+  const sample = await readSample(SERVICE);
+  const nodes = (await readNodes(SERVICE)).map(({ address, entries }) => {
+    const node = new FakeNode(address);
+    node.give(entries, 0n);
+    node.acknowledged = BigInt(entries.length) - 1n;
+    return node;
+  });
+  await withLog(sample, async (log, signal) => {
+    assert.deepEqual((await readAll(log, sample.log, 0n, signal)).map(shown), expectedOf(sample));
+  }, nodesOf(nodes));
 });
 
 Deno.test("createWoodpeckerLog says of a segment that was removed that the position is lost", async () => {
