@@ -14,8 +14,6 @@ export interface RigOptions {
   readonly bytes?: number;
   /** How long truncated segments are kept. */
   readonly ttlSeconds?: number;
-  /** `local`: below this folder, without servers. */
-  readonly folder?: string;
 }
 
 export const BUCKET = "a-bucket";
@@ -61,7 +59,7 @@ export class WoodpeckerRig implements AsyncDisposable {
   }
 
   #config(
-    { blocks = 1000, bytes = 256_000_000, ttlSeconds = 259_200, folder }: RigOptions,
+    { blocks = 1000, bytes = 256_000_000, ttlSeconds = 259_200 }: RigOptions,
     ports: readonly number[],
   ): unknown {
     const [address, port] = this.s3.address.split(":");
@@ -87,8 +85,8 @@ export class WoodpeckerRig implements AsyncDisposable {
           fencePolicy: { conditionWrite: "auto" },
         },
         storage: {
-          type: service ? "service" : folder === undefined ? "minio" : "local",
-          rootPath: folder ?? `${this.#dir}/unused`,
+          type: service ? "service" : "minio",
+          rootPath: `${this.#dir}/unused`,
         },
       },
       log: { level: "warn", stdout: true },
