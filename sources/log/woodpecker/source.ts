@@ -11,7 +11,7 @@ import type {
   TailOptions,
 } from "../../../pipeline/model/mod.ts";
 import { woodpeckerPosition, woodpeckerPositions } from "../../../pipeline/positions/mod.ts";
-import { DATA_FILE, FileSegment } from "./file_segment.ts";
+import { FolderSegment } from "./folder_segment.ts";
 import type { SegmentMeta } from "./keys.ts";
 import type { LogView, WoodpeckerLogs } from "./logs.ts";
 import { NodeSegment } from "./node_segment.ts";
@@ -76,7 +76,7 @@ class WoodpeckerLog implements Omit<LogSource, "close"> {
         continue;
       }
       const meta = () => logs.known(topic)?.segments.get(last) ?? view.segments.get(last)!;
-      const end = await (await this.#open(view, last, meta, signal)).end(signal);
+      const end = await this.#open(view, last, meta).end(signal);
       // What was begun or finished meanwhile is looked at again.
       if (!await logs.isCurrent(topic, last, signal)) {
         await (this.#options.sleep ?? pause)(this.#options.pollMs, signal);
@@ -100,7 +100,7 @@ class WoodpeckerLog implements Omit<LogSource, "close"> {
       withoutInserts,
       sleep: this.#options.sleep ?? pause,
       bounds: () => this.bounds(topic, signal),
-      open: (view, segment, meta, signal) => this.#open(view, segment, meta, signal),
+      open: (view, segment, meta) => this.#open(view, segment, meta),
     }, signal);
     try {
       yield* tail.pages();
@@ -179,7 +179,7 @@ class WoodpeckerLog implements Omit<LogSource, "close"> {
     for (const segment of kept(view)) {
       const meta = view.segments.get(segment)!;
       if (meta.state !== "active" && meta.lastEntry < 0n) continue;
-      const step = await (await this.#open(view, segment, () => meta, signal)).read(0n, signal);
+      const step = await this.#open(view, segment, () => meta).read(0n, signal);
       if (step.kind !== "missing") return;
       throw new TidemarkError("not_found", step.what, {
         hint: "Set sources.log.storage and root_path to where the source keeps its log: minio.rootPath of its " +
@@ -188,12 +188,7 @@ class WoodpeckerLog implements Omit<LogSource, "close"> {
     }
   }
 
-  async #open(
-    view: LogView,
-    segment: bigint,
-    meta: () => SegmentMeta,
-    signal: AbortSignal,
-  ): Promise<SegmentReader> {
+  #open(view: LogView, segment: bigint, meta: () => SegmentMeta): SegmentReader {
     const { store, root, isFolder, nodes } = this.#options;
     const place = { store, folder: `${root}/${view.id}/${segment}`, meta };
     const addresses = meta().nodes;
@@ -207,9 +202,6 @@ class WoodpeckerLog implements Omit<LogSource, "close"> {
         { hint: "Set sources.log.storage to the bucket of the source: minio.bucketName of its milvus.yaml." },
       );
     }
-    if (isFolder && await store.head(`${place.folder}/${DATA_FILE}`, signal) !== undefined) {
-      return new FileSegment(place);
-    }
-    return new ObjectSegment(place);
+    return isFolder ? new FolderSegment(place) : new ObjectSegment(place);
   }
 }

@@ -13,12 +13,7 @@ import type { SegmentReader } from "./segment.ts";
 
 export interface TailSurroundings {
   readonly logs: WoodpeckerLogs;
-  readonly open: (
-    log: LogView,
-    segment: bigint,
-    meta: () => SegmentMeta,
-    signal: AbortSignal,
-  ) => Promise<SegmentReader>;
+  readonly open: (log: LogView, segment: bigint, meta: () => SegmentMeta) => SegmentReader;
   readonly bounds: () => Promise<LogBounds>;
   readonly pollMs: number;
   readonly idlePollMs: number;
@@ -143,7 +138,7 @@ export class WoodpeckerTail {
         this.#end = 0n;
         return undefined;
       }
-      this.#reader ??= await this.#around.open(view, segment, () => this.#meta(segment), this.#signal);
+      this.#reader ??= this.#around.open(view, segment, () => this.#meta(segment));
       const step = await this.#reader.read(this.#entry, this.#signal);
       if (step.kind === "away") {
         await this.#outage.wait(this.#failures++, step.reason, this.#signal);

@@ -113,6 +113,28 @@ Deno.test(`createWoodpeckerLog reads every message of ${SERVICE}: of the last se
   }, nodesOf(nodes));
 });
 
+Deno.test("createWoodpeckerLog reads a file of a segment that was not there yet when the segment was begun", async () => {
+  const sample = await readSample("v0.1.13-local");
+  const files: [string, Uint8Array][] = [];
+  for await (const { key } of sample.store.list("")) {
+    if (key.endsWith("/data.log")) files.push([key, await sample.store.get(key)]);
+  }
+  await sample.store.delete(files.map(([key]) => key));
+  await withLog(sample, async (log, signal) => {
+    const pages = log.tail(sample.log, 0n, undefined, signal)[Symbol.asyncIterator]();
+    const found: LogRecord[] = [];
+    let coming = pages.next();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    for (const [key, bytes] of files) await sample.store.put(key, bytes);
+    for (const expected = expectedOf(sample); found.length < expected.length; coming = pages.next()) {
+      found.push(...(await coming).value!.records);
+    }
+    assert.deepEqual(found.map(shown), expectedOf(sample));
+    await coming.catch(() => {});
+    await pages.return!();
+  });
+});
+
 Deno.test("createWoodpeckerLog says of a segment that was removed that the position is lost", async () => {
   const sample = await readSample("v0.1.13-minio-completed");
   await withLog(sample, async (log, signal) => {
