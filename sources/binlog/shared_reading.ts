@@ -2,12 +2,12 @@
 import type { SegmentReadOptions } from "./segment.ts";
 
 const MIB = 1024 ** 2;
-/** Of all batches on their way: each is held about nine times over until the target has it, garbage included. */
-const BATCHES_BYTES = 16 * MIB;
+/** Of all batches: each is there several times over on its way, as pages, columns and the request. */
+const BATCHES_BYTES = 8 * MIB;
 /** Of files that were fetched and not yet decoded. */
-const FILES_BYTES = 64 * MIB;
-/** A batch beyond it gains no speed; below it, requests cost more than their rows. */
-const BATCH_MOST = 8 * MIB;
+const FILES_BYTES = 32 * MIB;
+/** Well below what a sink sends in one request: a batch beyond that is copied once more, to be split. */
+const BATCH_MOST = 4 * MIB;
 const BATCH_LEAST = MIB;
 
 /** How one of `parallel` segments is read, so that memory does not grow with their number. */

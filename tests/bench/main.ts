@@ -12,7 +12,16 @@ import { note } from "./rig.ts";
 const FIGURES = ["catch_up", "lag", "base", "follow_memory", "many_collections", "stalled_target", "backup", "restore"];
 
 /** Not among all of them, and without the servers that the others share. */
-const WITHOUT_SERVERS = ["fuzz", "storage", "queues", "files_step", "server", "encryption", "stores"];
+const WITHOUT_SERVERS = [
+  "fuzz",
+  "storage",
+  "generations",
+  "queues",
+  "files_step",
+  "server",
+  "encryption",
+  "stores",
+];
 
 async function exists(name: string): Promise<boolean> {
   return await Deno.stat(fileOf(name)).then(() => true, () => false);
@@ -38,7 +47,7 @@ const USAGE = `deno task bench [figure...] [--small] [arguments of a figure]
 
 Figures, all of them by default, which takes most of an hour: ${
   FIGURES.join(", ")
-}.\nBy name only: fuzz, ten minutes for each decoder of foreign bytes; queues, files_step, server and stores, on servers of their own.`;
+}.\nBy name only: fuzz, ten minutes for each decoder of foreign bytes; generations; queues, files_step, server and stores, on servers of their own.`;
 
 async function main(args: readonly string[]): Promise<number> {
   if (args.some((arg) => arg === "--help" || arg === "-h")) {
