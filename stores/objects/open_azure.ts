@@ -3,6 +3,7 @@ import { TidemarkError } from "../../pipeline/errors.ts";
 import type { ObjectStore } from "../../pipeline/model/mod.ts";
 import type { AzureLogin, AzureStoreOptions } from "./azure.ts";
 import { readCustomerKey } from "./customer_key.ts";
+import { keepMetadataDirect } from "./metadata_hosts.ts";
 import { readSecret, readText } from "./secret_file.ts";
 import type { AzureConfig } from "./spec.ts";
 
@@ -16,6 +17,7 @@ export async function openAzure(
     .some((file) => file !== undefined);
   const tls = { ca: await readText(config.tls.ca_file, "tls.ca_file"), insecure: config.tls.insecure };
   const login = await azureLogin(config, tls);
+  keepMetadataDirect();
   const { createAzureStore } = await import("./azure.ts");
   const customerKey = await readCustomerKey(config.customer_key_file, "customer_key_file");
   return createAzureStore({

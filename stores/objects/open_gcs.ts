@@ -2,6 +2,7 @@
 import { TidemarkError } from "../../pipeline/errors.ts";
 import type { ObjectStore } from "../../pipeline/model/mod.ts";
 import { readCustomerKey } from "./customer_key.ts";
+import { keepMetadataDirect } from "./metadata_hosts.ts";
 import type { GcsStoreOptions } from "./gcs.ts";
 import { readText } from "./secret_file.ts";
 import type { GcsConfig } from "./spec.ts";
@@ -9,6 +10,7 @@ import type { GcsConfig } from "./spec.ts";
 const ENDPOINT = "https://storage.googleapis.com";
 
 export async function openGcs(config: GcsConfig, shared: Pick<GcsStoreOptions, "uploads">): Promise<ObjectStore> {
+  keepMetadataDirect();
   const { createGcsStore } = await import("./gcs.ts");
   const login = config.anonymous ? "anonymous" : { credentials: await credentialsOf(config.credentials_file) };
   const customerKey = await readCustomerKey(config.customer_key_file, "customer_key_file");

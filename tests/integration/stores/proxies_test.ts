@@ -94,6 +94,50 @@ for (const [name, start] of Object.entries({ s3, azure, gcs })) {
   });
 }
 
+/** Gives tokens to the machine that asks; Azurite takes those that look like Entra ID's. */
+async function withMetadata(work: (host: string, asked: readonly string[]) => Promise<void>): Promise<void> {
+  const asked: string[] = [];
+  const part = (value: object) =>
+    new TextEncoder().encode(JSON.stringify(value)).toBase64({ alphabet: "base64url", omitPadding: true });
+  const now = Math.floor(Date.now() / 1000);
+  const claims = { iss: "https://sts.windows.net/t/", aud: "https://storage.azure.com", nbf: now - 60, iat: now - 60 };
+  const token = [part({ alg: "none", typ: "JWT" }), part({ ...claims, exp: now + 3600 }), "none"].join(".");
+  const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, ({ url }) => {
+    asked.push(new URL(url).pathname);
+    const answer = { access_token: token, token_type: "Bearer", expires_in: 3600, expires_on: String(now + 3600) };
+    return Response.json(answer, { headers: { "metadata-flavor": "Google" } });
+  });
+  await work(`127.0.0.1:${server.addr.port}`, asked);
+  await server.shutdown();
+}
+
+Deno.test("openObjectStore: a machine's login of Azure and of Google is asked for past the proxy, what it is for is not", async () => {
+  await withMetadata(async (metadata, asked) => {
+    await using proxy = startForwardProxy();
+    await using service = await azure(true);
+    const { account: _account, account_key: _key, ...config } = service.config;
+    const tls = { ca_file: `${certs}/ca.pem` };
+    const named = (config.endpoint as string).replace("127.0.0.1", "localhost");
+    await use({ ...config, endpoint: named, tls, identity: { type: "managed" } }, {
+      ...{ HTTP_PROXY: proxy.url, HTTPS_PROXY: proxy.url },
+      AZURE_POD_IDENTITY_AUTHORITY_HOST: `http://${metadata}`,
+    });
+    assert.ok(asked.some((path) => /\/oauth2\/token\/?$/.test(path)), asked.join());
+    assert.deepEqual(new Set(proxy.seen), new Set([`CONNECT ${service.host.replace("127.0.0.1", "localhost")}`]));
+  });
+  await withMetadata(async (metadata, asked) => {
+    await using proxy = startForwardProxy();
+    await using service = await gcs(false);
+    const { anonymous: _anonymous, ...config } = service.config;
+    const host = service.host.replace("127.0.0.1", "localhost");
+    await use({ ...config, endpoint: `http://${host}` }, {
+      ...{ HTTP_PROXY: proxy.url, METADATA_SERVER_DETECTION: "assume-present", GCE_METADATA_HOST: metadata },
+    });
+    assert.ok(asked.some((path) => path.endsWith("/token")), asked.join());
+    assert.deepEqual(new Set(proxy.seen), new Set([host]));
+  });
+});
+
 Deno.test("openObjectStore: an STS of one's own is trusted by tls.ca_file, without a proxy and in a tunnel", async () => {
   await using bucket = new FakeS3();
   await using proxy = startForwardProxy();
