@@ -132,7 +132,8 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
 
   const head = (key: string, signal?: AbortSignal): Promise<ObjectInfo | undefined> => {
     validateKey(key);
-    return request(key, signal, async () => {
+    const look = async (again: boolean): Promise<ObjectInfo | undefined> => {
+      const used = client;
       try {
         const found = await send(new HeadObjectCommand({ Bucket: bucket, Key: full(key), ...ssec }), abort(signal));
         return {
@@ -142,8 +143,11 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
           modifiedMs: found.LastModified?.getTime() ?? 0,
         };
       } catch (thrown) {
-        if (isRefusal(thrown)) {
-          if (await isGone(key, signal)) return undefined;
+        if (isRefusal(thrown) || statusOf(thrown) === 400) {
+          const gone = await isGone(key, signal);
+          // HEAD does not say that the keys have ended, a listing does: there are others then.
+          if (again && used !== client) return await look(false);
+          if (gone && isRefusal(thrown)) return undefined;
           throw thrown;
         }
         if (!isAbsent(thrown)) throw thrown;
@@ -157,7 +161,8 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
         bucketSeen = true;
         return undefined;
       }
-    });
+    };
+    return request(key, signal, () => look(true));
   };
 
   const targetOf = (key: string): S3Target => ({ send, bucket, key: full(key), sse, ssec });
