@@ -32,6 +32,8 @@ export class FakeLog implements LogSource {
   readonly fetches = new Map<string, number>();
   /** Offsets handed out, by topic, each as often as it was read. */
   readonly read = new Map<string, bigint[]>();
+  /** Told of each record that is written. */
+  onRecord: (record: LogRecord) => void = () => {};
 
   /** `maxRecords`: most records of one fetch; `waitMs`: after this a fetch that finds nothing is answered so. Default: never. */
   constructor(options: { readonly maxRecords?: number; readonly waitMs?: number } = {}) {
@@ -53,8 +55,10 @@ export class FakeLog implements LogSource {
   append(topic: string, values: Iterable<FakeValue>): bigint {
     const held = this.#topic(topic);
     for (const { value, headers = [], offset = held.next } of values) {
-      held.records.push({ topic, offset, timestampMs: 0n, headers, value });
+      const record = { topic, offset, timestampMs: 0n, headers, value };
+      held.records.push(record);
       held.next = offset + 1n;
+      this.onRecord(record);
     }
     this.#wake();
     return held.next - 1n;

@@ -1,23 +1,28 @@
 /** A run to the log's end that dies on its way. */
 import assert from "node:assert/strict";
+import type { CrashPoint } from "../../pipeline/flow/mod.ts";
 import type { FakePipeline } from "./pipeline.ts";
 import type { FakeRowSink } from "./row_sink.ts";
 import type { FakeSource } from "./source.ts";
 
-/** Kills it at the crash point before which it has passed so many others; where there are fewer it lives. A dead run's target does nothing more. */
+/**
+ * Kills it at the crash point before which it has passed so many others, or at the first of that name; where there are fewer it
+ * lives. A dead run's target does nothing more. Returns whether it died.
+ */
 export async function onceUnlessKilled(
-  source: FakeSource,
+  source: Pick<FakeSource, "ticking">,
   pipeline: FakePipeline,
-  passes: number,
+  passes: number | CrashPoint,
   target?: FakeRowSink,
-): Promise<void> {
+): Promise<boolean> {
   let left = passes;
   let died: Promise<void> | undefined;
   pipeline.override = {
-    crash: () => {
-      if (died !== undefined || left-- > 0) return;
+    crash: (point) => {
+      if (died !== undefined || (typeof left === "number" ? left-- > 0 : left !== point)) return;
       if (target !== undefined) target.gone = true;
-      died = run.kill();
+      // Nobody hears what a dead process would have said.
+      died = run.kill().catch(() => {});
     },
   };
   using _ticking = source.ticking();
@@ -26,4 +31,5 @@ export async function onceUnlessKilled(
   await died;
   if (target !== undefined) target.gone = false;
   pipeline.override = {};
+  return died !== undefined;
 }

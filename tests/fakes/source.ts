@@ -54,6 +54,9 @@ const VALUE = create(FieldSchemaSchema, { fieldID: 101n, name: "value", dataType
 /** Its values are those of `value`. */
 const LATE = create(FieldSchemaSchema, { fieldID: 102n, name: "late", dataType: DataType.Int64, nullable: true });
 
+/** Half a millisecond: a clock that was asked since the last tick has said less. */
+const AFTER_TICK = 1n << 17n;
+
 export class FakeSource {
   readonly log: FakeLog;
   /** Rows as a client of the source sees them. */
@@ -205,9 +208,9 @@ export class FakeSource {
     );
   }
 
-  /** Time goes on, on the pchannels that have a collection. */
+  /** Time goes on, on the pchannels that have a collection; from generation 2 on, on those that were written to. */
   tick(): void {
-    const live = new Set(this.collections.flatMap(({ pchannels }) => pchannels));
+    const live = new Set(this.#silent ? this.pchannels : this.collections.flatMap(({ pchannels }) => pchannels));
     this.#ms++;
     for (const pchannel of live) {
       if (this.#silent && !this.#written.delete(pchannel)) continue;
@@ -259,7 +262,8 @@ export class FakeSource {
   };
 
   #append(pchannel: string, record: Omit<FakeRecord, "ts">): bigint {
-    const ts = `${hybridFromMs(this.#ms) + (record.kind === "tick" ? 0n : 1n)}`;
+    const behind = record.kind === "tick" ? 0n : this.#silent ? AFTER_TICK : 1n;
+    const ts = `${hybridFromMs(this.#ms) + behind}`;
     if (record.kind !== "tick") {
       this.#ms++;
       this.#written.add(pchannel);
@@ -318,6 +322,12 @@ export class FakeSource {
       if (this.#changes[i]!.revision > revision) yield this.#changes[i]!;
     }
   }
+}
+
+/** What a queue has to know of a record. */
+export function recordFacts(record: LogRecord): { readonly isTick: boolean; readonly ts: HybridTs } {
+  const { kind, ts } = parse(record);
+  return { isTick: kind === "tick", ts: BigInt(ts) };
 }
 
 /** Follows a log that holds records of a {@link FakeSource}. */

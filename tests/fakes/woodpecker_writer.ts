@@ -32,6 +32,8 @@ export interface Quorum {
 
 const EMBEDDED: Quorum = { nodes: ["127.0.0.1:59456"], acks: 1 };
 
+const BLOCK_ENTRIES = 5;
+
 export class WoodpeckerWriter {
   readonly #store: ObjectStore;
   readonly #keys: EtcdKeys;
@@ -85,6 +87,25 @@ export class WoodpeckerWriter {
     const bytes = blockBytes(own.blocks.length, BigInt(own.blocks.flat().length), entries, this.#version, false);
     await this.put(log, segment, `${own.blocks.length}.blk`, bytes);
     own.blocks.push(entries);
+  }
+
+  /** As a node does: in blocks of up to five, in segments of `entries`, of which some are fenced and some compacted. */
+  async write(log: string, messages: readonly Message[], entries: number): Promise<void> {
+    if (this.#log(log).segments.size === 0) this.begin(log);
+    for (let at = 0; at < messages.length;) {
+      let held = this.#segment(log, this.last(log)).blocks.flat().length;
+      if (held === entries) {
+        const full = this.last(log);
+        this.begin(log);
+        if (full % 2 === 0) await this.fence(log, full);
+        this.complete(log, full);
+        if (full % 3 === 0) await this.compact(log, full, 2);
+        held = 0;
+      }
+      const part = messages.slice(at, at + Math.min(BLOCK_ENTRIES, entries - held));
+      await this.append(log, part);
+      at += part.length;
+    }
   }
 
   last(log: string): number {

@@ -14,6 +14,8 @@ export interface DumpLogOptions extends TopicTailOptions {
   readonly keys: DumpKeys;
   readonly idlePollMs: number;
   readonly timeoutMs: number;
+  /** Without a message for so long, the server is asked whether there is one. Default 500. */
+  readonly quietMs?: number;
   /** Told of the values of each page, in bytes; what was read twice counts twice. */
   readonly onFetched?: (topic: string, bytes: number) => void;
 }

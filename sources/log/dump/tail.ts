@@ -32,6 +32,8 @@ export interface DumpTailOptions extends TopicTailOptions, TailOptions {
   readonly topicId: string | undefined;
   readonly idlePollMs: number;
   readonly timeoutMs: number;
+  /** As {@link DumpLogOptions.quietMs}. */
+  readonly quietMs?: number;
   /** Asks the server. */
   readonly bounds: (signal: AbortSignal) => Promise<LogBounds>;
   /** Nothing from there on was removed. */
@@ -43,7 +45,6 @@ export interface DumpTailOptions extends TopicTailOptions, TailOptions {
   readonly onFetched?: (topic: string, bytes: number) => void;
 }
 
-/** Without a message for so long, the server is asked whether there is one. */
 const QUIET_MS = 500;
 const GROWTH = 1.6;
 /** Values of a page. */
@@ -119,7 +120,7 @@ export class DumpTail {
 
   /** One stream, until it fails. */
   async *#connected(): AsyncGenerator<LogFetch> {
-    const { client, topic, idlePollMs } = this.#o;
+    const { client, topic, idlePollMs, quietMs: firstMs = QUIET_MS } = this.#o;
     const stop = new AbortController();
     const reading = AbortSignal.any([this.#signal, stop.signal]);
     const items = client.follow({ topic, from: this.#safe, after: this.#tick }, reading);
@@ -129,26 +130,26 @@ export class DumpTail {
       return coming;
     };
     let coming = ask();
-    let quietMs = QUIET_MS;
+    let quietMs = firstMs;
     /** Since when the server says that there is more than it gives. */
     let owed: number | undefined;
     try {
       for (;;) {
         if (!await settles(coming, quietMs, this.#signal)) {
-          quietMs = Math.min(quietMs * GROWTH, Math.max(QUIET_MS, idlePollMs));
+          quietMs = Math.min(quietMs * GROWTH, Math.max(firstMs, idlePollMs));
           const page = await this.#lookForEnd();
           if (page !== undefined) {
             owed = undefined;
             yield page;
             continue;
           }
-          quietMs = QUIET_MS;
+          quietMs = firstMs;
           owed ??= performance.now();
           if (performance.now() - owed > this.#o.timeoutMs) throw new StreamFault("the server gives less than it has");
           continue;
         }
         owed = undefined;
-        quietMs = QUIET_MS;
+        quietMs = firstMs;
         const found: DumpItem[] = [];
         let bytes = 0;
         let failure: { readonly thrown: unknown } | undefined;

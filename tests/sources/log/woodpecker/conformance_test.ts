@@ -7,7 +7,6 @@ import { WoodpeckerWriter } from "../../../fakes/woodpecker_writer.ts";
 
 /** Small, so that every test goes over several. */
 const ENTRIES = 10;
-const BLOCK_ENTRIES = 5;
 
 for (const version of [5, 6] as const) {
   testLogSource(`createWoodpeckerLog, format ${version},`, () => {
@@ -15,7 +14,6 @@ for (const version of [5, 6] as const) {
     const keys = new EtcdKeys();
     const logs = new WoodpeckerLogs(keys, ["woodpecker"]);
     const writer = new WoodpeckerWriter(store, keys, { version });
-    const held = new Map<string, number>();
     const log = createWoodpeckerLog({
       store,
       root: "files/wp",
@@ -32,32 +30,18 @@ for (const version of [5, 6] as const) {
       nulls: false,
       createTopic: async (topic) => {
         writer.create(topic);
-        held.set(topic, 0);
         await Promise.resolve();
       },
       deleteTopic: async (topic) => {
         writer.delete(topic);
         await Promise.resolve();
       },
-      append: async (topic, values) => {
-        for (let at = 0; at < values.length;) {
-          const inSegment = held.get(topic)! % ENTRIES;
-          if (inSegment === 0 && held.get(topic)! > 0) {
-            const full = writer.last(topic);
-            writer.begin(topic);
-            if (full % 2 === 0) await writer.fence(topic, full);
-            writer.complete(topic, full);
-            if (full % 3 === 0) await writer.compact(topic, full, 2);
-          }
-          const part = values.slice(at, at + Math.min(BLOCK_ENTRIES, ENTRIES - inSegment));
-          await writer.append(
-            topic,
-            part.map(({ value, headers = {} }) => ({ value: value ?? new Uint8Array(), headers })),
-          );
-          held.set(topic, held.get(topic)! + part.length);
-          at += part.length;
-        }
-      },
+      append: (topic, values) =>
+        writer.write(
+          topic,
+          values.map(({ value, headers = {} }) => ({ value: value ?? new Uint8Array(), headers })),
+          ENTRIES,
+        ),
       deleteRecords: async (topic, before) => {
         const segment = Number(before >> 64n);
         writer.truncate(topic, segment);
