@@ -35,7 +35,7 @@ async function run(options: Options, { failures, unsteady }: Found, signal: Abor
   const named = options.files !== undefined;
   const onStack = options.unit ? [] : suiteTests(options.suites, options.files);
   // Before the run itself is what the machine is busy with.
-  const stacks = options.stacks ?? (named ? 1 : laneCount(capacity()));
+  const stacks = options.stacks ?? (named ? 1 : laneCount(await capacity()));
   const sets = onStack.length > 1 ? `, ${stacks} ${stacks === 1 ? "set" : "sets"} of servers` : "";
   log(`limits are ${patience().toFixed(1)} times those of a quiet machine${sets}`);
   // The servers are fetched and built while the gate runs; only who awaits `installed` sees its failure.

@@ -1,4 +1,5 @@
 import { loadPerCore } from "../stack/patience.ts";
+import { idleShare, processorTimes } from "./idle.ts";
 
 /** What a machine has to give. */
 export interface Capacity {
@@ -25,10 +26,18 @@ export function laneCount({ cores, load, memory }: Capacity): number {
   return Math.max(1, Math.min(MOST, Math.floor(byCores), Math.floor(memory / BYTES_PER_LANE)));
 }
 
-export function capacity(): Capacity {
+/** Takes a second: the system's load is that of the last minute, in which this run was perhaps fetched and unpacked. */
+export async function capacity(): Promise<Capacity> {
+  const before = processorTimes();
+  await new Promise((resolve) => setTimeout(resolve, 1000));
   return {
     cores: navigator.hardwareConcurrency,
-    load: loadPerCore(),
+    load: loadNow(loadPerCore(), idleShare(before, processorTimes())),
     memory: Deno.systemMemoryInfo().available,
   };
+}
+
+/** `load`: a core's, over a minute, which is no news where the processors are idle by now for more than a quarter of the time. */
+export function loadNow(load: number, idle: number | undefined): number {
+  return idle === undefined || idle <= 0.25 ? load : Math.min(load, 1 - idle);
 }
