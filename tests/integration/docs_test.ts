@@ -216,6 +216,8 @@ Deno.test("docs/backup.md: its commands back up, look into the backup, check it,
         await source.call("delete", { ...ORDERS, start: 0, count: 50 });
         continue;
       }
+      // No server of the tests has buckets in its host name; what it asks for is looked at in tests/config/place_config_test.ts.
+      if (command.words.includes("--virtual-host")) continue;
       await reader.run(command);
       if (text === "run --config vault.yaml --once") {
         const [backup] = [...Deno.readDirSync(`${reader.folder}/backups`)].map(({ name }) => name);
