@@ -21,7 +21,13 @@ export async function tidemark(
   include: readonly string[],
   extra: Record<string, unknown> = {},
 ): Promise<Replicator> {
-  const setup = await TidemarkSetup.make({ env: rig.env, include, extra });
+  const setup = await TidemarkSetup.make({
+    env: rig.env,
+    include,
+    // It is started before its collections are there.
+    transforms: { select: { include, allow_empty: true } },
+    extra,
+  });
   let running: ReturnType<TidemarkSetup["start"]> | undefined;
   let began = "";
   return {
