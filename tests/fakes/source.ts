@@ -3,7 +3,6 @@
  * simple form. Its binlogs are empty: all rows are in the log, behind the collections' creation.
  */
 import { clone, create, toBinary } from "@bufbuild/protobuf";
-import { TidemarkError } from "../../pipeline/errors.ts";
 import type { DescribeRecord, Follow } from "../../pipeline/flow/mod.ts";
 import {
   type BinlogSource,
@@ -30,8 +29,10 @@ import {
 import { shardOf } from "../../pipeline/transforms/mod.ts";
 import type { RecordDecoder } from "../../sources/log/decoded.ts";
 import { followPchannel } from "../../sources/log/mod.ts";
+import { catalogChange } from "./catalog_change.ts";
 import { FakeLog } from "./log.ts";
 import { int64Column } from "./int64_column.ts";
+import { NO_FILES } from "./no_files.ts";
 
 export type FakeRow = readonly [key: bigint, value: bigint];
 
@@ -238,19 +239,7 @@ export class FakeSource {
     close: () => Promise.resolve(),
   };
 
-  readonly binlogs: BinlogSource = {
-    verify: () =>
-      Promise.resolve({ findings: [], deltaFiles: [], insertFiles: 0, insertBytes: 0n, listed: () => undefined }),
-    rows: () => nothing(),
-    deletes: () => nothing(),
-    deletesIn: () => nothing(),
-    object: ({ path }) => {
-      throw new TidemarkError("not_found", `No file ${path}`);
-    },
-    check: () => Promise.resolve([]),
-    pauseGc: () => Promise.resolve({ [Symbol.asyncDispose]: () => Promise.resolve() }),
-    close: () => Promise.resolve(),
-  };
+  readonly binlogs: BinlogSource = NO_FILES;
 
   readonly follow: Follow;
 
@@ -282,16 +271,7 @@ export class FakeSource {
   }
 
   #note(change: { readonly changed?: readonly bigint[]; readonly gone?: readonly bigint[] }): void {
-    this.#changes.push({
-      revision: ++this.#revision,
-      catalog: this.#catalog(),
-      changed: [],
-      gone: [],
-      databasesChanged: false,
-      rbacChanged: false,
-      importsCompleted: [],
-      ...change,
-    });
+    this.#changes.push(catalogChange(++this.#revision, this.#catalog(), change));
     this.#changed.resolve();
     this.#changed = Promise.withResolvers();
   }
@@ -338,8 +318,6 @@ export function followOf(log: LogSource, generation: 1 | 2 = 1): Follow {
   };
   return (request, signal) => followPchannel(log, { ...request, decode: said }, signal);
 }
-
-async function* nothing(): AsyncGenerator<never> {}
 
 function parse(record: LogRecord): FakeRecord {
   return JSON.parse(new TextDecoder().decode(record.value!));

@@ -1,7 +1,7 @@
 /** The segments of a world, whose files are in memory. */
-import { TidemarkError } from "../../../pipeline/errors.ts";
 import type { BinlogSource, Collection, HybridTs, Segment } from "../../../pipeline/model/mod.ts";
 import { DataType } from "../../../pipeline/proto/gen/schema_pb.ts";
+import { NO_FILES } from "../no_files.ts";
 import { segmentOf } from "../segment.ts";
 
 export type Row = readonly [key: bigint, value: bigint];
@@ -55,19 +55,7 @@ export class WorldFiles {
     return segment;
   }
 
-  readonly binlogs: BinlogSource = {
-    verify: () =>
-      Promise.resolve({ findings: [], deltaFiles: [], insertFiles: 0, insertBytes: 0n, listed: () => undefined }),
-    rows: (segment, _schema, ids) => this.#read(segment, ids),
-    deletes: () => nothing(),
-    deletesIn: () => nothing(),
-    object: ({ path }) => {
-      throw new TidemarkError("not_found", `No file ${path}`);
-    },
-    check: () => Promise.resolve([]),
-    pauseGc: () => Promise.resolve({ [Symbol.asyncDispose]: () => Promise.resolve() }),
-    close: () => Promise.resolve(),
-  };
+  readonly binlogs: BinlogSource = { ...NO_FILES, rows: (segment, _schema, ids) => this.#read(segment, ids) };
 
   async *#read({ id }: Segment, ids: readonly bigint[] | "all"): ReturnType<BinlogSource["rows"]> {
     const rows = this.#rows.get(id)!;
@@ -89,5 +77,3 @@ export class WorldFiles {
     };
   }
 }
-
-async function* nothing(): AsyncGenerator<never> {}

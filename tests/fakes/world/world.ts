@@ -2,6 +2,7 @@
  * A source in memory with databases, partitions, aliases, renames, imports and changes that reach their channels one after the
  * other, in records of either generation. Its rows are what all of its log and its imports leave, each at its time.
  */
+import { catalogChange } from "../catalog_change.ts";
 import { create } from "@bufbuild/protobuf";
 import type { DescribeRecord } from "../../../pipeline/flow/mod.ts";
 import {
@@ -474,16 +475,7 @@ export class World implements PipelineSource {
   }
 
   #note(change: Partial<CatalogChange>): void {
-    this.#changes.add({
-      revision: ++this.#revision,
-      catalog: this.#catalog(),
-      changed: [],
-      gone: [],
-      databasesChanged: false,
-      rbacChanged: false,
-      importsCompleted: [],
-      ...change,
-    });
+    this.#changes.add(catalogChange(++this.#revision, this.#catalog(), change));
   }
 
   #snapshot(): Snapshot {
