@@ -59,6 +59,15 @@ export function isEnvelope(bytes: Uint8Array): boolean {
  * Throws `damaged` where the file is cut off or no binlog, `unsupported` where it is encrypted.
  */
 export async function readEnvelope(source: ByteSource, what: string): Promise<Envelope> {
+  const { descriptor, end } = await readDescriptor(source, what);
+  return { descriptor, events: await readEvents(source, end, what) };
+}
+
+/** The first event alone, and where it ends. Throws as {@link readEnvelope} does; the file may be longer than `source`. */
+export async function readDescriptor(
+  source: ByteSource,
+  what: string,
+): Promise<{ readonly descriptor: Descriptor; readonly end: number }> {
   let head = await source.read(0, Math.min(source.size, FIRST_READ));
   if (!isEnvelope(head)) throw damaged(what, "does not begin as a binlog file does (BC FA FF 00)");
   if (head.length < EXTRAS) throw damaged(what, `is cut off in its descriptor, at ${head.length} bytes`);
@@ -88,7 +97,7 @@ export async function readEnvelope(source: ByteSource, what: string): Promise<En
       hint: "Collections of an encrypted database cannot be read from their files; exclude them.",
     });
   }
-  return { descriptor, events: await readEvents(source, 4 + length, what) };
+  return { descriptor, end: 4 + length };
 }
 
 async function readEvents(source: ByteSource, start: number, what: string): Promise<DataEvent[]> {

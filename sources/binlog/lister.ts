@@ -6,6 +6,7 @@
 import type { FieldFiles, FileFinding, FileReport, LogFile, ObjectInfo, Segment } from "../../pipeline/model/mod.ts";
 import { edgeSource, openParquet } from "../../stores/mod.ts";
 import { TidemarkError } from "../../pipeline/errors.ts";
+import { encryptedSegments, type SegmentFile } from "./encrypted.ts";
 import { isEnvelope, readEnvelope } from "./envelope.ts";
 import { inParallel, listFiles, type Listing, type ListingPlace } from "./listing.ts";
 import { manifestPathOf } from "./manifest_paths.ts";
@@ -46,6 +47,11 @@ export async function verifyFiles(
   const confirmed = await confirm(options, own, manifests, listing, finding, signal);
   const listed = ({ path }: LogFile) => inserts.get(path) ?? deltas.get(path);
   await reportDirty(options, own, listing, finding, signal);
+  for (
+    const { segment, path } of await encryptedSegments(options, looked(listing, manifests), listing.inserts, signal)
+  ) {
+    finding("unreadable", path, segment.id, 0n, `Segment ${segment.id} is encrypted by the source's cipher plugin`);
+  }
   const deltaFiles = deltasOf(own, manifests, deltas, finding);
   const kept = new Map([...manifests].map(([id, manifest]) => [id, allFilesOf(manifest, inserts)]));
   return { findings, deltaFiles, listed, ...confirmed, ...(kept.size === 0 ? {} : { kept }) };
@@ -172,6 +178,15 @@ async function confirm(
     );
   }
   return { insertFiles, insertBytes };
+}
+
+function looked({ segments }: Listing, manifests: Manifests): SegmentFile[] {
+  return segments.flatMap((segment) => {
+    if (segment.class !== "rows") return [];
+    const byManifest = segment.manifestPath !== "";
+    const file = byManifest ? dataFilesOf(manifests.get(segment.id))[0] : filesOf(segment.binlogs)[0];
+    return file === undefined ? [] : [{ segment, path: file.path }];
+  });
 }
 
 /** Files of rows, each once: two groups may take pieces of the same. */

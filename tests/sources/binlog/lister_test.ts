@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { FileFinding, Segment } from "../../../pipeline/model/mod.ts";
 import { createBinlogSource } from "../../../sources/binlog/mod.ts";
+import { envelopeOf, int64Parquet } from "./build.ts";
 import { fileOf, SAMPLE_COLLECTION, SAMPLE_DEFAULT, sampleStore, segmentsIn } from "./sample.ts";
 import { segmentOf } from "../../fakes/segment.ts";
 
@@ -77,6 +78,27 @@ Deno.test("verify judges files by being whole where a release stores sizes in me
   await store.put(`files/${broken.path}`, store.objects.get(`files/${broken.path}`)!.bytes.subarray(0, 300));
   const found = (await source.verify(SAMPLE_COLLECTION, inflated, signal)).findings;
   assert.deepEqual(brief(found.filter((finding) => finding.kind === "wrong_size")), [["wrong_size", broken.path]]);
+});
+
+Deno.test("verify names a segment whose files are encrypted, whatever their storage, so that nobody copies what cannot be restored", async () => {
+  const { store, source, segments } = await sample();
+  const rows = segments.filter(({ binlogs }) => binlogs.length > 0).sort((a, b) => a.id < b.id ? -1 : 1);
+  const [oldest, newest] = [rows.at(0)!, rows.at(-1)!];
+  const encrypted = async (segment: Segment, bytes: Uint8Array) => {
+    const { path } = segment.binlogs[0]!.files[0]!;
+    await store.put(`files/${path}`, bytes);
+    const { findings } = await source.verify(SAMPLE_COLLECTION, segments, signal);
+    return findings.filter(({ kind }) => kind === "unreadable").map(({ segmentId, detail }) => [segmentId, detail]);
+  };
+  const said = ({ id }: Segment) => [id, `Segment ${id} is encrypted by the source's cipher plugin`];
+  const clear = envelopeOf(1, int64Parquet([1n]));
+  const byKey = envelopeOf(1, int64Parquet([1n]), { extras: { edek: "key", encryption_zone: 1 } });
+  assert.deepEqual(await encrypted(newest, clear), []);
+  assert.deepEqual(await encrypted(newest, byKey), [said(newest)]);
+  assert.deepEqual(await encrypted(oldest, new TextEncoder().encode("PARE and what nobody can read PARE")), [
+    said(oldest),
+    said(newest),
+  ]);
 });
 
 Deno.test("verify gives every delta file there is, and says which ones nobody names", async () => {
