@@ -1,5 +1,6 @@
 /** What an error of Azure Blob Storage, of Entra ID or of the network means for the user. */
 import { TidemarkError, toTidemarkError } from "../../pipeline/errors.ts";
+import { clockHint } from "./clock.ts";
 import { customerKeyHint } from "./customer_key.ts";
 import { certificateError, networkError } from "./network_error.ts";
 
@@ -113,7 +114,7 @@ export function azureError(thrown: unknown, place: AzurePlace, signal?: AbortSig
   }
   if (isAzureRefusal(thrown)) {
     return new TidemarkError("authentication", `${at} refused the login: ${words}`, {
-      hint:
+      hint: clockHint((thrown as Thrown).response?.headers?.get("date")) ??
         "Check the key, the signature's end and rights (sp=), or the identity's role (Storage Blob Data Reader, or Contributor for a destination), and this machine's clock.",
       ...options,
     });

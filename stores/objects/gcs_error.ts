@@ -1,5 +1,6 @@
 /** What an error of Google Cloud Storage, of its login or of the network means for the user. */
 import { TidemarkError, toTidemarkError } from "../../pipeline/errors.ts";
+import { clockHint } from "./clock.ts";
 import { customerKeyHint } from "./customer_key.ts";
 import { certificateError, networkError } from "./network_error.ts";
 
@@ -74,12 +75,15 @@ export function gcsError(thrown: unknown, place: GcsPlace, signal?: AbortSignal)
 
   if (thrown instanceof GcsLoginFailed) {
     const network = networkError(thrown.cause, { endpoint: "Google's login", server: "login", answered: false });
-    const { status = 0 } = (thrown.cause ?? {}) as { readonly status?: number };
+    const { status = 0, response } = (thrown.cause ?? {}) as {
+      readonly status?: number;
+      readonly response?: { readonly headers?: Headers };
+    };
     if (network === undefined && status >= 500) {
       return new TidemarkError("unreachable", `Google's login failed: ${words}`, options);
     }
     return network ?? new TidemarkError("authentication", `Google's login gave no token: ${words}`, {
-      hint:
+      hint: clockHint(response?.headers?.get("date")) ??
         "Check credentials_file, or what the environment offers: GOOGLE_APPLICATION_CREDENTIALS, the metadata server.",
       ...options,
     });

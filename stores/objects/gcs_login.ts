@@ -36,7 +36,7 @@ function tokenClient(credentials: string | undefined): TokenClient {
   const file = JSON.parse(credentials);
   switch (file.type) {
     case "service_account":
-      return new JWT({ email: file.client_email, key: file.private_key, keyId: file.private_key_id, scopes: SCOPES });
+      return serviceAccount(file);
     case "external_account": {
       const settings = { ...file, scopes: SCOPES };
       const aws = /^aws/.test(file.credential_source?.environment_id ?? "");
@@ -52,4 +52,31 @@ function tokenClient(credentials: string | undefined): TokenClient {
   throw new TidemarkError("config", `Credentials of type ${JSON.stringify(file.type)} are not known`, {
     hint: "Give the key file of a service account, or a configuration of workload identity federation.",
   });
+}
+
+interface ServiceAccountFile {
+  readonly client_email: string;
+  readonly private_key: string;
+  readonly private_key_id?: string;
+  readonly token_uri?: string;
+}
+
+/**
+ * Asks where the file says, `token_uri`, as Google's other clients do: this one knows the public cloud's place alone, which is
+ * neither that of a sovereign cloud nor of one's own.
+ */
+function serviceAccount({ client_email, private_key, private_key_id, token_uri }: ServiceAccountFile): TokenClient {
+  const client = new JWT({
+    email: client_email,
+    key: private_key,
+    scopes: SCOPES,
+    ...(private_key_id === undefined ? {} : { keyId: private_key_id }),
+    ...(token_uri === undefined ? {} : { additionalClaims: { aud: token_uri } }),
+  });
+  if (token_uri !== undefined) {
+    client.transporter.interceptors.request.add({
+      resolved: (request) => Promise.resolve(Object.assign(request, { url: new URL(token_uri) })),
+    });
+  }
+  return client;
 }

@@ -1,6 +1,7 @@
 /** What a store's server can do, found out by trying, and what is done in the place of what it cannot. */
 import { toTidemarkError } from "../../pipeline/errors.ts";
 import type { CheckLine, ObjectStore } from "../../pipeline/model/mod.ts";
+import { CLOCK_WARN_MS } from "./clock.ts";
 import { undecorated } from "./undecorated.ts";
 
 export interface Manner {
@@ -19,9 +20,6 @@ export interface Mannered {
   /** By how much the server's clock is ahead of this machine's, ms, as its last answer said; undefined without one. */
   clockAheadMs(): number | undefined;
 }
-
-/** S3 refuses requests that are 15 minutes off; its client asks for the time then. */
-const CLOCK_WARN_MS = 5 * 60_000;
 
 /**
  * Writes, reads and removes small objects of a store that is written to anyway, `below` a folder of our own (ends in `/`) or at

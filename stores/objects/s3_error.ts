@@ -1,5 +1,6 @@
 /** What an S3 server's or the network's error means for the user. */
 import { TidemarkError, toTidemarkError } from "../../pipeline/errors.ts";
+import { clockHint } from "./clock.ts";
 import { customerKeyHint } from "./customer_key.ts";
 import { certificateError, networkError } from "./network_error.ts";
 
@@ -18,6 +19,7 @@ interface Thrown {
   readonly name?: string;
   readonly message?: string;
   readonly $metadata?: { readonly httpStatusCode?: number; readonly attempts?: number };
+  readonly $response?: { readonly headers?: Readonly<Record<string, string>> };
 }
 
 const AUTHENTICATION = new Set([
@@ -119,9 +121,16 @@ export function s3Error(thrown: unknown, place: S3Place, signal?: AbortSignal): 
       cause: thrown,
     });
   }
+  const otherTime = clockHint(error.$response?.headers?.date);
+  if (name === "RequestTimeTooSkewed") {
+    return new TidemarkError("authentication", `${at} refuses requests of this machine's time: ${words}`, {
+      hint: otherTime ?? "Set this machine's clock, or the server's: they differ by more than the server takes.",
+      cause: thrown,
+    });
+  }
   if (isRefusal(thrown)) {
     return new TidemarkError("authentication", `${at} refused the credentials: ${words}`, {
-      hint:
+      hint: (otherTime === undefined ? "" : `${otherTime} Or: `) +
         "Check access_key_id and secret_access_key, the rights of that key on the bucket, and this machine's clock." +
         (place.customerKey ? ` Or: ${customerKeyHint(CUSTOMER_KEY, true)}` : ""),
       cause: thrown,
