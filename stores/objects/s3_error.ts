@@ -128,6 +128,13 @@ export function s3Error(thrown: unknown, place: S3Place, signal?: AbortSignal): 
       cause: thrown,
     });
   }
+  if (name === "CredentialsProviderError") {
+    return new TidemarkError("authentication", `Found no keys for ${at}: ${error.message}`, {
+      hint: "Give access_key_id, profile or assume_role, or what AWS' own sources want: the environment, ~/.aws " +
+        "(AWS_PROFILE), the role of a pod, a container or a machine.",
+      cause: thrown,
+    });
+  }
   if (isRefusal(thrown)) {
     return new TidemarkError("authentication", `${at} refused the credentials: ${words}`, {
       hint: (otherTime === undefined ? "" : `${otherTime} Or: `) +
