@@ -84,12 +84,13 @@ export async function checkCopy(
   const copy = `_tidemark_check_${crypto.randomUUID()}`;
   try {
     const done = await target.copyFrom(source, key, copy, signal);
+    // Also where it copies nothing: some servers leave an empty object.
+    await target.delete([copy], signal);
     if (done === undefined) {
       const detail =
         `files of ${source.location} are read and written by this machine: the server cannot copy them here`;
       return { what, ok: "ok", detail };
     }
-    await target.delete([copy], signal);
     return { what, ok: "ok", detail: `the server itself copies files of ${source.location}` };
   } catch (thrown) {
     await target.delete([copy]).catch(() => {});

@@ -10,7 +10,7 @@ import { guardedStream } from "./guarded_stream.ts";
 import { compareKeys, joinKey, validateKey, validatePrefix } from "./key.ts";
 import type { Mannered } from "./manners.ts";
 import { readBody, readChunks } from "./reading.ts";
-import { copyObject, type CopySource } from "./s3_copy.ts";
+import { copyObject, type CopySource, isNoCopy } from "./s3_copy.ts";
 import { copiedWith, readWith, writtenWith } from "./s3_encryption.ts";
 import { attemptsOf, isAbsent, isNoBucket, isRefusal, isStale, nameOf, s3Error, statusOf } from "./s3_error.ts";
 import {
@@ -290,7 +290,7 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
         // A key may read here and write there but not copy across, and some gateways have no copy: the caller streams.
         const cause = (error as Error).cause;
         if (error instanceof TidemarkError && error.code === "authentication") return undefined;
-        if (statusOf(cause) === 501 || nameOf(cause) === "NotImplemented") return undefined;
+        if (isNoCopy(cause)) return undefined;
         // What is not there is the source: of the copy there is nothing to find.
         if (nameOf(cause) === "NoSuchKey") throw s3Error({ name: "NoSuchKey" }, from);
         throw error;

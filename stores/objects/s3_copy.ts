@@ -7,6 +7,7 @@ import {
   UploadPartCopyCommand,
 } from "./s3_client.ts";
 import type { copiedWith } from "./s3_encryption.ts";
+import { nameOf, statusOf } from "./s3_error.ts";
 import type { S3Target } from "./s3_upload.ts";
 
 /** CopyObject's limit; larger objects are copied in parts. */
@@ -20,6 +21,16 @@ export type CopySource = { readonly CopySource: string } & ReturnType<typeof cop
 export interface S3CopyLimits {
   readonly wholeMax?: bigint | undefined;
   readonly partBytes?: bigint | undefined;
+}
+
+/**
+ * True where the server has no such copy. One that does not look at the source takes it for a write without a body and sends
+ * nothing of a copy, which the client calls an abort: the empty object is replaced by what the caller streams.
+ */
+export function isNoCopy(thrown: unknown): boolean {
+  const status = statusOf(thrown);
+  if (status === 501 || status === 405 || nameOf(thrown) === "NotImplemented") return true;
+  return nameOf(thrown) === "InternalError" && /S3 aborted request/.test((thrown as Error).message);
 }
 
 /** `size`: of the source. No bytes come through here. The ETag of the copy, where the server says one. */

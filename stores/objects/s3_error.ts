@@ -50,6 +50,9 @@ const THROTTLED = new Set([
   "TooManyRequestsException",
 ]);
 
+/** S3 could not use the key in KMS: the rights of the user on it, or its state. */
+const KMS = /^KMS\.|\bkms:(GenerateDataKey|Decrypt|Encrypt|ReEncrypt|DescribeKey)/;
+
 /** Aliyun OSS, Tencent COS and Huawei OBS, with status 403, where the bucket stands in the path. */
 const VIRTUAL_HOST = new Set(["SecondLevelDomainForbidden", "PathStyleDomainForbidden", "VirtualHostDomainRequired"]);
 
@@ -128,6 +131,17 @@ export function s3Error(thrown: unknown, place: S3Place, signal?: AbortSignal): 
       cause: thrown,
     });
   }
+  if (status >= 400 && status < 500 && !THROTTLED.has(name.replace(/^KMS\./, "")) && KMS.test(words)) {
+    return new TidemarkError(
+      isRefusal(thrown) ? "authentication" : "refused",
+      `${at} cannot use its KMS key: ${words}`,
+      {
+        hint: "Give the user kms:GenerateDataKey (writes) and kms:Decrypt (reads, and writes in parts) on that key: " +
+          "sse.kms_key_id, or the bucket's own. It must be enabled, and in the bucket's region.",
+        cause: thrown,
+      },
+    );
+  }
   if (name === "CredentialsProviderError") {
     return new TidemarkError("authentication", `Found no keys for ${at}: ${error.message}`, {
       hint: "Give access_key_id, profile or assume_role, or what AWS' own sources want: the environment, ~/.aws " +
@@ -163,7 +177,7 @@ export function s3Error(thrown: unknown, place: S3Place, signal?: AbortSignal): 
       cause: thrown,
     });
   }
-  if (THROTTLED.has(name) || status === 429 || status === 503) {
+  if (THROTTLED.has(name.replace(/^KMS\./, "")) || status === 429 || status === 503) {
     return new TidemarkError("throttled", `${at} asks to slow down: ${words}`, {
       hint: "Lower max_concurrency or limits.bandwidth if it lasts.",
       cause: thrown,

@@ -29,13 +29,20 @@ const refusing = (says: Record<string, string>) =>
 Deno.test("createS3Store says that the clocks differ, and by how much, where the server takes no request for that", async () => {
   for (
     const [says, hint] of [
-      [{ date: new Date(Date.now() + 20 * 60_000).toUTCString() }, /^This machine's clock is 20 min behind the server's/],
+      [
+        { date: new Date(Date.now() + 20 * 60_000).toUTCString() },
+        /^This machine's clock is 20 min behind the server's/,
+      ],
       [{ date: "" }, /^Set this machine's clock, or the server's/],
     ] as const
   ) {
     await using s3 = refusing(says);
     const store = s3.store();
-    const expected = { code: "authentication", message: /refuses requests of this machine's time: RequestTimeTooSkewed/, hint };
+    const expected = {
+      code: "authentication",
+      message: /refuses requests of this machine's time: RequestTimeTooSkewed/,
+      hint,
+    };
     await assert.rejects(store.get("k"), expected);
     await assert.rejects(store.put("k", new Uint8Array([1])), expected);
     await store.close();
@@ -44,7 +51,8 @@ Deno.test("createS3Store says that the clocks differ, and by how much, where the
 
 Deno.test("createS3Store names the clock first where the server says no more than that it refuses", async () => {
   await using s3 = new FakeS3({
-    answer: () => new Response(null, { status: 403, headers: { date: new Date(Date.now() - 20 * 60_000).toUTCString() } }),
+    answer: () =>
+      new Response(null, { status: 403, headers: { date: new Date(Date.now() - 20 * 60_000).toUTCString() } }),
   });
   const store = s3.store();
   await assert.rejects(store.head("k"), {
@@ -76,7 +84,10 @@ Deno.test("createAzureStore says that the clocks differ where the service refuse
     tls: { ca: undefined, insecure: false },
     maxConcurrency: 8,
   });
-  const expected = { code: "authentication", hint: "This machine's clock is 20 min behind the server's: set it, or the server's." };
+  const expected = {
+    code: "authentication",
+    hint: "This machine's clock is 20 min behind the server's: set it, or the server's.",
+  };
   await assert.rejects(store.put("k", new Uint8Array([1])), expected);
   await assert.rejects(store.head("k"), expected);
   await store.close();

@@ -92,7 +92,9 @@ Deno.test("openObjectStore takes the role of a profile with the keys of its sour
     const store = await open({ profile: "backup" });
     for (let i = 0; i < 3; i++) assert.equal(await read(store), "hello");
     const shown = () =>
-      aws.asked.map((asked) => ["Action", "RoleArn", "ExternalId", "RoleSessionName", "by"].map((name) => asked.get(name)));
+      aws.asked.map((asked) =>
+        ["Action", "RoleArn", "ExternalId", "RoleSessionName", "by"].map((name) => asked.get(name))
+      );
     const expected = ["AssumeRole", "arn:aws:iam::123456789012:role/backup", "contract-7", "night"];
     assert.deepEqual(shown(), [[...expected, "BASE"]]);
     // Withdrawn before its time; and the keys behind it are others by then.
