@@ -1,7 +1,8 @@
 /** Compression of payloads. Pulsar compresses a payload as a whole and says how long it was. */
-import { inflateSync, zstdDecompressSync } from "node:zlib";
+import { inflateSync } from "node:zlib";
 import { TidemarkError } from "../../../pipeline/errors.ts";
 import { CompressionType } from "../../../pipeline/proto/gen/pulsar_api_pb.ts";
+import { decompressZstd } from "../zstd.ts";
 import { decompressLz4Block } from "./lz4_block.ts";
 
 /** A broken length must not take all memory. Milvus' largest messages are 100 MiB. */
@@ -15,27 +16,21 @@ const MIN_CHUNK = 64;
 export function decompress(codec: CompressionType, payload: Uint8Array, size: number): Uint8Array {
   if (codec === CompressionType.NONE) return payload;
   if (size > MAX_BYTES) throw new RangeError(`A payload says it is ${size} bytes long, expected at most ${MAX_BYTES}`);
-  // The length is known: one piece, and nothing is put together.
-  const options = { chunkSize: Math.max(MIN_CHUNK, size), maxOutputLength: Math.max(1, size) };
-  const bytes = inflated(codec, payload, size, options);
+  const bytes = inflated(codec, payload, size);
   if (bytes.length !== size) throw new RangeError(`A payload became ${bytes.length} bytes, expected ${size}`);
   return bytes;
 }
 
-function inflated(
-  codec: CompressionType,
-  payload: Uint8Array,
-  size: number,
-  options: { readonly chunkSize: number; readonly maxOutputLength: number },
-): Uint8Array {
+function inflated(codec: CompressionType, payload: Uint8Array, size: number): Uint8Array {
   try {
     switch (codec) {
       case CompressionType.LZ4:
         return decompressLz4Block(payload, size);
       case CompressionType.ZLIB:
-        return inflateSync(payload, options);
+        // The length is known: one piece, and nothing is put together.
+        return inflateSync(payload, { chunkSize: Math.max(MIN_CHUNK, size), maxOutputLength: Math.max(1, size) });
       case CompressionType.ZSTD:
-        return zstdDecompressSync(payload, options);
+        return decompressZstd(payload, size);
     }
   } catch (cause) {
     // What the codecs throw is of many kinds.
