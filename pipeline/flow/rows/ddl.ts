@@ -16,7 +16,7 @@ export interface LaneIdentity {
 /** Of one collection; its channels are never so far apart. */
 const BROADCASTS_NOTED = 64;
 
-/** Thrown to whoever waits for a drop that does not reach every channel: the vchannel goes on before it with the next run. */
+/** Thrown to whoever waits for a change that does not reach every channel: the vchannel goes on before it with the next run. */
 export class Unfinished extends Error {}
 
 type ImportItem = Extract<LaneItem, { kind: "import" }>;
@@ -48,8 +48,11 @@ export class RowDdl {
     if (key !== undefined) this.#barriers.announce(`${event.collectionId}:${key}`, vchannel);
   }
 
-  /** The log is read no further. What has not reached every channel by now is not applied; the next run goes on before it. */
-  end(): void {
+  /**
+   * The log is read no further. What has not reached every channel by now is not applied; whoever reads next goes on before it.
+   * `cut`: that is no end at which the copy would lack it, and nothing to tell.
+   */
+  end(cut: boolean): void {
     this.#barriers.end((key, missing, members) => {
       const [id, what = ""] = key.split(":");
       const own = this.#o.targets.state(BigInt(id!));
@@ -58,6 +61,7 @@ export class RowDdl {
         members - missing.length
       } of its ${members} channels where this run ends (not yet ${missing.join(", ")}): it is not applied`;
       const hint = "The next run goes on before it and applies it once it has reached all of them.";
+      if (cut) return new Unfinished(reason);
       if (what !== "drop") return new Held(new TidemarkError("unsupported", reason, { hint }));
       this.#o.deps.report.warn(`unfinished ${key}`, `${reason}. ${hint}`);
       return new Unfinished(reason);

@@ -154,9 +154,9 @@ export class RowTail implements TailConsumer {
   }
 
   /** No more imports will be announced. */
-  closeControl(): void {
+  closeControl(cut: boolean): void {
     this.#control.complete();
-    this.#ddl.end();
+    this.#ddl.end(cut);
   }
 
   #enter(group: TickGroup): LaneItem[] {

@@ -60,8 +60,11 @@ export interface TailConsumer {
   /** False for events that need not even be kept. */
   cares(collectionId: bigint): boolean;
   run(groups: Observable<TickGroup>): Observable<never>;
-  /** The groups are over; what it adds of its own may end too. */
-  closeControl(): void;
+  /**
+   * The groups are over; what it adds of its own may end too. `cut`: not where the run ends, but because nothing more is read
+   * of them: the run is stopped, or another stream goes on with them.
+   */
+  closeControl(cut: boolean): void;
 }
 
 export interface TailStreamOptions {
@@ -149,7 +152,7 @@ export class TailStream {
       ...consumers.map((consumer) => {
         const own = groups.pipe(
           filter((group) => this.#pending.get(group)?.waiting.has(consumer) === true),
-          finalize(() => consumer.closeControl()),
+          finalize(() => consumer.closeControl(this.reading.aborted)),
         );
         return consumer.run(own);
       }),

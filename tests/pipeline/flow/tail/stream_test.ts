@@ -20,7 +20,7 @@ class Consumer implements TailConsumer {
   readonly state: SinkState = newSinkState();
   readonly starts: [string, ResumePoint][] = [];
   readonly got: TickGroup[] = [];
-  closed = 0;
+  readonly closed: string[] = [];
 
   constructor(point?: ResumePoint, readonly records = false) {
     if (point !== undefined) this.state.positions.set("p", point);
@@ -45,8 +45,8 @@ class Consumer implements TailConsumer {
     }, 1));
   }
 
-  closeControl(): void {
-    this.closed++;
+  closeControl(cut: boolean): void {
+    this.closed.push(cut ? "cut" : "end");
   }
 }
 
@@ -103,7 +103,7 @@ Deno.test("TailStream reads a pchannel from the smallest of the sinks' points, a
     [["p", { offset: 2n, tick: 10n }]],
     [["p", { offset: 4n, tick: 40n }]],
   ]);
-  assert.deepEqual([behind.closed, ahead.closed], [1, 1]);
+  assert.deepEqual([behind.closed, ahead.closed], [["end"], ["end"]]);
 });
 
 Deno.test("TailStream gives credit back with the last acknowledgement of a group, whoever that comes from", async () => {
@@ -143,12 +143,14 @@ Deno.test("TailStream stops reading at the window while one sink acknowledges no
 Deno.test("TailStream gives the credit of a group back that waits for other streams when the reading ends", async () => {
   const waits: RunEnd = { ts: undefined, leave: () => {}, admit: () => new Promise(() => {}) };
   const { it, window } = stream(waits);
-  const done = it.run([new Consumer({ offset: 1n, tick: 0n })], new Set(["p"]), []);
+  const consumer = new Consumer({ offset: 1n, tick: 0n });
+  const done = it.run([consumer], new Set(["p"]), []);
   await new Promise((resolve) => setTimeout(resolve));
   assert.equal(window.used, 10);
   it.end();
   await done;
   assert.equal(window.used, 0);
+  assert.deepEqual(consumer.closed, ["cut"], "the run's end was not reached");
 });
 
 Deno.test("TailStream leaves what nobody needs, and begins a new collection's pchannel where somebody needs it", async () => {
