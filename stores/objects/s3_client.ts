@@ -25,6 +25,9 @@ export {
   UploadPartCopyCommand,
 } from "@aws-sdk/client-s3";
 
+/** A server may take so long for what it is asked: a part of 64 MiB over a slow line, a copy of 5 GiB within it. */
+const ANSWER_MS = 600_000;
+
 /** `credentials`: undefined for a provider's, or the usual AWS sources. The clock hears every answer, errors as well. */
 export function openS3Client(
   options: S3StoreOptions,
@@ -64,7 +67,9 @@ function clientConfig(options: S3StoreOptions, credentials: S3Keys | undefined):
     logger: { trace: silent, debug: silent, info: silent, warn: silent, error: silent },
     requestHandler: {
       connectionTimeout: 10_000,
-      requestTimeout: 120_000,
+      // Without the second, the first is a line in the client's log, and a request that gets no answer lasts for ever.
+      requestTimeout: options.answerMs ?? ANSWER_MS,
+      throwOnRequestTimeout: true,
       ...(options.agents ?? { httpAgent: pool, httpsAgent: https }),
       logger: { trace: silent, debug: silent, info: silent, warn: silent, error: silent },
     },

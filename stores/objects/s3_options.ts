@@ -49,6 +49,8 @@ export interface S3StoreOptions {
   /** Of streams; smaller values are for tests. */
   uploadPartBytes?: number;
   uploadPartsMax?: number;
+  /** A request without an answer for so long has failed, ms; a smaller value is for tests. */
+  answerMs?: number;
   /** Objects a page of a listing; a smaller value is for tests. Default: the server's. */
   listPage?: number;
 }

@@ -103,6 +103,22 @@ Deno.test("createS3Store says why an upload failed: the server's words, or the s
   await store.close();
 });
 
+Deno.test("createS3Store does not wait for ever for an answer: the request is sent again", async () => {
+  const over = Promise.withResolvers<void>();
+  let asked = 0;
+  await using s3 = new FakeS3({
+    answer: async () => {
+      if (++asked === 1) await over.promise;
+      return undefined;
+    },
+  });
+  const store = s3.store({ answerMs: 50 });
+  await store.put("k", bytesOf(10));
+  assert.equal(asked, 2);
+  over.resolve();
+  await store.close();
+});
+
 Deno.test("createS3Store ends an upload at once when it is stopped, though its source hangs, and leaves no part behind", async () => {
   await using s3 = server();
   const store = s3.store(LIMITS);
