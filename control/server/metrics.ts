@@ -66,7 +66,7 @@ export const METRICS = {
   heldSinks: gauge(
     "held_sinks",
     "pipeline",
-    "Backups to which nothing is written until what their storage refuses is mended",
+    "Backups to which nothing is written until what is wrong with their storage is mended",
   ),
   waits: gauge("waits", "pipeline", "Things that are waited for"),
   inFlight: gauge("in_flight_bytes", "pipeline", "Bytes read and not yet acknowledged by every sink"),

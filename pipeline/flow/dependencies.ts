@@ -106,6 +106,8 @@ export interface FlowLimits {
   readonly refusedBytes: number;
   /** Before a backup that is held is opened again, ms; twice as long each time, up to twelve times that. Default 5000. */
   readonly heldAgainMs?: number;
+  /** A backup whose storage has not answered for so long is held, ms. Default 120 000. */
+  readonly heldAfterMs?: number;
 }
 
 export const DEFAULT_LIMITS: FlowLimits = {

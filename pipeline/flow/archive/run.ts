@@ -1,5 +1,5 @@
 /** One archive sink through a run: its base, new ones when they are due, files closed in time, and its part of the tail. */
-import { type TidemarkError, toTidemarkError } from "../../errors.ts";
+import { TidemarkError, toTidemarkError } from "../../errors.ts";
 import type { ArchiveSink, CatalogChange, HybridTs, Silence, Snapshot, TickGroup } from "../../model/mod.ts";
 import { archiveExtra } from "./extra.ts";
 import type { ArchiveLeg } from "./leg.ts";
@@ -26,6 +26,8 @@ export interface ArchiveRunOptions {
 
 const CARE_MS = 1000;
 const SILENCES_MS = 10_000;
+/** A storage that has not answered for so long is held as one that refuses: the other sinks wait for it. */
+const HELD_AFTER_MS = 120_000;
 /** Between a base that failed and the next try: twice as long each time, up to a minute. */
 const REBASE_AGAIN_MS = 5000;
 const REBASE_AGAIN_MOST_MS = 60_000;
@@ -41,8 +43,14 @@ export class ArchiveRun implements TailMember {
 
   constructor(options: ArchiveRunOptions) {
     this.#o = options;
-    const { others, work } = options;
-    this.#life = new ArchiveLife({ others, work, told: (error) => this.#told(error) });
+    const { deps, others, work } = options;
+    this.#life = new ArchiveLife({
+      others,
+      work,
+      told: (error) => this.#told(error),
+      silent: (silentMs) => this.#silence(silentMs),
+      silentMs: deps.limits.heldAfterMs ?? HELD_AFTER_MS,
+    });
   }
 
   get name(): string {
@@ -96,7 +104,7 @@ export class ArchiveRun implements TailMember {
     const begun = archiveExtra(this.state.extra).name !== undefined;
     this.#o.phase("base");
     const work = () => this.#open(snapshot, signal);
-    if (begun) await this.#life.keep(work);
+    if (begun) await this.#life.keep(work, { more: ({ code }) => code === "unreachable" });
     else await work();
   }
 
@@ -127,7 +135,7 @@ export class ArchiveRun implements TailMember {
         if (this.keepsLog && !living.aborted) await this.settle();
         throw error;
       }
-    });
+    }, { patient: true });
     if (!done) return;
     if (this.keepsLog) this.#o.phase("tail");
     else this.#proved();
@@ -305,6 +313,19 @@ export class ArchiveRun implements TailMember {
     if (silences.size > 0) await leg.inTurn(() => leg.session.noteSilences(silences, this.#life.signal));
   }
 
+  /** Work that takes long is none: only what the store itself says that it waits for. */
+  #silence(silentMs: number): TidemarkError | undefined {
+    const { deps, sink } = this.#o;
+    const since = deps.now() - silentMs;
+    const wait = deps.waits.list().find(({ component, aside, sinceMs }) =>
+      component === `sinks.${sink.name}` && aside !== true && sinceMs <= since
+    );
+    if (wait === undefined) return undefined;
+    return new TidemarkError("unreachable", `Its storage does not answer: ${wait.reason}`, {
+      hint: "It goes on where it stopped once the storage answers, while the log still holds that.",
+    });
+  }
+
   #told({ message, hint }: TidemarkError): void {
     const { deps, sink, progress } = this.#o;
     progress.holds(sink.name, message);
@@ -321,11 +342,11 @@ export class ArchiveRun implements TailMember {
     this.#o.progress.goesOn(this.name);
   }
 
-  /** Nothing of it goes on when it resolves. */
-  async close(): Promise<void> {
+  /** Nothing of it goes on when it resolves, or when `longestMs` are over: what hangs then ends with the process. */
+  async close(longestMs = Infinity): Promise<void> {
     const { leg } = this.#o;
     if (this.held === undefined) return await leg.close();
-    await this.#life.ended();
+    await this.#life.ended(longestMs);
     // Whatever it could not note any more is found again, as after a kill.
     await leg.close().catch(() => {});
   }

@@ -6,6 +6,9 @@ import type { Slots } from "../base/mod.ts";
 import type { FlowDependencies, RunResult } from "../dependencies.ts";
 import { newSinkState, type RunProgress, type RunState } from "../state/mod.ts";
 
+/** A run that ends waits no longer for a storage that has left its requests without an answer. */
+const CLOSE_MS = 5_000;
+
 export interface RunArchivesOptions {
   readonly deps: FlowDependencies;
   readonly state: Pick<RunState, "sinks" | "topicIds">;
@@ -51,7 +54,7 @@ export class RunArchives {
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#now.map((archive) => archive.close()));
+    await Promise.all(this.#now.map((archive) => archive.close(CLOSE_MS)));
   }
 
   #begin(sink: ArchiveSink, topicIds: Map<string, string>): ArchiveRun {

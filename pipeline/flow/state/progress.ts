@@ -155,7 +155,9 @@ export class RunProgress {
     const waits = this.#waits.list();
     const waiting = new Map<string, string>();
     for (const { component, collection, reason, aside } of waits) {
-      if (collection === undefined && aside !== true && component !== "run" && !waiting.has(component)) {
+      // Nobody waits for a backup that is held.
+      const alone = aside === true || this.#held.has(sinkOf(component));
+      if (collection === undefined && !alone && component !== "run" && !waiting.has(component)) {
         waiting.set(component, reason);
       }
     }
@@ -214,6 +216,7 @@ export class RunProgress {
       // The slowest sink decides.
       let slowest: ResumePoint | undefined;
       let reached: HybridTs | undefined;
+      let followed: HybridTs | undefined;
       for (const [name, sink] of this.#state.sinks) {
         const position = sink.positions.get(pchannel) ?? cutOf(sink, pchannel);
         if (position === undefined) continue;
@@ -221,8 +224,10 @@ export class RunProgress {
         const whole = this.#whole.get(`${name}/${pchannel}`) ?? 0n;
         const own = whole > position.tick ? whole : position.tick;
         if (reached === undefined || own < reached) reached = own;
+        // A backup that is held does not follow: it is told of by itself, and the log is needed from where it stopped.
+        if (!this.#held.has(name) && (followed === undefined || own < followed)) followed = own;
       }
-      const lagMs = this.#lagMs(pchannel, reached, now);
+      const lagMs = this.#lagMs(pchannel, followed, now);
       const heldTick = held.get(pchannel);
       const records = (this.#records.get(pchannel) ?? []).filter((item) => item.at >= now - RATE_WINDOW_MS);
       return {
@@ -230,7 +235,10 @@ export class RunProgress {
         position: positionsOf(this.#state.queue).format(slowest?.offset ?? 0n),
         tick: slowest?.tick ?? 0n,
         lagMs,
-        neededMs: Math.max(lagMs, heldTick === undefined ? 0 : now - msOfHybrid(heldTick)),
+        neededMs: Math.max(
+          this.#lagMs(pchannel, reached, now),
+          heldTick === undefined ? 0 : now - msOfHybrid(heldTick),
+        ),
         retention: this.#retention.get(pchannel),
         recordsPerSec: records.reduce((sum, item) => sum + item.count, 0) / span,
       };

@@ -2,10 +2,12 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { SinkState } from "../../../../pipeline/flow/mod.ts";
-import type { ArchiveSink, HybridTs } from "../../../../pipeline/model/mod.ts";
+import { TidemarkError } from "../../../../pipeline/errors.ts";
+import type { ArchiveSink, HybridTs, ObjectStore } from "../../../../pipeline/model/mod.ts";
+import type { Waits } from "../../../../pipeline/waits.ts";
 import { backupSinkSpec, createBackupSink } from "../../../../sinks/backup/mod.ts";
 import { createArchiveLog, openBackupSource } from "../../../../sources/backup/mod.ts";
-import { createMemoryStore } from "../../../../stores/mod.ts";
+import { createMemoryStore, withRetry } from "../../../../stores/mod.ts";
 import { FakePipeline, type FakePipelineOptions, type FakeRun, until } from "../../../fakes/pipeline.ts";
 import { RefusingStore } from "../../../fakes/refusing_store.ts";
 import { restoreFake } from "../../../fakes/restore.ts";
@@ -100,6 +102,74 @@ Deno.test("a backup whose keys are refused in mid-run is held alone, and comes b
   assert.deepEqual((await run.result.catch(() => undefined))?.held ?? [], []);
   assert.deepEqual(replica.rows, source.rows);
   assert.ok(await claims(source, vault, past) >= last);
+});
+
+/** A backup's store that tries again for as long as it takes, and says in `pipeline.waits` what it waits for. */
+function patient(store: ObjectStore, waits: () => Waits): ObjectStore {
+  let wait: Disposable | undefined;
+  const onState = (error: TidemarkError | undefined) => {
+    wait?.[Symbol.dispose]();
+    wait = error === undefined ? undefined : waits().begin({ component: "sinks.vault" }, error.message);
+  };
+  return withRetry(store, { persistent: true, slowMs: 5, onState });
+}
+
+for (const deaf of [false, true]) {
+  const how = deaf ? "does not even end what is aborted" : "does not answer";
+  Deno.test(`a backup whose storage ${how} is held alone as one that refuses, and comes back when it answers`, async () => {
+    const source = new FakeSource(PCHANNELS);
+    const replica = new FakeRowSink("replica");
+    const vault = new RefusingStore(createMemoryStore());
+    const limits = { heldAgainMs: 2, heldAfterMs: 40, inFlightBytes: 4000 };
+    const pipeline: FakePipeline = new FakePipeline(source, {
+      rows: [replica],
+      vaults: { vault: patient(vault.store, () => pipeline.waits) },
+      limits,
+    });
+    source.create("a", ...PCHANNELS);
+    await pipeline.once();
+    using _ticking = source.ticking();
+    const run = pipeline.start();
+    const past: Moment[] = [];
+    const write = (times: number) => {
+      for (let i = 0; i < times; i++) {
+        source.insert("a", [BigInt(past.length), 1n]);
+        source.tick();
+        past.push({ ts: source.now, rows: structuredClone(source.rows) });
+      }
+    };
+    const onTarget = () => replica.rows.get("a")?.size === source.rows.get("a")!.size;
+    write(20);
+    await until("the target has them", onTarget);
+    vault.hang({ deaf });
+    await until("a request gets no answer", () => vault.hung > 0);
+    write(100);
+    await until("the backup is held", () => sinkOf(run)?.state === "held");
+    assert.match(sinkOf(run)!.reason, /^Its storage does not answer: .* has not answered for /);
+    await until("the target goes on", onTarget);
+    assert.equal(run.status().phase, "tail", "a held backup that is asked again is no wait of the run");
+    vault.mend();
+    await until("it comes back", () => sinkOf(run)?.state === "ok");
+    write(20);
+    const last = past.at(-1)!.ts;
+    await until(
+      "it has caught up",
+      () => PCHANNELS.every((name) => (pipeline.saved("vault")!.positions.get(name)?.tick ?? 0n) >= last),
+    );
+    await run.stop();
+    assert.deepEqual(replica.rows, source.rows);
+    assert.ok(await claims(source, vault, past) >= last);
+  });
+}
+
+Deno.test("a run that begins while the storage of its backup cannot be reached goes on with its other sinks", async () => {
+  const { source, replica, vault, pipeline } = setup();
+  await pipeline.once();
+  source.insert("a", [1n, 1n]);
+  source.tick();
+  vault.refuse(0, { as: new TidemarkError("unreachable", "Nobody answers") });
+  assert.deepEqual((await pipeline.once()).held, [{ sink: "vault", reason: "Nobody answers" }]);
+  assert.deepEqual(replica.rows, source.rows);
 });
 
 Deno.test("a run that ends says what is held, and the next one brings what it lacks", async () => {

@@ -27,6 +27,7 @@ function rig(tickMs: number) {
   });
   return {
     clock,
+    state,
     sink,
     progress,
     read: (tickMs: number, more?: Partial<TickGroup>) => progress.read(group(tickMs, more)),
@@ -101,4 +102,21 @@ Deno.test("RunProgress says what a held collection still needs of the log, howev
   assert.equal(lossMs({ ...channel!, retention: { ms: undefined, why: "for ever" } }), undefined);
   sink.vchannels.set(vchannel, { ...sink.vchannels.get(vchannel)!, held: false });
   assert.equal(progress.status().channels[0]!.neededMs, 0);
+});
+
+Deno.test("RunProgress counts a held backup in what the log must still hold, not in the lag of what follows", () => {
+  const { state, read, lag, progress } = rig(T0);
+  const vault = newSinkState();
+  vault.positions.set(CHANNEL, { offset: 90n, tick: hybridFromMs(T0 - 7_200_000) });
+  state.sinks.set("vault", vault);
+  progress.retains(CHANNEL, { ms: 10_800_000, why: "" });
+  read(T0, { end: END });
+  assert.equal(lag(), 7_200_000);
+  progress.holds("vault", "The keys are refused");
+  assert.equal(lag(), 0);
+  const [channel] = progress.status().channels;
+  assert.deepEqual([channel!.lagMs, channel!.neededMs, channel!.position], [0, 7_200_000, "90"]);
+  assert.equal(lossMs(channel!), 3_600_000);
+  progress.goesOn("vault");
+  assert.equal(lag(), 7_200_000);
 });
