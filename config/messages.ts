@@ -47,7 +47,14 @@ export function describeIssue(issue: Issue, schema: Schema, root: ConfigNode): P
     case "invalid_format":
       return [here(`${named(path)}${formatOf(issue)}, got ${received(node, secret)}`)];
     case "custom":
-      return [here(node === undefined ? capital(issue.message) : `${named(path)}${issue.message}`)];
+      // Of a key that is not there, what is said at its parent.
+      return [
+        here(
+          node !== undefined || path.length > 1
+            ? `${named(node === undefined ? path.slice(0, -1) : path)}${issue.message}`
+            : capital(issue.message),
+        ),
+      ];
   }
 }
 

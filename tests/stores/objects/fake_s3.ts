@@ -10,7 +10,11 @@ export interface FakeS3Options {
   /** All parts but the last must have one size, as Cloudflare R2 wants it. */
   readonly equalParts?: boolean;
   /** An answer in the place of the server's own; undefined: the server's own. */
-  readonly answer?: (request: Request, url: URL) => Response | undefined | Promise<Response | undefined>;
+  readonly answer?: (
+    request: Request,
+    url: URL,
+    body: Uint8Array,
+  ) => Response | undefined | Promise<Response | undefined>;
 }
 
 interface FakeUpload {
@@ -61,13 +65,8 @@ export class FakeS3 implements AsyncDisposable {
     const url = new URL(request.url);
     this.requests.push(`${request.method} ${decodeURIComponent(url.pathname)}${url.search}`);
     this.headers.push(request.headers);
-    const given = await this.#options.answer?.(request, url);
-    if (given !== undefined) {
-      if (!request.bodyUsed) await request.body?.cancel();
-      return given;
-    }
-    const body = new Uint8Array(await request.arrayBuffer());
-    return this.#answer(request, url, body);
+    const body = await request.bytes();
+    return await this.#options.answer?.(request, url, body) ?? this.#answer(request, url, body);
   }
 
   #answer({ method, headers }: Request, url: URL, body: Uint8Array): Response {

@@ -66,9 +66,8 @@ Deno.test("createS3Store leaves a copy to the caller where only that from the ot
 
 Deno.test("createS3Store takes the empty object of a server that does not look at the source for no copy", async () => {
   await using s3 = new FakeS3({
-    answer: async (request, { pathname }) => {
+    answer: (request, { pathname }) => {
       if (!isCopy(request)) return undefined;
-      await request.body?.cancel();
       s3.objects.set(decodeURIComponent(pathname.slice(1)), new Uint8Array());
       return new Response(null, { headers: { etag: '"d41d8cd98f00b204e9800998ecf8427e"' } });
     },
