@@ -11,8 +11,8 @@ class Expiring {
 
   constructor(answer: NonNullable<FakeS3Options["answer"]>) {
     this.s3 = new FakeS3({
-      answer: (request, url) => {
-        const instead = answer(request, url);
+      answer: (request, url, body) => {
+        const instead = answer(request, url, body);
         if (request.headers.get("authorization")!.includes(`Credential=KEY${this.given}/`)) return instead;
         this.refused++;
         return s3Refusal(400, "ExpiredToken", "The provided token has expired.");
