@@ -31,10 +31,16 @@ export class PulsarClient {
   readonly #partitioned = new Map<string, string>();
   readonly #closing = new AbortController();
   #serial = 0;
+  #reachedMs: number | undefined;
 
   constructor(server: PulsarServer, config: PulsarLogConfig) {
     this.#server = server;
     this.#config = config;
+  }
+
+  /** When a broker or proxy first let it in, `performance.now()`; undefined: none has. */
+  get reachedMs(): number | undefined {
+    return this.#reachedMs;
   }
 
   /** Short names. A namespace that does not exist has none. */
@@ -186,7 +192,7 @@ export class PulsarClient {
       });
       const mine = opening;
       this.#connections.set(key, mine);
-      mine.catch(() => {
+      mine.then(() => void (this.#reachedMs ??= performance.now()), () => {
         if (this.#connections.get(key) === mine) this.#connections.delete(key);
       });
     }

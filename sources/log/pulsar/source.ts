@@ -67,12 +67,16 @@ class PulsarLog implements LogSource {
     return await this.#ask(() => this.#client.topics(signal), signal);
   }
 
-  /** A wrong address is said at once; once the brokers have answered, an outage is waited out. */
+  /**
+   * A wrong address is said at once; once the brokers have answered, an outage is waited out. A topic that moves is refused for a
+   * moment by a broker that was reached.
+   */
   async bounds(topic: string, signal: AbortSignal, known?: string): Promise<LogBounds> {
+    const { request_timeout_ms: timeoutMs } = this.#config;
     return await patientBounds({
       ...this.#options,
       topic,
-      answered: () => this.#answered,
+      answered: () => this.#answered || performance.now() - (this.#client.reachedMs ?? -Infinity) < timeoutMs,
       ask: async () => {
         const bounds = await this.#ask(() => this.#bounds(topic, known, signal), signal);
         this.#answered = true;
