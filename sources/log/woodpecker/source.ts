@@ -36,6 +36,8 @@ export interface WoodpeckerLogOptions {
   /** Told of the values of each response, in bytes. */
   readonly onFetched?: (topic: string, bytes: number) => void;
   readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
+  /** Monotonic ms. */
+  readonly now?: () => number;
 }
 
 /** What an embedded writer gives as its node: there is no such server. */
@@ -99,6 +101,7 @@ class WoodpeckerLog implements Omit<LogSource, "close"> {
       ...this.#options,
       withoutInserts,
       sleep: this.#options.sleep ?? pause,
+      now: this.#options.now ?? (() => performance.now()),
       bounds: () => this.bounds(topic, signal),
       open: (view, segment, meta) => this.#open(view, segment, meta),
     }, signal);

@@ -19,7 +19,9 @@ export const woodpeckerLogSpec = z.strictObject({
     "Where in it the log begins; left out, `<root_path of sources.binlogs>/wp`, or `wp/files/wp` in the folder of a standalone",
   ),
   poll_ms: duration({ minMs: 10, maxMs: 60_000 }).prefault("200ms")
-    .describe("How long to wait before the next look at a log that had nothing new; Milvus itself writes every 200 ms"),
+    .describe(
+      "How long to wait before the next look at a log that had nothing new, as long as the times at which something comes are not even; Milvus itself writes every 200 ms",
+    ),
   idle_poll_ms: duration({ minMs: 10, maxMs: 60_000 }).prefault("2s")
     .describe("Up to which this wait grows where nothing comes; each look is one request"),
 }).refine((value) => value.idle_poll_ms >= value.poll_ms, {

@@ -5,8 +5,8 @@ import { woodpeckerPlace, woodpeckerPosition, woodpeckerPositions } from "../../
 import { isInsert } from "../gen1/is_insert.ts";
 import { Outage } from "../outage.ts";
 import { lostByBounds, lostByIdentity, lostByRemoval } from "../position.ts";
-import { recordOf } from "./entry.ts";
-import { FrameError } from "./frames.ts";
+import { Cadence, type FoundBlock } from "./cadence.ts";
+import { recordsOf, writtenMs } from "./entry.ts";
 import type { SegmentMeta } from "./keys.ts";
 import type { LogView, WoodpeckerLogs } from "./logs.ts";
 import type { SegmentReader } from "./segment.ts";
@@ -19,6 +19,8 @@ export interface TailSurroundings {
   readonly idlePollMs: number;
   readonly withoutInserts: boolean;
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  /** Monotonic ms. */
+  readonly now: () => number;
   readonly onState?: ((topic: string, reason: string | undefined) => void) | undefined;
   readonly onFetched?: ((topic: string, bytes: number) => void) | undefined;
 }
@@ -43,15 +45,11 @@ export class WoodpeckerTail {
   readonly #outage: Outage;
   #failures = 0;
   #missing = 0;
-  #waitMs: number;
+  readonly #cadence: Cadence;
   /** Where the entries of the segment end, if nothing follows. */
   #end: bigint | undefined;
-  /** The version of the metadata at which the log was found to end. */
-  #rest: number | undefined;
-  /** The last look found nothing: what the next one finds is new, and nothing is behind it for a while. */
-  #inVain = false;
-  /** The version of the metadata at which something new was found. */
-  #fresh: number | undefined;
+  /** The version of the metadata at the last look, where the next one is to wait. */
+  #waitFrom: number | undefined;
 
   constructor(
     topic: string,
@@ -64,7 +62,7 @@ export class WoodpeckerTail {
     this.#topicId = topicId;
     this.#around = around;
     this.#signal = signal;
-    this.#waitMs = around.pollMs;
+    this.#cadence = new Cadence(around.pollMs, around.idlePollMs);
     this.#outage = new Outage(topic, {
       sleep: around.sleep,
       onState: ({ state, reason }) => around.onState?.(topic, state === "down" ? reason : undefined),
@@ -74,8 +72,8 @@ export class WoodpeckerTail {
 
   /**
    * While there are records one response is fetched ahead, no more: whoever does not call `next()` stops the reading. That the
-   * log ends is never said from a look of earlier. At its end, a look that finds something is followed by none at once: Milvus
-   * writes a block every 200 ms, and each look is a request.
+   * log ends is never said from a look of earlier. Where a block is found that the next one does not follow at once, none is
+   * fetched ahead: each look is a request.
    */
   async *pages(): AsyncGenerator<LogFetch> {
     await this.#around.logs.log(this.#topic, this.#signal);
@@ -83,7 +81,7 @@ export class WoodpeckerTail {
     try {
       while (true) {
         const page = await ahead ?? await this.#page();
-        ahead = page.records.length > 0 && this.#fresh === undefined ? this.#next() : undefined;
+        ahead = page.records.length > 0 && this.#waitFrom === undefined ? this.#next() : undefined;
         ahead?.catch(() => {});
         yield page;
       }
@@ -94,30 +92,24 @@ export class WoodpeckerTail {
 
   /** The next entries, or that there are none, which is said again after a while. */
   async #page(): Promise<LogFetch> {
-    if (this.#rest !== undefined) await this.#wait(this.#rest);
-    this.#rest = undefined;
-    if (this.#fresh !== undefined) {
-      const { pollMs } = this.#around;
-      await this.#wait(this.#fresh, pollMs);
-      this.#fresh = undefined;
-      this.#waitMs = pollMs;
-    }
+    const { logs, now, pollMs } = this.#around;
+    if (this.#waitFrom !== undefined) await this.#wait(this.#waitFrom, this.#cadence.due - now());
     for (;;) {
-      const { version } = this.#around.logs;
+      const { version } = logs;
       const page = await this.#next();
       if (page !== undefined) return page;
       // The watch may be behind: that nothing follows is said only where etcd itself says so now.
-      if (await this.#around.logs.isCurrent(this.#topic, this.#last(), this.#signal)) {
+      if (await logs.isCurrent(this.#topic, this.#last(), this.#signal)) {
         const end = this.#end;
         if (end !== undefined) {
           if (end < this.#entry) throw this.#beyond(this.#view(), end);
           this.#unproven = false;
-          this.#rest = version;
+          this.#waitFrom = version;
           const next = woodpeckerPosition(this.#segment, this.#entry);
           return { records: [], highWatermark: woodpeckerPosition(this.#segment, end), next };
         }
       }
-      await this.#wait(version, this.#around.pollMs);
+      await this.#wait(version, pollMs);
     }
   }
 
@@ -131,12 +123,14 @@ export class WoodpeckerTail {
     for (;;) {
       this.#signal.throwIfAborted();
       const seen = this.#around.logs.version;
+      const at = this.#around.now();
       const view = this.#view();
       const segment = this.#segment;
       this.#end = undefined;
+      this.#waitFrom = undefined;
       if (!await this.#enter(view)) {
         this.#end = 0n;
-        return undefined;
+        return this.#missed(at, seen);
       }
       this.#reader ??= this.#around.open(view, segment, () => this.#meta(segment));
       const step = await this.#reader.read(this.#entry, this.#signal);
@@ -152,10 +146,12 @@ export class WoodpeckerTail {
       }
       this.#found();
       switch (step.kind) {
-        case "entries":
-          if (this.#inVain) this.#fresh = seen;
-          this.#inVain = false;
-          return this.#records(step.entries);
+        case "entries": {
+          const { page, found } = this.#records(step.entries);
+          this.#cadence.found(at, found);
+          if (this.#cadence.due > at) this.#waitFrom = seen;
+          return page;
+        }
         case "end":
           this.#checkEnd(view);
           this.#leave();
@@ -163,41 +159,32 @@ export class WoodpeckerTail {
         case "nothing":
           // The next segment is begun before this one is finished.
           if (!view.segments.has(segment + 1n)) this.#end = step.next;
-          this.#inVain = true;
-          return undefined;
+          return this.#missed(at, seen);
         default:
           assertNever(step);
       }
     }
   }
 
-  #records(entries: readonly Uint8Array[]): LogFetch {
+  /** In step nothing is to be had before its time; otherwise whoever asks again may be told that the log ends. */
+  #missed(at: number, seen: number): undefined {
+    this.#cadence.missed(at);
+    if (this.#cadence.inStep) this.#waitFrom = seen;
+    return undefined;
+  }
+
+  #records(entries: readonly Uint8Array[]): { readonly page: LogFetch; readonly found: FoundBlock } {
     const first = this.#entry;
     const segment = this.#segment;
     this.#unproven = false;
-    this.#waitMs = this.#around.pollMs;
-    let bytes = 0;
-    const all = entries.map((entry, i) => {
-      const offset = woodpeckerPosition(segment, first + BigInt(i));
-      try {
-        const record = recordOf(entry, this.#topic, offset);
-        bytes += record.value?.length ?? 0;
-        return record;
-      } catch (thrown) {
-        if (!(thrown instanceof FrameError)) throw thrown;
-        throw new TidemarkError(
-          "damaged",
-          `${woodpeckerPositions.format(offset)} of ${this.#topic}: ${thrown.message}`,
-          { cause: thrown },
-        );
-      }
-    });
+    const all = recordsOf(entries, this.#topic, segment, first);
+    const bytes = all.reduce((sum, { value }) => sum + (value?.length ?? 0), 0);
     const records = this.#around.withoutInserts ? all.filter((record) => !isInsert(record)) : all;
     this.#entry = first + BigInt(entries.length);
     this.#around.onFetched?.(this.#topic, bytes);
     const next = woodpeckerPosition(segment, this.#entry);
     // Whether more follows is known by looking only.
-    return { records, highWatermark: after(next), next };
+    return { page: { records, highWatermark: after(next), next }, found: { bytes, writtenMs: writtenMs(all.at(-1)) } };
   }
 
   #view(): LogView {
@@ -276,7 +263,8 @@ export class WoodpeckerTail {
     }
     if (this.#missing === MISSING_TOLD) this.#around.onState?.(this.#topic, what);
     // At first at once: a compaction has moved the block.
-    if (this.#missing > 1) await this.#wait(seen);
+    const { pollMs, idlePollMs } = this.#around;
+    if (this.#missing > 1) await this.#wait(seen, Math.min(idlePollMs, pollMs * GROWTH ** (this.#missing - 2)));
   }
 
   #found(): void {
@@ -284,10 +272,10 @@ export class WoodpeckerTail {
     this.#missing = 0;
   }
 
-  /** Until etcd tells something new, at the longest for the poll's time, which grows. */
-  async #wait(seen: number, ms = this.#waitMs): Promise<void> {
-    const { logs, sleep, idlePollMs } = this.#around;
-    this.#waitMs = Math.min(idlePollMs, this.#waitMs * GROWTH);
+  /** Until etcd tells something new, at the longest for so long. */
+  async #wait(seen: number, ms: number): Promise<void> {
+    if (ms <= 0) return;
+    const { logs, sleep } = this.#around;
     const over = new AbortController();
     const signal = AbortSignal.any([this.#signal, over.signal]);
     const slept = sleep(ms, signal);

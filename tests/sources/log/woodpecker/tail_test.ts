@@ -24,7 +24,10 @@ class World implements AsyncDisposable {
     this.writer.create(LOG);
   }
 
-  log(store: ObjectStore = this.store): ReturnType<typeof createWoodpeckerLog> {
+  log(
+    store: ObjectStore = this.store,
+    times: Partial<Parameters<typeof createWoodpeckerLog>[0]> = {},
+  ): ReturnType<typeof createWoodpeckerLog> {
     return createWoodpeckerLog({
       store,
       root: "files/wp",
@@ -33,6 +36,7 @@ class World implements AsyncDisposable {
       pollMs: 1,
       idlePollMs: 1,
       onState: (_topic, reason) => this.states.push(reason),
+      ...times,
     });
   }
 
@@ -222,6 +226,56 @@ Deno.test("WoodpeckerTail looks for nothing behind what it found at the log's en
     assert.deepEqual(looks, [`files/wp/1/0/${block}.blk`]);
     await toEnd(pages);
   }
+});
+
+Deno.test("WoodpeckerTail asks the store about once for each block of a writer that writes every 200 ms, over rolls", async () => {
+  await using world = new World();
+  const [every, blocks] = [203, 400];
+  let clock = 0;
+  let written = 0;
+  let looks = 0;
+  const counting: ObjectStore = {
+    ...world.store,
+    get: (...request) => {
+      looks++;
+      return world.store.get(...request);
+    },
+  };
+  const writtenUntil = async (time: number) => {
+    for (; (written + 1) * every <= time && written < blocks; written++) {
+      if (written > 0 && written % 100 === 0) {
+        const full = world.writer.last(LOG);
+        world.writer.begin(LOG);
+        await world.writer.fence(LOG, full);
+        world.writer.complete(LOG, full);
+      }
+      await world.append(1);
+    }
+  };
+  const stop = new AbortController();
+  const log = world.log(counting, {
+    pollMs: 200,
+    idlePollMs: 2000,
+    now: () => clock,
+    sleep: async (ms, signal) => {
+      // Whoever waits for something else as well is told of that first.
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      signal.throwIfAborted();
+      await writtenUntil(clock + ms);
+      clock += ms;
+    },
+  });
+  world.writer.begin(LOG);
+  const delays: number[] = [];
+  for await (const { records } of log.tail(LOG, 0n, undefined, stop.signal)) {
+    for (const _ of records) delays.push(clock - (delays.length + 1) * every);
+    if (delays.length === blocks) break;
+  }
+  stop.abort();
+  assert.ok(looks <= blocks * 1.08, `${looks} requests for ${blocks} blocks`);
+  const late = delays.toSorted((a, b) => a - b);
+  assert.ok(late[blocks / 2]! <= 60, `p50 ${late[blocks / 2]}`);
+  assert.ok(late[Math.floor(blocks * 0.95)]! <= 200, `p95 ${late[Math.floor(blocks * 0.95)]}`);
 });
 
 Deno.test("WoodpeckerTail throws position_lost when its segment is removed under it", async () => {
