@@ -236,6 +236,9 @@ export class Targets {
         destructive: true,
       };
       if (!isAllowed(deps, step, own)) return;
+      // A run that died behind the drop that follows: what is to be truncated went with it.
+      const there = await setup.sink.identity(own.target, signal);
+      if (there === undefined && (await deps.meta.lookup(id, signal)).state !== "live") return;
       await this.#steps.refuseNotMade("truncate_collection", { kind: "collection" }, step, own);
       deps.crash("inside_barrier");
       try {

@@ -41,3 +41,20 @@ Deno.test("run does not make a partition again that it has dropped, though the m
   await copy.pipeline.once();
   await end(copy, world);
 });
+
+Deno.test("run passes a truncation whose collection a run before it has dropped, and died before it could note it", async () => {
+  const world = new World(["p_0", "p_1"]);
+  world.generation = 2;
+  const a = world.create("default", "a", "p_0", "p_1");
+  world.create("default", "anchor", "p_0", "p_1");
+  const copy = copyOf(world, 1);
+  await copy.pipeline.once();
+  world.truncate(a);
+  // What has not reached all of its channels waits for the next run.
+  await copy.pipeline.once();
+  while (world.pending.length > 0) world.pending.shift()!();
+  world.drop(a, true);
+  while (world.pending.length > 0) world.pending.shift()!();
+  copy.targets[0]!.sink.collections.delete("default/a");
+  await end(copy, world);
+});
