@@ -1,81 +1,36 @@
 /** A {@link FakeSource} whose log lies in another queue, and is read from there by the queue's own reader. */
+import type { Follow } from "../../pipeline/flow/mod.ts";
 import type { Catalog, Collection, LogRecord, LogSource, MetaSource, Position } from "../../pipeline/model/mod.ts";
-import { woodpeckerPosition } from "../../pipeline/positions/mod.ts";
 import { MessageType } from "../../pipeline/proto/gen/messages_pb.ts";
-import { createWoodpeckerLog, WoodpeckerLogs } from "../../sources/log/mod.ts";
-import { createMemoryStore } from "../../stores/mod.ts";
+import { followPchannel } from "../../sources/log/mod.ts";
 import { addChannel, dumpLog } from "../sources/log/dump/log.ts";
 import { DumpServer } from "./dump_server.ts";
 import { EtcdKeys } from "./etcd_keys.ts";
+import { milvusRecord } from "./milvus_records.ts";
 import type { PipelineSource } from "./pipeline.ts";
 import { type FakeSource, followOf, recordFacts } from "./source.ts";
-import { WoodpeckerWriter } from "./woodpecker_writer.ts";
 
 export interface FakeQueue extends AsyncDisposable {
   readonly log: LogSource;
+  /** Its records are Milvus' own, of this generation, and its decoders read them. Default: the source's simple ones. */
+  readonly generation?: 1 | 2;
+  /** Names that its topics have. Default: those of the source. */
+  readonly pchannels?: readonly string[];
+  /** Time between ticks, where they come by themselves. Default: as short as the source has it. */
+  readonly tickMs?: number;
   /** As a process does that is started anew. */
   reopen(): Promise<void>;
   create(topic: string): void;
   /** Behind what the topic has. */
   append(record: LogRecord): void;
   /** Of the topic's `index`-th record. */
-  position(index: bigint): Position;
+  position(topic: string, index: bigint): Position;
   /** Resolves once all can be read. */
   written(): Promise<void>;
-}
-
-/** Entries of a segment; small, so that they roll, are fenced and compacted all the time. */
-const ENTRIES = 10n;
-
-/** On object storage. */
-export function woodpeckerQueue(): FakeQueue {
-  const store = createMemoryStore();
-  const keys = new EtcdKeys();
-  const writer = new WoodpeckerWriter(store, keys);
-  const waiting = new Map<string, LogRecord[]>();
-  let writing = Promise.resolve();
-  const open = (): LogSource => {
-    const logs = new WoodpeckerLogs(keys, ["woodpecker"]);
-    const log = createWoodpeckerLog({ store, root: "files/wp", isFolder: false, logs, pollMs: 1, idlePollMs: 2 });
-    return {
-      queue: log.queue,
-      topics: (signal) => log.topics(signal),
-      bounds: (topic, signal) => log.bounds(topic, signal),
-      tail: (...request) => log.tail(...request),
-      check: (signal) => log.check(signal),
-      close: () => logs.close(),
-    };
-  };
-  let log = open();
-  return {
-    get log() {
-      return log;
-    },
-    reopen: async () => {
-      await log.close();
-      log = open();
-    },
-    create: (topic) => {
-      writer.create(topic);
-      waiting.set(topic, []);
-    },
-    append: (record) => {
-      waiting.get(record.topic)!.push(record);
-      writing = writing.then(() =>
-        writer.write(
-          record.topic,
-          waiting.get(record.topic)!.splice(0).map(({ value }) => ({ value: value! })),
-          Number(ENTRIES),
-        )
-      );
-    },
-    position: (index) => woodpeckerPosition(index / ENTRIES, index % ENTRIES),
-    written: () => writing,
-    [Symbol.asyncDispose]: async () => {
-      await writing;
-      await log.close();
-    },
-  };
+  /** What is read from changes hands, as when a topic moves to another broker or another node writes it. */
+  move?(): Promise<void>;
+  /** The server is killed, and started again. */
+  restart?(): Promise<void>;
 }
 
 /** The first record of a log is the tick of the node that made it, and none that is given. */
@@ -112,7 +67,7 @@ export async function dumpQueue(): Promise<FakeQueue> {
       const headers = Object.entries(properties).map(([name, value]) => [name, text.encode(value)] as const);
       server.append(record.topic, [{ ...record, offset, headers }]);
     },
-    position: (index) => index + FIRST,
+    position: (_topic, index) => index + FIRST,
     written: () => Promise.resolve(),
     [Symbol.asyncDispose]: async () => {
       await opened.close();
@@ -124,10 +79,11 @@ export async function dumpQueue(): Promise<FakeQueue> {
 /** From now on everything that `source` writes, and has written, is in `queue`, which a run reads. */
 export function onQueue(source: FakeSource, queue: FakeQueue): PipelineSource {
   for (const pchannel of source.pchannels) queue.create(pchannel);
-  source.log.onRecord = (record) => queue.append(record);
+  const { generation } = queue;
+  source.log.onRecord = (record) => queue.append(generation === undefined ? record : milvusRecord(record, generation));
   const placed = (collection: Collection): Collection => ({
     ...collection,
-    startOffsets: new Map([...collection.startOffsets].map(([name, index]) => [name, queue.position(index)])),
+    startOffsets: new Map([...collection.startOffsets].map(([name, index]) => [name, queue.position(name, index)])),
   });
   const catalog = (own: Catalog): Catalog => ({ ...own, collections: own.collections.map(placed) });
   const { meta } = source;
@@ -145,13 +101,15 @@ export function onQueue(source: FakeSource, queue: FakeQueue): PipelineSource {
       return found.state === "live" ? { ...found, collection: placed(found.collection) } : found;
     },
   };
+  const follow = (log: LogSource): Follow =>
+    generation === undefined ? followOf(log, 2) : (request, signal) => followPchannel(log, request, signal);
   return {
     meta: placedMeta,
     get log() {
       return queue.log;
     },
     get follow() {
-      return followOf(queue.log, 2);
+      return follow(queue.log);
     },
     binlogs: source.binlogs,
     describe: source.describe,

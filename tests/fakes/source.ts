@@ -36,7 +36,7 @@ import { NO_FILES } from "./no_files.ts";
 
 export type FakeRow = readonly [key: bigint, value: bigint];
 
-interface FakeRecord {
+export interface FakeRecord {
   readonly kind: "tick" | "insert" | "delete" | "predicate" | "truncate" | "drop" | "create";
   readonly ts: string;
   readonly collection?: string;
@@ -73,15 +73,17 @@ export class FakeSource {
   #revision = 1n;
 
   readonly #silent: boolean;
+  readonly #tickMs: number;
   /** pchannels that were written to since their last tick. */
   readonly #written = new Set<string>();
 
-  /** `silent`: as from generation 2 on, no tick comes where nothing was written. */
+  /** `silent`: as from generation 2 on, no tick comes where nothing was written. `tickMs`: where it is {@link ticking}. */
   constructor(
     readonly pchannels: readonly string[] = ["p_0", "p_1"],
-    { silent = false }: { readonly silent?: boolean } = {},
+    { silent = false, tickMs = 2 }: { readonly silent?: boolean; readonly tickMs?: number } = {},
   ) {
     this.#silent = silent;
+    this.#tickMs = tickMs;
     this.log = new FakeLog({ maxRecords: 8, ...silent ? { waitMs: 5 } : {} });
     this.follow = followOf(this.log, silent ? 2 : 1);
     for (const pchannel of pchannels) this.log.createTopic(pchannel);
@@ -221,7 +223,7 @@ export class FakeSource {
 
   /** Ticks until it is disposed. */
   ticking(): Disposable {
-    const timer = setInterval(() => this.tick(), 2);
+    const timer = setInterval(() => this.tick(), this.#tickMs);
     return { [Symbol.dispose]: () => clearInterval(timer) };
   }
 
@@ -244,7 +246,7 @@ export class FakeSource {
   readonly follow: Follow;
 
   readonly describe: DescribeRecord = (record) => {
-    const { kind, ts, collection, shard = 0 } = parse(record);
+    const { kind, ts, collection, shard = 0 } = parseRecord(record);
     const id = collection === undefined ? undefined : BigInt(collection);
     const vchannel = id === undefined ? "" : `${record.topic}_${id}v${shard}`;
     return { ts: BigInt(ts), vchannel, type: kind === "drop" ? "drop_collection" : kind, collectionId: id };
@@ -306,7 +308,7 @@ export class FakeSource {
 
 /** What a queue has to know of a record. */
 export function recordFacts(record: LogRecord): { readonly isTick: boolean; readonly ts: HybridTs } {
-  const { kind, ts } = parse(record);
+  const { kind, ts } = parseRecord(record);
   return { isTick: kind === "tick", ts: BigInt(ts) };
 }
 
@@ -319,12 +321,13 @@ export function followOf(log: LogSource, generation: 1 | 2 = 1): Follow {
   return (request, signal) => followPchannel(log, { ...request, decode: said }, signal);
 }
 
-function parse(record: LogRecord): FakeRecord {
+/** What a record of the source's own simple form says. */
+export function parseRecord(record: LogRecord): FakeRecord {
   return JSON.parse(new TextDecoder().decode(record.value!));
 }
 
 const decode: RecordDecoder = (record) => {
-  const { kind, ts: text, collection, shard = 0, rows = [], late, broadcast } = parse(record);
+  const { kind, ts: text, collection, shard = 0, rows = [], late, broadcast } = parseRecord(record);
   const ts = BigInt(text);
   if (kind === "tick") return { kind, generation: 1, ts };
   const collectionId = BigInt(collection!);

@@ -5,7 +5,15 @@
 import { crc32 } from "node:zlib";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import type { ObjectStore } from "../../pipeline/model/mod.ts";
-import type { EtcdKeys } from "./etcd_keys.ts";
+
+/** What is done with the keys of etcd. */
+export interface KeyWriter {
+  put(key: string, value: Uint8Array | string): void;
+  delete(key: string): void;
+}
+
+/** Of an entry. */
+export type Written = readonly [segment: bigint, entry: bigint];
 
 export interface Message {
   readonly value: Uint8Array;
@@ -36,7 +44,7 @@ const BLOCK_ENTRIES = 5;
 
 export class WoodpeckerWriter {
   readonly #store: ObjectStore;
-  readonly #keys: EtcdKeys;
+  readonly #keys: KeyWriter;
   readonly #prefix: string;
   readonly #root: string;
   readonly #version: 5 | 6;
@@ -46,7 +54,7 @@ export class WoodpeckerWriter {
 
   constructor(
     store: ObjectStore,
-    keys: EtcdKeys,
+    keys: KeyWriter,
     { prefix = "woodpecker", root = "files/wp", version = 6 as 5 | 6, quorum = EMBEDDED } = {},
   ) {
     this.#store = store;
@@ -89,23 +97,36 @@ export class WoodpeckerWriter {
     own.blocks.push(entries);
   }
 
-  /** As a node does: in blocks of up to five, in segments of `entries`, of which some are fenced and some compacted. */
-  async write(log: string, messages: readonly Message[], entries: number): Promise<void> {
+  /** As a node does: in blocks of up to five, in segments of `entries`, of which some are fenced and some compacted. Returns where. */
+  async write(log: string, messages: readonly Message[], entries: number): Promise<Written[]> {
+    const written: Written[] = [];
     if (this.#log(log).segments.size === 0) this.begin(log);
     for (let at = 0; at < messages.length;) {
       let held = this.#segment(log, this.last(log)).blocks.flat().length;
       if (held === entries) {
-        const full = this.last(log);
-        this.begin(log);
-        if (full % 2 === 0) await this.fence(log, full);
-        this.complete(log, full);
-        if (full % 3 === 0) await this.compact(log, full, 2);
+        await this.roll(log);
         held = 0;
       }
       const part = messages.slice(at, at + Math.min(BLOCK_ENTRIES, entries - held));
       await this.append(log, part);
+      part.forEach((_, i) => written.push([BigInt(this.last(log)), BigInt(held + i)]));
       at += part.length;
     }
+    return written;
+  }
+
+  /** Goes on in the next segment, whatever the last one has. */
+  async roll(log: string): Promise<void> {
+    const full = this.last(log);
+    this.begin(log);
+    if (full % 2 === 0) await this.fence(log, full);
+    this.complete(log, full);
+    if (full % 3 === 0) await this.compact(log, full, 2);
+  }
+
+  /** Something was written to it. */
+  begun(log: string): boolean {
+    return this.#log(log).segments.size > 0;
   }
 
   last(log: string): number {

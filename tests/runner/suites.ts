@@ -55,6 +55,7 @@ const OWN_SERVERS: ReadonlySet<string> = new Set([
   "tests/integration/sources/log/kafka_test.ts",
   "tests/integration/sources/log/pulsar_login_test.ts",
   "tests/integration/sources/log/pulsar_test.ts",
+  "tests/integration/sources/log/woodpecker_test.ts",
   "tests/integration/sources/meta/remembered_test.ts",
   "tests/integration/stores/age_test.ts",
   "tests/integration/stores/azure_identity_test.ts",

@@ -36,12 +36,10 @@ for (const version of [5, 6] as const) {
         writer.delete(topic);
         await Promise.resolve();
       },
-      append: (topic, values) =>
-        writer.write(
-          topic,
-          values.map(({ value, headers = {} }) => ({ value: value ?? new Uint8Array(), headers })),
-          ENTRIES,
-        ),
+      append: async (topic, values) => {
+        const messages = values.map(({ value, headers = {} }) => ({ value: value ?? new Uint8Array(), headers }));
+        await writer.write(topic, messages, ENTRIES);
+      },
       deleteRecords: async (topic, before) => {
         const segment = Number(before >> 64n);
         writer.truncate(topic, segment);
