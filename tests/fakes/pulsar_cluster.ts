@@ -170,7 +170,9 @@ export class PulsarCluster implements AsyncDisposable {
     try {
       for await (const chunk of connection.readable) {
         for (const bytes of splitter.split(chunk)) {
-          const { command } = parseFrame(bytes);
+          const frame = parseFrame(bytes);
+          if (frame.kind === "message") continue;
+          const { command } = frame;
           const target = command.connect?.proxyToBrokerUrl ?? "";
           if (listening === PROXY && target !== "") {
             at = this.#listeners.findIndex((listener) => addressOf(listener) === target);

@@ -7,17 +7,17 @@ import {
   type BaseCommand,
   BaseCommand_Type as Type,
   type BaseCommandSchema,
-  type CommandMessage,
 } from "../../../pipeline/proto/gen/pulsar_api_pb.ts";
 import { BrokerError, ConnectionError } from "./errors.ts";
 import { encodeFrame, FRAME_OVERHEAD, FrameSplitter, parseFrame } from "./frame.ts";
 import type { PulsarAddress, PulsarServer } from "./login.ts";
+import type { MessageCommand } from "./message_command.ts";
 
 export type Command = MessageInitShape<typeof BaseCommandSchema>;
 
 /** Who gets the messages of a subscription. Calls come in the order of the broker's. */
 export interface MessageReceiver {
-  message(command: CommandMessage, rest: Uint8Array): void;
+  message(command: MessageCommand, rest: Uint8Array): void;
   /** Nothing comes any more: the broker closed the subscription, or the connection ended. */
   ended(reason: Error): void;
 }
@@ -157,18 +157,17 @@ export class PulsarConnection {
     try {
       for (const bytes of this.#splitter.split(chunk)) {
         if (this.#ended !== undefined) return;
-        const { command, rest } = parseFrame(bytes);
-        this.#onCommand(command, rest);
+        const frame = parseFrame(bytes);
+        if (frame.kind === "command") this.#onCommand(frame.command);
+        else this.#receivers.get(frame.message.consumerId)?.message(frame.message, frame.rest);
       }
     } catch (error) {
       this.#end(new ConnectionError(`The broker sent what is no frame of Pulsar: ${(error as Error).message}`, error));
     }
   }
 
-  #onCommand(command: BaseCommand, rest: Uint8Array): void {
+  #onCommand(command: BaseCommand): void {
     switch (command.type) {
-      case Type.MESSAGE:
-        return this.#receivers.get(command.message!.consumerId)?.message(command.message!, rest);
       case Type.PING:
         return this.send({ type: Type.PONG, pong: {} });
       case Type.CONNECTED:

@@ -36,22 +36,21 @@ const utf8 = new TextEncoder();
 export function readEntry({ ledger, entry, rest }: RawEntry, topic: string): Entry {
   const position = pulsarPosition({ ledger, entry, batch: 0 });
   const raw = parseMessage(rest);
-  const { metadata } = raw;
+  const { head } = raw;
   const seal = sealOf(raw);
   // What brokers write for themselves: an entry, but no record of anybody.
-  if (metadata.markerType !== 0) return { position, end: position + 1n, records: [], seal };
+  if (head.markerType !== 0) return { position, end: position + 1n, records: [], seal };
   refuseUnknown(raw, topic, ledger, entry);
-  const payload = decompress(metadata.compression, raw.payload, metadata.uncompressedSize);
-  const timestampMs = metadata.publishTime;
-  // A batch of one is a batch, too: what counts is that the number is there.
-  if (!isBatch(metadata)) {
-    const value = metadata.nullValue ? null : payload;
-    const record = { topic, offset: position, timestampMs, headers: headersOf(metadata.properties), value };
+  const payload = decompress(head.compression, raw.payload, head.uncompressedSize);
+  const timestampMs = head.publishTime;
+  if (head.batch === undefined) {
+    const value = head.nullValue ? null : payload;
+    const record = { topic, offset: position, timestampMs, headers: head.properties, value };
     return { position, end: position + 1n, records: [record], seal };
   }
   const records: LogRecord[] = [];
   let at = 0;
-  for (let i = 0; i < metadata.numMessagesInBatch; i++) {
+  for (let i = 0; i < head.batch; i++) {
     const length = payload.length - at < 4 ? -1 : uint32(payload, at);
     at += 4;
     if (length < 0 || length > payload.length - at) throw new RangeError(`Message ${i} of a batch is cut short`);
@@ -69,12 +68,8 @@ export function readEntry({ ledger, entry, rest }: RawEntry, topic: string): Ent
 }
 
 /** What tells a message from another one at the same place: when it was published, by whom, and its number there. */
-export function sealOf({ metadata }: Pick<RawMessage, "metadata">): string {
-  return `${metadata.publishTime} ${metadata.producerName} ${metadata.sequenceId}`;
-}
-
-function isBatch(metadata: RawMessage["metadata"]): boolean {
-  return Object.hasOwn(metadata, "numMessagesInBatch");
+export function sealOf({ head }: Pick<RawMessage, "head">): string {
+  return `${head.publishTime} ${head.producerName} ${head.sequenceId}`;
 }
 
 function singleOf(bytes: Uint8Array): SingleMessageMetadata {
@@ -89,12 +84,12 @@ function headersOf(properties: readonly KeyValue[]): LogRecord["headers"] {
   return properties.length === 0 ? NO_HEADERS : properties.map(({ key, value }) => [key, utf8.encode(value)] as const);
 }
 
-function refuseUnknown({ metadata }: RawMessage, topic: string, ledger: bigint, entry: bigint): void {
-  const what = metadata.encryptionKeys.length > 0
+function refuseUnknown({ head }: RawMessage, topic: string, ledger: bigint, entry: bigint): void {
+  const what = head.isEncrypted
     ? "encrypted"
-    : metadata.numChunksFromMsg > 1
+    : head.chunks > 1
     ? "one of several chunks"
-    : Object.hasOwn(metadata, "txnidLeastBits")
+    : head.isOfTransaction
     ? "part of a transaction of Pulsar"
     : undefined;
   if (what === undefined) return;

@@ -3,19 +3,16 @@
  * the command MESSAGE stand its metadata and payload: 0e01 | u32 CRC-32C of the rest | u32 length | MessageMetadata | payload.
  */
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import {
-  type BaseCommand,
-  BaseCommandSchema,
-  type MessageMetadata,
-  MessageMetadataSchema,
-} from "../../../pipeline/proto/gen/pulsar_api_pb.ts";
+import { type BaseCommand, BaseCommandSchema } from "../../../pipeline/proto/gen/pulsar_api_pb.ts";
 import { crc32cOfBytes } from "../crc32c.ts";
+import { WireError } from "../wire.ts";
+import { type MessageCommand, readMessageCommand } from "./message_command.ts";
+import { type MessageHead, readMessageHead } from "./message_head.ts";
 
-export interface Frame {
-  readonly command: BaseCommand;
-  /** A view. */
-  readonly rest: Uint8Array;
-}
+/** `rest`, a view, is what follows the command. */
+export type Frame =
+  | { readonly kind: "message"; readonly message: MessageCommand; readonly rest: Uint8Array }
+  | { readonly kind: "command"; readonly command: BaseCommand; readonly rest: Uint8Array };
 
 /** Before the broker says how large a message may be. */
 export const FIRST_LIMIT = 1 << 20;
@@ -70,7 +67,16 @@ export function parseFrame(bytes: Uint8Array): Frame {
   if (length === 0 || length > bytes.length - 4) {
     throw new RangeError(`A command of ${length} bytes in a frame of ${bytes.length}`);
   }
-  return { command: decoded(BaseCommandSchema, bytes.subarray(4, 4 + length)), rest: bytes.subarray(4 + length) };
+  const command = bytes.subarray(4, 4 + length);
+  const rest = bytes.subarray(4 + length);
+  try {
+    const message = readMessageCommand(command);
+    if (message !== undefined) return { kind: "message", message, rest };
+    return { kind: "command", command: fromBinary(BaseCommandSchema, command), rest };
+  } catch (cause) {
+    // protobuf-es throws several kinds of errors.
+    throw new RangeError(`No ${BaseCommandSchema.name} of Pulsar: ${String(cause)}`, { cause });
+  }
 }
 
 /** A whole frame. `rest`: what follows the command. */
@@ -86,7 +92,7 @@ export function encodeFrame(command: MessageInitShape<typeof BaseCommandSchema>,
 }
 
 export interface RawMessage {
-  readonly metadata: MessageMetadata;
+  readonly head: MessageHead;
   /** Compressed as the metadata says. A view. */
   readonly payload: Uint8Array;
 }
@@ -116,19 +122,15 @@ export function parseMessage(rest: Uint8Array): RawMessage {
   const length = uint32(rest, at);
   at += 4;
   need(length);
-  const metadata = decoded(MessageMetadataSchema, rest.subarray(at, at + length));
-  return { metadata, payload: rest.subarray(at + length) };
+  return { head: headOf(rest.subarray(at, at + length)), payload: rest.subarray(at + length) };
 }
 
-/** protobuf-es throws several kinds of errors. */
-export function decoded<S extends typeof BaseCommandSchema | typeof MessageMetadataSchema>(
-  schema: S,
-  bytes: Uint8Array,
-): ReturnType<typeof fromBinary<S>> {
+function headOf(bytes: Uint8Array): MessageHead {
   try {
-    return fromBinary(schema, bytes);
+    return readMessageHead(bytes);
   } catch (cause) {
-    throw new RangeError(`No ${schema.name} of Pulsar: ${String(cause)}`, { cause });
+    if (!(cause instanceof WireError)) throw cause;
+    throw new RangeError(`No MessageMetadata of Pulsar: ${cause.message}`, { cause });
   }
 }
 

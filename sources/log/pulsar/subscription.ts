@@ -7,9 +7,10 @@ import {
   CommandSubscribe_InitialPosition,
   CommandSubscribe_SubType,
 } from "../../../pipeline/proto/gen/pulsar_api_pb.ts";
-import type { CommandMessage, MessageIdData } from "../../../pipeline/proto/gen/pulsar_api_pb.ts";
+import type { MessageIdData } from "../../../pipeline/proto/gen/pulsar_api_pb.ts";
 import type { MessageReceiver, PulsarConnection } from "./connection.ts";
 import type { RawEntry } from "./entry.ts";
+import type { MessageCommand } from "./message_command.ts";
 import type { Permits } from "./permits.ts";
 
 export interface Place {
@@ -165,7 +166,7 @@ export class Subscription implements MessageReceiver {
     }
   }
 
-  message({ messageId }: CommandMessage, rest: Uint8Array): void {
+  message({ ledger, entry }: MessageCommand, rest: Uint8Array): void {
     if (this.#flooded) return;
     this.#permits.came(rest);
     if (this.#permits.floods(this.#bytes, rest.length) && this.#queue.length > this.#taken) {
@@ -174,7 +175,7 @@ export class Subscription implements MessageReceiver {
       return this.ended(new FloodError("More came than there is room for"));
     }
     this.#bytes += rest.length;
-    this.#queue.push({ ledger: messageId!.ledgerId, entry: messageId!.entryId, rest });
+    this.#queue.push({ ledger, entry, rest });
     this.#wake?.();
   }
 

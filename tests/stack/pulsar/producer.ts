@@ -147,7 +147,10 @@ export class PulsarProducer implements AsyncDisposable {
   }
 
   #onFrame(bytes: Uint8Array): void {
-    const { command } = parseFrame(bytes);
+    const frame = parseFrame(bytes);
+    // It reads nothing.
+    if (frame.kind === "message") return;
+    const { command } = frame;
     const nothing = { ledger: -1n, entry: -1n, batch: -1 };
     const done = (key: string, written: Written = nothing) => {
       this.#answers.get(key)?.resolve(written);
