@@ -1,6 +1,6 @@
 /** What is looked at of the configuration against the catalog, before anything is made: is there anything, has each its name. */
 import { TidemarkError } from "../errors.ts";
-import { type Catalog, type Collection, qualifiedName, type Snapshot } from "../model/mod.ts";
+import { type Catalog, type Collection, qualifiedName, type Snapshot, type UnsettledChange } from "../model/mod.ts";
 import type { FlowDependencies } from "./dependencies.ts";
 import type { RunState } from "./state/mod.ts";
 
@@ -8,6 +8,8 @@ type Needed = Pick<FlowDependencies, "selects" | "selectsDatabase" | "selection"
 
 /** Names of collections that a message lists; of more it says how many each database has. */
 const NAMES = 12;
+/** A broadcast takes some milliseconds; one that takes so long is of a source that does not run. */
+export const SETTLE_MS = 30_000;
 
 /** Collections of the catalog that are carried. */
 export function selectedOf({ selects }: Pick<FlowDependencies, "selects">, { collections }: Catalog): Collection[] {
@@ -20,6 +22,17 @@ export function usableOf(
   { catalog, unusable }: Pick<Snapshot, "catalog" | "unusable">,
 ): Collection[] {
   return selectedOf(deps, catalog).filter(({ id }) => unusable?.has(id) !== true);
+}
+
+/** A change of a selected collection that some channels have passed and others not: a copy does not begin in the middle of it. */
+export function unsettledOf(deps: Pick<FlowDependencies, "selects">, snapshot: Snapshot): UnsettledChange | undefined {
+  const ids = new Set(selectedOf(deps, snapshot.catalog).map(({ id }) => id));
+  return snapshot.unsettled?.find(({ collectionId }) => ids.has(collectionId));
+}
+
+/** Why a copy of a collection with such a change does not begin. */
+export function untilSettled({ typeName }: UnsettledChange): string {
+  return `Waits until ${typeName} has reached every channel of its collection`;
 }
 
 /**

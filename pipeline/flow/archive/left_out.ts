@@ -1,11 +1,12 @@
 /**
  * Collections that a base leaves out: the source's checkpoint lies before the log's beginning, or the metadata of one cannot be
- * used. Each waits for itself, named; the others are backed up, and the next base takes it as soon as it can.
+ * used, or a change has reached some of its channels. Each waits for itself, named; the others are backed up, and the next base takes it as soon as it can.
  */
 import { type Collection, type Cut, qualifiedName, type Snapshot } from "../../model/mod.ts";
 import { beginGate } from "../../transforms/mod.ts";
 import type { OpenWait } from "../../waits.ts";
 import type { FlowDependencies } from "../dependencies.ts";
+import { untilSettled } from "../selection.ts";
 import type { SinkState } from "../state/mod.ts";
 import { staleCuts } from "../tail/mod.ts";
 
@@ -52,6 +53,10 @@ export class LeftOut implements Disposable {
     for (const [id, { kind, reason }] of beginGate(snapshot, collections)) {
       // A base waits for imports: they pass by themselves.
       if (kind === "metadata") found.set(id, { component: "sources.meta", reason });
+    }
+    // In the middle of it, what a channel behind its copy lacks no record of the archive would take from the others.
+    for (const change of snapshot.unsettled ?? []) {
+      found.set(change.collectionId, { component: "sources.meta", reason: untilSettled(change) });
     }
     if (this.#withLog) {
       const usable = collections.filter(({ id }) => !found.has(id));

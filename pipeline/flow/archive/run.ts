@@ -7,6 +7,7 @@ import { ArchiveLife } from "./life.ts";
 import { ArchiveTail } from "./tail.ts";
 import type { FlowDependencies } from "../dependencies.ts";
 import { pause } from "../../pause.ts";
+import { SETTLE_MS, unsettledOf, untilSettled } from "../selection.ts";
 import type { RunProgress, SinkState } from "../state/mod.ts";
 import { startPoints, type TailConsumer, type TailMember } from "../tail/mod.ts";
 
@@ -26,6 +27,7 @@ export interface ArchiveRunOptions {
 
 const CARE_MS = 1000;
 const SILENCES_MS = 10_000;
+const SETTLE_AGAIN_MS = 500;
 /** A storage that has not answered for so long is held as one that refuses: the other sinks wait for it. */
 const HELD_AFTER_MS = 120_000;
 /** Between a base that failed and the next try: twice as long each time, up to a minute. */
@@ -228,7 +230,23 @@ export class ArchiveRun implements TailMember {
   async #rebase(why: string, signal: AbortSignal): Promise<void> {
     const { deps, sink, leg } = this.#o;
     deps.report.info(`New base of ${sink.name}: ${why}`);
-    await leg.rebase(await deps.meta.snapshot(signal), signal);
+    await leg.rebase(await this.#settled(signal), signal);
+  }
+
+  /** What does not come to that in time, the base leaves out. */
+  async #settled(signal: AbortSignal): Promise<Snapshot> {
+    const { deps } = this.#o;
+    const settledBy = deps.now() + SETTLE_MS;
+    for (;;) {
+      const snapshot = await deps.meta.snapshot(signal);
+      const change = unsettledOf(deps, snapshot);
+      if (change === undefined || deps.now() >= settledBy) return snapshot;
+      await deps.waits.during(
+        { component: "sources.meta", aside: true },
+        () => untilSettled(change),
+        () => pause(SETTLE_AGAIN_MS, signal),
+      );
+    }
   }
 
   consume(acknowledged: (group: TickGroup) => void): TailConsumer {

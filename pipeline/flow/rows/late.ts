@@ -9,6 +9,7 @@ import { beginGate } from "../../transforms/mod.ts";
 import type { Slots } from "../base/mod.ts";
 import type { FlowDependencies } from "../dependencies.ts";
 import { pause } from "../../pause.ts";
+import { untilSettled } from "../selection.ts";
 import { staleCuts } from "../tail/mod.ts";
 import { preflight } from "./preflight.ts";
 import { Postponed, type Postponement } from "./postponed.ts";
@@ -120,13 +121,13 @@ export class LateCollections {
       else this.#release(id);
     }
     const notYet = await this.notYet(snapshot, waiting, { withoutLog: false, restore: false }, signal);
-    const unsettled = new Map(snapshot.unsettled?.map(({ collectionId, typeName }) => [collectionId, typeName]));
+    const unsettled = new Map(snapshot.unsettled?.map((change) => [change.collectionId, change]));
     return waiting.filter((collection) => {
       const { id } = collection;
       const change = unsettled.get(id);
       const why = notYet.get(id) ?? (change === undefined ? undefined : {
         ...this.#postponed.get(id)!,
-        reason: `Waits until ${change} has reached every channel of its collection`,
+        reason: untilSettled(change),
       });
       if (why !== undefined) this.put(collection, why);
       return why === undefined;

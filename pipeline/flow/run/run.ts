@@ -19,14 +19,20 @@ import type { FlowDependencies, RunOptions, RunResult } from "../dependencies.ts
 import { formatSize } from "../../units/mod.ts";
 import { pause } from "../../pause.ts";
 import { RowSinks } from "../rows/mod.ts";
-import { refuseClashes, requireSelection, selectedOf, usableOf } from "../selection.ts";
+import {
+  refuseClashes,
+  requireSelection,
+  selectedOf,
+  SETTLE_MS,
+  unsettledOf,
+  untilSettled,
+  usableOf,
+} from "../selection.ts";
 import { endAfter, endAt, endAtBase, endless, type RunEnd, SourceClock, watchRetention, Window } from "../tail/mod.ts";
 import { RunArchives } from "./archives.ts";
 import { RunSinks, tickingPchannels } from "./sinks.ts";
 import { endOfSteps } from "./steps.ts";
 
-/** A broadcast takes some milliseconds; one that takes so long is of a source that does not run. */
-const SETTLE_MS = 30_000;
 /** How long a stopped run waits for its sinks to acknowledge what was read. */
 const DRAIN_MS = 30_000;
 
@@ -308,11 +314,10 @@ class Run {
         );
         const selected = selectedOf(deps, snapshot.catalog);
         const [first, ...more] = together ? importGate(snapshot, selected) : [];
-        const ids = new Set(selected.map(({ id }) => id));
-        const unsettled = snapshot.unsettled?.find(({ collectionId }) => ids.has(collectionId));
+        const unsettled = unsettledOf(deps, snapshot);
         if (first === undefined && (unsettled === undefined || deps.now() >= settledBy)) return snapshot;
         const reason = first === undefined
-          ? `Waits until ${unsettled!.typeName} has reached every channel of its collection`
+          ? untilSettled(unsettled!)
           : `The run waits for ${more.length + 1} imports before it can begin: ${first.detail}`;
         if (wait === undefined) wait = deps.waits.begin({ component: "sources.meta" }, reason);
         else wait.say(reason);

@@ -1,6 +1,9 @@
-/** The segments of a world, whose files are in memory. */
-import type { BinlogSource, Collection, HybridTs, Segment } from "../../../pipeline/model/mod.ts";
+/** The segments of a world, whose rows are in memory, or in files of storage V1 where a backup copies them. */
+import type { BinlogSource, Collection, FieldFiles, HybridTs, Segment } from "../../../pipeline/model/mod.ts";
 import { DataType } from "../../../pipeline/proto/gen/schema_pb.ts";
+import { createBinlogSource } from "../../../sources/binlog/mod.ts";
+import type { MemoryStore } from "../../../stores/mod.ts";
+import { envelopeOf, int64Parquet } from "../../sources/binlog/build.ts";
 import { NO_FILES } from "../no_files.ts";
 import { segmentOf } from "../segment.ts";
 
@@ -10,6 +13,16 @@ type TimedRow = readonly [HybridTs, ...Row];
 export class WorldFiles {
   segments: Segment[] = [];
   readonly #rows = new Map<bigint, readonly TimedRow[]>();
+  readonly #store: MemoryStore | undefined;
+  readonly binlogs: BinlogSource;
+
+  /** `store`: where its files are. Left out: it has none, only rows. */
+  constructor(store?: MemoryStore) {
+    this.#store = store;
+    this.binlogs = store === undefined
+      ? { ...NO_FILES, rows: (segment, _schema, ids) => this.#read(segment, ids) }
+      : createBinlogSource({ store, root: "" });
+  }
 
   rowsOf({ id }: Segment): readonly TimedRow[] {
     return this.#rows.get(id)!;
@@ -37,25 +50,23 @@ export class WorldFiles {
         vchannel,
         rows: BigInt(rows.length),
         startPosition: { channel: vchannel, offset, ts: tsFrom },
-        binlogs: [{
-          fieldId: 100n,
-          childFields: [],
-          files: [{
-            path: `insert_log/${segment}`,
-            logId: 1n,
-            entries: BigInt(rows.length),
-            tsFrom,
-            tsTo,
-            size: 1n,
-          }],
-        }],
+        binlogs: this.#filesOf(`insert_log/${collection.id}/${partitionId}/${segment}`, rows, { tsFrom, tsTo }),
         ...changes,
       }),
     ];
     return segment;
   }
 
-  readonly binlogs: BinlogSource = { ...NO_FILES, rows: (segment, _schema, ids) => this.#read(segment, ids) };
+  #filesOf(folder: string, rows: readonly TimedRow[], times: { tsFrom: HybridTs; tsTo: HybridTs }): FieldFiles[] {
+    return [0, 1, 100, 101].map((field) => {
+      const path = `${folder}/${field}/1`;
+      const at = [0, 0, 1, 2][[0, 1, 100, 101].indexOf(field)]!;
+      const bytes = envelopeOf(1, int64Parquet(rows.map((row) => row[at]!)), { fieldId: BigInt(field) });
+      this.#store?.objects.set(path, { bytes, modifiedMs: 0 });
+      const file = { path, logId: 1n, entries: BigInt(rows.length), ...times, size: BigInt(bytes.length) };
+      return { fieldId: BigInt(field), childFields: [], files: [file] };
+    });
+  }
 
   async *#read({ id }: Segment, ids: readonly bigint[] | "all"): ReturnType<BinlogSource["rows"]> {
     const rows = this.#rows.get(id)!;

@@ -86,6 +86,11 @@ export const imports: fc.Arbitrary<Step> = fc.oneof(
   of(fc.tuple(partition, rows), (world, thing, [place, some]) => world.import(thing, place, some)),
   of(fc.boolean(), (world, thing, commit) => world.complete(thing, commit)),
 );
+/** The source forgets jobs of imports, and takes its rows into files. */
+export const upkeep: fc.Arbitrary<Step> = fc.oneof(
+  of(fc.constant(0), (world, thing) => world.forget(thing)),
+  fc.constant<Step>((world) => world.flush()),
+);
 export const deliveries: fc.Arbitrary<Step> = fc.constant((world) => world.pending.shift()?.());
 
 export interface Copy {
@@ -135,7 +140,7 @@ export async function lived(
   );
 }
 
-async function live({ pipeline, targets }: Copy, world: World, { before, during, dies }: Life): Promise<void> {
+export async function live({ pipeline, targets }: Copy, world: World, { before, during, dies }: Life): Promise<void> {
   for (const step of before) step(world);
   let left = dies;
   let died: Promise<void> | undefined;

@@ -6,6 +6,7 @@ import { catalogChange } from "../catalog_change.ts";
 import { create } from "@bufbuild/protobuf";
 import type { DescribeRecord } from "../../../pipeline/flow/mod.ts";
 import {
+  type BinlogSource,
   type Catalog,
   type CatalogChange,
   type Collection,
@@ -13,6 +14,8 @@ import {
   type HybridTs,
   type ImportTask,
   type LogEvent,
+  type LogRecord,
+  type LogSource,
   type MetaSource,
   type Snapshot,
   type StoredPosition,
@@ -22,6 +25,7 @@ import { CollectionSchemaSchema, DataType, FieldSchemaSchema } from "../../../pi
 import { shardOf } from "../../../pipeline/transforms/mod.ts";
 import type { Decoded } from "../../../sources/log/decoded.ts";
 import { followPchannel } from "../../../sources/log/mod.ts";
+import type { MemoryStore } from "../../../stores/mod.ts";
 import { int64Column } from "../int64_column.ts";
 import { FakeLog } from "../log.ts";
 import type { PipelineSource } from "../pipeline.ts";
@@ -59,7 +63,9 @@ export class World implements PipelineSource {
   generation: 1 | 2 = 1;
   readonly #events: Decoded[] = [];
   readonly #changes = new Changes();
-  readonly #files = new WorldFiles();
+  readonly #files: WorldFiles;
+  /** Whether its metadata tells of changes that have not reached every channel; else a copy may begin in the middle of one. */
+  readonly #tells: boolean;
   /** What was done, for people. */
   readonly said: string[] = [];
   readonly #checkpoints = new Map<string, StoredPosition>();
@@ -67,7 +73,11 @@ export class World implements PipelineSource {
   #ids = 100n;
   #revision = 1n;
 
-  constructor(readonly pchannels: readonly string[]) {
+  /** `store`: where its segments have files. Left out: nobody copies them. */
+  constructor(readonly pchannels: readonly string[], store?: MemoryStore) {
+    this.#files = new WorldFiles(store);
+    this.#tells = store !== undefined;
+    this.binlogs = this.#files.binlogs;
     for (const pchannel of pchannels) this.log.createTopic(pchannel);
   }
 
@@ -198,7 +208,9 @@ export class World implements PipelineSource {
           ? { ...segment, state: "dropped", class: "none" }
           : segment
       );
-      this.#note({ changed: [thing.id] });
+      const { vchannels } = thing.collection;
+      const truncated = new Map(vchannels.map((vchannel, shard) => [vchannel, times[shard]!]));
+      this.change(thing, { truncated });
     }, (shard, ts) => {
       times[shard] = ts;
       thing.deeds.push({ ts, partition: ALL, shard });
@@ -402,8 +414,11 @@ export class World implements PipelineSource {
       const { deeds, collection: { vchannels, pchannels } } = thing;
       vchannels.forEach((vchannel, shard) => {
         const from = this.#checkpoints.get(vchannel)?.ts ?? 0n;
+        const destroyed = deeds.filter(({ key, shard: its }) => key === undefined && its === shard);
         const rows = deeds.filter((deed) =>
-          deed.shard === shard && deed.value !== undefined && deed.ts > from && deed.imported !== true
+          deed.shard === shard && deed.value !== undefined && deed.ts > from && deed.imported !== true &&
+          // A truncation takes what is in memory, too.
+          !destroyed.some(({ ts, partition }) => ts > deed.ts && (partition === ALL || partition === deed.partition))
         );
         for (const [partition, own] of Map.groupBy(rows, (deed) => deed.partition)) {
           if (!thing.collection.partitions.some((one) => one.id === partition)) continue;
@@ -417,9 +432,9 @@ export class World implements PipelineSource {
     this.tick();
   }
 
-  /** Partition -> key -> value. */
-  rowsOf({ deeds, collection }: Thing): Content {
-    return contentOf(collection, deeds);
+  /** Partition -> key -> value, `at` a moment or now. */
+  rowsOf({ deeds, collection }: Thing, at?: HybridTs): Content {
+    return contentOf(collection, at === undefined ? deeds : deeds.filter(({ ts }) => ts <= at));
   }
 
   readonly meta: MetaSource = {
@@ -435,7 +450,7 @@ export class World implements PipelineSource {
     close: () => Promise.resolve(),
   };
 
-  readonly binlogs = this.#files.binlogs;
+  readonly binlogs: BinlogSource;
 
   /** A record is the number of its event. */
   readonly #decode = (value: Uint8Array, offset: bigint): Decoded => {
@@ -443,12 +458,13 @@ export class World implements PipelineSource {
     return event.kind === "tick" ? event : { ...event, offset, bytes: value.length } as Decoded;
   };
 
-  readonly follow: PipelineSource["follow"] = (request, signal) =>
-    followPchannel(
-      this.log,
-      { ...request, decode: (record) => this.#decode(record.value!, record.offset) },
-      signal,
-    );
+  readonly follow: PipelineSource["follow"] = (request, signal) => this.followOf(this.log)(request, signal);
+
+  /** Follows a log that holds its records, an archive of them for instance. */
+  followOf(log: LogSource): PipelineSource["follow"] {
+    const decode = (record: LogRecord) => this.#decode(record.value!, record.offset);
+    return (request, signal) => followPchannel(log, { ...request, decode }, signal);
+  }
 
   readonly describe: DescribeRecord = (record) => {
     const event = this.#decode(record.value!, record.offset) as LogEvent | {
@@ -487,6 +503,11 @@ export class World implements PipelineSource {
       checkpoints: this.#checkpoints,
       droppedChannels: [],
       imports: this.live.flatMap(({ imports }) => imports.map(({ task }) => task)),
+      unsettled: this.live.filter(({ busy }) => this.#tells && busy).map(({ id }) => ({
+        broadcastId: id,
+        collectionId: id,
+        typeName: "TruncateCollection",
+      })),
       serverVersion: "2.6.0",
       takenAtMs: Date.now(),
     };
