@@ -1,5 +1,6 @@
 /** Delta logs in all their forms: text or JSON cells, two Parquet columns in an envelope, bare Parquet. */
 import type { DeleteMark, Keys } from "../../pipeline/model/mod.ts";
+import { TidemarkError } from "../../pipeline/errors.ts";
 import { type ByteSource, openParquet, type ParquetPage, type ParquetTable } from "../../stores/mod.ts";
 import { damaged } from "./damage.ts";
 import { type DeltaCell, parseDeltaCell } from "./delta_cell.ts";
@@ -30,12 +31,21 @@ export async function* readDeltaFile(
   const { descriptor, events } = await readEnvelope(source, what);
   for (const { payload } of events) {
     const table = await openParquet(payload, what);
+    refusePredicates(table, what);
     if (descriptor.extras.version === "MULTI_FIELD" || table.columns.length > 1) {
       yield* columnMarks(table, what, partitionId, signal);
     } else {
       yield* cellMarks(table, what, partitionId, signal);
     }
   }
+}
+
+/** Releases after 3.0.0 write deletes by predicate into files of their own, whose columns are easily taken for keys and times. */
+function refusePredicates({ columns }: ParquetTable, what: string): void {
+  if (!columns.some(({ name }) => name === "serialized_expr_plan")) return;
+  throw new TidemarkError("unsupported", `${what} holds deletes by predicate, which are not read`, {
+    hint: "It can be copied once the source has compacted them away and has collected the file.",
+  });
 }
 
 /** One column, a text in each row. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { parseDeltaCell, readDeltaFile } from "../../../sources/binlog/mod.ts";
-import { bytesSource } from "../../../stores/mod.ts";
+import { bytesSource, createParquetFile } from "../../../stores/mod.ts";
 import { envelopeOf, stringParquet } from "./build.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
@@ -108,4 +108,22 @@ Deno.test("readDeltaFile says which file and row cannot be read", async () => {
   await assert.rejects(marks(mixed), { code: "damaged", message: /mixes/ });
   await assert.rejects(marks(encode("hello world")), { code: "damaged", message: /neither a binlog nor a Parquet/ });
   await assert.rejects(marks(new Uint8Array()), { code: "damaged" });
+});
+
+Deno.test("readDeltaFile names a file of deletes by predicate, and takes no plan for a key", async () => {
+  const plan = encode("\n\u0002id");
+  for (const [times, plans] of [[1, 0], [0, 1], [101, 102]] as const) {
+    const file = createParquetFile([
+      { name: "delete_ts", type: "int64", fieldId: times },
+      { name: "serialized_expr_plan", type: "bytes", fieldId: plans },
+    ], { createdBy: "test" });
+    file.writeRowGroup([[463267587700000000n], [plan]]);
+    await assert.rejects(
+      marks(envelopeOf(2, file.finish(), { extras: { original_size: "9", version: "MULTI_FIELD" } })),
+      {
+        code: "unsupported",
+        message: /delta_log\/1\/7\/3\/4 \(segment 3\) holds deletes by predicate/,
+      },
+    );
+  }
 });
