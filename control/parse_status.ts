@@ -96,10 +96,9 @@ function retention(json: Json | undefined): LogRetention | undefined {
 }
 
 function behind(json: Json | undefined): BehindStatus | undefined {
-  const { end, records, at } = record(json);
-  return end === undefined
-    ? undefined
-    : { end: text(end), records: records === undefined ? undefined : float(records), at: text(at) };
+  const { end, records, bytes, at } = record(json);
+  const known = (count: Json | undefined) => count === undefined ? undefined : float(count);
+  return end === undefined ? undefined : { end: text(end), records: known(records), bytes: known(bytes), at: text(at) };
 }
 
 function refusedRows(json: Json | undefined): RefusedRowsStatus | undefined {

@@ -57,7 +57,7 @@ export function renderStatus(status: RunStatus, width: number): string[] {
     lines.push(
       `  channel  ${channel.pchannel} at ${channel.position}, ${lagOf(channel.lagMs)}, ${
         rate(channel.recordsPerSec)
-      } records/s${lossOf(channel)}`,
+      } records/s${behindOf(channel)}${lossOf(channel)}`,
     );
   }
   if (status.channels.length > channels.length) {
@@ -183,6 +183,16 @@ function phaseOf({ phase, imports, refusedRows }: CollectionStatus): string {
   if (phase === "tail" && refusedRows !== undefined) return refusedRows.held > 0 ? "partly held" : "partly aside";
   if (phase !== "base" || imports === undefined || imports.done === imports.total) return phase;
   return `import ${imports.done}/${imports.total}, ${imports.percent} %`;
+}
+
+/** As the queue says it; nothing where it says nothing, or the run is at the end. */
+function behindOf({ behind }: ChannelStatus): string {
+  const { records, bytes } = behind ?? {};
+  const parts = [
+    ...(records === undefined || records === 0 ? [] : [`${records} records`]),
+    ...(bytes === undefined || bytes === 0 ? [] : [`about ${formatSize(bytes)}`]),
+  ];
+  return parts.length === 0 ? "" : `, ${parts.join(", ")} to read`;
 }
 
 function lagOf(ms: number): string {

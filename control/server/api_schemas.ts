@@ -35,6 +35,9 @@ const statusSchema = z.object({
   records_behind: z.number().nullable().describe(
     "Records of the log that are not read yet, as the queue counts them; null where it does not count those of every channel",
   ),
+  bytes_behind: z.number().nullable().describe(
+    "Bytes of them as the queue keeps them, an estimate; null where it says nothing of the size of every channel",
+  ),
   rows_per_sec: z.number(),
   bytes_per_sec: z.number(),
   in_flight_bytes: z.number(),
@@ -70,6 +73,7 @@ const statusSchema = z.object({
     loss_why: textOrNull.describe("Why that is null, or what else removes records from the log"),
     records_per_sec: z.number(),
     records_behind: numberOrNull,
+    bytes_behind: numberOrNull,
     end: textOrNull,
     seen_at: textOrNull,
   })),
@@ -108,6 +112,7 @@ export const summarySchema = z.object({
   phase: textOrNull,
   lag_ms: numberOrNull,
   records_behind: numberOrNull,
+  bytes_behind: numberOrNull,
   rows_per_sec: numberOrNull,
   rows_done: numberOrNull,
   rows_total: numberOrNull,

@@ -56,6 +56,11 @@ export const METRICS = {
     "pipeline channel",
     "Records between the run and the end of the log, as the queue counts them",
   ),
+  behindBytes: gauge(
+    "channel_lag_bytes",
+    "pipeline channel",
+    "Bytes between the run and the end of the log, estimated from what the queue says of its sizes; left out where it says nothing",
+  ),
   copied: gauge("base_copied_rows", "pipeline", "Rows of the base that are on the sinks"),
   expected: gauge("base_expected_rows", "pipeline", "Rows that the base has"),
   inserted: counter("inserted_rows_total", "pipeline", "Rows written by the tail since its process began"),
@@ -149,6 +154,7 @@ function taskMetrics(
     set(METRICS.loss, (lossMs(channel, lag - status.lagMs) ?? Number.NaN) / 1000, name, pchannel);
     if (retention?.ms !== undefined) set(METRICS.retention, retention.ms / 1000, name, pchannel);
     if (behind?.records !== undefined) set(METRICS.behind, behind.records, name, pchannel);
+    if (behind?.bytes !== undefined) set(METRICS.behindBytes, behind.bytes, name, pchannel);
   }
   set(METRICS.copied, sum((one) => one.rowsDone), name);
   set(METRICS.expected, sum((one) => one.rowsTotal), name);

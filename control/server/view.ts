@@ -32,7 +32,8 @@ export function statusView(status: RunStatus, now: number, redact: (text: string
     deleted: count(sum((one) => one.deleted)),
     eta_ms: etaMs(status) ?? null,
     lag_ms: currentLagMs(status, now),
-    records_behind: recordsBehind(status),
+    records_behind: allBehind(status, "records"),
+    bytes_behind: allBehind(status, "bytes"),
     rows_per_sec: status.rates.rowsPerSec,
     bytes_per_sec: status.rates.bytesPerSec,
     in_flight_bytes: status.inFlightBytes,
@@ -66,6 +67,7 @@ export function statusView(status: RunStatus, now: number, redact: (text: string
       loss_why: clean(one.retention?.why === "" ? undefined : one.retention?.why),
       records_per_sec: one.recordsPerSec,
       records_behind: one.behind?.records ?? null,
+      bytes_behind: one.behind?.bytes ?? null,
       end: one.behind?.end ?? null,
       seen_at: one.behind?.at ?? null,
     })),
@@ -81,11 +83,11 @@ export function statusView(status: RunStatus, now: number, redact: (text: string
 }
 
 /** Null where the queue does not say it of every channel: a part of a lag would be taken for all of it. */
-function recordsBehind({ channels }: RunStatus): number | null {
+function allBehind({ channels }: RunStatus, what: "records" | "bytes"): number | null {
   if (channels.length === 0) return null;
   return channels.reduce<number | null>((all, { behind }) => {
-    const records = behind?.records;
-    return all === null || records === undefined ? null : all + records;
+    const own = behind?.[what];
+    return all === null || own === undefined ? null : all + own;
   }, 0);
 }
 

@@ -72,6 +72,7 @@ export function summaryView(task: Watched, now: number) {
     phase: view?.phase ?? null,
     lag_ms: view?.lag_ms ?? null,
     records_behind: view?.records_behind ?? null,
+    bytes_behind: view?.bytes_behind ?? null,
     rows_per_sec: view?.rows_per_sec ?? null,
     rows_done: view?.rows_done ?? null,
     rows_total: view?.rows_total ?? null,

@@ -36,6 +36,15 @@ export interface LogRetention {
   readonly why: string;
 }
 
+/** What a queue said of how much room a topic's records take. */
+export interface LogMeasure {
+  /**
+   * Bytes between two places, as the queue keeps them: exact where whole ledgers or segments lie between, else by the mean size
+   * of a record in the same one. Undefined: nothing is known of records of that topic.
+   */
+  bytes(from: Position, to: Position): bigint | undefined;
+}
+
 export interface LogSource {
   /** Whose places its records have. */
   readonly queue: Queue;
@@ -61,6 +70,11 @@ export interface LogSource {
   ): AsyncIterable<LogFetch>;
   /** Asked once, not again and again: throws where nobody answers, or may not say it. Left out where there is nobody to ask. */
   retention?(topic: string, signal: AbortSignal): Promise<LogRetention>;
+  /**
+   * Of what lies behind `from`, asked now and then. Undefined where the queue does not tell; throws where nobody answers, or may
+   * not say it. Left out where there is nobody to ask.
+   */
+  measure?(topic: string, from: Position, signal: AbortSignal): Promise<LogMeasure | undefined>;
   check(signal: AbortSignal): Promise<CheckLine[]>;
   close(): Promise<void>;
 }

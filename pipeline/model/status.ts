@@ -89,6 +89,8 @@ export interface BehindStatus {
   readonly end: string;
   /** Records between the two places; undefined where the queue does not count them. */
   readonly records: number | undefined;
+  /** Bytes between them, as the queue keeps them: an estimate. Undefined where the queue says nothing of sizes. */
+  readonly bytes: number | undefined;
   /** When the queue said so, ISO time. */
   readonly at: string;
 }

@@ -15,6 +15,7 @@ export function lazyLog(queue: Queue, load: () => Promise<LogSource>): LogSource
       const asked = await log();
       return await asked.retention?.(...request) ?? { ms: undefined, why: "Not known: the queue does not say it" };
     },
+    measure: async (...request) => await (await log()).measure?.(...request),
     check: async (signal) => (await log()).check(signal),
     async close() {
       await (await opened)?.close();

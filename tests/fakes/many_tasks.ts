@@ -84,7 +84,12 @@ export function statusOf(name: string, kind: typeof STATES[number], collections:
       lagMs,
       recordsPerSec: 12,
       retention: at === 0 ? { ms: 604_800_000, why: "" } : { ms: undefined, why: "Kept for ever: retention.ms is -1" },
-      behind: { end: "18790", records: kind === "waiting" ? 5600 : 0, at: now },
+      behind: {
+        end: "18790",
+        records: kind === "waiting" ? 5600 : 0,
+        bytes: kind === "waiting" ? 7_340_032 : 0,
+        at: now,
+      },
     })),
     sinks: [],
     bases: [],

@@ -4,7 +4,7 @@ import { chart } from "./chart.js";
 import { el, fill, table } from "./dom.js";
 import { jobsTable, lastVerification } from "./jobs.js";
 import { rows } from "./rows.js";
-import { ago, count, duration, rate, size, stateClass, stateWord } from "./words.js";
+import { ago, behind, count, duration, rate, size, stateClass, stateWord } from "./words.js";
 
 /** As the alert rule TidemarkLogLoss. */
 const SOON_MS = 4 * 3_600_000;
@@ -203,7 +203,7 @@ export function taskView(name) {
             one.position,
             el("span", { class: "time" }, one.complete_to ?? "–"),
             duration(one.lag_ms),
-            one.records_behind === null ? "–" : `${count(one.records_behind)} records`,
+            behind(one) || "–",
             lossOf(one),
           ]),
         ),
@@ -262,7 +262,7 @@ function numbers(task, status, verified) {
     card(
       "Lag",
       duration(status.lag_ms),
-      status.records_behind === null ? "" : `${count(status.records_behind)} records behind`,
+      behind(status) ? `${behind(status)} behind` : "",
     ),
     card("Rate", rate(status.rows_per_sec), `${size(status.bytes_per_sec)}/s`),
     card("Collections", count(status.collections.length), blocked > 0 ? `${count(blocked)} blocked` : "none blocked"),

@@ -1,6 +1,6 @@
 import { el, fill } from "./dom.js";
 import { rows } from "./rows.js";
-import { count, duration, rate, stateClass, stateWord, urgency } from "./words.js";
+import { count, duration, rate, size, stateClass, stateWord, urgency } from "./words.js";
 
 /** All tasks at a glance, those that need somebody first. */
 export function tasksView() {
@@ -28,7 +28,11 @@ export function tasksView() {
       el("span", { class: `state ${stateClass(task.state)}` }, stateWord(task.state)),
       el("a", { href: `#/task/${encodeURIComponent(task.name)}`, title: task.name }, task.name),
       duration(task.lag_ms),
-      task.records_behind === null ? "–" : `${count(task.records_behind)} rec.`,
+      task.records_behind !== null
+        ? `${count(task.records_behind)} rec.`
+        : typeof task.bytes_behind === "number"
+        ? size(task.bytes_behind)
+        : "–",
       rate(task.rows_per_sec),
       task.blocked > 0
         ? el("span", { class: "bad" }, `${count(task.blocked)} of ${count(task.collections)}`)

@@ -25,6 +25,14 @@ export function size(bytes) {
   return `${at === 0 ? Math.round(bytes) : bytes.toFixed(1)} ${units[at]}`;
 }
 
+/** What the queue says of it; empty where that is nothing. */
+export function behind({ records_behind: records, bytes_behind: bytes }) {
+  return [
+    ...records === null ? [] : [`${count(records)} records`],
+    ...bytes === null || bytes === undefined ? [] : [records === null ? `about ${size(bytes)}` : size(bytes)],
+  ].join(", ");
+}
+
 export function rate(perSec) {
   return perSec === null || perSec === undefined ? "–" : `${perSec < 10 ? perSec.toFixed(1) : count(perSec)}/s`;
 }

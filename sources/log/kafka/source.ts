@@ -10,6 +10,7 @@ import type {
   CheckLine,
   LogBounds,
   LogFetch,
+  LogMeasure,
   LogRecord,
   LogRetention,
   LogSource,
@@ -26,6 +27,7 @@ import type { KafkaClientOptions } from "./options.ts";
 import { RETENTION_KEYS, retentionOf } from "./retention.ts";
 import type { KafkaLogConfig } from "./spec.ts";
 import type { TopicTailOptions } from "../outage.ts";
+import { measureOf } from "../stretches.ts";
 import { type TopicPort, TopicTail } from "../topic_tail.ts";
 
 export interface KafkaLogOptions extends TopicTailOptions {
@@ -91,6 +93,20 @@ class KafkaLog implements LogSource {
     const resources = [{ resourceType: TOPIC, resourceName: topic, configurationKeys: [...RETENTION_KEYS] }];
     const answers = await this.#ask(() => admin.describeConfigs({ resources }), signal);
     return retentionOf(answers.flatMap(({ configs }) => configs));
+  }
+
+  /** Of the whole topic, so that records count with their mean size on the brokers' disks. Needs the right to describe the cluster. */
+  async measure(topic: string, _from: bigint, signal: AbortSignal): Promise<LogMeasure | undefined> {
+    const admin = this.#asAdmin();
+    const topics = [{ name: topic, partitions: [PARTITION] }];
+    const [brokers, { earliest, latest }] = await Promise.all([
+      this.#ask(() => admin.describeLogDirs({ topics }), signal),
+      this.bounds(topic, signal),
+    ]);
+    const bytes = sizeOnDisk(brokers, topic);
+    if (bytes === undefined) return undefined;
+    const stretch = { number: 0n, first: earliest, entries: latest - earliest, bytes };
+    return measureOf([stretch], (entry) => ({ number: 0n, entry }));
   }
 
   #asAdmin(): Admin {
@@ -196,6 +212,16 @@ class KafkaLog implements LogSource {
       signal.removeEventListener("abort", onAbort);
     }
   }
+}
+
+/** Of the replica that has most: each has the same records, but for what one that is behind lacks. */
+function sizeOnDisk(brokers: Awaited<ReturnType<Admin["describeLogDirs"]>>, topic: string): bigint | undefined {
+  const sizes = brokers.flatMap(({ results }) => results)
+    .flatMap(({ topics }) => topics.filter(({ name }) => name === topic))
+    .flatMap(({ partitions }) => partitions)
+    .filter(({ partitionIndex, isFutureKey }) => partitionIndex === PARTITION && !isFutureKey)
+    .map(({ partitionSize }) => partitionSize);
+  return sizes.reduce<bigint | undefined>((most, size) => most === undefined || size > most ? size : most, undefined);
 }
 
 function sentence(error: TidemarkError): string {

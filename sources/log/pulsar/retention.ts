@@ -1,5 +1,6 @@
 /** What keeps the log: the namespace's retention, which only the web service tells. Nothing else of it is used. */
 import type { CheckLine, LogRetention } from "../../../pipeline/model/mod.ts";
+import { askAdmin } from "./admin.ts";
 import type { PulsarServer } from "./login.ts";
 import type { PulsarLogConfig } from "./spec.ts";
 
@@ -82,27 +83,12 @@ export function keptFor(retention: Retention | undefined, namespace: string): Lo
 }
 
 async function ask(
-  { tenant, namespace }: PulsarLogConfig,
+  config: PulsarLogConfig,
   admin: string,
-  { tls, login }: PulsarServer,
+  server: PulsarServer,
   signal: AbortSignal,
 ): Promise<Retention | undefined> {
-  const url = `${admin.replace(/\/$/, "")}/admin/v2/namespaces/${tenant}/${namespace}`;
-  const client = tls?.ca === undefined && tls?.cert === undefined ? undefined : Deno.createHttpClient({
-    ...(tls.ca === undefined ? {} : { caCerts: [tls.ca] }),
-    ...(tls.cert === undefined || tls.key === undefined ? {} : { cert: tls.cert, key: tls.key }),
-  });
-  try {
-    const response = await fetch(url, {
-      signal: AbortSignal.any([signal, AbortSignal.timeout(15_000)]),
-      redirect: "follow",
-      ...(client === undefined ? {} : { client }),
-      ...(login.method === "token" ? { headers: { authorization: `Bearer ${await login.data()}` } } : {}),
-    });
-    const text = await response.text();
-    if (!response.ok) throw new Error(`${response.status} ${text.slice(0, 200)}`.trim());
-    return (JSON.parse(text) as { retention_policies?: Retention }).retention_policies;
-  } finally {
-    client?.close();
-  }
+  const { tenant, namespace } = config;
+  const text = await askAdmin(admin, server, `namespaces/${tenant}/${namespace}`, signal);
+  return (JSON.parse(text) as { retention_policies?: Retention }).retention_policies;
 }

@@ -7,6 +7,7 @@ import type {
   CheckLine,
   LogBounds,
   LogFetch,
+  LogMeasure,
   LogRetention,
   LogSource,
   Position,
@@ -18,6 +19,7 @@ import type { TopicTailOptions } from "../outage.ts";
 import { PulsarClient } from "./client.ts";
 import { pulsarError } from "./errors.ts";
 import type { PulsarServer } from "./login.ts";
+import { topicMeasure } from "./measure.ts";
 import { Permits } from "./permits.ts";
 import { namespaceRetention, retentionLine } from "./retention.ts";
 import type { PulsarLogConfig } from "./spec.ts";
@@ -167,6 +169,11 @@ class PulsarLog implements LogSource {
 
   retention(_topic: string, signal: AbortSignal): Promise<LogRetention> {
     return namespaceRetention(this.#config, this.#server, signal);
+  }
+
+  /** Ledger by ledger; only the web service says it. */
+  measure(topic: string, _from: Position, signal: AbortSignal): Promise<LogMeasure | undefined> {
+    return topicMeasure(this.#config, this.#server, topic, signal);
   }
 
   async close(): Promise<void> {

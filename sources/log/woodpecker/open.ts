@@ -58,6 +58,7 @@ export async function openWoodpeckerLog(
         ms: undefined,
         why: "Not known: streaming.walTruncate.retentionInterval of the source, which only its own configuration says",
       }),
+    measure: (...request) => log.measure!(...request),
     check: (signal) => log.check(signal),
     async close() {
       await logs.close();

@@ -5,6 +5,7 @@ import type {
   CheckLine,
   LogBounds,
   LogFetch,
+  LogMeasure,
   LogSource,
   ObjectStore,
   Position,
@@ -18,6 +19,7 @@ import { NodeSegment } from "./node_segment.ts";
 import type { WoodpeckerNodes } from "./nodes.ts";
 import { ObjectSegment } from "./object_segment.ts";
 import type { SegmentReader } from "./segment.ts";
+import { SegmentSizes } from "./sizes.ts";
 import { kept, WoodpeckerTail } from "./tail.ts";
 
 export interface WoodpeckerLogOptions {
@@ -55,9 +57,11 @@ export function createWoodpeckerLog(options: WoodpeckerLogOptions): Omit<LogSour
 class WoodpeckerLog implements Omit<LogSource, "close"> {
   readonly queue = "woodpecker";
   readonly #options: WoodpeckerLogOptions;
+  readonly #sizes: SegmentSizes;
 
   constructor(options: WoodpeckerLogOptions) {
     this.#options = options;
+    this.#sizes = new SegmentSizes(options.store, options.root);
   }
 
   topics(signal: AbortSignal): Promise<string[]> {
@@ -87,6 +91,12 @@ class WoodpeckerLog implements Omit<LogSource, "close"> {
       if (logs.version !== version && kept(await logs.log(topic, signal)).at(-1) !== last) continue;
       return { earliest: woodpeckerPosition(first, 0n), latest: woodpeckerPosition(last, end), topicId };
     }
+  }
+
+  async measure(topic: string, from: Position, signal: AbortSignal): Promise<LogMeasure | undefined> {
+    const view = await this.#options.logs.log(topic, signal);
+    const { latest } = await this.bounds(topic, signal);
+    return await this.#sizes.measure(view, from, latest, signal);
   }
 
   async *tail(

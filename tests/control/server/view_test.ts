@@ -10,10 +10,12 @@ Deno.test("statusView sums up what the queue counts, and says nothing where it d
       tick: 1n,
       lagMs: 0,
       recordsPerSec: 0,
-      behind: { end: "9", records, at: "2026-11-21T12:00:00.000Z" } satisfies BehindStatus,
+      behind: { end: "9", records, bytes: 10, at: "2026-11-21T12:00:00.000Z" } satisfies BehindStatus,
     }));
     const status = { channels, collections: [], waits: [], bases: [], warnings: [], rates: {} } as unknown as RunStatus;
-    return statusView(status, 0).records_behind;
+    const { records_behind, bytes_behind } = statusView(status, 0);
+    assert.equal(bytes_behind, of.length === 0 ? null : 10 * of.length);
+    return records_behind;
   };
   assert.equal(behind(3, 4), 7);
   assert.equal(behind(0), 0);

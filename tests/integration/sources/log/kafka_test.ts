@@ -141,6 +141,24 @@ Deno.test("openKafkaLog says how long a topic keeps its records, of its own or b
   }
 });
 
+Deno.test("openKafkaLog says how many bytes lie behind a place, by the size of the topic on the broker's disk", async () => {
+  const own = await broker();
+  await own.createTopic("sized");
+  const source = await open(own.address);
+  const value = crypto.getRandomValues(new Uint8Array(10_000));
+  try {
+    await own.produce("sized", Array.from({ length: 40 }, () => ({ value })));
+    const measure = (await source.measure!("sized", 0n, never))!;
+    const bytes = measure.bytes(10n, 40n)!;
+    assert.ok(bytes >= 300_000n && bytes < 310_000n, `${bytes}`);
+    assert.equal(measure.bytes(40n, 40n), 0n);
+    await own.createTopic("empty");
+    assert.equal(await source.measure!("empty", 0n, never), undefined);
+  } finally {
+    await source.close();
+  }
+});
+
 Deno.test("openKafkaLog loses its position when retention passes it while it is away", async () => {
   const own = await broker();
   await own.createTopic("retention");

@@ -267,6 +267,27 @@ Deno.test("openPulsarLog answers unreachable, with the address, where nobody lis
   }
 });
 
+Deno.test("openPulsarLog says how many bytes lie behind a place, ledger by ledger, where it may ask", async () => {
+  const own = await server();
+  await own.createTopic("sized");
+  const source = await open(own.address, { admin: own.admin });
+  const blind = await open(own.address);
+  try {
+    assert.equal(await source.measure!("sized", 0n, never), undefined);
+    const value = crypto.getRandomValues(new Uint8Array(10_000));
+    await append(own, "sized", Array.from({ length: 20 }, () => ({ value })));
+    const { earliest, latest } = await source.bounds("sized", never);
+    const measure = (await source.measure!("sized", earliest, never))!;
+    const bytes = measure.bytes(earliest, latest)!;
+    assert.ok(bytes >= 200_000n && bytes < 210_000n, `${bytes}`);
+    assert.equal(measure.bytes(latest, latest), 0n);
+    assert.equal(await blind.measure!("sized", earliest, never), undefined);
+  } finally {
+    await source.close();
+    await blind.close();
+  }
+});
+
 Deno.test("openPulsarLog says in check what the namespace keeps, where it may ask", async () => {
   const own = await server();
   const line = async (extra: Record<string, unknown>) => {
