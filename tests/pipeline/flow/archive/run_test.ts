@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { TidemarkError } from "../../../../pipeline/errors.ts";
 import { failedBase } from "../../../../pipeline/flow/archive/bases.ts";
 import type { ArchiveLeg } from "../../../../pipeline/flow/archive/leg.ts";
+import { DEFAULT_LIMITS } from "../../../../pipeline/flow/mod.ts";
 import { ArchiveRun, type ArchiveRunOptions } from "../../../../pipeline/flow/archive/run.ts";
 import { Waits } from "../../../../pipeline/waits.ts";
 import { newSinkState } from "../../../../pipeline/flow/state/run_state.ts";
@@ -23,6 +24,7 @@ Deno.test("ArchiveRun tells of every base that fails, also for the reason of the
   };
   const options = {
     deps: {
+      limits: DEFAULT_LIMITS,
       waits: new Waits(),
       now: () => 0,
       meta: { snapshot: () => Promise.resolve({}) },
@@ -59,7 +61,7 @@ Deno.test("ArchiveRun of a run that ends tells of the new base that failed, and 
   };
   const report = { info: () => {}, warn: (_key: string, message: string) => void warned.push(message) };
   const options = {
-    deps: { meta: { snapshot: () => Promise.resolve({}) }, report },
+    deps: { meta: { snapshot: () => Promise.resolve({}) }, report, limits: DEFAULT_LIMITS },
     sink: { name: "vault", logArchive: false },
     leg: leg as unknown as ArchiveLeg,
     phase: () => {},

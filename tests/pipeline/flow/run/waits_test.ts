@@ -10,7 +10,7 @@ import { Waits } from "../../../../pipeline/waits.ts";
 import { FakePipeline, type FakeRun, until } from "../../../fakes/pipeline.ts";
 import { FakeRowSink } from "../../../fakes/row_sink.ts";
 import { FakeSource } from "../../../fakes/source.ts";
-import type { FlowLimits } from "../../../../pipeline/flow/mod.ts";
+import { DEFAULT_LIMITS, type FlowLimits } from "../../../../pipeline/flow/mod.ts";
 
 /** What takes a moment is a wait there. */
 function setup(limits: Partial<FlowLimits> = {}) {
@@ -161,6 +161,7 @@ Deno.test("ArchiveRun shows when a base that failed is tried again, and that the
   };
   const options = {
     deps: {
+      limits: DEFAULT_LIMITS,
       waits,
       now: () => 1000,
       meta: { snapshot: () => Promise.resolve({}) },
