@@ -3,9 +3,11 @@ import { TidemarkError } from "../../../../pipeline/errors.ts";
 import { after, type LogRecord, type LogSource, type Position } from "../../../../pipeline/model/mod.ts";
 import { pulsarPlace, pulsarPosition } from "../../../../pipeline/positions/mod.ts";
 import { type LogState, openPulsarLog, pulsarLogSpec } from "../../../../sources/log/mod.ts";
+import { testKilledRuns } from "../../../conformance/killed_runs.ts";
 import { testLogSource } from "../../../conformance/log.ts";
 import { eventually } from "../../../stack/eventually.ts";
 import type { ProducedMessage } from "../../../stack/pulsar/producer.ts";
+import { pulsarQueue } from "../../../stack/pulsar/queue.ts";
 import { PulsarStandalone } from "../../../stack/pulsar/standalone.ts";
 
 const never = new AbortController().signal;
@@ -358,6 +360,10 @@ Deno.test("openPulsarLog knows a topic again in another process, moves on with w
   assert.equal(await known(id), id, "what is gone proves nothing");
   assert.equal((await page(later.at(-1)!, id)).records.length, 1);
 });
+
+for (const generation of [1, 2] as const) {
+  testKilledRuns(`Pulsar of generation ${generation}`, async () => pulsarQueue(await server(), generation), 1);
+}
 
 /** Last of all: nothing of what was written before is there any more. */
 Deno.test("openPulsarLog tells in the next process that the server was rebuilt, also where its ledgers have the old ids", async () => {
