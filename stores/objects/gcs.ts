@@ -360,10 +360,6 @@ function lengthOf(response: Response): number | undefined {
   return length === null ? undefined : Number(length);
 }
 
-function bodyOf(response: Response): AsyncIterable<Uint8Array> & { destroy(): unknown } {
-  const body = response.body ?? new ReadableStream<Uint8Array>({ start: (controller) => controller.close() });
-  return {
-    [Symbol.asyncIterator]: () => body.values(),
-    destroy: () => {},
-  };
+function bodyOf({ body }: Response): ReadableStream<Uint8Array> {
+  return body ?? new ReadableStream({ type: "bytes", start: (controller) => controller.close() });
 }

@@ -21,3 +21,8 @@ export function proxyFor(url: string, env: Environment = (name) => Deno.env.get(
 export function isProxied(url: string): boolean {
   return proxyFor(url) !== undefined;
 }
+
+/** Whether any proxy is named at all: the runtime's own client takes those, by rules that are a little different. */
+export function namesProxies(env: Environment = (name) => Deno.env.get(name)): boolean {
+  return ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"].some((name) => env(name) || env(name.toLowerCase()));
+}

@@ -1,48 +1,67 @@
 /** Bodies of answers, checked against the length that the server announced. */
 import { collect } from "./body.ts";
+import { type Body, bodyReader } from "./body_reader.ts";
 
-/** The chunks of a body as they come. Throws a network error where it ends too soon. */
+/** Chunks are gathered up to this size: each of them passes through half a dozen layers, whatever it holds. */
+const CHUNK_BYTES = 512 * 1024;
+/** What a slow server sends is passed on once it has been here so long and more comes, ms. */
+const HELD_MS = 200;
+
+/** The body in chunks of up to 512 KiB, as it comes. Throws a network error where it ends too soon. */
 export async function* readChunks(
-  body: AsyncIterable<Uint8Array> & { destroy(): unknown },
+  body: Body,
   length: number | undefined,
   signal?: AbortSignal,
 ): AsyncIterable<Uint8Array> {
+  const reader = bodyReader(body);
   let size = 0;
   try {
-    for await (const chunk of body) {
-      signal?.throwIfAborted();
-      size += chunk.length;
-      yield plain(chunk);
+    for (let ended = false; !ended;) {
+      // One more than there can be: the last chunk ends with the body, not before it.
+      let block = new Uint8Array(Math.min(CHUNK_BYTES, length === undefined ? Infinity : length - size + 1));
+      let filled = 0;
+      let since: number | undefined;
+      while (filled < block.length) {
+        const { buffer, count } = await reader.read(block.subarray(filled));
+        signal?.throwIfAborted();
+        block = new Uint8Array(buffer);
+        filled += count;
+        ended = count === 0;
+        since ??= performance.now();
+        if (ended || performance.now() - since > HELD_MS) break;
+      }
+      size += filled;
+      if (length !== undefined && size > length) throw cutOff(size, length);
+      // What is kept by somebody must not keep much more.
+      if (filled > 0) yield filled < block.length / 2 ? block.slice(0, filled) : block.subarray(0, filled);
     }
   } finally {
-    body.destroy();
+    await reader.leave();
   }
   if (length !== undefined && size !== length) throw cutOff(size, length);
 }
 
 /** The whole body in one array, allocated once where the length is known. */
-export async function readBody(
-  body: AsyncIterable<Uint8Array>,
-  length: number | undefined,
-  signal?: AbortSignal,
-): Promise<Uint8Array> {
-  if (length === undefined) return await collect(body, signal);
-  const bytes = new Uint8Array(length);
-  let filled = 0;
-  for await (const chunk of body) {
-    if (filled + chunk.length > length) throw cutOff(filled + chunk.length, length);
-    bytes.set(chunk, filled);
-    filled += chunk.length;
+export async function readBody(body: Body, length: number | undefined, signal?: AbortSignal): Promise<Uint8Array> {
+  if (length === undefined) return await collect(readChunks(body, length, signal), signal);
+  const reader = bodyReader(body);
+  try {
+    let bytes = new Uint8Array(length);
+    let filled = 0;
+    while (filled < length) {
+      const { buffer, count } = await reader.read(bytes.subarray(filled));
+      bytes = new Uint8Array(buffer);
+      filled += count;
+      if (count === 0) throw cutOff(filled, length);
+    }
+    const { count: more } = await reader.read(new Uint8Array(1));
+    if (more > 0) throw cutOff(filled + more, length);
+    return bytes;
+  } finally {
+    await reader.leave();
   }
-  if (filled !== length) throw cutOff(filled, length);
-  return bytes;
 }
 
 export function cutOff(came: number, length: number): Error {
   return Object.assign(new Error(`${came} of ${length} bytes came`), { code: "ECONNRESET" });
-}
-
-/** Without the subclass: a Buffer's `slice` is a view, not a copy. */
-export function plain(bytes: Uint8Array): Uint8Array {
-  return bytes.constructor === Uint8Array ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -1,8 +1,8 @@
 /** An S3 bucket as an object store. */
 import { Buffer } from "node:buffer";
-import { Readable } from "node:stream";
 import { TidemarkError } from "../../pipeline/errors.ts";
 import type { ObjectInfo, ObjectStore, PutOptions } from "../../pipeline/model/mod.ts";
+import type { Body } from "./body_reader.ts";
 import { createServerClock } from "./clock.ts";
 import type { CustomerKey } from "./customer_key.ts";
 import { createGate } from "./gate.ts";
@@ -208,7 +208,7 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
         const Range = range === undefined ? undefined : `bytes=${range.start}-${range.end - 1}`;
         try {
           const found = await fetchObject(key, Range, signal);
-          const bytes = await readBody(found.Body as unknown as Readable, found.ContentLength);
+          const bytes = await readBody(found.Body as unknown as Body, found.ContentLength);
           // A server that does not know ranges sends the whole object.
           return range !== undefined && found.ContentRange === undefined ? bytes.slice(range.start, range.end) : bytes;
         } catch (thrown) {
@@ -226,7 +226,7 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
         () => fetchObject(key, undefined, signal),
       );
       try {
-        yield* readChunks(found.Body as unknown as Readable, found.ContentLength, signal);
+        yield* readChunks(found.Body as unknown as Body, found.ContentLength, signal);
       } catch (thrown) {
         throw s3Error(thrown, place, signal);
       }

@@ -3,6 +3,7 @@ import { S3Client, type S3ClientConfig } from "@aws-sdk/client-s3";
 import { Agent as HttpsAgent } from "node:https";
 import type { ServerClock } from "./clock.ts";
 import type { S3Keys, S3StoreOptions } from "./s3_options.ts";
+import { readingHandler } from "./s3_reads.ts";
 
 export {
   AbortMultipartUploadCommand,
@@ -35,6 +36,8 @@ export function openS3Client(
   clock: ServerClock,
 ): S3Client {
   const client = new S3Client(clientConfig(options, credentials));
+  const { requestHandler } = client.config;
+  client.config.requestHandler = readingHandler(requestHandler, options) as typeof requestHandler;
   client.middlewareStack.add(
     (next) => async (given) => {
       const result = await next(given);
