@@ -14,7 +14,7 @@ import {
   serviceClient,
   StorageSharedKeyCredential,
 } from "./azure_client.ts";
-import { azureCode, azureError, isAzureRefusal, isNoBlob, isNoContainer } from "./azure_error.ts";
+import { azureCode, azureError, azureStatus, isAzureRefusal, isNoBlob, isNoContainer } from "./azure_error.ts";
 import { putBlob, unquoted } from "./azure_upload.ts";
 import { createServerClock } from "./clock.ts";
 import type { CustomerKey } from "./customer_key.ts";
@@ -59,6 +59,8 @@ export function createAzureStore(options: AzureStoreOptions): ObjectStore {
     make: (login) => serviceClient(login, options, agent),
     reread: options.reread,
     isRefusal: isAzureRefusal,
+    // A token that was withdrawn before its time: the identity's client would give it out until then.
+    isStale: (thrown) => options.login.kind === "identity" && azureStatus(thrown) === 401,
     close: () => {},
   });
   const endpoint = plainUrl(rotating.client.url);

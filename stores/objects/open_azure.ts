@@ -13,7 +13,8 @@ export async function openAzure(
   config: AzureConfig,
   shared: Pick<AzureStoreOptions, "uploads">,
 ): Promise<ObjectStore> {
-  const fromFile = [config.account_key_file, config.sas_token_file, config.connection_string_file]
+  const { account_key_file, sas_token_file, connection_string_file, identity } = config;
+  const fromFile = [account_key_file, sas_token_file, connection_string_file, identity?.client_secret_file]
     .some((file) => file !== undefined);
   const tls = { ca: await readText(config.tls.ca_file, "tls.ca_file"), insecure: config.tls.insecure };
   const login = await azureLogin(config, tls);

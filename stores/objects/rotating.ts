@@ -14,6 +14,8 @@ export interface RotatingOptions<Credentials, Client> {
   /** The credentials as their files hold them now; undefined where they come from no file. */
   readonly reread: (() => Promise<Credentials>) | undefined;
   readonly isRefusal: (thrown: unknown) => boolean;
+  /** True where a new client of the same credentials may be let in: what the former one was given by them has ended. */
+  readonly isStale?: (thrown: unknown) => boolean;
   readonly close: (client: Client) => void;
 }
 
@@ -21,14 +23,15 @@ export function createRotating<Credentials, Client>(options: RotatingOptions<Cre
   let { credentials } = options;
   let client = options.make(credentials);
   const replaced: Client[] = [];
-  const hasOthers = async (used: Client): Promise<boolean> => {
+  const hasOthers = async (used: Client, thrown: unknown): Promise<boolean> => {
     if (used !== client) return true;
     const now = await options.reread?.();
     if (used !== client) return true;
-    if (now === undefined || JSON.stringify(now) === JSON.stringify(credentials)) return false;
+    const same = now === undefined || JSON.stringify(now) === JSON.stringify(credentials);
+    if (same && options.isStale?.(thrown) !== true) return false;
     replaced.push(client);
-    credentials = now;
-    client = options.make(now);
+    credentials = now ?? credentials;
+    client = options.make(credentials);
     return true;
   };
   return {
@@ -40,7 +43,7 @@ export function createRotating<Credentials, Client>(options: RotatingOptions<Cre
       try {
         return await send(used);
       } catch (thrown) {
-        if (!options.isRefusal(thrown) || !await hasOthers(used)) throw thrown;
+        if (!options.isRefusal(thrown) || !await hasOthers(used, thrown)) throw thrown;
         return await send(client);
       }
     },
