@@ -26,6 +26,19 @@ export function importDemand(
     : `an import into ${qualifiedName(last)} was completed, and its rows are in no log`;
 }
 
+/** Why a new base is due after what the metadata tells of imports that are done, or has forgotten; undefined: it is not. */
+export async function importsDue(
+  deps: FlowDependencies,
+  snapshot: Snapshot,
+  collections: readonly Collection[],
+  held: { readonly state: SinkState; readonly extra: ArchiveExtra },
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const completed = snapshot.imports.filter(({ state }) => state === "completed");
+  return importDemand(completed, snapshot.catalog, held.extra, deps.selects) ??
+    await forgottenDemand(deps, snapshot, collections, held, signal);
+}
+
 /** What the base holds of imports, as of the snapshot that it is made of. */
 export function heldImports(snapshot: Snapshot, collections: readonly Collection[]): Held {
   return {

@@ -20,7 +20,7 @@ import { makeCuts } from "../../transforms/mod.ts";
 import { ArchiveBase } from "./base.ts";
 import { failedBase, goodBase } from "./bases.ts";
 import { stateGaps } from "./gaps.ts";
-import { forgottenDemand, heldImports, importDemand } from "./imports.ts";
+import { heldImports, importDemand, importsDue } from "./imports.ts";
 import { LeftOut } from "./left_out.ts";
 import { type ArchiveExtra, archiveExtra, extraJson } from "./extra.ts";
 import { ArchiveNotes } from "./notes.ts";
@@ -108,6 +108,8 @@ export class ArchiveLeg {
       );
       this.#base = this.#newBase(this.session, { snapshot, collections, cuts });
       await this.#base.begin(signal);
+      // Its cuts may be of a run before this one: what was imported since is no part of it.
+      await this.#lookForImports(snapshot, signal);
     } else {
       await this.#recall(snapshot, signal);
       await this.lookAgain(snapshot, signal);
@@ -196,10 +198,13 @@ export class ArchiveLeg {
       if (own.blocked !== undefined && live.has(own.id)) this.#miss(`${own.source.db}.${own.source.name}`, own.blocked);
     }
     if (this.#extra.next !== undefined) this.#demand ??= `the base ${this.#extra.next} was begun`;
-    const completed = snapshot.imports.filter(({ state }) => state === "completed");
-    const { deps } = this.#o;
-    this.#demand = importDemand(completed, snapshot.catalog, this.#extra, deps.selects) ?? this.#demand ??
-      await forgottenDemand(deps, snapshot, this.#selected(snapshot), { state, extra: this.#extra }, signal);
+    await this.#lookForImports(snapshot, signal);
+  }
+
+  /** Demands a new base for imports that this one does not hold. */
+  async #lookForImports(snapshot: Snapshot, signal: AbortSignal): Promise<void> {
+    const { deps, state } = this.#o;
+    this.#demand ??= await importsDue(deps, snapshot, this.#selected(snapshot), { state, extra: this.#extra }, signal);
   }
 
   /** Demands a new base as soon as it can take something that this one left out. */

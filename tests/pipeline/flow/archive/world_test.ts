@@ -1,6 +1,7 @@
 /** Backups of a source that imports, forgets its imports, flushes and truncates: every moment on offer is restored as it was. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { TidemarkError } from "../../../../pipeline/errors.ts";
 import type { HybridTs } from "../../../../pipeline/model/mod.ts";
 import { listBackups, metaAt, openBackupSource } from "../../../../sources/backup/mod.ts";
 import { createMemoryStore, type MemoryStore } from "../../../../stores/mod.ts";
@@ -175,4 +176,25 @@ Deno.test("a new base does not begin in the middle of a truncation: a restore of
   await until("it is archived", () => [...pipeline.saved("vault")!.positions].every(([, { tick }]) => tick > now));
   await run.stop();
   assert.deepEqual(await restored(world, vault, await newest(vault), now), wanted(world, now));
+});
+
+Deno.test("a base that a run left unfinished holds no import that was completed since: the run that finishes it makes another one", async () => {
+  const { world, vault, later, copy: { pipeline } } = archived();
+  const [a] = world.live;
+  world.insert(a!, "_default", [[1n, 1n]]);
+  world.flush();
+  const { override } = pipeline;
+  // Before the first file is copied.
+  pipeline.override = {
+    ...override,
+    binlogs: { ...world.binlogs, verify: () => Promise.reject(new TidemarkError("unreachable", "The store is down")) },
+  };
+  await assert.rejects(pipeline.once(), { message: /The store is down/ });
+  pipeline.override = override;
+  later();
+  world.import(a!, "_default", [[2n, 2n]]);
+  world.complete(a!, false);
+  world.flush();
+  const { upTo } = await pipeline.once();
+  assert.deepEqual(await restored(world, vault, await newest(vault), upTo), wanted(world, upTo));
 });
