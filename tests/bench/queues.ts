@@ -34,6 +34,8 @@ const BLOCK_MS = 200;
 const RECORD_MS = 20;
 /** Blocks of a segment. */
 const SEGMENT_BLOCKS = 100;
+/** Single records until a reader has learned when the next one is due. */
+const LEARNING = Math.min(50, Math.floor(SINGLE / 2));
 
 type Messages = readonly { readonly value: Uint8Array }[];
 
@@ -100,8 +102,8 @@ async function throughput(queue: Queue): Promise<string[][]> {
   return rows;
 }
 
-/** ms from the acknowledgement of each single record until it was read. */
-async function latency(queue: Queue): Promise<number[]> {
+/** ms from the acknowledgement of each single record until it was read. `learned` is called where the reader knows its writer. */
+async function latency(queue: Queue, learned: () => void = () => {}): Promise<number[]> {
   const topic = `${queue.prefix}-single`;
   await queue.create(topic);
   await queue.send(topic, [{ value: new TextEncoder().encode("-1") }]);
@@ -118,6 +120,7 @@ async function latency(queue: Queue): Promise<number[]> {
   })().catch((error) => stop.signal.aborted ? undefined : all.reject(error));
   const delays: (() => number)[] = [];
   for (let i = 0; i < SINGLE; i++) {
+    if (i === LEARNING) learned();
     await queue.send(topic, [{ value: new TextEncoder().encode(String(i)) }]);
     const acknowledged = performance.now();
     // Read before the writer had its answer: no delay.
@@ -259,10 +262,12 @@ async function main(): Promise<void> {
   const store = openBucket(stack.env, BUCKET);
   const queue = woodpecker(new WoodpeckerWriter(store, keys), keys, stack.env, counter.endpoint);
   speeds.push(...await throughput(queue));
-  counter.take();
-  const began = performance.now();
-  const found = await latency(queue);
-  requests.push(rate("a block every 200 ms", counter.take(), began));
+  let began = 0;
+  const found = await latency(queue, () => {
+    counter.take();
+    began = performance.now();
+  });
+  requests.push(rate(`a block every 200 ms, behind the first ${LEARNING}`, counter.take(), began));
   delays.push([queue.name, fixed(quantile(found, 0.5), 1), fixed(quantile(found, 0.95), 1)]);
   requests.push(await idle(queue, counter));
   await store.close();
