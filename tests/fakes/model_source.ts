@@ -23,13 +23,19 @@ import type { PipelineSource } from "./pipeline.ts";
 export class ModelSource implements PipelineSource {
   /** Awaited before a segment is read. */
   beforeRows: () => Promise<void> = () => Promise.resolve();
+  /** Told before its metadata, a listing, a segment's rows or a file's deletes are read. */
+  reading: () => void = () => {};
   /** Of the last snapshot. */
   taken: Snapshot | undefined;
 
   constructor(readonly model: MilvusModel) {}
 
   readonly meta: MetaSource = {
-    snapshot: () => Promise.resolve(this.taken = this.#snapshot()),
+    snapshot: async () => {
+      await Promise.resolve();
+      this.reading();
+      return this.taken = this.#snapshot();
+    },
     watch: (_revision, signal) => nothing(signal),
     lookup: (id) => {
       const collection = this.#snapshot().catalog.collections.find((item) => item.id === id);
@@ -59,6 +65,7 @@ export class ModelSource implements PipelineSource {
 
   readonly binlogs: BinlogSource = {
     verify: (collectionId) => {
+      this.reading();
       const own = new Map(
         this.model.segments.filter(({ collection }) => collection === collectionId).map((s) => [s.id, s]),
       );
@@ -99,6 +106,7 @@ export class ModelSource implements PipelineSource {
   }
 
   async *#rows(segment: Segment, fieldIds: readonly bigint[] | "all") {
+    this.reading();
     await this.beforeRows();
     const found = this.model.segments.find(({ id }) => id === segment.id);
     if (found === undefined) throw new TidemarkError("not_found", `Segment ${segment.id} is gone`);
@@ -122,6 +130,7 @@ export class ModelSource implements PipelineSource {
 
   async *#deletes({ path, logId }: LogFile): AsyncGenerator<DeleteMark> {
     await Promise.resolve();
+    this.reading();
     const [, collection, , segment] = path.split("/").map((part) => /^\d+$/.test(part) ? BigInt(part) : -1n);
     const file = this.model.deltaFiles[Number(logId)];
     if (file === undefined || file.segment !== segment) throw new TidemarkError("not_found", `${path} is gone`);

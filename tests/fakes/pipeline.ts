@@ -141,11 +141,14 @@ export class FakePipeline {
       location: "memory",
       lock: () => Promise.resolve({ lost: lost.signal, [Symbol.asyncDispose]: () => Promise.resolve() }),
       read: () => Promise.resolve(this.#state),
-      write: (text) => {
+      // Whoever has died does nothing behind what it did not save.
+      write: async (text) => {
+        await Promise.resolve();
         if (!dead.aborted) this.saving();
-        if (!dead.aborted) this.#state = text;
-        if (!dead.aborted) this.saving();
-        return Promise.resolve();
+        dead.throwIfAborted();
+        this.#state = text;
+        this.saving();
+        dead.throwIfAborted();
       },
       remove: () => {
         if (!dead.aborted) this.#state = undefined;

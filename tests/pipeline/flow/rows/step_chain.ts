@@ -13,7 +13,10 @@ export interface Leg {
   readonly ops: readonly Op[];
   /** Of the segments that can be collected before the step, which are: bits by their ids. */
   readonly collected: number;
-  /** Writes after which the step is killed; it is then made again, perhaps after more has happened. */
+  /**
+   * What the step has done before it is killed: writes, what it has read of the source, and state that it is about to save or has
+   * saved; it is then made again, perhaps after more has happened.
+   */
   readonly killedAfter: number | undefined;
   readonly meanwhile: readonly Op[];
 }
@@ -22,7 +25,7 @@ const ops = (minLength: number, maxLength: number) => fc.array(arbitraryOp, { mi
 const leg: fc.Arbitrary<Leg> = fc.record({
   ops: ops(5, 40),
   collected: fc.oneof(fc.constant(0), fc.nat(0xffff)),
-  killedAfter: fc.option(fc.nat(3), { nil: undefined }),
+  killedAfter: fc.option(fc.oneof(fc.nat(3), fc.nat(40)), { nil: undefined }),
   meanwhile: ops(0, 15),
 });
 export const chain = fc.array(leg, { minLength: 2, maxLength: 6 });
@@ -145,14 +148,20 @@ export function letBegin(model: MilvusModel, pipeline: FakePipeline): void {
   assert.deepEqual(importGate(take(model).snapshot, fresh), []);
 }
 
-export async function step(pipeline: FakePipeline, sink: ExactRowSink, killedAfter: number | undefined): Promise<void> {
+export async function step(
+  pipeline: FakePipeline,
+  source: ModelSource,
+  sink: ExactRowSink,
+  killedAfter: number | undefined,
+): Promise<void> {
   const run = pipeline.start({ kind: "once" });
-  let writes = 0;
+  let deeds = 0;
   let killed: Promise<void> | undefined;
-  sink.beforeWrite = () => {
-    if (killedAfter !== undefined && writes++ >= killedAfter) killed ??= run.kill();
-    return Promise.resolve();
+  const deed = () => {
+    if (killedAfter !== undefined && deeds++ >= killedAfter) killed ??= run.kill();
   };
+  sink.beforeWrite = () => Promise.resolve(deed());
+  pipeline.saving = source.reading = deed;
   const ended = run.result.then(({ blocked }) => blocked, (error) => {
     if (killed === undefined) throw error;
     return [];
@@ -160,6 +169,7 @@ export async function step(pipeline: FakePipeline, sink: ExactRowSink, killedAft
   const blocked = await ended;
   await killed;
   sink.beforeWrite = () => Promise.resolve();
+  pipeline.saving = source.reading = () => {};
   const others = blocked.filter(({ reason }) => !/[Ii]mport/.test(reason));
   assert.deepEqual(others, []);
 }

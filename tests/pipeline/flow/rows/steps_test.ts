@@ -17,17 +17,17 @@ async function follow(legs: readonly Leg[]): Promise<string | undefined> {
     letBegin(model, pipeline);
     collect(model, collected);
     if (killedAfter !== undefined) {
-      await step(pipeline, sink, killedAfter);
+      await step(pipeline, source, sink, killedAfter);
       apply(model, meanwhile);
       letBegin(model, pipeline);
       collect(model, collected >> 1);
     }
-    await step(pipeline, sink, undefined);
+    await step(pipeline, source, sink, undefined);
     const found = difference(model, source, pipeline, sink, false);
     if (found !== undefined) return found;
   }
   settle(model);
-  await step(pipeline, sink, undefined);
+  await step(pipeline, source, sink, undefined);
   return difference(model, source, pipeline, sink, true);
 }
 

@@ -47,16 +47,16 @@ async function run(legs: readonly Leg[]): Promise<Setup> {
     collect(model, collected);
     if (pipeline.saved("replica") !== undefined) assertNotWrong(await pipeline.verify(), "before a step, collected");
     if (killedAfter !== undefined) {
-      await step(pipeline, sink, killedAfter);
+      await step(pipeline, source, sink, killedAfter);
       if (pipeline.saved("replica") !== undefined) assertNotWrong(await pipeline.verify(), "after a kill");
       apply(model, meanwhile);
       letBegin(model, pipeline);
     }
-    await step(pipeline, sink, undefined);
+    await step(pipeline, source, sink, undefined);
     assertNotWrong(await pipeline.verify(), "after a step");
   }
   settle(model);
-  await step(pipeline, sink, undefined);
+  await step(pipeline, source, sink, undefined);
   assert.equal(difference(model, source, pipeline, sink, true), undefined);
   return setup;
 }
