@@ -27,7 +27,7 @@ Deno.test("ArchiveRun tells of every base that fails, also for the reason of the
       limits: DEFAULT_LIMITS,
       waits: new Waits(),
       now: () => 0,
-      meta: { snapshot: () => Promise.resolve({}) },
+      meta: { snapshot: () => Promise.resolve({ catalog: { collections: [] } }) },
       report: {
         info: () => {},
         warn: (key: string, message: string) => {
@@ -61,7 +61,12 @@ Deno.test("ArchiveRun of a run that ends tells of the new base that failed, and 
   };
   const report = { info: () => {}, warn: (_key: string, message: string) => void warned.push(message) };
   const options = {
-    deps: { meta: { snapshot: () => Promise.resolve({}) }, report, limits: DEFAULT_LIMITS },
+    deps: {
+      meta: { snapshot: () => Promise.resolve({ catalog: { collections: [] } }) },
+      now: () => 0,
+      report,
+      limits: DEFAULT_LIMITS,
+    },
     sink: { name: "vault", logArchive: false },
     leg: leg as unknown as ArchiveLeg,
     phase: () => {},
