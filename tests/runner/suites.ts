@@ -60,6 +60,7 @@ const OWN_SERVERS: ReadonlySet<string> = new Set([
   "tests/integration/stores/age_test.ts",
   "tests/integration/stores/azure_identity_test.ts",
   "tests/integration/stores/azure_test.ts",
+  "tests/integration/stores/cloud_rights_test.ts",
   "tests/integration/stores/customer_keys_test.ts",
   "tests/integration/stores/dead_letters_test.ts",
   "tests/integration/stores/etcd_test.ts",
