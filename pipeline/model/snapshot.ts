@@ -109,7 +109,8 @@ export function mergeChanges(older: CatalogChange, newer: CatalogChange): Catalo
 
 /** What is known of one collection id when the log mentions it. */
 export type CollectionLookup =
-  | { readonly state: "live"; readonly collection: Collection }
+  /** `revision`: of the metadata that says so; undefined where it does not change. */
+  | { readonly state: "live"; readonly collection: Collection; readonly revision?: bigint }
   /** Creating: ask again; dropping: its metadata is still there but it is doomed. */
   | { readonly state: "creating" | "dropping"; readonly name: string; readonly dbId: bigint }
   | { readonly state: "unknown" };

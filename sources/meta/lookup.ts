@@ -46,7 +46,7 @@ export async function lookupCollection(
   const reading = readCollection(keys, collectionId, readDatabases(keys), readAliases(keys));
   switch (reading.state) {
     case "live":
-      return { state: "live", collection: reading.collection! };
+      return { state: "live", collection: reading.collection!, revision: revision! };
     case "creating":
     case "dropping":
       return { state: reading.state, name: reading.name, dbId: reading.dbId };

@@ -235,7 +235,11 @@ export class FakeSource {
     watch: (revision, signal) => this.#watch(revision, signal),
     lookup: (id) => {
       const collection = this.collections.find((item) => item.id === id);
-      return Promise.resolve(collection === undefined ? { state: "unknown" } : { state: "live", collection });
+      return Promise.resolve(
+        collection === undefined ? { state: "unknown" } : {
+          ...{ state: "live", collection, revision: this.#revision },
+        },
+      );
     },
     check: () => Promise.resolve([]),
     close: () => Promise.resolve(),

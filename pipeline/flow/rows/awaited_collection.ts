@@ -1,5 +1,5 @@
 /** A collection whose records are in the log before the metadata has it. */
-import type { Collection } from "../../model/mod.ts";
+import type { CollectionLookup } from "../../model/mod.ts";
 import type { FlowDependencies } from "../dependencies.ts";
 import { pause } from "../../pause.ts";
 
@@ -8,12 +8,12 @@ export function awaitedCollection(
   { meta, waits }: Pick<FlowDependencies, "meta" | "waits">,
   id: bigint,
   signal: AbortSignal,
-): Promise<Collection | undefined> {
+): Promise<Extract<CollectionLookup, { state: "live" }> | undefined> {
   const waiter = { component: "sources.meta", collection: `collection ${id}`, aside: true };
   return waits.during(waiter, "The log has records of it, and the source has not finished making it", async () => {
     for (;;) {
       const found = await meta.lookup(id, signal);
-      if (found.state === "live") return found.collection;
+      if (found.state === "live") return found;
       if (found.state !== "creating") return undefined;
       await pause(100, signal);
     }

@@ -32,7 +32,7 @@ export class RowCatalog {
   /** The catalog changed: new collections, reconciles, imports. Errors of one collection hold that collection. */
   async changed(change: CatalogChange): Promise<void> {
     const { deps, targets } = this.#o;
-    targets.update(change.catalog);
+    targets.update(change.catalog, change.revision);
     for (const id of change.changed) {
       const collection = targets.live(id);
       if (collection === undefined || !this.#selected(collection)) continue;
@@ -80,7 +80,7 @@ export class RowCatalog {
       if (!silent || now - since < afterMs) continue;
       // The catalog may be older than what a lane has looked up: only etcd itself says that it is gone.
       const found = await deps.meta.lookup(own.id, signal);
-      if (found.state === "live") targets.learn(found.collection);
+      if (found.state === "live") targets.learn(found.collection, found.revision);
       if (found.state === "live" || found.state === "creating") continue;
       await this.#shared.guard(own.id, `${own.source.db}.${own.source.name}`, async () => {
         await targets.dropCollection(own.id);

@@ -139,7 +139,7 @@ export class LateCollections {
     for (const { id } of ready) this.#postponed.release(id);
     const wanted = legs.map((leg) => ({ leg, collections: ready.filter(({ id }) => leg.targets.later.has(id)) }));
     for (const { leg, collections } of wanted) {
-      for (const collection of collections) leg.targets.learn(collection);
+      for (const collection of collections) leg.targets.learn(collection, snapshot.revision);
       leg.row.fixCuts(snapshot, collections, true);
     }
     await save();

@@ -52,7 +52,7 @@ export class PredicateDeletes {
     // Gone from the source: only its drop is still to come.
     if (found.state !== "live") return;
     const { collection } = found;
-    targets.learn(collection);
+    targets.learn(collection, found.revision);
     // It may name a field that no row has brought yet.
     if (await targets.ensure(collection, "tail", false) === undefined) return;
     const shard = shardAt(collection, event);

@@ -250,7 +250,7 @@ export class RowSinks {
   async step(snapshot: Snapshot, slots: Slots, signal: AbortSignal): Promise<void> {
     const { progress } = this.#o;
     for (const { targets, row } of this.#legs) {
-      targets.update(snapshot.catalog);
+      targets.update(snapshot.catalog, snapshot.revision);
       row.letGo(snapshot);
     }
     if (this.#needed(snapshot).length > 0) {

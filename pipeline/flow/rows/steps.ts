@@ -51,7 +51,7 @@ export class RowSteps {
   /** Brings all that is on the sink to the snapshot's cuts. What cannot be carried holds its collection, never the others. */
   async step(snapshot: Snapshot, slots: Slots, signal: AbortSignal): Promise<void> {
     const { state, targets } = this.#o;
-    targets.update(snapshot.catalog);
+    targets.update(snapshot.catalog, snapshot.revision);
     await this.#dropGone(snapshot.catalog, signal);
     for (const collection of snapshot.catalog.collections) {
       signal.throwIfAborted();
@@ -122,7 +122,7 @@ export class RowSteps {
           return;
         }
         snapshot = await deps.meta.snapshot(signal);
-        this.#o.targets.update(snapshot.catalog);
+        this.#o.targets.update(snapshot.catalog, snapshot.revision);
       }
     }
   }

@@ -252,13 +252,14 @@ export class RowTail implements TailConsumer {
     if (this.#notCarried.get(id) === "later") return;
     if (own?.phase === "dropped") return this.#leave(id);
     const known = targets.live(id);
-    const collection = known ?? await awaitedCollection(deps, id, signal);
+    const found = known === undefined ? await awaitedCollection(deps, id, signal) : undefined;
+    const collection = known ?? found?.collection;
     if (collection === undefined) {
       // Doomed: the source has dropped it already. What it still has in the log matters to nobody, its drop does.
       if (own === undefined) this.#leave(id);
       return;
     }
-    if (known === undefined) targets.learn(collection);
+    if (found !== undefined) targets.learn(collection, found.revision);
     if (!deps.selects(collection.dbName, collection.name) && own === undefined) return this.#leave(id);
     const carried = collection;
     await this.#guard(id, qualifiedName(carried), async () => {

@@ -44,8 +44,10 @@ export class Targets {
   readonly beside: Beside;
   /** Collections that need a base which could not begin yet, or goes on beside the tail of the others. */
   readonly later = new Set<bigint>();
-  /** Live collections by id, as of the newest catalog. */
+  /** Live collections by id, each as of the newest that is known of it. */
   #live = new Map<bigint, Collection>();
+  /** Those that a lookup told of before the watch did, which may be far behind, and the revision of that. */
+  readonly #learned = new Map<bigint, { readonly collection: Collection; readonly revision: bigint }>();
   #catalog: Catalog;
 
   constructor(options: TargetsOptions, catalog: Catalog) {
@@ -56,7 +58,7 @@ export class Targets {
       live: (id) => this.live(id),
       beside: (own, outcomes, initial) => this.beside.note(own, outcomes, initial),
     });
-    this.update(catalog);
+    this.update(catalog, 0n);
     const { deps, setup, state, changed } = options;
     const again = async (id: bigint, initial: boolean) => {
       const collection = this.#live.get(id);
@@ -65,9 +67,14 @@ export class Targets {
     this.beside = new Beside({ deps, setup, state, changed, again });
   }
 
-  update(catalog: Catalog): void {
+  /** `catalog` as of `revision` of the metadata. What is known to be newer stays. */
+  update(catalog: Catalog, revision: bigint): void {
     this.#catalog = catalog;
     this.#live = new Map(catalog.collections.map((collection) => [collection.id, collection]));
+    for (const [id, learned] of this.#learned) {
+      if (learned.revision > revision) this.#live.set(id, learned.collection);
+      else this.#learned.delete(id);
+    }
   }
 
   get catalog(): Catalog {
@@ -78,9 +85,13 @@ export class Targets {
     return this.#live.get(id);
   }
 
-  /** A collection that a lookup found before the watch told of it. */
-  learn(collection: Collection): void {
-    this.#live.set(collection.id, collection);
+  /** A collection that a lookup found before the watch told of it, as of `revision`. */
+  learn(collection: Collection, revision: bigint | undefined): void {
+    const { id } = collection;
+    const known = this.#learned.get(id);
+    if (known !== undefined && revision !== undefined && known.revision > revision) return;
+    this.#live.set(id, collection);
+    if (revision !== undefined) this.#learned.set(id, { collection, revision });
   }
 
   state(id: bigint): CollectionState | undefined {

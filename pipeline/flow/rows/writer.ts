@@ -148,7 +148,7 @@ export class RowWriter {
     if (partition === undefined) {
       const found = await deps.meta.lookup(collectionId, signal);
       if (found.state !== "live") return null;
-      targets.learn(found.collection);
+      targets.learn(found.collection, found.revision);
       collection = found.collection;
       partition = collection.partitions.find((item) => item.id === id);
       if (partition === undefined) return null;
@@ -176,7 +176,7 @@ export class RowWriter {
     if (brought.every((id) => id < 100n || known.has(id))) return;
     const found = await deps.meta.lookup(collectionId, signal);
     if (found.state !== "live") return;
-    targets.learn(found.collection);
+    targets.learn(found.collection, found.revision);
     await targets.ensure(found.collection, "tail", false);
   }
 
