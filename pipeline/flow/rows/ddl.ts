@@ -56,6 +56,7 @@ export class RowDdl {
     this.#barriers.end((key, missing, members) => {
       const [id, what = ""] = key.split(":");
       const own = this.#o.targets.state(BigInt(id!));
+      if (this.#isDropped(BigInt(id!), missing)) return new Unfinished("Its collection was dropped");
       const name = own === undefined ? `collection ${id}` : `${own.source.db}.${own.source.name}`;
       const reason = `The ${NAMES[what] ?? what} of ${name} has reached ${
         members - missing.length
@@ -66,6 +67,17 @@ export class RowDdl {
       this.#o.deps.report.warn(`unfinished ${key}`, `${reason}. ${hint}`);
       return new Unfinished(reason);
     });
+  }
+
+  /**
+   * Whether it is gone from the source, and a run that ends does not read the channels that lack the change because nothing
+   * lives there any more: the run's end drops the copy, whatever became of the change before.
+   */
+  #isDropped(id: bigint, missing: readonly string[]): boolean {
+    const { targets } = this.#o;
+    if (targets.live(id) !== undefined) return false;
+    const ticking = new Set(targets.catalog.collections.flatMap(({ pchannels }) => pchannels));
+    return missing.every((vchannel) => !ticking.has(pchannelOf(vchannel)));
   }
 
   /** A change that `lane`'s vchannel reached. Throws {@link Held} for one that cannot be carried. */

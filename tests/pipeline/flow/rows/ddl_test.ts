@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { refusalHint } from "../../../../pipeline/flow/rows/structure_steps.ts";
 import { Barriers } from "../../../../pipeline/flow/rows/barriers.ts";
-import { RowDdl } from "../../../../pipeline/flow/rows/ddl.ts";
+import { RowDdl, Unfinished } from "../../../../pipeline/flow/rows/ddl.ts";
+import { Held } from "../../../../pipeline/flow/rows/held.ts";
 import type { RowTailOptions } from "../../../../pipeline/flow/rows/tail_options.ts";
 import { eventually } from "../../../stack/eventually.ts";
 import { Waits } from "../../../../pipeline/waits.ts";
@@ -10,21 +11,24 @@ import type { DdlEvent, DdlOperation } from "../../../../pipeline/model/mod.ts";
 const A = "p_0_7v0";
 const B = "p_1_7v1";
 
-/** A collection of two channels, of which each begins at its `starts`. */
-function setup(starts: Readonly<Record<string, bigint>> = {}) {
+/** A collection of two channels, of which each begins at its `starts`; `isLive`: still in the source's catalog. */
+function setup(starts: Readonly<Record<string, bigint>> = {}, isLive = true) {
   const did: string[] = [];
   const source = { db: "default", name: "a" };
   const own = {
     ...{ id: 7n, source, vchannels: [A, B], broadcastsDone: [] as bigint[] },
     ...{ importsDone: [] as bigint[], importsFound: [], importsUnderWay: [] },
   };
+  const collection = {
+    ...{ id: 7n, dbName: "default", name: "a", vchannels: [A, B], pchannels: ["p_0", "p_1"] },
+    startOffsets: new Map([["p_0", 3n], ["p_1", 4n]]),
+  };
   let saves = 0;
   const targets = {
     state: () => own,
-    live: () => ({
-      ...{ id: 7n, dbName: "default", name: "a", vchannels: [A, B], pchannels: ["p_0", "p_1"] },
-      startOffsets: new Map([["p_0", 3n], ["p_1", 4n]]),
-    }),
+    live: () => isLive ? collection : undefined,
+    // Another collection lives on the first channel.
+    catalog: { collections: [{ pchannels: ["p_0"] }, ...isLive ? [collection] : []] },
     truncate: () => Promise.resolve(void did.push("truncate")),
     dropPartition: (_id: bigint, partition: bigint) => Promise.resolve(void did.push(`partition ${partition}`)),
     dropCollection: () => Promise.resolve(void did.push("drop")),
@@ -133,6 +137,23 @@ Deno.test("RowDdl shows a channel that stands before a change, with those that h
   assert.equal(reason, `A drop partition waits until ${B} has reached it in the log`);
   await Promise.all([first, arrive(B, copy("drop_partition", 5n, undefined))]);
   assert.deepEqual(waits.list(), []);
+});
+
+/** What whoever waits on a channel is told when the log ends before the other channel's copy came. */
+async function toldAtTheEnd({ ddl, arrive }: ReturnType<typeof setup>, at: string, event: DdlEvent): Promise<unknown> {
+  ddl.announce({ kind: "ddl", vchannel: at, event } as unknown as Parameters<typeof ddl.announce>[0]);
+  const waits = arrive(at, event).then(() => undefined, (error) => error);
+  ddl.end();
+  return await waits;
+}
+
+Deno.test("RowDdl holds a collection whose truncation has not reached every channel where a run ends, unless it is dropped", async () => {
+  const truncation = copy("truncate_collection", 100n, 9n);
+  assert.ok(await toldAtTheEnd(setup(), A, truncation) instanceof Held);
+  // Nobody reads channel B any more, where nothing lives: the run's end drops the copy.
+  assert.ok(await toldAtTheEnd(setup({}, false), A, truncation) instanceof Unfinished);
+  // Channel A is read up to the end, and the truncation has not come on it: it was later.
+  assert.ok(await toldAtTheEnd(setup({}, false), B, truncation) instanceof Held);
 });
 
 Deno.test("RowDdl knows a drop of before 2.6.5, which has no number and another tick on each channel, by what it drops", async () => {
