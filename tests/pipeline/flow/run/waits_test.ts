@@ -164,7 +164,7 @@ Deno.test("ArchiveRun shows when a base that failed is tried again, and that the
       limits: DEFAULT_LIMITS,
       waits,
       now: () => 1000,
-      meta: { snapshot: () => Promise.resolve({}) },
+      meta: { snapshot: () => Promise.resolve({ catalog: { collections: [] } }) },
       report: { info: () => {}, warn: () => {} },
     },
     sink: { name: "vault", logArchive: true },
