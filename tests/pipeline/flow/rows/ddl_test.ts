@@ -143,7 +143,7 @@ Deno.test("RowDdl shows a channel that stands before a change, with those that h
 async function toldAtTheEnd({ ddl, arrive }: ReturnType<typeof setup>, at: string, event: DdlEvent): Promise<unknown> {
   ddl.announce({ kind: "ddl", vchannel: at, event } as unknown as Parameters<typeof ddl.announce>[0]);
   const waits = arrive(at, event).then(() => undefined, (error) => error);
-  ddl.end();
+  ddl.end(false);
   return await waits;
 }
 
