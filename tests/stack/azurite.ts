@@ -25,6 +25,8 @@ export interface AzuriteOptions {
   readonly accounts?: Readonly<Record<string, string>>;
   /** Takes headers that it does not know, such as those of customers' keys. */
   readonly loose?: boolean;
+  /** Takes the account from a host name, `ACCOUNT.blob.…`, too, as the service does. */
+  readonly accountInHost?: boolean;
   /** Folder with server.pem and server-key.pem: https, and tokens of Entra ID are taken as they come. */
   readonly tlsDir?: string;
 }
@@ -53,7 +55,8 @@ export async function startAzurite(options: AzuriteOptions = {}): Promise<Azurit
     args: [
       program,
       ...["--blobHost", "127.0.0.1", "--blobPort", String(port), "--inMemoryPersistence", "--silent"],
-      ...["--skipApiVersionCheck", "--disableTelemetry", "--disableProductStyleUrl"],
+      ...["--skipApiVersionCheck", "--disableTelemetry"],
+      ...(options.accountInHost ? [] : ["--disableProductStyleUrl"]),
       ...(options.loose ? ["--loose"] : []),
       ...(dir === undefined
         ? []

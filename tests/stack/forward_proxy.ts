@@ -6,7 +6,8 @@ export interface ForwardProxy extends AsyncDisposable {
   readonly seen: readonly string[];
 }
 
-export function startForwardProxy(): ForwardProxy {
+/** `address`: of the machine that has this name; default: what the resolver says. */
+export function startForwardProxy(address: (hostname: string) => string = (name) => name): ForwardProxy {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const seen: string[] = [];
   const open = new Set<Deno.TcpConn>();
@@ -26,7 +27,7 @@ export function startForwardProxy(): ForwardProxy {
       const tunnel = method === "CONNECT";
       const url = new URL(tunnel ? `http://${target}` : target);
       seen.push(tunnel ? `CONNECT ${target}` : url.host);
-      const server = await Deno.connect({ hostname: url.hostname, port: Number(url.port || 80) });
+      const server = await Deno.connect({ hostname: address(url.hostname), port: Number(url.port || 80) });
       open.add(server);
       if (tunnel) {
         await write(client, new TextEncoder().encode("HTTP/1.1 200 Connection established\r\n\r\n"));
