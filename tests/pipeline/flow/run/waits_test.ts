@@ -127,7 +127,7 @@ Deno.test("awaitedCollection shows a collection that the source has not finished
     ["sources.meta", "collection 7"],
   ]);
   creating = false;
-  assert.equal(await found, made);
+  assert.equal((await found)?.collection, made);
 });
 
 Deno.test("Unconfirmed shows records that no time tick confirms, until one does", () => {
