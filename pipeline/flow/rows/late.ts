@@ -1,6 +1,7 @@
 /**
  * Collections that cannot begin with the others: an import is under way, the source's checkpoint lies before the log's
- * beginning, the metadata of one is torn. Only these wait, each by name; when one can begin, its base is copied beside the
+ * beginning, the metadata of one is torn, a truncation has reached some of its channels and stands there: the tail would not
+ * see the copies that a base has passed. Only these wait, each by name; when one can begin, its base is copied beside the
  * tail of the others, and it joins them.
  */
 import type { TidemarkError } from "../../errors.ts";
@@ -71,6 +72,11 @@ export class LateCollections {
     const fresh = collections.filter(({ id }) => !found.has(id) && cutless.has(id));
     for (const [id, reason] of await staleCuts(this.#o.deps.log, snapshot, fresh, signal)) {
       found.set(id, { component: "sources.log", kind: "position", reason });
+    }
+    for (const change of snapshot.unsettled ?? []) {
+      // A drop takes all of it, wherever the base began.
+      if (!cutless.has(change.collectionId) || change.typeName === "DropCollection") continue;
+      found.set(change.collectionId, { component: "sources.meta", kind: "metadata", reason: untilSettled(change) });
     }
     return found;
   }

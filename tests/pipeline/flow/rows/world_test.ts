@@ -1,5 +1,7 @@
 /** Partitions, names, aliases and truncations of a source, with kills at each phase and at each request. */
+import assert from "node:assert/strict";
 import fc from "fast-check";
+import { createMemoryStore } from "../../../../stores/mod.ts";
 import {
   aliases,
   collections,
@@ -56,5 +58,32 @@ Deno.test("run passes a truncation whose collection a run before it has dropped,
   world.drop(a, true);
   while (world.pending.length > 0) world.pending.shift()!();
   copy.targets[0]!.sink.collections.delete("default/a");
+  await end(copy, world);
+});
+
+Deno.test("run does not copy a collection in the middle of a truncation that stands still, and copies it behind it", async () => {
+  const world = new World(["p_0", "p_1"], createMemoryStore());
+  world.generation = 2;
+  const a = world.create("default", "a", "p_0", "p_1");
+  world.create("default", "b", "p_0", "p_1");
+  const copy = copyOf(world, 1);
+  world.insert(a, "_default", [1n, 2n, 3n, 4n, 5n, 6n].map((key) => [key, key] as const));
+  world.tick();
+  world.flush();
+  // The checkpoint of the first channel lies behind its copy; the second has none yet.
+  world.truncate(a);
+  world.tick();
+  world.flush();
+  let asked = 0;
+  // The half minute for which the run waits by itself is over at once.
+  copy.pipeline.override = { now: () => Date.now() + 31_000 * asked++ };
+  const { blocked } = await copy.pipeline.once();
+  assert.deepEqual(blocked.map(({ collection, reason }) => [collection, reason]), [
+    ["default.a", "Waits until TruncateCollection has reached every channel of its collection"],
+  ]);
+  copy.pipeline.override = {};
+  while (world.pending.length > 0) world.pending.shift()!();
+  world.insert(a, "_default", [[9n, 9n]]);
+  world.tick();
   await end(copy, world);
 });
