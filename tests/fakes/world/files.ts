@@ -2,7 +2,7 @@
 import type { BinlogSource, Collection, FieldFiles, HybridTs, Segment } from "../../../pipeline/model/mod.ts";
 import { DataType } from "../../../pipeline/proto/gen/schema_pb.ts";
 import { createBinlogSource } from "../../../sources/binlog/mod.ts";
-import type { MemoryStore } from "../../../stores/mod.ts";
+import { createMemoryStore, type MemoryStore } from "../../../stores/mod.ts";
 import { envelopeOf, int64Parquet } from "../../sources/binlog/build.ts";
 import { NO_FILES } from "../no_files.ts";
 import { segmentOf } from "../segment.ts";
@@ -20,7 +20,7 @@ export class WorldFiles {
   constructor(store?: MemoryStore) {
     this.#store = store;
     this.binlogs = store === undefined
-      ? { ...NO_FILES, rows: (segment, _schema, ids) => this.#read(segment, ids) }
+      ? { ...NO_FILES, rows: (segment, _schema, ids) => this.#read(segment, ids), object: ({ path }) => named(path) }
       : createBinlogSource({ store, root: "" });
   }
 
@@ -87,4 +87,12 @@ export class WorldFiles {
       timestamps: BigUint64Array.from(rows.map(([ts]) => ts)),
     };
   }
+}
+
+/** Is there, and nobody reads it. */
+function named(key: string): ReturnType<BinlogSource["object"]> {
+  return {
+    key,
+    store: { ...createMemoryStore(), head: () => Promise.resolve({ key, size: 1n, modifiedMs: 0, etag: "" }) },
+  };
 }

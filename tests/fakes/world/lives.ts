@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { ExactRowSink } from "../exact_row_sink.ts";
 import { FakePipeline } from "../pipeline.ts";
+import type { MessageBuilder } from "../streaming/action.ts";
 import { Mortal } from "./mortal.ts";
 import { type Thing, World } from "./world.ts";
 
@@ -91,6 +92,16 @@ export const upkeep: fc.Arbitrary<Step> = fc.oneof(
   of(fc.constant(0), (world, thing) => world.forget(thing)),
   fc.constant<Step>((world) => world.flush()),
 );
+/** Of generation 2: some stay open while other things happen. */
+export const transactions: fc.Arbitrary<Step> = fc.oneof(
+  of(fc.tuple(partition, rows, keys), (world, thing, [place, some, gone]) => world.begin(thing, place, some, gone)),
+  of(fc.constantFrom("commit", "commit", "rollback"), (world, thing, kind) => world.finish(thing, kind)),
+);
+/** Of generation 2: streaming nodes come and go. */
+export const nodes: fc.Arbitrary<Step> = fc.nat(3).map((n) => (world) => {
+  world.handOver(world.pchannels[n % world.pchannels.length]!);
+});
+export const flushes: fc.Arbitrary<Step> = fc.constant((world) => world.flush());
 export const deliveries: fc.Arbitrary<Step> = fc.constant((world) => world.pending.shift()?.());
 
 export interface Copy {
@@ -113,20 +124,22 @@ export interface LivedOptions {
   readonly targets?: number;
   /** The base is complete before the first life. */
   readonly begun?: boolean;
+  /** Makes the messages of generation 2. Default: the tests' own. */
+  readonly build?: MessageBuilder;
 }
 
 /** Writes and `steps` on some collections, whatever lives the copy of them has. */
 export async function lived(
   steps: readonly fc.Arbitrary<Step>[],
-  { numRuns, seed, generation = 2, targets = 1, begun = false }: LivedOptions,
+  { numRuns, seed, generation = 2, targets = 1, begun = false, build }: LivedOptions,
 ): Promise<void> {
   const step = fc.oneof(
     { weight: 4, arbitrary: writes },
     ...steps.map((arbitrary) => ({ weight: 1, arbitrary })),
   );
   await fc.assert(
-    fc.asyncProperty(lives(step), fc.boolean(), async (all, more) => {
-      const world = new World(["p_0", "p_1"]);
+    fc.asyncProperty(lives(step), fc.boolean(), fc.nat(), async (all, more, chance) => {
+      const world = new World(["p_0", "p_1"], { seed: chance, ...build === undefined ? {} : { build } });
       world.generation = generation;
       const copy = copyOf(world, targets);
       world.create("default", "a", "p_0", "p_1");
@@ -185,8 +198,11 @@ async function settle(pipeline: FakePipeline, targets: Copy["targets"]): Promise
 export async function end({ pipeline, targets }: Copy, world: World): Promise<void> {
   while (world.pending.length > 0) world.pending.shift()!();
   for (const thing of world.live) {
+    while (thing.transactions.size > 0) world.finish(thing, "commit");
     while (thing.imports.some(({ task }) => task.state === "pending")) world.complete(thing, false);
   }
+  // An import that comes into a base waits for the checkpoints to pass it.
+  if (world.generation === 2) world.flush();
   world.tick();
   world.said.push("last run");
   const { blocked } = await pipeline.once();

@@ -4,7 +4,6 @@
  */
 import { catalogChange } from "../catalog_change.ts";
 import { create } from "@bufbuild/protobuf";
-import type { DescribeRecord } from "../../../pipeline/flow/mod.ts";
 import {
   type BinlogSource,
   type Catalog,
@@ -13,8 +12,6 @@ import {
   hybridFromMs,
   type HybridTs,
   type ImportTask,
-  type LogEvent,
-  type LogRecord,
   type LogSource,
   type MetaSource,
   type Snapshot,
@@ -23,15 +20,16 @@ import {
 import { ConsistencyLevel } from "../../../pipeline/proto/gen/common_pb.ts";
 import { CollectionSchemaSchema, DataType, FieldSchemaSchema } from "../../../pipeline/proto/gen/schema_pb.ts";
 import { shardOf } from "../../../pipeline/transforms/mod.ts";
-import type { Decoded } from "../../../sources/log/decoded.ts";
-import { followPchannel } from "../../../sources/log/mod.ts";
 import type { MemoryStore } from "../../../stores/mod.ts";
 import { int64Column } from "../int64_column.ts";
-import { FakeLog } from "../log.ts";
 import type { PipelineSource } from "../pipeline.ts";
+import { type Change, KEEPALIVE_MS, type MessageBuilder, type Place } from "../streaming/action.ts";
+import { buildMessage } from "../streaming/own_builder.ts";
+import { chanceOf } from "../streaming/random.ts";
 import { Changes } from "./changes.ts";
 import { ALL, type Content, contentOf, type Deed } from "./deeds.ts";
 import { type Row, WorldFiles } from "./files.ts";
+import { WorldLog } from "./world_log.ts";
 
 interface Import {
   task: ImportTask;
@@ -49,6 +47,15 @@ export interface Thing {
   /** A change that destroys rows is under way to its channels. */
   busy: boolean;
   imports: Import[];
+  /** Of generation 2, under way. */
+  readonly transactions: Set<Transaction>;
+}
+
+interface Transaction {
+  readonly id: bigint;
+  readonly shard: number;
+  /** What its commit does, at the time of the commit. */
+  readonly deeds: readonly Omit<Deed, "ts">[];
 }
 
 const KEY = create(FieldSchemaSchema, { fieldID: 100n, name: "id", isPrimaryKey: true, dataType: DataType.Int64 });
@@ -56,29 +63,74 @@ const VALUE = create(FieldSchemaSchema, { fieldID: 101n, name: "value", dataType
 const FIRST_MS = 1_795_000_000_000;
 
 export class World implements PipelineSource {
-  readonly log = new FakeLog({ maxRecords: 8 });
   readonly things = new Map<bigint, Thing>();
   /** What is still to come of changes that have begun. */
   readonly pending: (() => void)[] = [];
-  generation: 1 | 2 = 1;
-  readonly #events: Decoded[] = [];
+  #generation: 1 | 2 = 1;
+  readonly #written: WorldLog;
+  readonly #chance: (of: number) => boolean;
+  /** Others write to the channels all the time, so that ticks come; without them a run has to wait a second for silence. */
+  readonly #neighbours: boolean;
   readonly #changes = new Changes();
   readonly #files: WorldFiles;
   /** Whether its metadata tells of changes that have not reached every channel; else a copy may begin in the middle of one. */
   readonly #tells: boolean;
   /** What was done, for people. */
   readonly said: string[] = [];
+  /** vchannel and partition -> the segment that takes its rows. */
+  readonly #growing = new Map<string, bigint>();
   readonly #checkpoints = new Map<string, StoredPosition>();
   #ms = FIRST_MS;
   #ids = 100n;
   #revision = 1n;
 
-  /** `store`: where its segments have files. Left out: nobody copies them. */
-  constructor(readonly pchannels: readonly string[], store?: MemoryStore) {
+  /**
+   * `store`: where its segments have files; left out, nobody copies them. `build` makes the messages of generation 2; `seed` decides
+   * what its nodes do by chance.
+   */
+  constructor(
+    readonly pchannels: readonly string[],
+    { store, seed = 1, build = buildMessage }: {
+      readonly store?: MemoryStore | undefined;
+      readonly seed?: number;
+      readonly build?: MessageBuilder;
+    } = {},
+  ) {
     this.#files = new WorldFiles(store);
     this.#tells = store !== undefined;
     this.binlogs = this.#files.binlogs;
+    this.#chance = chanceOf(seed);
+    this.#written = new WorldLog(build, this.#chance);
+    this.#neighbours = !this.#chance(4);
     for (const pchannel of pchannels) this.log.createTopic(pchannel);
+  }
+
+  get log(): WorldLog["log"] {
+    return this.#written.log;
+  }
+
+  get generation(): 1 | 2 {
+    return this.#generation;
+  }
+
+  /** To 2: streaming nodes take all channels. */
+  set generation(generation: 1 | 2) {
+    if (generation === this.#generation) return;
+    this.#generation = generation;
+    this.#ms++;
+    for (const pchannel of this.pchannels) this.#nodes.open(pchannel, this.now);
+  }
+
+  /** The streaming node of a channel goes, and another takes it. */
+  handOver(pchannel: string): void {
+    if (this.generation === 1) return;
+    this.#say(`hand over ${pchannel}`);
+    this.#ms++;
+    this.#nodes.open(pchannel, this.now);
+  }
+
+  get #nodes(): WorldLog["nodes"] {
+    return this.#written.nodes;
   }
 
   get live(): Thing[] {
@@ -93,6 +145,7 @@ export class World implements PipelineSource {
     if (this.pchannels.includes(pchannel)) return;
     (this.pchannels as string[]).push(pchannel);
     this.log.createTopic(pchannel);
+    if (this.generation === 2) this.#nodes.open(pchannel, this.now);
   }
 
   #say(what: string): void {
@@ -107,16 +160,9 @@ export class World implements PipelineSource {
     return hybridFromMs(this.#ms);
   }
 
-  #append(pchannel: string, event: Record<string, unknown>, ts = this.#now()): HybridTs {
-    const n = this.#events.push({
-      generation: this.generation,
-      ts,
-      pchannel,
-      vchannel: "",
-      ...event,
-    } as unknown as Decoded) - 1;
-    this.log.append(pchannel, [{ value: new TextEncoder().encode(`${n}`) }]);
-    return ts;
+  /** A record of generation 1. */
+  #append(pchannel: string, event: Record<string, unknown>, ts = this.#now()): void {
+    this.#written.append(pchannel, event, ts);
   }
 
   #step(): void {
@@ -125,6 +171,10 @@ export class World implements PipelineSource {
 
   tick(): void {
     this.#ms++;
+    if (this.generation === 2) {
+      for (const pchannel of this.pchannels) this.#nodes.tick(pchannel, this.now);
+      return;
+    }
     const ticking = new Set(this.live.flatMap(({ collection }) => collection.pchannels));
     for (const pchannel of this.pchannels) {
       if (ticking.has(pchannel)) this.#append(pchannel, { kind: "tick" }, hybridFromMs(this.#ms));
@@ -132,8 +182,20 @@ export class World implements PipelineSource {
   }
 
   ticking(): Disposable {
-    const timer = setInterval(() => this.tick(), 2);
+    const timer = setInterval(() => {
+      if (this.#neighbours && this.generation === 2) this.#neighbour();
+      this.tick();
+    }, 2);
     return { [Symbol.dispose]: () => clearInterval(timer) };
+  }
+
+  /** A message on each channel to a collection that nobody knows. */
+  #neighbour(): void {
+    const place = placeOf({ dbName: "neighbours", name: "other", id: 1n });
+    for (const pchannel of this.pchannels) {
+      const [vchannel, segment] = [`${pchannel}_1v0`, ++this.#ids];
+      this.#nodes.write(pchannel, { ...place, kind: "create_segment", vchannel, segment, tt: this.#now() });
+    }
   }
 
   create(db: string, name: string, ...pchannels: readonly string[]): Thing {
@@ -142,13 +204,24 @@ export class World implements PipelineSource {
     this.#step();
     const ts = this.#now();
     const vchannels = pchannels.map((pchannel, shard) => `${pchannel}_${id}v${shard}`);
-    const startOffsets = new Map(pchannels.map((pchannel, shard) => {
-      this.#append(pchannel, ddl("create_collection", id, vchannels[shard]!), ts);
-      return [pchannel, this.#latest(pchannel)];
+    const partition = { id: ++this.#ids, name: "_default", createTs: ts };
+    const place: Place = {
+      ...placeOf({ dbName: db, name, id }),
+      partition: partition.id,
+      partitionName: partition.name,
+    };
+    const broadcast = this.#broadcast(vchannels);
+    const message: Change = { ...place, kind: "create_collection", broadcast, vchannels, pchannels };
+    const startOffsets = new Map(pchannels.map((pchannel, shard): [string, bigint] => {
+      const vchannel = vchannels[shard]!;
+      if (this.generation === 2) return [pchannel, this.#nodes.writeAlone(pchannel, { ...message, vchannel, tt: ts })];
+      this.#append(pchannel, ddl("create_collection", id, vchannel), ts);
+      return [pchannel, this.#written.latest(pchannel)];
     }));
+    this.#control(message);
     const collection: Collection = {
       id,
-      dbId: db === "default" ? 1n : 2n,
+      dbId: place.dbId,
       dbName: db,
       name,
       schema: create(CollectionSchemaSchema, { name, fields: [KEY, VALUE] }),
@@ -159,20 +232,40 @@ export class World implements PipelineSource {
       createTs: ts,
       consistency: ConsistencyLevel.Bounded,
       properties: {},
-      partitions: [{ id: ++this.#ids, name: "_default", createTs: ts }],
+      partitions: [partition],
       aliases: [],
       indexes: [],
       load: { scope: "collection", partitionIds: [], replicas: 1, loadFields: [], loaded: true },
     };
-    const thing: Thing = { id, collection, deeds: [], busy: false, imports: [] };
+    const thing: Thing = { id, collection, deeds: [], busy: false, imports: [], transactions: new Set() };
     this.things.set(id, thing);
     this.#step();
     this.#note({ changed: [id] });
     return thing;
   }
 
-  #latest(pchannel: string): bigint {
-    return this.log.append(pchannel, []);
+  get #controlChannel(): string {
+    return `${this.pchannels[0]}_vcchan`;
+  }
+
+  #broadcast(vchannels: readonly string[]): NonNullable<Change["broadcast"]> {
+    return { id: ++this.#ids, vchannels: [...vchannels, this.#controlChannel] };
+  }
+
+  /** The copy of a change for the control channel, which orders what the cluster does. */
+  #control(message: Change): void {
+    if (this.generation === 1 || message.broadcast === undefined) return;
+    const tt = this.#now() + 1n;
+    this.#nodes.writeAlone(this.pchannels[0]!, { ...message, vchannel: this.#controlChannel, tt });
+  }
+
+  /** A message to all vchannels of a collection. */
+  #tell({ collection }: Thing, message: Change, tt = this.#now()): void {
+    if (message.broadcast!.vchannels.includes(this.#controlChannel)) this.#control(message);
+    collection.pchannels.forEach((pchannel, shard) => {
+      this.#nodes.writeAlone(pchannel, { ...message, vchannel: collection.vchannels[shard]!, tt });
+    });
+    this.#step();
   }
 
   change(thing: Thing, more: Partial<Collection>): void {
@@ -184,14 +277,20 @@ export class World implements PipelineSource {
   partition(thing: Thing, name: string): void {
     const { partitions } = thing.collection;
     if (partitions.some((one) => one.name === name)) return;
-    this.change(thing, { partitions: [...partitions, { id: ++this.#ids, name, createTs: this.#now() }] });
+    const id = ++this.#ids;
+    if (this.generation === 2) {
+      const broadcast = this.#broadcast(thing.collection.vchannels);
+      const place = { ...placeOf(thing.collection), partition: id, partitionName: name };
+      this.#tell(thing, { ...place, kind: "create_partition", broadcast });
+    }
+    this.change(thing, { partitions: [...partitions, { id, name, createTs: this.#now() }] });
   }
 
   dropPartition(thing: Thing, name: string, numbered: boolean): void {
     this.#say(`drop partition ${name} of ${thing.id} ${numbered} ${thing.busy}`);
     const gone = thing.collection.partitions.find((one) => one.name === name);
     if (gone === undefined || thing.busy || name === "_default") return;
-    const more = { partitionIds: [gone.id], partitionName: name };
+    const more = { partition: gone.id, partitionName: name };
     this.#destroy(thing, "drop_partition", more, numbered, () => {
       this.change(thing, { partitions: thing.collection.partitions.filter(({ id }) => id !== gone.id) });
     }, (shard, ts) => thing.deeds.push({ ts, partition: gone.id, shard }));
@@ -230,32 +329,38 @@ export class World implements PipelineSource {
   /** Generation 1: the metadata first, then one time on all channels. Generation 2: channel after channel, then the metadata. */
   #destroy(
     thing: Thing,
-    operation: string,
-    more: Record<string, unknown>,
+    kind: Change["kind"],
+    of: Partial<Pick<Place, "partition" | "partitionName">>,
     numbered: boolean,
     metadata: () => void,
     done: (shard: number, ts: HybridTs) => void = () => {},
   ): void {
     const { pchannels, vchannels } = thing.collection;
     thing.busy = true;
-    const broadcast = { id: ++this.#ids, vchannels };
+    const place = { ...placeOf(thing.collection), ...of };
     if (this.generation === 1) {
       this.#step();
       const ts = this.#now();
       metadata();
       pchannels.forEach((pchannel, shard) => {
         done(shard, ts);
-        this.#append(pchannel, { ...ddl(operation, thing.id, ""), ...more }, ts);
+        const partition = of.partition === undefined
+          ? {}
+          : { partitionIds: [of.partition], partitionName: of.partitionName };
+        this.#append(pchannel, { ...ddl(kind, thing.id, ""), ...partition }, ts);
       });
       this.#step();
       thing.busy = false;
       return;
     }
+    this.#fail(thing);
+    const message: Change = { ...place, kind, ...numbered ? { broadcast: this.#broadcast(vchannels) } : {} };
     const copies = pchannels.map((pchannel, shard) => () => {
       this.#step();
-      const event = { ...ddl(operation, thing.id, vchannels[shard]!), ...more, ...numbered ? { broadcast } : {} };
-      done(shard, this.#append(pchannel, event));
-      this.#say(`${operation} of ${thing.id} at ${shard}`);
+      const tt = this.#now();
+      this.#nodes.writeAlone(pchannel, { ...message, vchannel: vchannels[shard]!, tt });
+      done(shard, tt);
+      this.#say(`${kind} of ${thing.id} at ${shard}`);
       this.#step();
     });
     const last = () => {
@@ -263,6 +368,8 @@ export class World implements PipelineSource {
       thing.busy = false;
     };
     copies.shift()!();
+    this.#control(message);
+    this.#step();
     this.pending.push(...copies, last);
   }
 
@@ -298,6 +405,7 @@ export class World implements PipelineSource {
     this.#say(`insert ${thing.id} ${partition} ${rows.join(" ")} ${upsert}`);
     const { id, collection: { pchannels, vchannels, partitions } } = thing;
     const place = partitions.find(({ name }) => name === partition) ?? partitions[0]!;
+    if (this.generation === 2) return this.#write(thing, place, rows, upsert ? rows.map(([key]) => key) : []);
     this.#step();
     const ts = this.#now();
     for (const [shard, own] of Map.groupBy(rows, ([key]) => shardOf(key, pchannels.length))) {
@@ -319,14 +427,156 @@ export class World implements PipelineSource {
     this.#step();
   }
 
+  /** Of generation 2, without a transaction where it is one message for a shard. */
+  #write(
+    thing: Thing,
+    partition: { readonly id: bigint; readonly name: string },
+    rows: readonly Row[],
+    deleted: readonly bigint[],
+  ) {
+    this.#step();
+    for (let shard = 0; shard < thing.collection.pchannels.length; shard++) {
+      const own = <T>(all: readonly T[], keyOf: (one: T) => bigint) =>
+        all.filter((one) => shardOf(keyOf(one), thing.collection.pchannels.length) === shard);
+      const inserted = own(rows, ([key]) => key);
+      const keys = own(deleted, (key) => key);
+      if (inserted.length === 0 && keys.length === 0) continue;
+      if (keys.length === 0) {
+        this.#insertion(thing, shard, partition, inserted, this.#now());
+        thing.deeds.push(...deedsOf(shard, partition.id, inserted, []).map((deed) => ({ ...deed, ts: this.#now() })));
+      } else this.#commit(thing, this.#transaction(thing, shard, partition, inserted, keys));
+    }
+    this.#step();
+  }
+
+  /** Writes its beginning and its bodies. */
+  #transaction(
+    thing: Thing,
+    shard: number,
+    partition: { readonly id: bigint; readonly name: string },
+    rows: readonly Row[],
+    keys: readonly bigint[],
+  ): Transaction {
+    const { vchannels, pchannels } = thing.collection;
+    const id = ++this.#ids;
+    const [pchannel, vchannel] = [pchannels[shard]!, vchannels[shard]!];
+    // Times before that of the commit, which are nobody's.
+    const begin = this.now - 8n;
+    this.#nodes.write(pchannel, { kind: "begin", vchannel, tt: begin, txn: id });
+    if (rows.length > 0) this.#insertion(thing, shard, partition, rows, begin + 2n, id);
+    if (keys.length > 0) this.#deletion(thing, shard, partition.id, partition.name, keys, begin + 1n, id);
+    const transaction = { id, shard, deeds: deedsOf(shard, partition.id, rows, keys) };
+    thing.transactions.add(transaction);
+    return transaction;
+  }
+
+  #commit(thing: Thing, transaction: Transaction, kind: "commit" | "rollback" = "commit"): void {
+    if (!thing.transactions.delete(transaction)) return;
+    const { shard, id, deeds } = transaction;
+    const { pchannels, vchannels } = thing.collection;
+    const ts = this.#now();
+    this.#nodes.write(pchannels[shard]!, { kind, vchannel: vchannels[shard]!, tt: ts, txn: id });
+    if (kind === "commit") { for (const deed of deeds) thing.deeds.push({ ...deed, ts }); }
+  }
+
+  /** A transaction that stays open. */
+  begin(thing: Thing, partition: string, rows: readonly Row[], deleted: readonly bigint[]): void {
+    this.#say(`begin ${thing.id} ${partition} ${rows.join(" ")} without ${deleted}`);
+    const { pchannels, partitions } = thing.collection;
+    if (this.generation === 1 || thing.busy) return;
+    const place = partitions.find(({ name }) => name === partition) ?? partitions[0]!;
+    const shard = shardOf(rows[0]![0], pchannels.length);
+    const own = (key: bigint) => shardOf(key, pchannels.length) === shard;
+    this.#step();
+    this.#transaction(thing, shard, place, rows.filter(([key]) => own(key)), deleted.filter(own));
+    this.#step();
+  }
+
+  /** Of the transaction that is open for longest. */
+  finish(thing: Thing, kind: "commit" | "rollback"): void {
+    this.#say(`${kind} ${thing.id}`);
+    const [first] = thing.transactions;
+    if (first === undefined || thing.busy) return;
+    this.#step();
+    this.#commit(thing, first, kind);
+    this.#step();
+  }
+
+  /** Its open transactions, as a change of structure makes them: they are rolled back, or left until they have expired. */
+  #fail(thing: Thing): void {
+    if (thing.transactions.size === 0) return;
+    this.#step();
+    if (this.#chance(2)) {
+      for (const transaction of thing.transactions) this.#commit(thing, transaction, "rollback");
+    } else {
+      this.#say("open transactions expire");
+      for (const { transactions } of this.live) transactions.clear();
+      this.#ms += Number(KEEPALIVE_MS) + 1;
+    }
+    this.#step();
+  }
+
+  #insertion(
+    thing: Thing,
+    shard: number,
+    { id, name }: { readonly id: bigint; readonly name: string },
+    rows: readonly Row[],
+    tt: HybridTs,
+    txn?: bigint,
+  ): void {
+    const { pchannels, vchannels } = thing.collection;
+    const [pchannel, vchannel] = [pchannels[shard]!, vchannels[shard]!];
+    const place = { ...placeOf(thing.collection), partition: id, partitionName: name };
+    const growing = `${vchannel} ${id}`;
+    let segment = this.#growing.get(growing);
+    if (segment === undefined) {
+      segment = ++this.#ids;
+      this.#growing.set(growing, segment);
+      this.#nodes.write(pchannel, { ...place, kind: "create_segment", vchannel, segment, tt: tt - 1n });
+    }
+    const clock = tt + 3n;
+    const msgId = this.#ids += BigInt(rows.length);
+    this.#nodes.write(pchannel, {
+      ...place,
+      kind: "insert",
+      vchannel,
+      segment,
+      rows,
+      clock,
+      msgId,
+      tt,
+      ...txn === undefined ? {} : { txn },
+    });
+  }
+
+  #deletion(
+    thing: Thing,
+    shard: number,
+    partition: bigint,
+    partitionName: string,
+    keys: readonly bigint[],
+    tt: HybridTs,
+    txn?: bigint,
+  ): void {
+    const { pchannels, vchannels } = thing.collection;
+    const place = { ...placeOf(thing.collection), partition, partitionName };
+    const [clock, msgId] = [tt - 2n, ++this.#ids];
+    const asked = { ...place, kind: "delete" as const, keys, clock, msgId, vchannel: vchannels[shard]!, tt };
+    this.#nodes.write(pchannels[shard]!, { ...asked, ...txn === undefined ? {} : { txn } });
+  }
+
   delete(thing: Thing, partition: string | undefined, keys: readonly bigint[]): void {
     this.#say(`delete ${thing.id} ${partition} ${keys}`);
     const { collection: { pchannels, partitions } } = thing;
-    const place = partitions.find(({ name }) => name === partition)?.id ?? ALL;
+    const found = partitions.find(({ name }) => name === partition);
+    const place = found?.id ?? ALL;
     this.#step();
     const ts = this.#now();
     for (const [shard, own] of Map.groupBy(keys, (key) => shardOf(key, pchannels.length))) {
-      this.#delete(thing, shard, place, own, ts);
+      if (this.generation === 2) {
+        this.#deletion(thing, shard, place, found?.name ?? "", own, ts);
+        thing.deeds.push(...deedsOf(shard, place, [], own).map((deed) => ({ ...deed, ts })));
+      } else this.#delete(thing, shard, place, own, ts);
     }
     this.#step();
   }
@@ -374,6 +624,11 @@ export class World implements PipelineSource {
       segmentIds: segments,
       rows: BigInt(rows.length),
     };
+    if (this.generation === 2) {
+      const broadcast = { id: ++this.#ids, vchannels };
+      const at = { ...placeOf(thing.collection), partition: place.id, partitionName: place.name };
+      this.#tell(thing, { ...at, kind: "import", broadcast, job: task.id });
+    }
     thing.imports.push({ task, ts, segments, rows, partition: place.id, commitTs: 0n });
     this.#step();
     this.#note({ importsUnderWay: [task] });
@@ -387,6 +642,14 @@ export class World implements PipelineSource {
     if (own === undefined || thing.busy) return;
     this.#step();
     own.commitTs = commit ? this.#now() : 0n;
+    if (commit && this.generation === 2) {
+      const broadcast = { id: ++this.#ids, vchannels: thing.collection.vchannels };
+      this.#tell(
+        thing,
+        { ...placeOf(thing.collection), kind: "commit_import", broadcast, job: own.task.id },
+        own.commitTs,
+      );
+    }
     this.#step();
     own.task = { ...own.task, state: "completed" };
     const ts = commit ? own.commitTs : own.ts;
@@ -411,6 +674,8 @@ export class World implements PipelineSource {
   /** All rows of the log so far are in files, and the checkpoints say so. */
   flush(): void {
     for (const thing of this.live) {
+      // A copy that begins between two channels of a change that destroys rows holds the collection, which is known and open.
+      if (this.generation === 2 && thing.busy) continue;
       const { deeds, collection: { vchannels, pchannels } } = thing;
       vchannels.forEach((vchannel, shard) => {
         const from = this.#checkpoints.get(vchannel)?.ts ?? 0n;
@@ -425,11 +690,22 @@ export class World implements PipelineSource {
           const all = own.map(({ ts, key, value }) => [ts, key!, value!] as const);
           this.#files.add(++this.#ids, thing.collection, vchannel, partition, all, {});
         }
-        const offset = this.#latest(pchannels[shard]!);
+        const offset = this.#flushed(thing, shard);
         this.#checkpoints.set(vchannel, { channel: vchannel, offset, ts: this.now });
       });
     }
     this.tick();
+  }
+
+  /** Of generation 2, a message says so. Returns from where on the log has what is in no file. */
+  #flushed(thing: Thing, shard: number): bigint {
+    const [pchannel, vchannel] = [thing.collection.pchannels[shard]!, thing.collection.vchannels[shard]!];
+    if (this.generation === 1) return this.#written.latest(pchannel);
+    const own = [...this.#growing].filter(([growing]) => growing.startsWith(`${vchannel} `));
+    for (const [growing] of own) this.#growing.delete(growing);
+    const asked = { ...placeOf(thing.collection), kind: "manual_flush" as const, segments: own.map(([, id]) => id) };
+    this.#nodes.write(pchannel, { ...asked, vchannel, clock: this.now, tt: this.#now() });
+    return this.#nodes.safe(pchannel);
   }
 
   /** Partition -> key -> value, `at` a moment or now. */
@@ -452,29 +728,18 @@ export class World implements PipelineSource {
 
   readonly binlogs: BinlogSource;
 
-  /** A record is the number of its event. */
-  readonly #decode = (value: Uint8Array, offset: bigint): Decoded => {
-    const event = this.#events[Number(new TextDecoder().decode(value))]!;
-    return event.kind === "tick" ? event : { ...event, offset, bytes: value.length } as Decoded;
-  };
-
-  readonly follow: PipelineSource["follow"] = (request, signal) => this.followOf(this.log)(request, signal);
+  get follow(): PipelineSource["follow"] {
+    return this.#written.follow;
+  }
 
   /** Follows a log that holds its records, an archive of them for instance. */
   followOf(log: LogSource): PipelineSource["follow"] {
-    const decode = (record: LogRecord) => this.#decode(record.value!, record.offset);
-    return (request, signal) => followPchannel(log, { ...request, decode }, signal);
+    return this.#written.followOf(log);
   }
 
-  readonly describe: DescribeRecord = (record) => {
-    const event = this.#decode(record.value!, record.offset) as LogEvent | {
-      readonly kind: "tick";
-      readonly ts: bigint;
-    };
-    if (event.kind === "tick") return { ts: event.ts, vchannel: "", type: "tick", collectionId: undefined };
-    const type = event.kind === "ddl" ? event.operation : event.kind;
-    return { ts: event.ts, vchannel: event.vchannel, type, collectionId: event.collectionId };
-  };
+  get describe(): PipelineSource["describe"] {
+    return this.#written.describe;
+  }
 
   #catalog(): Catalog {
     return {
@@ -527,4 +792,21 @@ function ddl(operation: string, collectionId: bigint, vchannel: string) {
     partitionName: "",
     message: undefined,
   };
+}
+
+function placeOf({ dbName, name, id }: Pick<Collection, "dbName" | "name" | "id">): Place {
+  const dbId = dbName === "default" ? 1n : 2n;
+  return { collection: id, name, db: dbName, dbId, partition: 0n, partitionName: "" };
+}
+
+function deedsOf(
+  shard: number,
+  partition: bigint,
+  rows: readonly Row[],
+  deleted: readonly bigint[],
+): Omit<Deed, "ts">[] {
+  return [
+    ...deleted.map((key) => ({ partition, shard, key })),
+    ...rows.map(([key, value]) => ({ partition, shard, key, value })),
+  ];
 }

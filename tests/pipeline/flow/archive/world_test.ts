@@ -20,7 +20,7 @@ import {
 import { World } from "../../../fakes/world/world.ts";
 
 function archived() {
-  const world = new World(["p_0", "p_1"], createMemoryStore());
+  const world = new World(["p_0", "p_1"], { store: createMemoryStore() });
   world.generation = 2;
   const vault = createMemoryStore();
   const pipeline = new FakePipeline(world, { vaults: { vault }, backup: { name: "b_{date}_{time}" } });

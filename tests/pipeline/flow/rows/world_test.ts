@@ -62,7 +62,7 @@ Deno.test("run passes a truncation whose collection a run before it has dropped,
 });
 
 Deno.test("run does not copy a collection in the middle of a truncation that stands still, and copies it behind it", async () => {
-  const world = new World(["p_0", "p_1"], createMemoryStore());
+  const world = new World(["p_0", "p_1"], { store: createMemoryStore() });
   world.generation = 2;
   const a = world.create("default", "a", "p_0", "p_1");
   world.create("default", "b", "p_0", "p_1");
