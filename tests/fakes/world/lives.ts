@@ -5,7 +5,8 @@ import { ExactRowSink } from "../exact_row_sink.ts";
 import { FakePipeline } from "../pipeline.ts";
 import type { MessageBuilder } from "../streaming/action.ts";
 import { Mortal } from "./mortal.ts";
-import { type Thing, World } from "./world.ts";
+import type { Thing } from "./thing.ts";
+import { World } from "./world.ts";
 
 export type Step = (world: World) => void;
 
