@@ -251,7 +251,7 @@ async function main(): Promise<void> {
     await broker[Symbol.asyncDispose]();
   }
   {
-    await using server = await PulsarStandalone.start();
+    await using server = await PulsarStandalone.start({ isMeasured: true });
     for (const generation of [1, 2] as const) await measure(pulsar(server, generation));
   }
   await using counter = countRequests(stack.env.S3_ENDPOINT!);

@@ -8,6 +8,8 @@ import { installPulsar } from "./install.ts";
 import { PulsarProducer } from "./producer.ts";
 
 export interface StandaloneOptions {
+  /** Its code is compiled for speed, as a production's is, not for a quick start. */
+  readonly isMeasured?: boolean;
   /** More lines of standalone.conf. */
   readonly settings?: Readonly<Record<string, string | number | boolean>>;
   /** Of the administration's requests. */
@@ -95,7 +97,7 @@ export class PulsarStandalone implements AsyncDisposable {
       "-Xmx384m",
       "-XX:MaxDirectMemorySize=384m",
       "-XX:+UseSerialGC",
-      "-XX:TieredStopAtLevel=1",
+      ...options.isMeasured ? [] : ["-XX:TieredStopAtLevel=1"],
       ...OPENED.flatMap((name) => ["--add-opens", `java.base/${name}=ALL-UNNAMED`]),
       ...["--add-opens", "java.management/sun.management=ALL-UNNAMED"],
       ...["--add-opens", "jdk.management/com.sun.management.internal=ALL-UNNAMED"],
