@@ -45,7 +45,9 @@ export function watchQueueEnds(options: QueueEndsOptions): QueueEnds {
   /** One after the other: a queue has better things to do. What it does not say is left out, not said to be nothing. */
   const measureAll = async () => {
     const { measureMs = MEASURE_MS } = options;
-    for (const [channel, from] of places) {
+    for (const channel of options.channels()) {
+      const from = places.get(channel);
+      if (from === undefined) continue;
       const before = measures.get(channel);
       if (before !== undefined && performance.now() - before.askedAt < measureMs) continue;
       const log = await options.log();

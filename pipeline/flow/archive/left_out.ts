@@ -1,6 +1,7 @@
 /**
- * Collections that a base leaves out: the source's checkpoint lies before the log's beginning, or the metadata of one cannot be
- * used, or a change has reached some of its channels. Each waits for itself, named; the others are backed up, and the next base takes it as soon as it can.
+ * Collections that a base leaves out: the source's checkpoint lies before the log's beginning, the metadata of one cannot be
+ * used, or a change has reached only some of its channels. Each waits for itself, named; the others are backed up, and the next
+ * base takes it as soon as it can.
  */
 import { type Collection, type Cut, qualifiedName, type Snapshot } from "../../model/mod.ts";
 import { beginGate } from "../../transforms/mod.ts";

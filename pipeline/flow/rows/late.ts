@@ -131,10 +131,8 @@ export class LateCollections {
     return waiting.filter((collection) => {
       const { id } = collection;
       const change = unsettled.get(id);
-      const why = notYet.get(id) ?? (change === undefined ? undefined : {
-        ...this.#postponed.get(id)!,
-        reason: untilSettled(change),
-      });
+      // That it waits for a moment for this, too, is no reason for a run that ends to leave it.
+      const why = change === undefined ? notYet.get(id) : { ...this.#postponed.get(id)!, reason: untilSettled(change) };
       if (why !== undefined) this.put(collection, why);
       return why === undefined;
     });

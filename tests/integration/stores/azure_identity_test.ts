@@ -6,17 +6,19 @@ import { makeCertificates } from "./etcd_process.ts";
 
 const SCOPE = "https://storage.azure.com/.default";
 
+/** By the certificate in `dir`. */
+async function serve(dir: string, handler: (request: Request) => Promise<Response>) {
+  const [cert, key] = await Promise.all(
+    ["server", "server-key"].map((name) => Deno.readTextFile(`${dir}/${name}.pem`)),
+  );
+  return Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {}, cert: cert!, key: key! }, handler);
+}
+
 /** Entra ID, which gives tokens for what it is asked. */
 async function entra(dir: string) {
   const asked: URLSearchParams[] = [];
   const terms = { expiresIn: 3600, secret: "the-secret" };
-  const server = Deno.serve({
-    port: 0,
-    hostname: "127.0.0.1",
-    onListen: () => {},
-    cert: await Deno.readTextFile(`${dir}/server.pem`),
-    key: await Deno.readTextFile(`${dir}/server-key.pem`),
-  }, async (request) => {
+  const server = await serve(dir, async (request) => {
     const { pathname, origin } = new URL(request.url);
     if (request.method === "GET") {
       return Response.json({
@@ -62,13 +64,7 @@ Deno.test("createAzureIdentity logs in as an application and as a workload, at a
 /** Keeps blobs for those who show a token that it takes. */
 async function blobService(dir: string) {
   const state = { takes: (_token: number): boolean => true, refused: 0, tokens: new Set<number>(), blocks: 0, size: 0 };
-  const server = Deno.serve({
-    port: 0,
-    hostname: "127.0.0.1",
-    onListen: () => {},
-    cert: await Deno.readTextFile(`${dir}/server.pem`),
-    key: await Deno.readTextFile(`${dir}/server-key.pem`),
-  }, async (request) => {
+  const server = await serve(dir, async (request) => {
     const body = await request.bytes();
     const block = new URL(request.url).searchParams.get("comp") === "block";
     const token = Number(/^Bearer token-(\d+)$/.exec(request.headers.get("authorization") ?? "")?.[1]);

@@ -32,6 +32,14 @@ function setup(options: Omit<FakePipelineOptions, "rows" | "vaults"> = {}) {
 
 const sinkOf = (run: FakeRun, sink = "vault") => run.status().sinks.find(({ name }) => name === sink);
 
+/** Up to a moment of all channels. */
+function caughtUp(pipeline: FakePipeline, ts: HybridTs): Promise<void> {
+  return until(
+    "it has caught up",
+    () => PCHANNELS.every((name) => (pipeline.saved("vault")!.positions.get(name)?.tick ?? 0n) >= ts),
+  );
+}
+
 interface Moment {
   readonly ts: HybridTs;
   readonly rows: Map<string, Map<bigint, bigint>>;
@@ -93,10 +101,7 @@ Deno.test("a backup whose keys are refused in mid-run is held alone, and comes b
   await until("it comes back", () => sinkOf(run)?.state === "ok");
   write(20);
   const last = past.at(-1)!.ts;
-  await until(
-    "it has caught up",
-    () => PCHANNELS.every((name) => (pipeline.saved("vault")!.positions.get(name)?.tick ?? 0n) >= last),
-  );
+  await caughtUp(pipeline, last);
   await until("the target went on meanwhile", onTarget);
   await run.stop();
   assert.deepEqual((await run.result.catch(() => undefined))?.held ?? [], []);
@@ -152,10 +157,7 @@ for (const deaf of [false, true]) {
     await until("it comes back", () => sinkOf(run)?.state === "ok");
     write(20);
     const last = past.at(-1)!.ts;
-    await until(
-      "it has caught up",
-      () => PCHANNELS.every((name) => (pipeline.saved("vault")!.positions.get(name)?.tick ?? 0n) >= last),
-    );
+    await caughtUp(pipeline, last);
     await run.stop();
     assert.deepEqual(replica.rows, source.rows);
     assert.ok(await claims(source, vault, past) >= last);

@@ -104,6 +104,24 @@ Deno.test("LateCollections waits in a run that ends for an import, which passes 
   assert.deepEqual(replica.rows, source.rows);
 });
 
+Deno.test("LateCollections waits in a run that ends for a truncation that is under way when the import is done", async () => {
+  const { source, replica, pipeline, b, state } = setup();
+  source.insert("b", [9n, 9n]);
+  state.trouble = { imports: [{ id: 7n, collectionId: b.id, state: "persisted", segmentIds: [], rows: 0n }] };
+  using _ticking = source.ticking();
+  const run = pipeline.start({ kind: "once" });
+  let isOver = false;
+  run.result.finally(() => isOver = true);
+  const waitsFor = (reason: RegExp) =>
+    until(`${reason}`, () => isOver || run.status().waits.some((one) => reason.test(one.reason)));
+  await waitsFor(/Import 7 into default\.b/);
+  state.trouble = { unsettled: [{ broadcastId: 8n, collectionId: b.id, typeName: "TruncateCollection" }] };
+  await waitsFor(/TruncateCollection has reached every channel/);
+  state.trouble = {};
+  assert.deepEqual((await run.result).blocked, []);
+  assert.deepEqual(replica.rows, source.rows);
+});
+
 Deno.test("plan names the collections that would wait because the log lost what their checkpoints name", async () => {
   const { source, pipeline } = setup();
   for (let i = 0; i < 5; i++) source.tick();
