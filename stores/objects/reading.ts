@@ -1,19 +1,24 @@
 /** Bodies of answers, checked against the length that the server announced. */
 import { collect } from "./body.ts";
 import { type Body, bodyReader } from "./body_reader.ts";
+import { endingStill, STILL_MS } from "./still_body.ts";
 
 /** Chunks are gathered up to this size: each of them passes through half a dozen layers, whatever it holds. */
 const CHUNK_BYTES = 512 * 1024;
 /** What a slow server sends is passed on once it has been here so long and more comes, ms. */
 const HELD_MS = 200;
 
-/** The body in chunks of up to 512 KiB, as it comes. Throws a network error where it ends too soon. */
+/**
+ * The body in chunks of up to 512 KiB, as it comes. Throws a network error where it ends too soon, or nothing comes of it for
+ * `stillMs`.
+ */
 export async function* readChunks(
   body: Body,
   length: number | undefined,
   signal?: AbortSignal,
+  stillMs: number = STILL_MS,
 ): AsyncIterable<Uint8Array> {
-  const reader = bodyReader(body);
+  const reader = endingStill(bodyReader(body), stillMs);
   let size = 0;
   try {
     for (let ended = false; !ended;) {
@@ -41,10 +46,15 @@ export async function* readChunks(
   if (length !== undefined && size !== length) throw cutOff(size, length);
 }
 
-/** The whole body in one array, allocated once where the length is known. */
-export async function readBody(body: Body, length: number | undefined, signal?: AbortSignal): Promise<Uint8Array> {
-  if (length === undefined) return await collect(readChunks(body, length, signal), signal);
-  const reader = bodyReader(body);
+/** The whole body in one array, allocated once where the length is known. Throws as {@link readChunks}. */
+export async function readBody(
+  body: Body,
+  length: number | undefined,
+  signal?: AbortSignal,
+  stillMs: number = STILL_MS,
+): Promise<Uint8Array> {
+  if (length === undefined) return await collect(readChunks(body, length, signal, stillMs), signal);
+  const reader = endingStill(bodyReader(body), stillMs);
   try {
     let bytes = new Uint8Array(length);
     let filled = 0;

@@ -208,7 +208,7 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
         const Range = range === undefined ? undefined : `bytes=${range.start}-${range.end - 1}`;
         try {
           const found = await fetchObject(key, Range, signal);
-          const bytes = await readBody(found.Body as unknown as Body, found.ContentLength);
+          const bytes = await readBody(found.Body as unknown as Body, found.ContentLength, signal, options.stillMs);
           // A server that does not know ranges sends the whole object.
           return range !== undefined && found.ContentRange === undefined ? bytes.slice(range.start, range.end) : bytes;
         } catch (thrown) {
@@ -226,7 +226,7 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
         () => fetchObject(key, undefined, signal),
       );
       try {
-        yield* readChunks(found.Body as unknown as Body, found.ContentLength, signal);
+        yield* readChunks(found.Body as unknown as Body, found.ContentLength, signal, options.stillMs);
       } catch (thrown) {
         throw s3Error(thrown, place, signal);
       }

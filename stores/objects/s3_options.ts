@@ -51,6 +51,8 @@ export interface S3StoreOptions {
   uploadPartsMax?: number;
   /** A request without an answer for so long has failed, ms; a smaller value is for tests. */
   answerMs?: number;
+  /** A body of which nothing comes for so long while it is read has failed, ms; a smaller value is for tests. */
+  stillMs?: number;
   /** Objects a page of a listing; a smaller value is for tests. Default: the server's. */
   listPage?: number;
 }

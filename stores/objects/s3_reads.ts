@@ -71,11 +71,13 @@ async function read(url: URL, request: SignedRequest, client: Deno.HttpClient, s
       client,
       signal: signal === undefined ? slow.signal : AbortSignal.any([slow.signal, signal]),
     });
+    // What an error says is read by the client, which would wait for the rest of it for ever.
+    const body = answer.ok ? answer.body : new Response(await answer.bytes()).body;
     return {
       statusCode: answer.status,
       reason: answer.statusText,
       headers: Object.fromEntries(answer.headers),
-      body: answer.body ?? new ReadableStream({ type: "bytes", start: (controller) => controller.close() }),
+      body: body ?? new ReadableStream({ type: "bytes", start: (controller) => controller.close() }),
     };
   } finally {
     clearTimeout(timer);

@@ -50,6 +50,33 @@ for (const [kind, open] of Object.entries(BODIES)) {
   });
 }
 
+Deno.test("readChunks and readBody end a body that stands still in its middle, not one whose reader takes its time", async () => {
+  /** Ten bytes, and nothing ever after them. */
+  const standing: readonly (() => Body)[] = [
+    () => {
+      const left = [BYTES.slice(0, 10)];
+      return new ReadableStream({ type: "bytes", pull: (to) => left.splice(0).forEach((chunk) => to.enqueue(chunk)) });
+    },
+    () => {
+      const left = [BYTES.slice(0, 10)];
+      const node = new Readable({ read: () => left.splice(0).forEach((chunk) => node.push(chunk)) });
+      return node;
+    },
+  ];
+  const fails = { code: "ETIMEDOUT", message: /^Nothing came for 0\.05 s$/ };
+  for (const body of standing) {
+    await assert.rejects(Array.fromAsync(readChunks(body(), 20, undefined, 50)), fails);
+    await assert.rejects(readBody(body(), 20, undefined, 50), fails);
+  }
+
+  let slowly = 0;
+  for await (const chunk of readChunks(BODIES.bytes!(), BYTES.length, undefined, 50)) {
+    await new Promise((resolve) => setTimeout(resolve, 120));
+    slowly += chunk.length;
+  }
+  assert.equal(slowly, BYTES.length);
+});
+
 Deno.test("readChunks gives each chunk memory of its own, and ends a body that is left in its middle", async () => {
   const body = BODIES.node!() as Readable;
   for await (const chunk of readChunks(body, BYTES.length)) {

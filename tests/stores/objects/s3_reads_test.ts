@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { collect } from "../../../stores/objects/body.ts";
+import { withRetry } from "../../../stores/objects/retry.ts";
 import { FakeS3 } from "./fake_s3.ts";
 
 const BYTES = new TextEncoder().encode("rows ".repeat(50_000));
@@ -54,4 +55,30 @@ Deno.test("createS3Store ends a read that is stopped before its answer and withi
     await assert.rejects(reading, { code: "aborted" });
     await store.close();
   }
+});
+
+Deno.test("withRetry over createS3Store goes on with what stands still in its middle: each byte comes once", async () => {
+  let still = 0;
+  await using server = new FakeS3({
+    answer: ({ method, headers }) => {
+      if (method !== "GET" || headers.has("range") && still > 1) return undefined;
+      still++;
+      const [, from = "0", to = String(BYTES.length - 1)] = /^bytes=(\d+)-(\d+)$/.exec(headers.get("range") ?? "") ??
+        [];
+      const body = new ReadableStream<Uint8Array>({
+        start: (controller) => controller.enqueue(BYTES.subarray(Number(from), Number(from) + 100_000)),
+      });
+      const length = { "content-length": String(Number(to) + 1 - Number(from)) };
+      const place = { "content-range": `bytes ${from}-${to}/${BYTES.length}` };
+      return new Response(body, {
+        status: from === "0" ? 200 : 206,
+        headers: from === "0" ? length : { ...length, ...place },
+      });
+    },
+  });
+  const store = withRetry(server.store({ stillMs: 50 }), { sleep: () => Promise.resolve() });
+  await store.put("k", BYTES);
+  assert.deepEqual(await collect(store.stream("k")), BYTES);
+  assert.equal(still, 2, "the stream, and the first request for the rest of it");
+  await store.close();
 });
