@@ -3,6 +3,7 @@ import type { TidemarkError } from "../errors.ts";
 import type { Waits } from "../waits.ts";
 import type {
   AliasPolicy,
+  Alteration,
   ArchiveSink,
   BinlogSource,
   CatalogChange,
@@ -65,6 +66,8 @@ export type DescribeRecord = (record: LogRecord) => {
   readonly vchannel: string;
   readonly type: string;
   readonly collectionId: bigint | undefined;
+  /** What its collection became by it. */
+  readonly alteration?: Alteration;
 };
 
 /** Clients of the source asked that these collections be flushed. */

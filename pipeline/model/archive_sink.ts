@@ -1,4 +1,5 @@
 /** What the pipeline asks of a sink that keeps files and records instead of rows: a backup. */
+import type { LoggedAlteration } from "./alteration.ts";
 import type { Catalog, Collection } from "./catalog.ts";
 import type { CheckLine } from "./check.ts";
 import type { CollectionSchema } from "../proto/gen/schema_pb.ts";
@@ -184,6 +185,8 @@ export interface BackupSession {
    * Call it before the record of the drop is appended; the same one may be noted again.
    */
   noteDrops(drops: ReadonlyMap<bigint, HybridTs>, signal: AbortSignal): Promise<void>;
+  /** The same of what collections became by changes that do not destroy them. */
+  noteAlterations(alterations: readonly LoggedAlteration[], signal: AbortSignal): Promise<void>;
   /** Keeps up to when nothing more was written to pchannels whose records are durable. */
   noteSilences(silences: ReadonlyMap<string, Silence>, signal: AbortSignal): Promise<void>;
   /** Closes the files that are old enough at `nowMs`. Call it from time to time: an idle pchannel has no other clock. */

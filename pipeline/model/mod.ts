@@ -1,5 +1,6 @@
 /** The vocabulary of the pipeline, in Milvus' own words. */
 export * from "./agreed.ts";
+export * from "./alteration.ts";
 export * from "./archive_sink.ts";
 export * from "./beside.ts";
 export * from "./bulk_import.ts";

@@ -1,11 +1,13 @@
 /** A new base in the same run takes over the part of the log archive that it needs, so that it can be restored alone. */
 import type { BaseFacts, HybridTs, ObjectStore } from "../../pipeline/model/mod.ts";
 import {
+  alterationFolder,
   archiveKey,
   catalogFolder,
   catalogKey,
   dropFolder,
   linkObject,
+  listAlterations,
   listDrops,
   listLogChannels,
   listLogFiles,
@@ -17,7 +19,7 @@ import {
 
 /**
  * Copies the archive files of `from` that hold offsets from the cuts on, with their numbers, and what was noted of the catalog
- * after the base's snapshot, of drops after its oldest cut, and of silent pchannels. A pchannel without a cut may be that of a
+ * after the base's snapshot, of drops and alterations after its oldest cut, and of silent pchannels. A pchannel without a cut may be that of a
  * collection made since: there all that is later than the oldest cut is taken. One on which nothing was written since its cut
  * keeps the last file before it: silences count from its end. Files that are there already are left. Returns the pchannels that
  * got files.
@@ -40,9 +42,11 @@ export async function adoptLogFiles(
     const known = starts.get(pchannel);
     if (known === undefined || offset < known) starts.set(pchannel, offset);
   }
-  for await (const { key, ts } of listDrops(store, from, signal)) {
-    if (oldest !== undefined && ts <= oldest) continue;
-    await copyWithin(store, key, dropFolder(to) + key.slice(dropFolder(from).length), signal);
+  for (const [list, folder] of [[listDrops, dropFolder], [listAlterations, alterationFolder]] as const) {
+    for await (const { key, ts } of list(store, from, signal)) {
+      if (oldest !== undefined && ts <= oldest) continue;
+      await copyWithin(store, key, folder(to) + key.slice(folder(from).length), signal);
+    }
   }
   // Without them the moments between a pchannel's last tick and the end of the archive could not be restored.
   for await (const { key } of store.list(silenceFolder(from), signal)) {

@@ -37,6 +37,7 @@ import {
   META_FILES,
   metaKey,
   type TokenBucket,
+  writeAlteration,
   writeDrop,
   writeSilence,
 } from "../../stores/mod.ts";
@@ -191,6 +192,9 @@ export async function openSession(options: SessionOptions, signal: AbortSignal):
     },
     async noteDrops(drops, signal) {
       for (const [id, ts] of drops) await writeDrop(store, name, id, ts, signal);
+    },
+    async noteAlterations(alterations, signal) {
+      for (const alteration of alterations) await writeAlteration(store, name, alteration, signal);
     },
     async noteSilences(silences, signal) {
       for (const [pchannel, silence] of silences) await writeSilence(store, name, pchannel, silence, signal);

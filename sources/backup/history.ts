@@ -1,11 +1,19 @@
 /**
  * The catalog over time, from the base's and what was noted after it. Collections and partitions carry the source's own
- * time of creation, and collections that of their drop where the log has it; everything else of a note counts from when the
- * writer saw it, by its own clock, some milliseconds after it was made. A drop that was seen too late for a moment is in the
- * log before it.
+ * time of creation, collections that of their drop where the log has it, and from generation 2 on those of new names, columns and
+ * properties; everything else of a note counts from when the writer saw it, by its own clock, some milliseconds after it was
+ * made, or when it came back, where it was down. A drop that was seen too late for a moment is in the log before it.
  */
-import type { Catalog, Collection, HybridTs, Partition, Snapshot } from "../../pipeline/model/mod.ts";
-import { type CatalogEntry, readCatalogJournal, readDrops } from "../../stores/mod.ts";
+import {
+  type Catalog,
+  type Collection,
+  type HybridTs,
+  type LoggedAlteration,
+  type Partition,
+  type Snapshot,
+} from "../../pipeline/model/mod.ts";
+import { type CatalogEntry, readAlterations, readCatalogJournal, readDrops } from "../../stores/mod.ts";
+import { altered } from "./altered.ts";
 import type { OpenedBackup } from "./read.ts";
 
 export interface CatalogHistory {
@@ -15,7 +23,12 @@ export interface CatalogHistory {
   readonly notes: readonly CatalogEntry[];
   /** When collections were dropped, where their log says so. */
   readonly dropped: ReadonlyMap<bigint, HybridTs>;
+  /** What collections became, where their log says so, in the order of time. */
+  readonly alterations: ReadonlyMap<bigint, readonly LoggedAlteration[]>;
 }
+
+/** What the log says. */
+type Logged = Pick<CatalogHistory, "dropped" | "alterations">;
 
 /** Reads what was noted after the base. A collection whose base failed stays out: the log alone does not bring its rows. */
 export async function readHistory(
@@ -23,14 +36,15 @@ export async function readHistory(
   { catalog, revision }: Snapshot,
   signal?: AbortSignal,
 ): Promise<CatalogHistory> {
-  if (manifest === undefined) return catalogHistory(catalog, [], new Map());
+  if (manifest === undefined) return catalogHistory(catalog, [], { dropped: new Map(), alterations: new Map() });
   const failed = new Set(manifest.failed.map(({ id }) => id));
   const notes = (await readCatalogJournal(store, name, signal)).filter((note) => note.revision > revision);
   const kept = notes.map((note) => ({
     ...note,
     catalog: { ...note.catalog, collections: note.catalog.collections.filter(({ id }) => !failed.has(id)) },
   }));
-  return catalogHistory(catalog, kept, await readDrops(store, name, signal));
+  const dropped = await readDrops(store, name, signal);
+  return catalogHistory(catalog, kept, { dropped, alterations: await readAlterations(store, name, signal) });
 }
 
 /**
@@ -40,7 +54,7 @@ export async function readHistory(
 export function catalogHistory(
   base: Catalog,
   notes: readonly CatalogEntry[],
-  dropped: ReadonlyMap<bigint, HybridTs>,
+  { dropped, alterations }: Logged,
 ): CatalogHistory {
   const there = new Set(base.collections.map(({ id }) => id));
   let last: HybridTs = 0n;
@@ -54,11 +68,11 @@ export function catalogHistory(
     for (const id of now) there.add(id);
     return note.ts < last ? { ...note, ts: last } : note;
   });
-  return { base, notes: counted, dropped };
+  return { base, notes: counted, dropped, alterations };
 }
 
 /** The catalog as it was at `ts`. */
-export function catalogOf({ base, notes, dropped }: CatalogHistory, ts: HybridTs): Catalog {
+export function catalogOf({ base, notes, dropped, alterations }: CatalogHistory, ts: HybridTs): Catalog {
   const before = notes.filter((note) => note.ts <= ts);
   const after = notes.filter((note) => note.ts > ts).map(({ catalog }) => catalog);
   const now = before.at(-1)?.catalog ?? base;
@@ -72,7 +86,12 @@ export function catalogOf({ base, notes, dropped }: CatalogHistory, ts: HybridTs
     ),
     ({ id }) => id,
   );
-  const there = [...now.collections.filter(({ createTs }) => createTs <= ts), ...late].filter(({ id }) => {
+  const asOf = (later: boolean) => (collection: Collection) =>
+    altered(collection, alterations.get(collection.id) ?? [], ts, later);
+  const there = [
+    ...now.collections.filter(({ createTs }) => createTs <= ts).map(asOf(false)),
+    ...late.map(asOf(true)),
+  ].filter(({ id }) => {
     const end = dropped.get(id);
     return end === undefined || end > ts;
   });

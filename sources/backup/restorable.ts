@@ -74,17 +74,25 @@ interface Span {
  * pchannel -> the history of the collections on it, and of those that ever bore the name of one: what changed nothing of them
  * is left out.
  */
-function byPchannel({ base, notes, dropped }: CatalogHistory): Map<string, CatalogHistory> {
+function byPchannel({ base, notes, dropped, alterations }: CatalogHistory): Map<string, CatalogHistory> {
   const pchannelsOf = new Map<string, Set<string>>();
   const all = [base, ...notes.map(({ catalog }) => catalog)].flatMap(({ collections }) => collections);
+  const namesOf = (collection: Collection) => [
+    qualifiedName(collection),
+    ...(alterations.get(collection.id) ?? []).map(({ alteration: { name, database } }) =>
+      qualifiedName({ dbName: database?.name ?? collection.dbName, name: name ?? collection.name })
+    ),
+  ];
   for (const collection of all) {
-    const name = qualifiedName(collection);
-    pchannelsOf.set(name, (pchannelsOf.get(name) ?? new Set()).union(new Set(collection.pchannels)));
+    for (const name of namesOf(collection)) {
+      pchannelsOf.set(name, (pchannelsOf.get(name) ?? new Set()).union(new Set(collection.pchannels)));
+    }
   }
   const shownOn = new Map<bigint, Set<string>>();
   for (const collection of all) {
-    const pchannels = pchannelsOf.get(qualifiedName(collection))!;
-    shownOn.set(collection.id, (shownOn.get(collection.id) ?? new Set()).union(pchannels));
+    for (const name of namesOf(collection)) {
+      shownOn.set(collection.id, (shownOn.get(collection.id) ?? new Set()).union(pchannelsOf.get(name)!));
+    }
   }
   const parts = (catalog: Catalog) => {
     const found = new Map<string, Collection[]>();
@@ -109,7 +117,12 @@ function byPchannel({ base, notes, dropped }: CatalogHistory): Map<string, Catal
       kept.push({ ...note, catalog: { ...note.catalog, collections } });
       before = collections;
     }
-    return [pchannel, { base: { ...base, collections: first.get(pchannel) ?? [] }, notes: kept, dropped }];
+    return [pchannel, {
+      base: { ...base, collections: first.get(pchannel) ?? [] },
+      notes: kept,
+      dropped,
+      alterations,
+    }];
   }));
 }
 
@@ -123,13 +136,14 @@ function isSame(some: readonly Collection[], others: readonly Collection[]): boo
 /** When a collection was on `pchannel` behind `reach`, up to `end`. */
 function unreached(pchannel: string, history: CatalogHistory, reach: HybridTs, end: HybridTs): Span[] {
   if (reach >= end) return [];
-  const { base, notes, dropped } = history;
+  const { base, notes, dropped, alterations } = history;
   const changes = [base, ...notes.map(({ catalog }) => catalog)].flatMap(({ collections }) =>
     collections.map(({ createTs }) => createTs)
   );
-  const points = [...new Set([...changes, ...dropped.values(), ...notes.map(({ ts }) => ts)])].filter((ts) =>
-    ts > reach + 1n && ts <= end
-  );
+  const alteredAt = [...alterations.values()].flat().map(({ ts }) => ts);
+  const points = [...new Set([...changes, ...dropped.values(), ...alteredAt, ...notes.map(({ ts }) => ts)])].filter((
+    ts,
+  ) => ts > reach + 1n && ts <= end);
   const begins = [reach + 1n, ...points.sort((a, b) => a < b ? -1 : 1)];
   return begins.flatMap((from, i) => {
     const used = catalogOf(history, from).collections.filter(({ pchannels }) => pchannels.includes(pchannel));

@@ -1,6 +1,7 @@
 /** What an archive's index says of a raw record: enough to find it again without decoding. */
-import type { HybridTs, LogRecord } from "../../pipeline/model/mod.ts";
+import type { Alteration, HybridTs, LogRecord } from "../../pipeline/model/mod.ts";
 import { decodeRecord } from "./decode.ts";
+import { alterationOf } from "./gen2/alteration.ts";
 import { VchannelBook } from "./vchannel_book.ts";
 
 export interface RecordFacts {
@@ -11,6 +12,8 @@ export interface RecordFacts {
   /** `insert`, `delete`, `tick`, `skip`, `unknown`, or the name of the DDL operation. */
   readonly type: string;
   readonly collectionId: bigint | undefined;
+  /** What its collection became by it. */
+  readonly alteration?: Alteration;
 }
 
 export function recordFacts(record: LogRecord): RecordFacts {
@@ -24,8 +27,11 @@ export function recordFacts(record: LogRecord): RecordFacts {
       const first = said.events[0]!;
       return { ts: first.ts, vchannel: first.vchannel, type: first.kind, collectionId: first.collectionId };
     }
-    case "ddl":
-      return { ts: said.ts, vchannel: said.vchannel, type: said.operation, collectionId: said.collectionId };
+    case "ddl": {
+      const { ts, vchannel, operation: type, collectionId } = said;
+      const alteration = alterationOf(said);
+      return { ts, vchannel, type, collectionId, ...alteration === undefined ? {} : { alteration } };
+    }
     case "block":
       return {
         ts: said.ts,

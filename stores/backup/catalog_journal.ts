@@ -62,7 +62,7 @@ export function decodeCatalogEntry(text: string, what: string): CatalogEntry {
     json.list("schemas").map((item) => {
       const offsets = item.object("startOffsets");
       const startOffsets = new Map(item.keysOf("startOffsets").map((key) => [key, offsets!.int(key)]));
-      const schema = schemaOf(item.bytes("schema"), what);
+      const schema = schemaFromBytes(item.bytes("schema"), what);
       return [item.int("id"), { schema, startOffsets, partitionTs: item.object("partitionTs") }] as const;
     }),
   );
@@ -99,7 +99,8 @@ export async function readCatalogJournal(
   return entries;
 }
 
-function schemaOf(bytes: Uint8Array, what: string): CollectionSchema {
+/** Throws `damaged`. */
+export function schemaFromBytes(bytes: Uint8Array, what: string): CollectionSchema {
   try {
     return fromBinary(CollectionSchemaSchema, bytes);
   } catch (cause) {

@@ -11,12 +11,13 @@
  *     <name>/log/<pchannel>/<sequence>.parquet                          the log archive
  *     <name>/catalog/<revision>.json                                    the catalog after each change
  *     <name>/dropped/<collection>-<timestamp>.json                      when a collection was dropped, by the log
+ *     <name>/altered/<collection>-<timestamp>.json                      what a collection became by a change, by the log
  *     <name>/silent/<pchannel>.json                                     up to when nothing more was written to a pchannel
  *     <name>/_ledger/<number>.json                                      what is copied so far; gone when the base is done
  *     <name>/_removing.json                                             there from the first to the last step of its removal
  *
  * milvus-backup's `list` and `get` look at `meta/` only and its `restore` at `meta/` and `binlogs/`, so `tidemark.json`,
- * `manifests/`, `log/`, `catalog/`, `dropped/`, `silent/` and `_…` do not disturb it; its `delete` removes the whole folder.
+ * `manifests/`, `log/`, `catalog/`, `dropped/`, `altered/`, `silent/` and `_…` do not disturb it; its `delete` removes the whole folder.
  */
 import { TidemarkError } from "../../pipeline/errors.ts";
 

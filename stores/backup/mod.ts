@@ -1,4 +1,5 @@
 /** The on-disk form of a backup, shared by the sink that writes it and the source that reads it. */
+export * from "./alter_journal.ts";
 export * from "./catalog_journal.ts";
 export * from "./checksum.ts";
 export * from "./delta_file.ts";

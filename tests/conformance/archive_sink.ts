@@ -26,7 +26,7 @@ import {
   readBackup,
   verifyBackup,
 } from "../../sources/backup/mod.ts";
-import { createMemoryStore, readCatalogJournal, readDrops } from "../../stores/mod.ts";
+import { createMemoryStore, readAlterations, readCatalogJournal, readDrops } from "../../stores/mod.ts";
 import { segmentOf } from "../fakes/segment.ts";
 
 export interface ArchiveSinkHarness {
@@ -473,6 +473,19 @@ export function testArchiveSink(name: string, harness: ArchiveSinkHarness): void
     await first.noteCatalog(6n, facts().catalog, signal);
     await first.noteDrops(new Map([[91n, T0], [92n, T0 + 3n]]), signal);
     await first.noteDrops(new Map([[92n, T0 + 2n]]), signal);
+    const { schema } = collection();
+    const alteration = {
+      name: "new",
+      database: { id: 7n, name: "db" },
+      schema,
+      properties: { "mmap.enabled": "true" },
+      consistency: 2,
+    };
+    await first.noteAlterations([{ collectionId: 91n, ts: T0, alteration }], signal);
+    for (let i = 0; i < 2; i++) {
+      await first.noteAlterations([{ collectionId: 91n, ts: T0 + 4n, alteration: { name: "newer" } }], signal);
+      await first.noteAlterations([{ collectionId: 91n, ts: T0 + 3n, alteration }], signal);
+    }
     await first.noteSilences(new Map([[PCHANNEL, { tick: T0 + 2n, ts: T0 + 7n }]]), signal);
     const second = await open(sinkOn(await store(), { name: "b2" }), undefined, "b1");
     const cut = { ...CUT, offset: 115n, ts: T0 + 1n };
@@ -488,6 +501,10 @@ export function testArchiveSink(name: string, harness: ArchiveSinkHarness): void
     const to = await store();
     deepStrictEqual((await readCatalogJournal(to, "b2")).map(({ revision }) => revision), [6n]);
     deepStrictEqual(await readDrops(to, "b2"), new Map([[92n, T0 + 2n]]));
+    deepStrictEqual([...await readAlterations(to, "b2")], [[91n, [
+      { collectionId: 91n, ts: T0 + 3n, alteration },
+      { collectionId: 91n, ts: T0 + 4n, alteration: { name: "newer" } },
+    ]]]);
     deepStrictEqual((await verifyBackup(to, "b2")).findings, []);
     // Each chain stands alone: the first can go.
     const plan = planPrune(await listBackups(to), { last: 1 }, { nowMs: 1_795_188_500_000 });

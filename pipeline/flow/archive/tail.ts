@@ -1,6 +1,14 @@
 /** The tail of an archive sink: every record of the selected collections' channels, in offset order, kept as it was. */
 import { concatAll, EMPTY, filter, from, groupBy, map, mergeMap, type Observable } from "rxjs";
-import type { ArchivedRecord, BackupSession, HybridTs, ResumePoint, Silence, TickGroup } from "../../model/mod.ts";
+import type {
+  ArchivedRecord,
+  BackupSession,
+  HybridTs,
+  LoggedAlteration,
+  ResumePoint,
+  Silence,
+  TickGroup,
+} from "../../model/mod.ts";
 import type { DescribeRecord } from "../dependencies.ts";
 import type { ArchiveLife } from "./life.ts";
 import { addDrop, collectionOf, type TailConsumer } from "../tail/mod.ts";
@@ -27,6 +35,12 @@ export interface ArchiveTailOptions {
   /** Held while a new base takes the log over. */
   readonly appending: <T>(work: () => Promise<T>) => Promise<T>;
   readonly life: Pick<ArchiveLife, "error" | "keep" | "signal">;
+}
+
+/** What records say of collections. */
+interface Told {
+  readonly drops: Map<bigint, HybridTs>;
+  readonly alterations: LoggedAlteration[];
 }
 
 export class ArchiveTail implements TailConsumer {
@@ -102,10 +116,11 @@ export class ArchiveTail implements TailConsumer {
     const last = groups.at(-1)!;
     const taken = await life.keep(() =>
       appending(async () => {
-        const drops = new Map<bigint, HybridTs>();
-        const records = groups.flatMap((group) => this.#records(group, drops));
+        const told: Told = { drops: new Map(), alterations: [] };
+        const records = groups.flatMap((group) => this.#records(group, told));
         // Once its record is archived, nobody reads it again to note it.
-        if (drops.size > 0) await session().noteDrops(drops, life.signal);
+        if (told.drops.size > 0) await session().noteDrops(told.drops, life.signal);
+        if (told.alterations.length > 0) await session().noteAlterations(told.alterations, life.signal);
         await session().appendLog(last.pchannel, records, last.resume, life.signal);
       })
     );
@@ -142,8 +157,8 @@ export class ArchiveTail implements TailConsumer {
     return durable > from ? durable : from;
   }
 
-  /** Those that are kept; adds to `drops` what they say of dropped collections. */
-  #records(group: TickGroup, drops: Map<bigint, HybridTs>): ArchivedRecord[] {
+  /** Those that are kept; adds to `told` what they say of collections. */
+  #records(group: TickGroup, { drops, alterations }: Told): ArchivedRecord[] {
     const kept: ArchivedRecord[] = [];
     const first = this.#firstOf(group.pchannel);
     for (const record of group.records) {
@@ -152,6 +167,8 @@ export class ArchiveTail implements TailConsumer {
       if (facts.vchannel !== "" && !this.#o.wanted(collectionOf(facts.vchannel))) continue;
       if (facts.collectionId !== undefined && !this.#o.wanted(facts.collectionId)) continue;
       addDrop(drops, facts);
+      const { collectionId, ts, alteration } = facts;
+      if (alteration !== undefined && collectionId !== undefined) alterations.push({ collectionId, ts, alteration });
       kept.push({ record, ts: facts.ts, vchannel: facts.vchannel, type: facts.type });
     }
     return kept;

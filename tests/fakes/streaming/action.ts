@@ -20,18 +20,35 @@ export interface Change extends Place {
     | "create_partition"
     | "drop_partition"
     | "truncate_collection"
+    | "alter_collection"
     | "import"
     | "commit_import";
   readonly broadcast?: { readonly id: bigint; readonly vchannels: readonly string[] };
   readonly vchannels?: readonly string[];
   readonly pchannels?: readonly string[];
   readonly job?: bigint;
+  readonly altered?: Altered;
+}
+
+/** What an `alter_collection` changes; `columns`: how many its schema has now that were added. */
+export interface Altered {
+  readonly columns?: number;
+  readonly name?: string;
+  readonly db?: { readonly id: bigint; readonly name: string };
+  readonly properties?: Readonly<Record<string, string>>;
+}
+
+/** Name of an added column; its field has the id 102 and so on, and holds what the value does. */
+export function addedColumn(i: number): string {
+  return `added_${i}`;
 }
 
 interface Insert extends Place {
   readonly kind: "insert";
   readonly segment: bigint;
   readonly rows: readonly Row[];
+  /** Columns that were added to the collection. */
+  readonly columns?: number;
   /** By the proxy, which nobody may believe. */
   readonly clock: HybridTs;
   readonly msgId: bigint;

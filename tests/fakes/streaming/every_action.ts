@@ -20,6 +20,7 @@ export const EVERY_ACTION: readonly Action[] = [
   { ...STAMP, kind: "tick", vchannel: "" },
   { ...STAMP, ...PLACE, ...DML, kind: "insert", segment: 470796617075593541n, rows: ROWS },
   { ...STAMP, ...PLACE, ...DML, kind: "insert", segment: 470796617075593541n, rows: ROWS, txn: 470796617075593546n },
+  { ...STAMP, ...PLACE, ...DML, kind: "insert", segment: 470796617075593541n, rows: ROWS, columns: 2 },
   { ...STAMP, ...PLACE, ...DML, kind: "delete", keys: [1n, 2n ** 62n] },
   {
     ...STAMP,
@@ -54,6 +55,21 @@ export const EVERY_ACTION: readonly Action[] = [
   { ...STAMP, ...PLACE, kind: "create_partition", broadcast: BROADCAST },
   { ...STAMP, ...PLACE, kind: "drop_partition", broadcast: BROADCAST },
   { ...STAMP, ...PLACE, kind: "truncate_collection", broadcast: BROADCAST },
+  { ...STAMP, ...PLACE, kind: "alter_collection", broadcast: BROADCAST, altered: { columns: 2 } },
+  {
+    ...STAMP,
+    ...PLACE,
+    kind: "alter_collection",
+    broadcast: BROADCAST,
+    altered: { name: "old_books", db: { id: 1n, name: "default" } },
+  },
+  {
+    ...STAMP,
+    ...PLACE,
+    kind: "alter_collection",
+    broadcast: BROADCAST,
+    altered: { properties: { "mmap.enabled": "true" } },
+  },
   { ...STAMP, ...PLACE, kind: "import", broadcast: { ...BROADCAST, vchannels: VCHANNELS }, job: 470796625135998278n },
   {
     ...STAMP,

@@ -4,7 +4,7 @@ import { MsgType } from "../../../pipeline/proto/gen/common_pb.ts";
 import * as messages from "../../../pipeline/proto/gen/messages_pb.ts";
 import * as requests from "../../../pipeline/proto/gen/msg_pb.ts";
 import { DataType } from "../../../pipeline/proto/gen/schema_pb.ts";
-import { type Action, type Change, KEEPALIVE_MS, type Message } from "./action.ts";
+import { type Action, addedColumn, type Change, KEEPALIVE_MS, type Message } from "./action.ts";
 
 const { MessageType, ResourceDomain } = messages;
 
@@ -103,15 +103,17 @@ function request(type: messages.MessageType, header: Uint8Array, body: Uint8Arra
   return { type, version: 1, header, body };
 }
 
-function own(type: messages.MessageType, header: Uint8Array): Content {
-  return { type, version: 2, header, body: NOTHING };
+function own(type: messages.MessageType, header: Uint8Array, body: Uint8Array = NOTHING): Content {
+  return { type, version: 2, header, body };
 }
 
 function insert(action: Action & { readonly kind: "insert" }): Content {
-  const { rows, collection, partition, segment, clock, msgId, vchannel } = action;
+  const { rows, collection, partition, segment, clock, msgId, vchannel, columns = 0 } = action;
   const count = BigInt(rows.length);
-  const column = (fieldId: bigint, fieldName: string, data: bigint[]) => ({
+  const values = rows.map(([, value]) => value);
+  const column = (fieldId: bigint, fieldName: string, data: bigint[], valid: boolean[] = []) => ({
     type: DataType.Int64,
+    validData: valid,
     fieldId,
     fieldName,
     field: {
@@ -129,7 +131,7 @@ function insert(action: Action & { readonly kind: "insert" }): Content {
         binarySize: 32n * count,
         segmentAssignment: { segmentId: segment },
       }],
-      schemaVersion: 0,
+      schemaVersion: columns,
     }),
     bytes(requests.InsertRequestSchema, {
       base: { msgType: MsgType.Insert, timestamp: clock, sourceID: 1n },
@@ -145,7 +147,11 @@ function insert(action: Action & { readonly kind: "insert" }): Content {
       version: requests.InsertDataVersion.ColumnBased,
       fieldsData: [
         column(100n, "id", rows.map(([key]) => key)),
-        column(101n, "value", rows.map(([, value]) => value)),
+        column(101n, "value", values),
+        ...Array.from(
+          { length: columns },
+          (_, i) => column(102n + BigInt(i), addedColumn(i), values, values.map(() => true)),
+        ),
       ],
     }),
   );
@@ -175,13 +181,19 @@ function change(action: Action & Change): Content {
   const { collection: collectionId, partition: partitionId, dbId, db: dbName, name: collectionName, job = 0n } = action;
   const named = { dbName, collectionName, dbID: dbId, collectionID: collectionId };
   const ofPartition = { ...named, partitionName: action.partitionName, partitionID: partitionId };
+  const columns = action.altered?.columns ?? 0;
   const schema = {
     name: collectionName,
     dbName,
     fields: [
       { fieldID: 100n, name: "id", isPrimaryKey: true, dataType: DataType.Int64 },
       { fieldID: 101n, name: "value", dataType: DataType.Int64 },
+      ...Array.from(
+        { length: columns },
+        (_, i) => ({ fieldID: 102n + BigInt(i), name: addedColumn(i), dataType: DataType.Int64, nullable: true }),
+      ),
     ],
+    version: columns,
   };
   switch (action.kind) {
     case "create_collection":
@@ -221,6 +233,35 @@ function change(action: Action & Change): Content {
         MessageType.TruncateCollection,
         bytes(messages.TruncateCollectionMessageHeaderSchema, { dbId, collectionId }),
       );
+    case "alter_collection": {
+      const { name, db, properties } = action.altered!;
+      const paths = [
+        ...db === undefined ? [] : ["db"],
+        ...name === undefined ? [] : ["collection_name"],
+        ...columns === 0 ? [] : ["schema"],
+        ...properties === undefined ? [] : ["properties"],
+      ];
+      const cache = { dbName, collectionName, collectionId, msgType: MsgType.AlterCollection };
+      return own(
+        MessageType.AlterCollection,
+        bytes(messages.AlterCollectionMessageHeaderSchema, {
+          dbId,
+          collectionId,
+          updateMask: { paths },
+          cacheExpirations: {
+            cacheExpirations: [{ cache: { case: "legacyProxyCollectionMetaCache", value: cache } }],
+          },
+        }),
+        bytes(messages.AlterCollectionMessageBodySchema, {
+          updates: {
+            ...db === undefined ? {} : { dbId: db.id, dbName: db.name },
+            ...name === undefined ? {} : { collectionName: name },
+            ...columns === 0 ? {} : { schema },
+            properties: Object.entries(properties ?? {}).map(([key, value]) => ({ key, value })),
+          },
+        }),
+      );
+    }
     case "import":
       return request(
         MessageType.Import,

@@ -6,7 +6,7 @@ import { KEEPALIVE_MS } from "../streaming/action.ts";
 import { WorldCluster } from "./cluster.ts";
 import { ALL, type Content, contentOf, type Deed } from "./deeds.ts";
 import type { Row } from "./files.ts";
-import { placeOf, type Thing, type Transaction } from "./thing.ts";
+import { addedTo, placeOf, type Thing, type Transaction } from "./thing.ts";
 
 export abstract class WorldRows extends WorldCluster {
   insert(thing: Thing, partition: string, rows: readonly Row[], upsert = false): void {
@@ -150,6 +150,7 @@ export abstract class WorldRows extends WorldCluster {
       vchannel,
       segment,
       rows,
+      columns: addedTo(thing),
       clock,
       msgId,
       tt,

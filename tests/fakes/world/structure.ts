@@ -3,10 +3,10 @@ import { create } from "@bufbuild/protobuf";
 import type { Collection, HybridTs } from "../../../pipeline/model/mod.ts";
 import { ConsistencyLevel } from "../../../pipeline/proto/gen/common_pb.ts";
 import { CollectionSchemaSchema, DataType, FieldSchemaSchema } from "../../../pipeline/proto/gen/schema_pb.ts";
-import type { Change, Place } from "../streaming/action.ts";
+import { addedColumn, type Altered, type Change, type Place } from "../streaming/action.ts";
 import { ALL } from "./deeds.ts";
 import { WorldRows } from "./rows.ts";
-import { placeOf, type Thing } from "./thing.ts";
+import { addedTo, placeOf, type Thing } from "./thing.ts";
 
 const KEY = create(FieldSchemaSchema, { fieldID: 100n, name: "id", isPrimaryKey: true, dataType: DataType.Int64 });
 const VALUE = create(FieldSchemaSchema, { fieldID: 101n, name: "value", dataType: DataType.Int64 });
@@ -163,12 +163,43 @@ export abstract class WorldStructure extends WorldRows {
     this.pending.push(...copies, last);
   }
 
+  /** Of generation 2: its rows bring the column from then on. */
+  addColumn(thing: Thing): void {
+    if (thing.busy || this.generation === 1) return;
+    const at = addedTo(thing);
+    const field = create(FieldSchemaSchema, {
+      fieldID: 102n + BigInt(at),
+      name: addedColumn(at),
+      dataType: DataType.Int64,
+      nullable: true,
+    });
+    const { schema } = thing.collection;
+    const grown = create(CollectionSchemaSchema, { ...schema, fields: [...schema.fields, field], version: at + 1 });
+    this.#alter(thing, { columns: at + 1 }, { schema: grown });
+  }
+
+  setProperties(thing: Thing, properties: Readonly<Record<string, string>>): void {
+    if (!thing.busy) this.#alter(thing, { properties }, { properties });
+  }
+
+  /** Of generation 1 only the metadata tells. */
+  #alter(thing: Thing, altered: Altered, collection: Partial<Collection>): void {
+    if (this.generation === 2) {
+      this.fail(thing);
+      this.step();
+      const broadcast = this.broadcast(thing.collection.vchannels);
+      this.tell(thing, { ...placeOf(thing.collection), kind: "alter_collection", broadcast, altered });
+    }
+    this.change(thing, collection);
+  }
+
   rename(thing: Thing, db: string, name: string): void {
     if (thing.busy || this.find(db, name) !== undefined) return;
     if (this.live.some(({ collection: { dbName, aliases } }) => dbName === db && aliases.includes(name))) return;
     const dbId = db === "default" ? 1n : 2n;
     const aliases = db === thing.collection.dbName ? thing.collection.aliases : [];
-    this.change(thing, { dbId, dbName: db, name, aliases });
+    const moved = db === thing.collection.dbName ? {} : { db: { id: dbId, name: db } };
+    this.#alter(thing, { name, ...moved }, { dbId, dbName: db, name, aliases });
   }
 
   alias(thing: Thing, alias: string): void {

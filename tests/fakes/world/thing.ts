@@ -35,3 +35,8 @@ export function placeOf({ dbName, name, id }: Pick<Collection, "dbName" | "name"
   const dbId = dbName === "default" ? 1n : 2n;
   return { collection: id, name, db: dbName, dbId, partition: 0n, partitionName: "" };
 }
+
+/** Columns that were added to it. */
+export function addedTo({ collection: { schema } }: Thing): number {
+  return schema.fields.length - 2;
+}

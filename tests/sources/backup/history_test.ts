@@ -1,5 +1,7 @@
+import { create } from "@bufbuild/protobuf";
 import { deepStrictEqual } from "node:assert/strict";
-import type { Catalog, HybridTs } from "../../../pipeline/model/mod.ts";
+import type { Catalog, Collection, HybridTs, LoggedAlteration } from "../../../pipeline/model/mod.ts";
+import { CollectionSchemaSchema } from "../../../pipeline/proto/gen/schema_pb.ts";
 import { catalogOf } from "../../../sources/backup/mod.ts";
 import { type CatalogEntry, decodeCatalogEntry, encodeCatalogEntry } from "../../../stores/mod.ts";
 import { catalog, collection, historyOf } from "./sample_catalog.ts";
@@ -114,6 +116,79 @@ Deno.test("catalogOf keeps a collection whose name another one took before its n
   const at = (ts: bigint) => Object.fromEntries(catalogOf(history, ts).collections.map(({ name, id }) => [name, id]));
   deepStrictEqual(at(104n), { c1: 1n });
   deepStrictEqual(at(105n), { c1: 105n, old: 1n });
+});
+
+Deno.test("catalogOf goes by the log for names, columns and properties, noted by whatever clock, or never", () => {
+  const schema = (version: number, ...ids: bigint[]) =>
+    create(CollectionSchemaSchema, { version, fields: ids.map((fieldID) => ({ fieldID, name: `f${fieldID}` })) });
+  const index = (fieldId: bigint) => ({ fieldId } as Collection["indexes"][number]);
+  const old = { name: "old", schema: schema(0, 100n), properties: {}, indexes: [index(100n)] };
+  const now = { name: "new", schema: schema(3, 100n, 102n), properties: { a: "2" }, indexes: [100n, 102n].map(index) };
+  const alterations: LoggedAlteration[] = [
+    { collectionId: 1n, ts: 110n, alteration: { schema: schema(1, 100n, 101n) } },
+    { collectionId: 1n, ts: 120n, alteration: { schema: schema(2, 100n), properties: { a: "1" } } },
+    { collectionId: 1n, ts: 130n, alteration: { schema: schema(3, 100n, 102n), name: "between" } },
+    {
+      collectionId: 1n,
+      ts: 140n,
+      alteration: { name: "new", database: { id: 7n, name: "db" }, properties: { a: "2" } },
+    },
+  ];
+  for (const noted of [115n, 145n, 300n]) {
+    const history = historyOf(
+      catalog(collection(1n, old)),
+      [{ revision: 2n, ts: noted, catalog: catalog(collection(1n, { ...now, dbId: 7n, dbName: "db" })) }],
+      new Map(),
+      alterations,
+    );
+    const at = (ts: bigint) => {
+      const { dbName, name, schema, properties, indexes } = catalogOf(history, ts).collections[0]!;
+      return [
+        `${dbName}.${name}`,
+        schema.fields.map(({ fieldID }) => fieldID),
+        properties,
+        indexes.map(({ fieldId }) => fieldId),
+      ];
+    };
+    const { dbName } = collection(1n);
+    deepStrictEqual(at(109n), [`${dbName}.old`, [100n], {}, [100n]]);
+    if (noted > 140n) {
+      deepStrictEqual(at(110n), [`${dbName}.old`, [100n, 101n], {}, [100n]]);
+      deepStrictEqual(at(129n), [`${dbName}.old`, [100n], { a: "1" }, [100n]]);
+      deepStrictEqual(at(130n), [`${dbName}.between`, [100n, 102n], { a: "1" }, [100n]]);
+    }
+    deepStrictEqual(at(140n).slice(0, 3), ["db.new", [100n, 102n], { a: "2" }]);
+  }
+});
+
+Deno.test("catalogOf has the columns of then of a collection that was noted only later", () => {
+  const schema = (version: number, ...ids: bigint[]) =>
+    create(CollectionSchemaSchema, { version, fields: ids.map((fieldID) => ({ fieldID, name: `f${fieldID}` })) });
+  const made = collection(110n, { schema: schema(2, 100n) });
+  const history = historyOf(
+    catalog(collection(1n)),
+    [{ revision: 2n, ts: 300n, catalog: catalog(collection(1n), made) }],
+    new Map(),
+    [120n, 130n].map((ts, i) => ({
+      collectionId: 110n,
+      ts,
+      alteration: { schema: i === 0 ? schema(1, 100n, 101n) : schema(2, 100n) },
+    })),
+  );
+  const at = (ts: bigint) => catalogOf(history, ts).collections[1]!.schema.fields.map(({ fieldID }) => fieldID);
+  deepStrictEqual([at(119n), at(120n), at(130n)], [[100n], [100n, 101n], [100n]]);
+});
+
+Deno.test("catalogOf takes unnumbered schemas of the log only where they have more than is noted", () => {
+  const schema = (...ids: bigint[]) => create(CollectionSchemaSchema, { fields: ids.map((fieldID) => ({ fieldID })) });
+  const history = historyOf(
+    catalog(collection(1n, { schema: schema(100n) })),
+    [{ revision: 2n, ts: 150n, catalog: catalog(collection(1n, { schema: schema(100n, 101n) })) }],
+    new Map(),
+    [{ collectionId: 1n, ts: 110n, alteration: { schema: schema(101n, 100n) } }],
+  );
+  const at = (ts: bigint) => catalogOf(history, ts).collections[0]!.schema.fields.map(({ fieldID }) => fieldID);
+  deepStrictEqual([at(109n), at(110n), at(150n)], [[100n], [101n, 100n], [100n, 101n]]);
 });
 
 Deno.test("catalogOf has at every moment the collections that were there, whatever the clock of the notes said", () => {

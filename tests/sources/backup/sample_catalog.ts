@@ -1,5 +1,5 @@
 /** Catalogs for tests of what they were at a moment. */
-import type { Catalog, Collection, HybridTs } from "../../../pipeline/model/mod.ts";
+import type { Catalog, Collection, HybridTs, LoggedAlteration } from "../../../pipeline/model/mod.ts";
 import { backupSnapshot, type CatalogHistory, catalogHistory, readBackup } from "../../../sources/backup/mod.ts";
 import { type CatalogEntry, createFileStore } from "../../../stores/mod.ts";
 
@@ -21,6 +21,10 @@ export function historyOf(
   base: Catalog,
   notes: readonly CatalogEntry[],
   dropped: ReadonlyMap<bigint, HybridTs> = new Map(),
+  alterations: readonly LoggedAlteration[] = [],
 ): CatalogHistory {
-  return catalogHistory(base, notes, dropped);
+  return catalogHistory(base, notes, {
+    dropped,
+    alterations: Map.groupBy(alterations, ({ collectionId }) => collectionId),
+  });
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/milvus-io/milvus/pkg/v3/proto/messagespb"
 	"github.com/milvus-io/milvus/pkg/v3/streaming/util/message"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
 )
 
 // action is what a proxy or a coordinator asks for, and what the node adds to it.
@@ -42,6 +43,9 @@ type action struct {
 	Segments  []number   `json:"segments"`
 	Job       int64      `json:"job,string"`
 	Broadcast *broadcast `json:"broadcast"`
+	Altered   altered    `json:"altered"`
+	// Of an insert: columns that were added to its collection.
+	Columns int `json:"columns"`
 	Tt        uint64     `json:"tt,string"`
 	// The offset of the last confirmed message; none: its own.
 	Confirmed *number `json:"confirmed"`
@@ -52,6 +56,19 @@ type action struct {
 type broadcast struct {
 	Id        uint64   `json:"id,string"`
 	Vchannels []string `json:"vchannels"`
+}
+
+// altered is what a change of a collection makes of it; Columns: how many were added to its schema until then.
+type altered struct {
+	Columns    int               `json:"columns"`
+	Name       *string           `json:"name"`
+	Db         *database         `json:"db"`
+	Properties map[string]string `json:"properties"`
+}
+
+type database struct {
+	Id   int64  `json:"id,string"`
+	Name string `json:"name"`
 }
 
 // number is a 64-bit number as a decimal text.
@@ -216,7 +233,15 @@ func insert(asked action) message.MutableMessage {
 		keys[i], values[i] = int64(row[0]), int64(row[1])
 		timestamps[i], rowIds[i] = asked.Clock, asked.MsgId+int64(i)
 	}
-	version := int32(0)
+	version := int32(asked.Columns)
+	columns := []*schemapb.FieldData{int64s(100, "id", keys), int64s(101, "value", values)}
+	for i := range asked.Columns {
+		column := int64s(102+int64(i), addedColumn(i), values)
+		for range values {
+			column.ValidData = append(column.ValidData, true)
+		}
+		columns = append(columns, column)
+	}
 	return one(asked, message.NewInsertMessageBuilderV1(), &message.InsertMessageHeader{
 		CollectionId: asked.Collection,
 		Partitions: []*messagespb.PartitionSegmentAssignment{{
@@ -238,8 +263,12 @@ func insert(asked action) message.MutableMessage {
 		RowIDs:         rowIds,
 		NumRows:        uint64(len(asked.Rows)),
 		Version:        msgpb.InsertDataVersion_ColumnBased,
-		FieldsData:     []*schemapb.FieldData{int64s(100, "id", keys), int64s(101, "value", values)},
+		FieldsData:     columns,
 	})
+}
+
+func addedColumn(i int) string {
+	return fmt.Sprintf("added_%d", i)
 }
 
 func int64s(id int64, name string, data []int64) *schemapb.FieldData {
@@ -280,7 +309,12 @@ func changed(asked action) message.MutableMessage {
 	schema := &schemapb.CollectionSchema{Name: asked.Name, DbName: asked.Db, Fields: []*schemapb.FieldSchema{
 		{FieldID: 100, Name: "id", IsPrimaryKey: true, DataType: schemapb.DataType_Int64},
 		{FieldID: 101, Name: "value", DataType: schemapb.DataType_Int64},
-	}}
+	}, Version: int32(asked.Altered.Columns)}
+	for i := range asked.Altered.Columns {
+		schema.Fields = append(schema.Fields, &schemapb.FieldSchema{
+			FieldID: 102 + int64(i), Name: addedColumn(i), DataType: schemapb.DataType_Int64, Nullable: true,
+		})
+	}
 	switch asked.Kind {
 	case "create_collection":
 		return many(asked, message.NewCreateCollectionMessageBuilderV1(), &message.CreateCollectionMessageHeader{
@@ -341,6 +375,8 @@ func changed(asked action) message.MutableMessage {
 			DbId:         asked.DbId,
 			CollectionId: asked.Collection,
 		}, &message.TruncateCollectionMessageBody{}, message.OptBuildBroadcastAckSyncUp())
+	case "alter_collection":
+		return alter(asked, schema)
 	case "import":
 		return many(asked, message.NewImportMessageBuilderV1(), &message.ImportMessageHeader{}, &msgpb.ImportMsg{
 			Base:           &commonpb.MsgBase{MsgType: commonpb.MsgType_Import},
@@ -360,6 +396,43 @@ func changed(asked action) message.MutableMessage {
 	}
 	fail(fmt.Errorf("unknown kind %s", asked.Kind))
 	return nil
+}
+
+func alter(asked action, schema *schemapb.CollectionSchema) message.MutableMessage {
+	mask, updates := &fieldmaskpb.FieldMask{}, &message.AlterCollectionMessageUpdates{}
+	if db := asked.Altered.Db; db != nil {
+		mask.Paths = append(mask.Paths, message.FieldMaskDB)
+		updates.DbId, updates.DbName = db.Id, db.Name
+	}
+	if name := asked.Altered.Name; name != nil {
+		mask.Paths = append(mask.Paths, message.FieldMaskCollectionName)
+		updates.CollectionName = *name
+	}
+	if asked.Altered.Columns > 0 {
+		mask.Paths = append(mask.Paths, message.FieldMaskCollectionSchema)
+		updates.Schema = schema
+	}
+	if asked.Altered.Properties != nil {
+		mask.Paths = append(mask.Paths, message.FieldMaskCollectionProperties)
+		for key, value := range asked.Altered.Properties {
+			updates.Properties = append(updates.Properties, &commonpb.KeyValuePair{Key: key, Value: value})
+		}
+	}
+	return many(asked, message.NewAlterCollectionMessageBuilderV2(), &message.AlterCollectionMessageHeader{
+		DbId:         asked.DbId,
+		CollectionId: asked.Collection,
+		UpdateMask:   mask,
+		CacheExpirations: &message.CacheExpirations{CacheExpirations: []*message.CacheExpiration{{
+			Cache: &messagespb.CacheExpiration_LegacyProxyCollectionMetaCache{
+				LegacyProxyCollectionMetaCache: &messagespb.LegacyProxyCollectionMetaCache{
+					DbName:         asked.Db,
+					CollectionName: asked.Name,
+					CollectionId:   asked.Collection,
+					MsgType:        commonpb.MsgType_AlterCollection,
+				},
+			},
+		}}},
+	}, &message.AlterCollectionMessageBody{Updates: updates})
 }
 
 func numbers(texts []number) []int64 {

@@ -1,0 +1,150 @@
+/** Changes of structure that are made while the archiving run is down: every moment on both sides is restored as it was. */
+import assert from "node:assert/strict";
+import { type HybridTs, msOfHybrid } from "../../../../pipeline/model/mod.ts";
+import { metaAt, openBackupSource } from "../../../../sources/backup/mod.ts";
+import { createMemoryStore } from "../../../../stores/mod.ts";
+import { ExactRowSink } from "../../../fakes/exact_row_sink.ts";
+import { FakePipeline } from "../../../fakes/pipeline.ts";
+import type { Thing } from "../../../fakes/world/thing.ts";
+import { World } from "../../../fakes/world/world.ts";
+
+/** What is compared of a collection. */
+interface Shown {
+  readonly columns: readonly string[];
+  readonly properties: Readonly<Record<string, string>>;
+  readonly aliases: readonly string[];
+  /** Partition -> rows. */
+  readonly rows: Readonly<Record<string, readonly string[]>>;
+}
+
+type State = Record<string, Shown>;
+
+function stateOf(world: World): State {
+  return Object.fromEntries(
+    world.live.map((thing) => {
+      const { dbName, name, schema, properties, aliases } = thing.collection;
+      const rows = [...world.rowsOf(thing)].map(([partition, all]) =>
+        [partition, [...all].map(([key, value]) => `${key}=${value}`).sort()] as const
+      );
+      const columns = schema.fields.map((field) => field.name).sort();
+      return [`${dbName}/${name}`, { columns, properties, aliases, rows: Object.fromEntries(rows) }];
+    }),
+  );
+}
+
+function targetState(target: ExactRowSink): State {
+  return Object.fromEntries(
+    [...target.collections].map(([key, { actual }]) => {
+      const [db, name] = key.split("/") as [string, string];
+      const found = target.rowsOf({ db, name });
+      const rows = actual.partitions.map((partition) =>
+        [partition, [...found.get(partition) ?? []].map(([its, { value }]) => `${its}=${value}`).sort()] as const
+      );
+      const columns = actual.schema.fields.map((field) => field.name).sort();
+      const { properties, aliases } = actual;
+      return [key, { columns, properties, aliases, rows: Object.fromEntries(rows) }];
+    }),
+  );
+}
+
+interface Change {
+  readonly what: string;
+  readonly make: (world: World, a: Thing) => void;
+  readonly generations?: readonly (1 | 2)[];
+  /** Generations whose log does not tell: until the next run saw it, the rows are those of then, in what was known before. */
+  readonly untold?: readonly (1 | 2)[];
+}
+
+const CHANGES: readonly Change[] = [
+  { what: "a field is added", generations: [2], make: (world, a) => world.addColumn(a) },
+  { what: "a collection is renamed", untold: [1], make: (world, a) => world.rename(a, "default", "n") },
+  {
+    what: "a collection is moved to another database",
+    untold: [1],
+    make: (world, a) => world.rename(a, "other", "n"),
+  },
+  { what: "a partition is made", make: (world, a) => world.partition(a, "x") },
+  { what: "a partition is dropped", make: (world, a) => world.dropPartition(a, "old", true) },
+  { what: "an alias is given", untold: [1, 2], make: (world, a) => world.alias(a, "k") },
+  {
+    what: "properties are set",
+    untold: [1],
+    make: (world, a) => world.setProperties(a, { "collection.ttl.seconds": "99" }),
+  },
+  { what: "a collection is truncated", generations: [2], make: (world, a) => world.truncate(a) },
+  {
+    what: "a collection is dropped and made again",
+    make: (world, a) => {
+      world.drop(a, true);
+      while (world.pending.length > 0) world.pending.shift()!();
+      world.tick();
+      world.create("default", "a", "p_0", "p_1");
+    },
+  },
+  { what: "a collection is made", make: (world) => void world.create("default", "n", "p_0", "p_1") },
+];
+
+for (const { what, make, generations = [1, 2] as const, untold = [] } of CHANGES) {
+  for (const generation of generations) {
+    Deno.test(`a restore has the moments on both sides, where ${what} while no run archives (generation ${generation})`, async () => {
+      const world = new World(["p_0", "p_1"], { store: createMemoryStore(), seed: 3 });
+      world.generation = generation;
+      const vault = createMemoryStore();
+      const pipeline = new FakePipeline(world, { vaults: { vault } });
+      pipeline.override = { baseDeletes: "log_and_files", now: () => msOfHybrid(world.now) };
+      const a = world.create("default", "a", "p_0", "p_1");
+      world.create("default", "anchor", "p_0", "p_1");
+      world.partition(a, "old");
+      let value = 0n;
+      const write = () => {
+        for (const thing of world.live) {
+          for (const { name } of thing.collection.partitions) {
+            world.insert(thing, name, [1n, 2n, 3n, 4n + value].map((key) => [key, ++value] as const));
+          }
+        }
+        world.tick();
+      };
+      write();
+      world.flush();
+      await pipeline.once();
+      const before = a.collection;
+      const moments: (readonly [HybridTs, State])[] = [];
+      const moment = () => {
+        world.tick();
+        moments.push([world.now, stateOf(world)]);
+      };
+      /** With what an archive knows of the collection. */
+      const unseen = () => {
+        if (!untold.includes(generation)) return moment();
+        const { collection } = a;
+        a.collection = before;
+        moment();
+        a.collection = collection;
+      };
+      write();
+      moment();
+      make(world, a);
+      while (world.pending.length > 0) world.pending.shift()!();
+      unseen();
+      write();
+      unseen();
+      await pipeline.once();
+      moment();
+      await pipeline.once();
+      for (const [ts, state] of moments) {
+        const backup = await openBackupSource(vault, "b");
+        const target = new ExactRowSink("target");
+        const restore = new FakePipeline(world, { rows: [target] });
+        restore.override = {
+          meta: metaAt(backup, ts),
+          log: backup.log!,
+          follow: world.followOf(backup.log!),
+          binlogs: backup.binlogs,
+        };
+        const { blocked } = await restore.start({ kind: "until", ts }, { restore: `${ts}` }).result;
+        assert.deepEqual(blocked, []);
+        assert.deepEqual(targetState(target), state, `at ${msOfHybrid(ts) - msOfHybrid(moments[0]![0])} ms`);
+      }
+    });
+  }
+}
