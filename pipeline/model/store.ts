@@ -12,6 +12,8 @@ export interface PutOptions {
   /** Fail with `refused` if the key exists. */
   readonly ifAbsent?: boolean;
   readonly contentType?: string;
+  /** Of a body that is no stream, hexadecimal, where the caller knows it: a store that sends it along need not make it again. */
+  readonly sha256?: string;
 }
 
 /** Keys have no leading slash and use `/`. Errors are TidemarkErrors: `not_found`, `authentication`, `unreachable`, `throttled`, `refused`. */

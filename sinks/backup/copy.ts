@@ -59,8 +59,9 @@ export async function copyObject(job: CopyJob, target: CopyTarget, signal: Abort
   if (info.size <= WHOLE_BYTES) {
     const bytes = await source.get(sourceKey, undefined, signal);
     checkLength(BigInt(bytes.length), info);
-    await target.store.put(key, bytes, {}, signal);
-    return { object: { path, size: info.size, sum: checksumOf(bytes) }, how: "streamed" };
+    const sum = checksumOf(bytes);
+    await target.store.put(key, bytes, { sha256: sum.slice("sha256:".length) }, signal);
+    return { object: { path, size: info.size, sum }, how: "streamed" };
   }
   const body = new HashedStream(source, sourceKey, signal);
   await target.store.put(key, body, {}, signal);

@@ -62,13 +62,12 @@ export async function putBlob(
     }
   };
   const headers = putOptions.contentType === undefined ? {} : { blobContentType: putOptions.contentType };
-  const whole = async (bytes: Uint8Array) => {
-    const md5 = createHash("md5").update(bytes).digest();
+  const whole = async (bytes: Uint8Array, md5 = md5Of(bytes)) => {
     const done = await unlessOwn((target) =>
       target.upload(bytes, bytes.length, {
         ...common,
-        transactionalContentMD5: new Uint8Array(md5),
-        blobHTTPHeaders: { ...headers, blobContentMD5: new Uint8Array(md5) },
+        transactionalContentMD5: md5,
+        blobHTTPHeaders: { ...headers, blobContentMD5: md5 },
       })
     );
     return infoOf(key, BigInt(bytes.length), done);
@@ -77,27 +76,28 @@ export async function putBlob(
   // Of this upload alone: two writers of one key must not mix their blocks. What is left of a failed one the service
   // removes within a week; nobody sees it.
   const upload = crypto.randomUUID();
-  const md5 = createHash("md5");
+  const meter = createHash("md5");
   const ids: string[] = [];
   let size = 0n;
   const limits = { bytes: blockBytes, memory, atOnce: BLOCKS_AT_ONCE, most: blocksMax, signal };
-  const only = await sendBlocks(body, limits, {
-    whole,
-    async block(bytes, index) {
+  const only = await sendBlocks(body, { ...limits, digest: "md5", meter }, {
+    whole: ({ bytes, digest }) => whole(bytes, digest),
+    async block({ bytes, digest }, index) {
       const id = btoa(`${upload}-${String(index).padStart(6, "0")}`);
       ids.push(id);
       size += BigInt(bytes.length);
-      md5.update(bytes);
-      const transactionalContentMD5 = new Uint8Array(createHash("md5").update(bytes).digest());
-      await by((target) =>
-        target.stageBlock(id, bytes, bytes.length, { ...abort(signal), ...scope, transactionalContentMD5 })
-      );
+      const sum = { transactionalContentMD5: digest ?? md5Of(bytes) };
+      await by((target) => target.stageBlock(id, bytes, bytes.length, { ...abort(signal), ...scope, ...sum }));
     },
   });
   if (only !== undefined) return only;
-  const blobHTTPHeaders = { ...headers, blobContentMD5: new Uint8Array(md5.digest()) };
+  const blobHTTPHeaders = { ...headers, blobContentMD5: new Uint8Array(meter.digest()) };
   const done = await unlessOwn((target) => target.commitBlockList(ids, { ...common, blobHTTPHeaders }));
   return infoOf(key, size, done);
+}
+
+function md5Of(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(createHash("md5").update(bytes).digest());
 }
 
 function infoOf(key: string, size: bigint, done: { etag?: string; lastModified?: Date }): ObjectInfo {

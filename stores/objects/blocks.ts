@@ -1,4 +1,5 @@
 /** A stream cut into blocks of one size, for uploads in parts. */
+import { createHash } from "node:crypto";
 import { abortable } from "../../pipeline/abortable.ts";
 import { TidemarkError } from "../../pipeline/errors.ts";
 import { leave } from "../../pipeline/leave.ts";
@@ -6,10 +7,12 @@ import { formatSize } from "../../pipeline/units/mod.ts";
 import type { UploadMemory } from "./upload_memory.ts";
 
 export interface Block {
-  /** The receiver's, alone. */
+  /** The receiver's, alone: the beginning of memory that it gives back. */
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** The stream ends with it. */
   readonly last: boolean;
+  /** As {@link BlockOptions} asks for it. */
+  readonly digest: Uint8Array<ArrayBuffer> | undefined;
 }
 
 export interface BlockOptions {
@@ -17,6 +20,10 @@ export interface BlockOptions {
   /** `bytes` are taken of it for each block, when its first byte is there; they are the receiver's to give back. */
   readonly memory: UploadMemory;
   readonly signal: AbortSignal | undefined;
+  /** Of each block. Made of each chunk while it is in the processor's cache: to read a block again takes as long as the hashing. */
+  readonly digest?: "sha256" | "md5";
+  /** Is given the stream in the same way, in its order, ahead of the block that it is in. */
+  readonly meter?: { update(bytes: Uint8Array): unknown };
 }
 
 /**
@@ -25,7 +32,7 @@ export interface BlockOptions {
  */
 export async function* blocksOf(
   body: AsyncIterable<Uint8Array>,
-  { bytes, memory, signal }: BlockOptions,
+  { bytes, memory, signal, digest, meter }: BlockOptions,
 ): AsyncIterable<Block> {
   const chunks = body[Symbol.asyncIterator]();
   let coming = false;
@@ -40,25 +47,27 @@ export async function* blocksOf(
       if (found.value.length > 0) return found.value;
     }
   };
-  let held = 0;
+  let held: Uint8Array<ArrayBuffer> | undefined;
   try {
     let chunk = await next();
     while (chunk !== undefined) {
-      await memory.take(bytes, signal);
-      held = bytes;
-      const block = new Uint8Array(bytes);
+      const block = held = await memory.take(bytes, signal);
+      const hash = digest === undefined ? undefined : createHash(digest);
       let filled = 0;
       while (chunk !== undefined && filled < bytes) {
         const part = chunk.subarray(0, bytes - filled);
         block.set(part, filled);
+        hash?.update(part);
+        meter?.update(part);
         filled += part.length;
         chunk = part.length < chunk.length ? chunk.subarray(part.length) : await next();
       }
-      held = 0;
-      yield { bytes: block.subarray(0, filled), last: chunk === undefined };
+      held = undefined;
+      const sum = hash === undefined ? undefined : new Uint8Array(hash.digest());
+      yield { bytes: block.subarray(0, filled), last: chunk === undefined, digest: sum };
     }
   } finally {
-    if (held > 0) memory.give(held);
+    if (held !== undefined) memory.give(held, true);
     const left = leave(chunks);
     // A source that hangs must not keep a stop from being one.
     if (!coming || signal?.aborted !== true) await left;
@@ -71,12 +80,12 @@ export interface SendOptions extends BlockOptions {
   readonly most: number;
 }
 
-/** The bytes are gone when the promise is settled. */
+/** The bytes of a block are another's when the promise is settled. */
 export interface BlockSenders<T> {
-  /** Of a stream of one block or none, which needs no upload in parts. */
-  whole(bytes: Uint8Array<ArrayBuffer>): Promise<T>;
+  /** Of a stream of one block or none (which has no digest), which needs no upload in parts. */
+  whole(block: Block): Promise<T>;
   /** Called in the order of the blocks. */
-  block(bytes: Uint8Array<ArrayBuffer>, index: number, last: boolean): Promise<unknown>;
+  block(block: Block, index: number): Promise<unknown>;
 }
 
 /**
@@ -93,27 +102,27 @@ export async function sendBlocks<T>(
   const sending = new Set<Promise<unknown>>();
   let failed: { readonly thrown: unknown } | undefined;
   let sent = 0;
-  const free = (bytes: Uint8Array<ArrayBuffer>) => {
-    // At once: garbage of blocks grows to as much again before it is collected.
-    bytes.buffer.transfer(0);
-    memory.give(size);
-  };
-  const send = async ({ bytes, last }: Block) => {
+  /** `again`: the service has answered that it has the whole block. A request that failed may still read it somewhere. */
+  const free = ({ bytes }: Block, again: boolean) => memory.give(new Uint8Array(bytes.buffer), again);
+  const send = async (block: Block) => {
     while (sending.size >= atOnce) await Promise.race(sending);
-    if (failed !== undefined) return free(bytes);
-    const mine: Promise<unknown> = senders.block(bytes, sent++, last)
-      .catch((thrown) => void (failed ??= { thrown }))
-      .finally(() => {
-        free(bytes);
-        sending.delete(mine);
-      });
+    if (failed !== undefined) return free(block, true);
+    const mine = senders.block(block, sent++)
+      .then(() => free(block, true), (thrown) => {
+        failed ??= { thrown };
+        free(block, false);
+      })
+      .finally(() => sending.delete(mine));
     sending.add(mine);
   };
-  const whole = async ({ bytes }: Block) => {
+  const whole = async (block: Block) => {
+    let done = false;
     try {
-      return await senders.whole(bytes);
+      const result = await senders.whole(block);
+      done = true;
+      return result;
     } finally {
-      free(bytes);
+      free(block, done);
     }
   };
   try {
@@ -123,12 +132,12 @@ export async function sendBlocks<T>(
       any = true;
       if (sent < most) await send(block);
       else {
-        free(block.bytes);
+        free(block, true);
         throw tooLarge(size, most);
       }
       if (failed !== undefined) break;
     }
-    if (!any) return await senders.whole(new Uint8Array());
+    if (!any) return await senders.whole({ bytes: new Uint8Array(), last: true, digest: undefined });
   } catch (thrown) {
     failed ??= { thrown };
   } finally {

@@ -43,8 +43,8 @@ export async function uploadWhole(
   target: UploadTarget,
   bytes: Uint8Array,
   signal: AbortSignal | undefined,
+  md5Hash: string = createHash("md5").update(bytes).digest("base64"),
 ): Promise<GcsObject> {
-  const md5Hash = createHash("md5").update(bytes).digest("base64");
   const boundary = crypto.randomUUID();
   const contentType = target.contentType ?? "application/octet-stream";
   const metadata = JSON.stringify({ name: target.name, contentType, md5Hash });
@@ -93,23 +93,23 @@ export async function uploadStream(
 ): Promise<{ readonly done: GcsObject; readonly size: bigint }> {
   let session: Session | undefined;
   let done: GcsObject | undefined;
-  const md5 = createHash("md5");
+  const meter = createHash("md5");
   let offset = 0;
-  const limits = { bytes: chunkBytes, memory, atOnce: 1, most: Infinity, signal };
+  const limits = { bytes: chunkBytes, memory, atOnce: 1, most: Infinity, signal, meter };
   try {
     const only = await sendBlocks(body, limits, {
-      async whole(bytes) {
-        return { done: await uploadWhole(api, target, bytes, signal), size: BigInt(bytes.length) };
+      async whole({ bytes }) {
+        const done = await uploadWhole(api, target, bytes, signal, meter.digest("base64"));
+        return { done, size: BigInt(bytes.length) };
       },
-      async block(bytes, _index, last) {
+      async block({ bytes, last }) {
         session ??= await begin(api, target, signal);
-        md5.update(bytes);
         done = await sendChunk(api, session, { bytes, offset, last }, signal);
         offset += bytes.length;
       },
     });
     if (only !== undefined) return only;
-    checkSum(done!, md5.digest("base64"));
+    checkSum(done!, meter.digest("base64"));
     return { done: done!, size: BigInt(offset) };
   } catch (thrown) {
     // Without the caller's signal: it may be why we are here. A session that stays behind ends within a week.

@@ -49,17 +49,15 @@ export async function putWhole(
   options: PutOptions,
   signal: AbortSignal | undefined,
 ): Promise<Written> {
-  const done = await send(
-    new PutObjectCommand({
-      Bucket: bucket,
-      Key: key,
-      Body: bytes,
-      ...sse,
-      ...typeOf(options),
-      ...conditionOf(options),
-    }),
-    { ...(signal === undefined ? {} : { abortSignal: signal }) },
-  );
+  const command = new PutObjectCommand({
+    Bucket: bucket,
+    Key: key,
+    Body: bytes,
+    ...sse,
+    ...typeOf(options),
+    ...conditionOf(options),
+  });
+  const done = await send(summed(command, options.sha256), signal === undefined ? {} : { abortSignal: signal });
   return { etag: done.ETag, size: BigInt(bytes.length) };
 }
 
@@ -85,15 +83,17 @@ export async function putStream(
   };
   const parts: { PartNumber: number; ETag: string | undefined }[] = [];
   let size = 0n;
-  const limits = { bytes: partBytes, memory, atOnce: PARTS_AT_ONCE, most: partsMax, signal };
+  const limits = { bytes: partBytes, memory, atOnce: PARTS_AT_ONCE, most: partsMax, signal, digest: "sha256" } as const;
   try {
     const only = await sendBlocks(body, limits, {
-      whole: (bytes) => putWhole(target, bytes, options, signal),
-      async block(bytes, index) {
+      whole({ bytes, digest }) {
+        return putWhole(target, bytes, digest === undefined ? options : { ...options, sha256: digest.toHex() }, signal);
+      },
+      async block({ bytes, digest }, index) {
         size += BigInt(bytes.length);
         const UploadId = await (upload ??= begin());
         const part = { UploadId, PartNumber: index + 1, Body: bytes };
-        const done = await send(new UploadPartCommand({ ...object, ...ssec, ...part }), abort);
+        const done = await send(summed(new UploadPartCommand({ ...object, ...ssec, ...part }), digest?.toHex()), abort);
         parts[index] = { PartNumber: index + 1, ETag: done.ETag };
       },
     });
@@ -113,6 +113,18 @@ export async function putStream(
     }
     throw thrown;
   }
+}
+
+/** A request whose body's SHA-256, which is signed with it, is known; the server refuses a body of another one. */
+function summed<C extends PutObjectCommand | UploadPartCommand>(command: C, sha256: string | undefined): C {
+  if (sha256 === undefined) return command;
+  // Of both kinds of command: what is added reads neither.
+  const stack: PutObjectCommand["middlewareStack"] = (command as PutObjectCommand).middlewareStack;
+  stack.add((next) => (given) => {
+    (given.request as { headers: Record<string, string> }).headers["x-amz-content-sha256"] = sha256;
+    return next(given);
+  }, { step: "build", name: "bodySum" });
+  return command;
 }
 
 function typeOf({ contentType }: PutOptions) {

@@ -1,5 +1,6 @@
 /** HMAC keys of Google by the S3 interface, at a server that checks each signature and knows no more of S3 than Google says of its own. */
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { Agent } from "node:http";
 import type { ObjectStore } from "../../../pipeline/model/mod.ts";
 import { checkWritable, objectStoreSpec, openObjectStore } from "../../../stores/mod.ts";
@@ -66,6 +67,19 @@ Deno.test("openObjectStore signs each request for Google's S3 interface so that 
   assert.deepEqual([...s3.objects.keys()], ["b/a prefix/large"]);
   assert.deepEqual(problems, []);
   assert.deepEqual([...kinds].sort(), ["DELETE", "GET", "HEAD", "POST", "PUT", "PUT copy", "PUT part"]);
+  await store.close();
+});
+
+Deno.test("createS3Store signs the sum of a body that its caller has made, and a body of another sum is refused", async () => {
+  const { s3, problems } = interoperable();
+  await using _server = s3;
+  const store = await open(s3.endpoint);
+  const bytes = new TextEncoder().encode("rows");
+  const sha256 = createHash("sha256").update(bytes).digest("hex");
+  await store.put("k", bytes, { sha256 });
+  assert.deepEqual(await store.get("k"), bytes);
+  await assert.rejects(store.put("k", new TextEncoder().encode("rots"), { sha256 }), { code: "authentication" });
+  assert.match(problems.join(), /: another body than was signed$/);
   await store.close();
 });
 

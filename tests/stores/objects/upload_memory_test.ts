@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createAzureStore } from "../../../stores/objects/azure.ts";
-import { sendBlocks } from "../../../stores/objects/blocks.ts";
+import { type Block, sendBlocks } from "../../../stores/objects/blocks.ts";
 import { createGcsStore } from "../../../stores/objects/gcs.ts";
 import { createUploadMemory, UPLOAD_BYTES, type UploadMemory } from "../../../stores/objects/upload_memory.ts";
 import type { ObjectStore } from "../../../pipeline/model/mod.ts";
@@ -12,13 +12,14 @@ function metered(limit: number) {
   const meter = { held: 0, most: 0 };
   const memory: UploadMemory = {
     async take(bytes, signal) {
-      await inner.take(bytes, signal);
+      const block = await inner.take(bytes, signal);
       meter.held += bytes;
       meter.most = Math.max(meter.most, meter.held);
+      return block;
     },
-    give(bytes) {
-      meter.held -= bytes;
-      inner.give(bytes);
+    give(block, again) {
+      meter.held -= block.length;
+      inner.give(block, again);
     },
   };
   return { meter, memory };
@@ -34,35 +35,54 @@ async function* chunks(length: number, size = 3): AsyncIterable<Uint8Array> {
 Deno.test("createUploadMemory serves in order, and what is larger than all when nothing is held", async () => {
   const memory = createUploadMemory(10);
   const served: string[] = [];
+  const taken: Uint8Array<ArrayBuffer>[] = [];
   const take = async (name: string, bytes: number) => {
-    await memory.take(bytes);
+    taken.push(await memory.take(bytes));
     served.push(name);
   };
   await take("first", 6);
   const all = Promise.all([take("large", 20), take("small", 1)]);
   await Promise.resolve();
   assert.deepEqual(served, ["first"], "a small one does not overtake a large one, which would wait for ever");
-  memory.give(6);
+  memory.give(taken[0]!, true);
   await new Promise((resolve) => setTimeout(resolve, 0));
   assert.deepEqual(served, ["first", "large"]);
-  memory.give(20);
+  memory.give(taken[1]!, false);
   await all;
   assert.deepEqual(served, ["first", "large", "small"]);
 });
 
 Deno.test("createUploadMemory lets go of those who wait and are stopped, and those behind them in", async () => {
   const memory = createUploadMemory(10);
-  await memory.take(6);
+  const first = await memory.take(6);
   const stop = new AbortController();
   const large = memory.take(10, stop.signal);
   const small = memory.take(4);
   stop.abort(new Error("stopped"));
   await assert.rejects(large, /stopped/);
-  await small;
+  const second = await small;
   await assert.rejects(memory.take(1, stop.signal), /stopped/);
-  memory.give(6);
-  memory.give(4);
+  memory.give(first, true);
+  memory.give(second, true);
   await memory.take(10);
+});
+
+Deno.test("createUploadMemory gives memory out again of which it is said so, and holds on to none when nothing is under way", async () => {
+  const memory = createUploadMemory(12);
+  const [a, b] = [await memory.take(4), await memory.take(4)];
+  memory.give(a, true);
+  assert.equal(await memory.take(4), a);
+  memory.give(a, false);
+  assert.equal(a.buffer.byteLength, 0);
+  const c = await memory.take(4);
+  assert.notEqual(c, a);
+  memory.give(c, true);
+  // Of another size: what was kept is in the way.
+  const d = await memory.take(8);
+  assert.equal(c.buffer.byteLength, 0);
+  memory.give(d, true);
+  memory.give(b, true);
+  assert.deepEqual([b, d].map(({ buffer }) => buffer.byteLength), [0, 0]);
 });
 
 Deno.test("sendBlocks of 32 streams at once holds no more blocks than there is memory for, and each comes to its end", async () => {
@@ -70,13 +90,13 @@ Deno.test("sendBlocks of 32 streams at once holds no more blocks than there is m
   for (const limit of [4, 12, 48, 1000]) {
     const { meter, memory } = metered(limit);
     const options = { bytes: 4, atOnce: 3, most: 100, memory, signal: undefined };
-    const blocks: Uint8Array[] = [];
+    const buffers = new Set<ArrayBuffer>();
+    const alive = () => [...buffers].reduce((sum, { byteLength }) => sum + byteLength, 0);
     const sums = await Promise.all(Array.from({ length: 32 }, async (_, i) => {
       let sum = 0;
-      const block = async (bytes: Uint8Array) => {
-        blocks.push(bytes);
-        const alive = blocks.reduce((sum, { buffer }) => sum + buffer.byteLength, 0);
-        assert.ok(alive <= limit, `${alive} of ${limit} bytes are in memory`);
+      const block = async ({ bytes }: Block) => {
+        buffers.add(bytes.buffer);
+        assert.ok(alive() <= limit, `${alive()} of ${limit} bytes are in memory`);
         await new Promise((resolve) => setTimeout(resolve, 0));
         sum += bytes.length;
       };
@@ -85,7 +105,7 @@ Deno.test("sendBlocks of 32 streams at once holds no more blocks than there is m
     }));
     assert.deepEqual(sums, Array.from({ length: 32 }, (_, i) => i * 2));
     assert.ok(meter.most <= limit, `${meter.most} of ${limit} bytes`);
-    assert.equal(meter.held, 0);
+    assert.deepEqual([meter.held, alive()], [0, 0]);
   }
 });
 
