@@ -139,13 +139,16 @@ function rows(type: MessageType.Insert | MessageType.Delete, record: LogRecord, 
   const body = new WireReader(record.value ?? NO_BYTES);
   if (type === MessageType.Insert) {
     const { ts: _provisional, defect, vchannel: _provisionalToo, segmentId, ...insert } = readInsert(body);
+    const partitions = header?.$typeName === InsertMessageHeaderSchema.typeName ? header.partitions : [];
+    const announced = partitions.reduce((sum, { rows }) => sum + rows, 0n);
+    const missing = shortOf(announced, insert.rows);
+    if (missing !== undefined) return block(head, type, `An insert ${missing}`, collectionId);
     if (insert.rows === 0) return NO_ROWS;
     // Different provisional timestamps do not matter here: the time tick is the timestamp of every row.
     if (defect !== undefined && insert.timestamps === undefined) {
       return block(head, type, `An insert ${defect}`, insert.collectionId);
     }
     const { timestamps: _alsoProvisional, ...rest } = insert;
-    const partitions = header?.$typeName === InsertMessageHeaderSchema.typeName ? header.partitions : [];
     const partition = partitions.find((item) => item.partitionId === insert.partitionId) ?? partitions[0];
     const segment = partition?.segmentAssignment?.segmentId ?? segmentId;
     return { ...head, kind: "insert", msgId, segmentId: segment, ...rest };
@@ -157,8 +160,17 @@ function rows(type: MessageType.Insert | MessageType.Delete, record: LogRecord, 
     if (head.txnId !== undefined || keys.values.length > 0 || header?.collectionId !== id) return event;
     return { ...event, predicate: { plan: predicate.slice(), partitionId } };
   }
+  const announced = header?.$typeName === DeleteMessageHeaderSchema.typeName ? header.rows : 0n;
+  const missing = shortOf(announced, keys.values.length);
+  if (missing !== undefined) return block(head, type, `A delete ${missing}`, collectionId);
   if (keys.values.length === 0) return NO_ROWS;
   return { ...head, kind: "delete", msgId, collectionId: id, partitionId, partitionName, keys };
+}
+
+/** Why a body cannot be all of its message: the header counts its rows. One that counts none says nothing. */
+function shortOf(announced: bigint, rows: number): string | undefined {
+  if (announced === 0n || announced === BigInt(rows)) return undefined;
+  return `says ${announced} rows in its header but has ${rows}`;
 }
 
 function change(type: number, record: LogRecord, head: Head): Decoded {

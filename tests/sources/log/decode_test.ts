@@ -317,6 +317,34 @@ Deno.test("decodeRecord blocks encrypted rows of generation 2 for their collecti
   assert.match(event.reason, /encrypted/);
 });
 
+Deno.test("decodeRecord blocks rows of generation 2 that are not as many as their header says: an empty body is no empty message", () => {
+  const said = (type: "2" | "3", value: Uint8Array | null, header: string) =>
+    decode(value, [
+      ["_v", text("1")],
+      ["_t", text(type)],
+      ["_tt", text("3gg498oqzuo0")],
+      ["_vc", text(V)],
+      ["_h", text(header)],
+    ]);
+  // Three rows of collection 100.
+  const threeRows = "CGQSCAhlEAMiAggJ";
+  const threeKeys = payload(DeleteMessageHeaderSchema, { collectionId: 100n, rows: 3n }).toBase64();
+  for (const value of [new Uint8Array(0), null, insert({ numRows: 2n, timestamps: [TS, TS] })]) {
+    const event = said("2", value, threeRows);
+    assert.ok(event.kind === "block", event.kind);
+    assert.deepEqual([event.collectionId, event.vchannel], [100n, V]);
+    assert.match(event.reason, /An insert says 3 rows in its header but has [02] /);
+  }
+  for (const value of [new Uint8Array(0), null]) {
+    const event = said("3", value, threeKeys);
+    assert.ok(event.kind === "block", event.kind);
+    assert.match(event.reason, /A delete says 3 rows in its header but has 0 /);
+  }
+  // A header that counts nothing says nothing.
+  assert.equal(said("2", insert(), "").kind, "insert");
+  assert.equal(said("3", new Uint8Array(0), "").kind, "skip");
+});
+
 Deno.test("decodeRecord blocks the vchannel of a record of generation 2 whose version is not that of its type", () => {
   const said = (version: string, type: string) =>
     decode(insert(), [
