@@ -1,5 +1,6 @@
 /**
- * One gRPC connection to a Milvus server. The only file that knows grpc-js.
+ * The gRPC connection to a Milvus server. The only file that knows grpc-js; rows go by `large_call.ts`, over a connection of
+ * their own.
  *
  * Requests and answers are bytes: the caller serialises, so that rows can be spliced by hand and everything else goes
  * through protobuf-es, over the same connection.
@@ -10,6 +11,7 @@ import { checkServerIdentity, type PeerCertificate } from "node:tls";
 import { ChannelCredentials, Client, credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
 import { TidemarkError } from "../../pipeline/errors.ts";
 import { rpcFault } from "./fault.ts";
+import { CallError, type LargeCalls, lengthOf, openLargeCalls, Unread } from "./large_call.ts";
 
 /** PEM contents, not paths. */
 export interface TlsMaterial {
@@ -64,6 +66,12 @@ export interface Channel {
 
 const RECONNECT_MAX_MS = 500;
 
+/** Requests from here on are large. */
+const LARGE_BYTES = 64 << 10;
+
+/** What grpc-js takes for a proxy that it tunnels through. */
+const PROXY_VARIABLES = ["grpc_proxy", "https_proxy", "http_proxy"];
+
 /**
  * grpc-js gives the host to TLS as the name of the server, which must not be an IP address: Deno refuses it. Another name
  * goes in its place, and the certificate is checked for the address.
@@ -89,6 +97,9 @@ export function openChannel(options: ChannelOptions): Channel {
       "grpc.default_authority": options.tls.serverName,
     }),
   });
+  const tunnelled = PROXY_VARIABLES.some((name) => (Deno.env.get(name) ?? "") !== "");
+  /** Undefined: all goes by grpc-js. */
+  let large = options.tls === undefined && !tunnelled ? openLargeCalls(options.address) : undefined;
   let { token } = options;
   // grpc-js keeps a reconnect timer for a moment after close where the last attempt to connect failed.
   let connectFailed = false;
@@ -109,6 +120,22 @@ export function openChannel(options: ChannelOptions): Channel {
     }
   }
 
+  async function onceLarge(
+    calls: LargeCalls,
+    path: string,
+    parts: readonly Uint8Array[],
+    { db, timeoutMs, signal }: CallOptions,
+  ): Promise<Uint8Array> {
+    try {
+      return await calls.unary(path, parts, { headers: headersOf(db), timeoutMs, signal });
+    } catch (error) {
+      if (signal.aborted) throw new TidemarkError("aborted", "Stopped by request", { cause: signal.reason });
+      // Whoever stands between speaks its own gRPC.
+      if (error instanceof Unread) large = undefined;
+      throw error instanceof CallError ? faultOf(error, timeoutMs) : error;
+    }
+  }
+
   function once(path: string, body: MessageBytes, { db, timeoutMs, signal }: CallOptions): Promise<Uint8Array> {
     const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
     if (signal.aborted) {
@@ -118,6 +145,12 @@ export function openChannel(options: ChannelOptions): Channel {
     if (closed) {
       reject(new TidemarkError("aborted", `The connection to ${options.address} was closed`));
       return promise;
+    }
+    const parts = body instanceof Uint8Array ? [body] : body;
+    const length = lengthOf(parts);
+    // What is too large is refused by grpc-js.
+    if (large !== undefined && length >= LARGE_BYTES && length <= options.maxMessageBytes) {
+      return onceLarge(large, path, parts, { db, timeoutMs, signal });
     }
     const call = client.makeUnaryRequest(
       path,
@@ -145,10 +178,16 @@ export function openChannel(options: ChannelOptions): Channel {
     return promise;
   }
 
+  function headersOf(db: string): Record<string, string> {
+    return {
+      ...(token === "" ? {} : { authorization: Buffer.from(token, "utf8").toString("base64") }),
+      ...(db === "" ? {} : { dbname: db }),
+    };
+  }
+
   function metadataOf(db: string): Metadata {
     const metadata = new Metadata();
-    if (token !== "") metadata.set("authorization", Buffer.from(token, "utf8").toString("base64"));
-    if (db !== "") metadata.set("dbname", db);
+    for (const [name, value] of Object.entries(headersOf(db))) metadata.set(name, value);
     return metadata;
   }
 
@@ -209,6 +248,7 @@ export function openChannel(options: ChannelOptions): Channel {
   async function close(): Promise<void> {
     if (closed) return;
     closed = true;
+    large?.close();
     client.close();
     if (connectFailed) await new Promise((resolve) => setTimeout(resolve, RECONNECT_MAX_MS * 1.3));
   }

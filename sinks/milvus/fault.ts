@@ -140,7 +140,7 @@ export function isMissingRight(details: string): boolean {
 
 /** Whether a gRPC refusal is about the size of a message. */
 export function isTooLarge(details: string): boolean {
-  return /larger than max|message.*too large|exceeds? max/i.test(details);
+  return /larger than (?:max|\d)|message.*too large|exceeds? max/i.test(details);
 }
 
 /** True for the error that {@link rpcFault} and {@link statusFault} make of a message beyond a size limit. */
