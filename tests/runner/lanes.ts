@@ -1,4 +1,5 @@
 /** Test files against real servers: several side by side, since much of a test's time is waiting for servers. */
+import { bytecodeEnvironment } from "../stack/bytecode.ts";
 import { type Stack, startStack } from "../stack/mod.ts";
 import { type Counts, readCounts } from "./counts.ts";
 import type { Failures } from "./failures.ts";
@@ -98,7 +99,7 @@ async function runFile(file: string, stack: Stack | undefined, options: LaneOpti
   const step: Step = {
     name: file,
     command: ["deno", "test", "-A", "--no-check", ...(filter === undefined ? [] : ["--filter", filter]), file],
-    env: stack === undefined ? {} : { TIDEMARK_STACK_ENV: stack.envFile },
+    env: { ...bytecodeEnvironment(), ...(stack === undefined ? {} : { TIDEMARK_STACK_ENV: stack.envFile }) },
     limitSecs: FILE_LIMIT_SECS,
     live,
   };

@@ -1,4 +1,5 @@
 import { formatJson, type Json, parseJson } from "../../pipeline/json.ts";
+import { bytecodeEnvironment } from "./bytecode.ts";
 import { patience, PATIENCE_VARIABLE } from "./patience.ts";
 
 /** A call that the driver refused: `kind` is `milvus` (the server's status), `grpc` (the transport) or `python`. */
@@ -51,7 +52,7 @@ export class PyMilvus implements AsyncDisposable {
     const child = new Deno.Command(options.python, {
       args: [DRIVER, uri, options.token ?? ""],
       env: {
-        PYTHONDONTWRITEBYTECODE: "1",
+        ...bytecodeEnvironment(),
         [PATIENCE_VARIABLE]: patience().toFixed(2),
         ...(options.caFile === undefined ? {} : { GRPC_DEFAULT_SSL_ROOTS_FILE_PATH: options.caFile }),
       },
@@ -130,6 +131,7 @@ out.close()
 `;
   const child = new Deno.Command(python, {
     args: ["-c", wrapped],
+    env: bytecodeEnvironment(),
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",

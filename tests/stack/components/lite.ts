@@ -1,3 +1,4 @@
+import { bytecodeEnvironment } from "../bytecode.ts";
 import type { Component } from "../component.ts";
 
 export interface LiteOptions {
@@ -13,7 +14,7 @@ export function lite(options: LiteOptions): Component {
     name: "lite",
     command: `${options.python.slice(0, options.python.lastIndexOf("/"))}/milvus-lite`,
     args: ["server", "--data-dir", `${options.dir}/data`, "--host", "127.0.0.1", "--port", String(options.port)],
-    env: {},
+    env: bytecodeEnvironment(),
     cwd: options.dir,
     log: options.log,
     ready: { kind: "port", port: options.port },
