@@ -116,6 +116,7 @@ async function figure(segments: number): Promise<void> {
     without: ["kafka", "s3", "lite"],
     source: { "mq.type": "rocksmq", "common.storageType": "local" },
     target: { "common.storageType": "local" },
+    isMeasured: true,
     log: note,
   });
   const env: Record<string, string> = { ...stack.env, SOURCE_FILES: `${stack.dir}/source/local` };

@@ -73,7 +73,7 @@ async function main(args: readonly string[]): Promise<number> {
   if (given) {
     await all(given);
   } else {
-    await using stack = await startStack("full", { without: ["lite"], log: note });
+    await using stack = await startStack("full", { without: ["lite"], isMeasured: true, log: note });
     await all(stack.envFile);
   }
   return failed === 0 ? 0 : 1;

@@ -25,7 +25,7 @@ const INDEXES = [{ field: "vec", name: "vec", params: { index_type: "FLAT", metr
 /** Runs `work` against the stack that `TIDEMARK_STACK_ENV` names, or one of its own that is stopped afterwards. */
 export async function withRig(work: (rig: Rig) => Promise<void>): Promise<void> {
   if (Deno.env.get("TIDEMARK_STACK_ENV")) return await measure(await attachStack(), work);
-  await using stack = await startStack("full", { without: ["lite"], log: note });
+  await using stack = await startStack("full", { without: ["lite"], isMeasured: true, log: note });
   await measure(stack, work);
 }
 

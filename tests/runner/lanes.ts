@@ -89,7 +89,12 @@ export async function runLanes(options: LaneOptions): Promise<Counts> {
 
 async function start({ keep, signal, log }: LaneOptions, name: string): Promise<Stack> {
   const began = performance.now();
-  const stack = await startStack("full", { name: `test-${keep ? "kept" : Deno.pid}-${name}`, keep, signal });
+  const stack = await startStack("full", {
+    name: `test-${keep ? "kept" : Deno.pid}-${name}`,
+    // Two files want it.
+    later: ["lite"],
+    ...{ keep, signal },
+  });
   log(`servers of lane ${name} are up after ${((performance.now() - began) / 1000).toFixed(1)} s`);
   return stack;
 }

@@ -7,6 +7,7 @@ import { Admin, type MessageToProduce, Producer } from "@platformatic/kafka";
 import { eventually } from "./eventually.ts";
 import { freePort } from "./free_port.ts";
 import { installKafkaClasspath } from "./install.ts";
+import { kafkaArchiveOption } from "./kafka_archive.ts";
 
 export interface BrokerOptions {
   /** Users of SASL/PLAIN, name -> password; none: no login. */
@@ -84,6 +85,7 @@ export class Broker implements AsyncDisposable {
       "-Xmx256m",
       "-XX:+UseSerialGC",
       "-XX:TieredStopAtLevel=1",
+      kafkaArchiveOption(),
       `-Dlog4j.configuration=file:${dir}/log4j.properties`,
       "-cp",
       await installKafkaClasspath(),

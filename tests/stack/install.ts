@@ -3,6 +3,7 @@ import { installOnce } from "./cache.ts";
 import { runCommand } from "./command.ts";
 import { installDebian } from "./debian.ts";
 import { installFakeGcs } from "./fake_gcs.ts";
+import { installKafkaArchive } from "./kafka_archive.ts";
 import { installMilvusBackup } from "./milvus_backup.ts";
 import { VERSIONS } from "./versions.ts";
 import type { Profile } from "./profile.ts";
@@ -181,7 +182,9 @@ async function installKafka(context: Context): Promise<string> {
       signal: context.signal,
     });
   });
-  return `${dir}/*`;
+  const classpath = `${dir}/*`;
+  await installKafkaArchive(classpath, context.signal);
+  return classpath;
 }
 
 /** Resolves to the program. */

@@ -4,6 +4,7 @@ import { kafka } from "./components/kafka.ts";
 import { lite } from "./components/lite.ts";
 import { milvus, type MilvusSettings } from "./components/milvus.ts";
 import { s3 } from "./components/s3.ts";
+import { kafkaArchiveOption } from "./kafka_archive.ts";
 import { type StackControl, stackControl, startComponent } from "./control.ts";
 import { install, type Software } from "./install.ts";
 import { choosePorts, type Ports } from "./ports.ts";
@@ -30,6 +31,10 @@ export interface StackOptions {
   basePort?: number;
   /** What to leave out, such as `["lite"]`. */
   without?: readonly ComponentName[];
+  /** What {@link StackControl.start} begins when somebody wants it, such as `["lite"]`. */
+  later?: readonly ComponentName[];
+  /** Servers run as a production's do, not for a quick start. */
+  isMeasured?: boolean;
   /** Settings of the source's milvus.yaml over the stack's own, with dotted keys. */
   source?: MilvusSettings;
   /** The same for the target. */
@@ -130,6 +135,7 @@ async function startAll(profile: Profile, context: Context): Promise<void> {
     const component = await describe(name, profile, context);
     record.components.push(component);
     writeRecord(dir, record);
+    if (options.later?.includes(name)) return;
     await startComponent(dir, component, signal);
     log(`${name} is ready (${((performance.now() - context.started) / 1000).toFixed(1)} s)`);
   };
@@ -162,6 +168,7 @@ async function describe(name: ComponentName, profile: Profile, context: Context)
       return await kafka({
         ...{ dir, log, classpath: software.kafkaClasspath },
         ...{ port: ports.kafka, controllerPort: ports.kafkaController },
+        ...{ java: [kafkaArchiveOption()], isMeasured: context.options.isMeasured === true },
       });
     case "s3":
       return await s3({

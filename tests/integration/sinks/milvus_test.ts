@@ -2,6 +2,7 @@
 import { createMilvusSink, milvusSinkSpec } from "../../../sinks/milvus/mod.ts";
 import type { RowSink, TargetName } from "../../../pipeline/model/mod.ts";
 import { rowSinkConformance, type RowSinkTraits, type RowSinkUnderTest } from "../../conformance/row_sink.ts";
+import { attachStack } from "../../stack/control.ts";
 import { stackEnv } from "../../stack/env.ts";
 
 const signal = new AbortController().signal;
@@ -9,6 +10,7 @@ const signal = new AbortController().signal;
 function opener(key: string, traits: RowSinkTraits): () => Promise<RowSinkUnderTest> {
   return async () => {
     const address = stackEnv()[key]!;
+    if (key === "MILVUS_LITE_URI") await (await attachStack()).start("lite");
     const config = milvusSinkSpec.parse({ type: "milvus", address, max_batch_bytes: "256KiB" });
     const sink: RowSink = createMilvusSink(config);
     const used: TargetName[] = [];

@@ -10,6 +10,7 @@ Deno.test("attachStack stops, starts, kills, pauses and resumes one component", 
   const stack = await attachStack();
   const port = parseInt(new URL(stackEnv().MILVUS_LITE_URI!).port, 10);
   const listens = () => isReady({ kind: "port", port });
+  await stack.start("lite");
   assert.ok(stack.alive("lite") && await listens());
   await stack.stop("lite");
   assert.ok(!stack.alive("lite") && !await listens());

@@ -7,6 +7,10 @@ export interface KafkaOptions {
   classpath: string;
   port: number;
   controllerPort: number;
+  /** Options of `java`, such as where its archive of classes is. */
+  java?: readonly string[];
+  /** The broker's code is compiled for speed, as a production's is, not for a quick start. */
+  isMeasured?: boolean;
 }
 
 /** One broker that is its own controller (KRaft). Writes its settings and formats its data folder once. */
@@ -14,12 +18,13 @@ export async function kafka(options: KafkaOptions): Promise<Component> {
   const { dir, port, controllerPort } = options;
   await Deno.writeTextFile(`${dir}/log4j.properties`, LOG4J);
   await Deno.writeTextFile(`${dir}/server.properties`, serverProperties(dir, port, controllerPort));
+  const quick = "-XX:TieredStopAtLevel=1";
   const java = [
-    ...["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"],
+    ...["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-Xshare:auto", ...options.java ?? []],
     ...[`-Dlog4j.configuration=file:${dir}/log4j.properties`, "-cp", options.classpath],
   ];
   await runCommand("java", [
-    ...java,
+    ...[quick, ...java],
     ...["kafka.tools.StorageTool", "format", "--ignore-formatted"],
     ...["-t", "AAAAAAAAQACAAAAAAAAAAQ", "-c", `${dir}/server.properties`],
   ], {
@@ -30,8 +35,7 @@ export async function kafka(options: KafkaOptions): Promise<Component> {
   return {
     name: "kafka",
     command: "java",
-    // The C1-only flag above is for the short format command; the broker itself must run at full speed.
-    args: [...java.filter((arg) => !arg.includes("TieredStopAtLevel")), "kafka.Kafka", `${dir}/server.properties`],
+    args: [...options.isMeasured ? [] : [quick], ...java, "kafka.Kafka", `${dir}/server.properties`],
     env: {},
     cwd: dir,
     log: options.log,
