@@ -215,8 +215,8 @@ export function createAzureStore(options: AzureStoreOptions): ObjectStore {
       validateKey(key);
       validateKey(sourceKey);
       const from = { container: other.bucket!, endpoint: other.endpoint!, key: joinKey(other.prefix!, sourceKey) };
-      // The service's copy knows of no keys of a customer's, on either side: the caller streams.
-      if (customerKey !== undefined || other.customerKey !== undefined) {
+      // The service's copy knows of no keys of a customer's, on either side, and of no encryption scope: the caller streams.
+      if (customerKey !== undefined || other.customerKey !== undefined || options.encryptionScope !== undefined) {
         if (await source.head(sourceKey, signal) !== undefined) return undefined;
         throw azureError({ statusCode: 404, code: "BlobNotFound" }, from);
       }
@@ -225,7 +225,7 @@ export function createAzureStore(options: AzureStoreOptions): ObjectStore {
       try {
         return await request(key, signal, async (client) => {
           const target = blob(client, key);
-          const poller = await target.beginCopyFromURL(url, { ...abort(signal), ...scope, intervalInMs: 500 });
+          const poller = await target.beginCopyFromURL(url, { ...abort(signal), intervalInMs: 500 });
           const stop = () => poller.stopPolling();
           signal?.addEventListener("abort", stop, { once: true });
           try {

@@ -61,6 +61,68 @@ Deno.test("createAzureIdentity logs in as an application and as a workload, at a
   }
 });
 
+/** For the time of `work`. */
+async function withEnvironment(set: Readonly<Record<string, string>>, work: () => Promise<void>): Promise<void> {
+  const before = Object.keys(set).map((name) => [name, Deno.env.get(name)] as const);
+  for (const [name, value] of Object.entries(set)) Deno.env.set(name, value);
+  try {
+    await work();
+  } finally {
+    for (const [name, value] of before) value === undefined ? Deno.env.delete(name) : Deno.env.set(name, value);
+  }
+}
+
+Deno.test("createAzureIdentity logs in as the identity of a machine, its own or one that is named", async () => {
+  const asked: { readonly url: string; readonly metadata: string | null }[] = [];
+  const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, ({ url, headers }) => {
+    asked.push({ url, metadata: headers.get("metadata") });
+    const expires_on = String(Math.floor(Date.now() / 1000) + 3600);
+    return Response.json({ token_type: "Bearer", expires_in: 3600, expires_on, access_token: `given-${asked.length}` });
+  });
+  try {
+    await withEnvironment({ AZURE_POD_IDENTITY_AUTHORITY_HOST: `http://127.0.0.1:${server.addr.port}` }, async () => {
+      for (const clientId of [undefined, "named"]) {
+        const identity = createAzureIdentity({ type: "managed", ...(clientId === undefined ? {} : { clientId }) });
+        assert.equal((await identity.getToken(SCOPE))?.token, `given-${asked.length}`);
+        const { url, metadata } = asked.at(-1)!;
+        const { pathname, searchParams } = new URL(url);
+        assert.equal(pathname, "/metadata/identity/oauth2/token/");
+        assert.equal(searchParams.get("resource"), "https://storage.azure.com");
+        assert.equal(searchParams.get("client_id"), clientId ?? null);
+        assert.equal(metadata, "true");
+      }
+    });
+  } finally {
+    await server.shutdown();
+  }
+});
+
+Deno.test("createAzureIdentity takes what a pod's environment says of its workload where nothing is named", async () => {
+  const dir = await makeCertificates("localhost", "127.0.0.1");
+  const { asked, server, authority } = await entra(dir);
+  try {
+    await Deno.writeTextFile(`${dir}/pod`, "pod-token");
+    const environment = {
+      AZURE_TENANT_ID: "tenant",
+      AZURE_CLIENT_ID: "application",
+      AZURE_FEDERATED_TOKEN_FILE: `${dir}/pod`,
+      AZURE_AUTHORITY_HOST: authority,
+    };
+    await withEnvironment(environment, async () => {
+      const tls = { ca: await Deno.readTextFile(`${dir}/ca.pem`) };
+      const identity = createAzureIdentity({ type: "default", authority, tls });
+      assert.equal((await identity.getToken(SCOPE))?.token, "token-1");
+      assert.deepEqual(["client_id", "client_assertion"].map((name) => asked[0]!.get(name)), [
+        "application",
+        "pod-token",
+      ]);
+    });
+  } finally {
+    await server.shutdown();
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
 /** Keeps blobs for those who show a token that it takes. */
 async function blobService(dir: string) {
   const state = { takes: (_token: number): boolean => true, refused: 0, tokens: new Set<number>(), blocks: 0, size: 0 };
