@@ -1,11 +1,19 @@
 /**
  * Where the base ends and the tail begins, and what the base needs. Pure functions of one snapshot.
  *
- * For a vchannel the cut is its checkpoint (position, ts): rows with ts <= cut are base, log entries with ts > cut, read
- * from the position (inclusive), are tail. Nothing else is exact for a sink that applies operations in order.
+ * For a vchannel the cut is its checkpoint (position, ts; see {@link completeTo}): rows with ts <= cut are base, log entries with
+ * ts > cut, read from the position (inclusive), are tail. Nothing else is exact for a sink that applies operations in order.
  */
 import { TidemarkError } from "../errors.ts";
-import { type Collection, type Cut, type HybridTs, qualifiedName, type Segment, type Snapshot } from "../model/mod.ts";
+import {
+  type Collection,
+  type Cut,
+  type HybridTs,
+  qualifiedName,
+  type Segment,
+  type Snapshot,
+  type StoredPosition,
+} from "../model/mod.ts";
 import { latestTs } from "./time_range.ts";
 
 /**
@@ -75,7 +83,8 @@ function positionOf(
     }
     // A truncation left nothing of before: there the state is known, and its record is not to come for this channel alone.
     const truncated = collection.truncated?.get(vchannel) ?? 0n;
-    return { offset: checkpoint.offset, ts: truncated > checkpoint.ts ? truncated : checkpoint.ts };
+    const complete = checkpoint.ts === collection.createTs ? checkpoint.ts : completeTo(snapshot, checkpoint);
+    return { offset: checkpoint.offset, ts: truncated > complete ? truncated : complete };
   }
   const unusable = snapshot.unusable?.get(collection.id);
   if (unusable !== undefined) throw new TidemarkError("damaged", unusable);
@@ -91,6 +100,27 @@ function positionOf(
     );
   }
   return { offset: start, ts: collection.createTs };
+}
+
+/**
+ * Up to where all rows and deletes of a checkpoint's channel are in files. Streaming nodes write two kinds: the time before that
+ * of the oldest record that they still hold in memory, and, as 2.6.19 does once it has started again, the time of that record
+ * itself. Its place is never behind that record, so that what has the checkpoint's own time can be left to the log. Before 2.6
+ * the time is that of a tick, and the place may be behind what has the same.
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { FakeSource } from "../../tests/fakes/source.ts";
+ * import { completeTo } from "./cut.ts";
+ *
+ * const taken = await new FakeSource(["dml_0"]).meta.snapshot(AbortSignal.timeout(1000));
+ * const checkpoint = { channel: "dml_0_7v0", offset: 4n, ts: 100n };
+ * assert.equal(completeTo(taken, checkpoint), 100n);
+ * assert.equal(completeTo({ ...taken, streaming: { version: 2n } }, checkpoint), 99n);
+ * ```
+ */
+export function completeTo({ streaming }: Pick<Snapshot, "streaming">, { ts, queue }: StoredPosition): HybridTs {
+  return streaming !== undefined || queue !== undefined ? ts - 1n : ts;
 }
 
 /**

@@ -3,6 +3,7 @@
  * blocks is read again a little later.
  */
 import { type Collection, qualifiedName, type Segment, type Snapshot } from "../model/mod.ts";
+import { completeTo } from "./cut.ts";
 import { Lineage } from "./segment_lineage.ts";
 import { importedAt, importedSegments } from "./imported.ts";
 
@@ -80,7 +81,8 @@ export function importGate(snapshot: Snapshot, collections: readonly Collection[
  */
 function isAhead(snapshot: Snapshot, collection: Collection, segment: Segment | undefined): boolean {
   if (segment === undefined) return false;
-  const cut = snapshot.checkpoints.get(segment.vchannel)?.ts ?? collection.createTs;
+  const checkpoint = snapshot.checkpoints.get(segment.vchannel);
+  const cut = checkpoint === undefined ? collection.createTs : completeTo(snapshot, checkpoint);
   const [rows, start] = [importedAt(segment), segment.startPosition?.ts ?? 0n];
   return (rows > start ? rows : start) > cut;
 }
