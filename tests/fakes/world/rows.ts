@@ -1,5 +1,5 @@
 /** What is written into the collections of a world: rows and deletes, in transactions or alone. */
-import type { HybridTs } from "../../../pipeline/model/mod.ts";
+import { hybridFromMs, type HybridTs } from "../../../pipeline/model/mod.ts";
 import { shardOf } from "../../../pipeline/transforms/mod.ts";
 import { int64Column } from "../int64_column.ts";
 import { KEEPALIVE_MS } from "../streaming/action.ts";
@@ -73,7 +73,12 @@ export abstract class WorldRows extends WorldCluster {
     this.nodes.write(pchannel, { kind: "begin", vchannel, tt: begin, txn: id });
     if (rows.length > 0) this.#insertion(thing, shard, partition, rows, begin + 2n, id);
     if (keys.length > 0) this.#deletion(thing, shard, partition.id, partition.name, keys, begin + 1n, id);
-    const transaction = { id, shard, deeds: deedsOf(shard, partition.id, rows, keys) };
+    const transaction = {
+      id,
+      shard,
+      deeds: deedsOf(shard, partition.id, rows, keys),
+      expires: begin + hybridFromMs(Number(KEEPALIVE_MS)),
+    };
     thing.transactions.add(transaction);
     return transaction;
   }
@@ -105,6 +110,7 @@ export abstract class WorldRows extends WorldCluster {
     this.say(`${kind} ${thing.id}`);
     const [first] = thing.transactions;
     if (first === undefined || thing.busy) return;
+    if (first.expires <= this.now) return void thing.transactions.delete(first);
     this.step();
     this.#commit(thing, first, kind);
     this.step();

@@ -29,6 +29,8 @@ export interface Transaction {
   readonly shard: number;
   /** What its commit does, at the time of the commit. */
   readonly deeds: readonly Omit<Deed, "ts">[];
+  /** Nobody may commit it any more from then on. */
+  readonly expires: HybridTs;
 }
 
 export function placeOf({ dbName, name, id }: Pick<Collection, "dbName" | "name" | "id">): Place {
