@@ -11,6 +11,7 @@ import type {
 import { decodeRecord } from "./decode.ts";
 import type { DecodeContext, Decoded, RecordDecoder, SkipReason } from "./decoded.ts";
 import { type OrderCounts, TickOrderer } from "./order.ts";
+import { recall } from "./recall.ts";
 import { VchannelBook } from "./vchannel_book.ts";
 
 export interface FollowOptions {
@@ -69,6 +70,7 @@ export async function* followPchannel(
   let taken = 0;
   /** Since when the log ends where it does. */
   let stands: number | undefined;
+  let recalled = false;
   try {
     const { topicId, withoutInserts = false, promised, now = () => performance.now() } = options;
     for await (const page of log.tail(pchannel, from.offset, topicId, signal, { withoutInserts })) {
@@ -83,6 +85,12 @@ export async function* followPchannel(
       for (let i = 0; i < records.length; i++) {
         const record = records[i]!;
         ahead -= record.value?.length ?? 0;
+        if (!recalled && orderer.isLate(decoded[i])) {
+          recalled = true;
+          const { decode = decodeRecord } = options;
+          const before = { pchannel, from, topicId, decode, context };
+          for await (const event of recall(log, before, signal)) orderer.remember(event);
+        }
         const group = orderer.push(record, decoded[i]);
         if (options.onOddity !== undefined) report(options.onOddity, orderer, seen, record);
         if (group === undefined) continue;

@@ -88,6 +88,22 @@ export class TickOrderer {
   }
 
   /**
+   * Whether it can only be told from what lies before the resume point if this is new: it is old, and comes where all that is as
+   * old should have been read.
+   */
+  isLate(decoded: Decoded | undefined): boolean {
+    if (!this.#caughtUp || decoded === undefined) return false;
+    const isOld = (event: Decoded) =>
+      (event.kind === "insert" || event.kind === "delete") && event.generation === 1 && event.ts <= this.#from.tick;
+    return decoded.kind === "events" ? decoded.events.some(isOld) : isOld(decoded);
+  }
+
+  /** Takes it that this was read before the resume point. */
+  remember(event: LogEvent): void {
+    this.#duplicates.seen(event);
+  }
+
+  /**
    * Takes the next record of the log with what it says; `undefined` for one that nobody wants. Returns the group where it
    * is a tick at or above the resume point's. Whether the record's value is kept shows in {@link heldBytes}.
    */

@@ -47,13 +47,14 @@ export abstract class WorldCluster implements PipelineSource {
 
   /**
    * `store`: where its segments have files; left out, nobody copies them. `build` makes the messages of generation 2; `seed` decides
-   * what its nodes do by chance.
+   * what its nodes do by chance. `retries`: messages of generation 1 are written twice now and then, too.
    */
   constructor(
     readonly pchannels: readonly string[],
-    { store, seed = 1, build = buildMessage }: {
+    { store, seed = 1, retries = true, build = buildMessage }: {
       readonly store?: MemoryStore | undefined;
       readonly seed?: number;
+      readonly retries?: boolean;
       readonly build?: MessageBuilder;
     } = {},
   ) {
@@ -61,7 +62,7 @@ export abstract class WorldCluster implements PipelineSource {
     this.#tells = store !== undefined;
     this.binlogs = this.files.binlogs;
     this.chance = chanceOf(seed);
-    this.written = new WorldLog(build, this.chance);
+    this.written = new WorldLog(build, this.chance, retries ? chanceOf(seed + 1) : undefined);
     this.#neighbours = !this.chance(4);
     for (const pchannel of pchannels) this.log.createTopic(pchannel);
   }
@@ -140,6 +141,7 @@ export abstract class WorldCluster implements PipelineSource {
     for (const pchannel of this.pchannels) {
       if (ticking.has(pchannel)) this.append(pchannel, { kind: "tick" }, hybridFromMs(this.ms));
     }
+    this.written.retry();
   }
 
   ticking(): Disposable {

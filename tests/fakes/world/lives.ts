@@ -123,7 +123,7 @@ export interface LivedOptions {
   /** In which the log begins. Default: 2. */
   readonly generation?: 1 | 2;
   readonly targets?: number;
-  /** The base is complete before the first life. */
+  /** Whether the base is complete before the first life. Default: by chance. */
   readonly begun?: boolean;
   /** Makes the messages of generation 2. Default: the tests' own. */
   readonly build?: MessageBuilder;
@@ -132,7 +132,7 @@ export interface LivedOptions {
 /** Writes and `steps` on some collections, whatever lives the copy of them has. */
 export async function lived(
   steps: readonly fc.Arbitrary<Step>[],
-  { numRuns, seed, generation = 2, targets = 1, begun = false, build }: LivedOptions,
+  { numRuns, seed, generation = 2, targets = 1, begun, build }: LivedOptions,
 ): Promise<void> {
   const step = fc.oneof(
     { weight: 4, arbitrary: writes },
@@ -140,13 +140,18 @@ export async function lived(
   );
   await fc.assert(
     fc.asyncProperty(lives(step), fc.boolean(), fc.nat(), async (all, more, chance) => {
-      const world = new World(["p_0", "p_1"], { seed: chance, ...build === undefined ? {} : { build } });
+      const world = new World(["p_0", "p_1"], {
+        seed: chance,
+        // What a seed has found once is not to change.
+        retries: seed === undefined,
+        ...build === undefined ? {} : { build },
+      });
       world.generation = generation;
       const copy = copyOf(world, targets);
       world.create("default", "a", "p_0", "p_1");
       world.create("default", "anchor", "p_0", "p_1");
       if (more) world.create("default", "b", "p_1");
-      if (begun) await copy.pipeline.once();
+      if (begun ?? chance % 2 === 0) await copy.pipeline.once();
       for (const life of all) await live(copy, world, life);
       await end(copy, world);
     }),

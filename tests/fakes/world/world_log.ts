@@ -15,16 +15,39 @@ export class WorldLog {
   readonly log = new FakeLog({ maxRecords: 8, waitMs: 2 });
   readonly nodes: StreamingNodes;
   readonly #events: Decoded[] = [];
+  readonly #retries: ((of: number) => boolean) | undefined;
+  /** Messages of generation 1 that their producers write once more, behind later ticks. */
+  #again: (readonly [pchannel: string, value: Uint8Array])[] = [];
 
-  constructor(build: MessageBuilder, chance: (of: number) => boolean) {
+  /** `retries`: which messages of generation 1 are written twice, and when; left out: none. */
+  constructor(build: MessageBuilder, chance: (of: number) => boolean, retries: ((of: number) => boolean) | undefined) {
     this.nodes = new StreamingNodes(this.log, build, chance);
+    this.#retries = retries;
   }
 
   /** A record of generation 1. Returns its offset. */
   append(pchannel: string, event: Record<string, unknown>, ts: HybridTs): bigint {
-    const full = { generation: 1, ts, pchannel, vchannel: "", ...event };
-    const n = this.#events.push(full as unknown as Decoded) - 1;
-    return this.log.append(pchannel, [{ value: new TextEncoder().encode(`${n}`) }]);
+    const n = this.#events.length;
+    const full = {
+      generation: 1,
+      ts,
+      pchannel,
+      vchannel: "",
+      ...event,
+      ...event.msgId === undefined ? {} : { msgId: BigInt(n + 1) },
+    };
+    this.#events.push(full as unknown as Decoded);
+    const value = new TextEncoder().encode(`${n}`);
+    const offset = this.log.append(pchannel, [{ value }]);
+    if (event.msgId !== undefined && this.#retries?.(5)) this.#again.push([pchannel, value]);
+    return offset;
+  }
+
+  /** What is written twice is, some of it. */
+  retry(): void {
+    if (this.#again.length === 0 || this.#retries?.(3) !== true) return;
+    for (const [pchannel, value] of this.#again) this.log.append(pchannel, [{ value }]);
+    this.#again = [];
   }
 
   /** Offset of the last record. */

@@ -15,7 +15,7 @@ import {
 import { World } from "../../../fakes/world/world.ts";
 
 Deno.test("run brings partitions that are dropped and made again under their names, wherever it is killed", async () => {
-  await lived([partitions], { seed: 1454284277, numRuns: 24, generation: 1 });
+  await lived([partitions], { seed: 1454284277, numRuns: 24, generation: 1, begun: false });
 });
 
 Deno.test("run brings collections, partitions and aliases whose names change hands, wherever it is killed", async () => {
