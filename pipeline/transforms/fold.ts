@@ -41,6 +41,8 @@ export interface FoldedBatch {
   readonly writes: readonly FoldedWrite[];
   /** Rows that a later row of the same key replaced without a delete in between: the source has both. */
   readonly duplicates: number;
+  /** Rows whose key nothing of the batch deleted before: the source may have an older one, too. */
+  readonly plain: number;
   /** Every key the batch touches, for {@link keyConflict}. */
   readonly keys: FoldKeys;
 }
@@ -98,6 +100,7 @@ export function foldEvents(events: readonly (InsertEvent | DeleteEvent)[], targe
     removes: removesOf(events, keysOfEvents, partitions, keys),
     writes: writesOf(events, partitions, keys, target.maxWriteBytes ?? MAX_WRITE_BYTES),
     duplicates: keys.duplicates,
+    plain: keys.plain,
     keys,
   };
 }

@@ -19,6 +19,8 @@ export class FoldKeys {
   /** One a operation: 1 = it counts. */
   readonly alive: Uint8Array;
   duplicates = 0;
+  /** Inserts of a key that no operation before them had: whether there was a row of it already, somebody else must know. */
+  plain = 0;
   readonly #numbers: KeyNumbers;
   readonly #heads: Int32Array;
   readonly #next: Int32Array;
@@ -50,7 +52,8 @@ export class FoldKeys {
     for (let operation = first; operation < first + count; operation++) {
       const entry = this.#enter(operation, partition, 1);
       const before = this.#take(entry, partition);
-      if (before >= 0 && this.#isInsert[before] === 1) this.duplicates++;
+      if (before >= 0) this.duplicates += this.#isInsert[before]!;
+      else if (!this.#has(entry, ALL)) this.plain++;
       this.#push(entry, operation);
     }
   }

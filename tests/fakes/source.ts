@@ -74,16 +74,22 @@ export class FakeSource {
 
   readonly #silent: boolean;
   readonly #tickMs: number;
+  readonly #autoId: boolean;
   /** pchannels that were written to since their last tick. */
   readonly #written = new Set<string>();
 
-  /** `silent`: as from generation 2 on, no tick comes where nothing was written. `tickMs`: where it is {@link ticking}. */
+  /** `silent`: as from generation 2 on, no tick comes where nothing was written. `tickMs`: where it is {@link ticking}. `autoId`: keys are said to be its own. */
   constructor(
     readonly pchannels: readonly string[] = ["p_0", "p_1"],
-    { silent = false, tickMs = 2 }: { readonly silent?: boolean; readonly tickMs?: number } = {},
+    { silent = false, tickMs = 2, autoId = false }: {
+      readonly silent?: boolean;
+      readonly tickMs?: number;
+      readonly autoId?: boolean;
+    } = {},
   ) {
     this.#silent = silent;
     this.#tickMs = tickMs;
+    this.#autoId = autoId;
     this.log = new FakeLog({ maxRecords: 8, ...silent ? { waitMs: 5 } : {} });
     this.follow = followOf(this.log, silent ? 2 : 1);
     for (const pchannel of pchannels) this.log.createTopic(pchannel);
@@ -109,7 +115,7 @@ export class FakeSource {
       dbId: 1n,
       dbName: "default",
       name,
-      schema: create(CollectionSchemaSchema, { name, fields: [KEY, VALUE] }),
+      schema: create(CollectionSchemaSchema, { name, fields: [{ ...KEY, autoID: this.#autoId }, VALUE] }),
       shards: pchannels.length,
       vchannels: pchannels.map((pchannel, shard) => `${pchannel}_${id}v${shard}`),
       pchannels,

@@ -62,8 +62,12 @@ export class PredicateDeletes {
       // It may have been dropped while this waited.
       if ((own.phase as string) === "dropped") return;
       let deleted = 0;
+      const doubt = doubtOf(collection, own);
       for (const partition of await this.#partitions(collection, own, predicate, event)) {
-        deleted += await this.#delete(collection, own, partition, where, shard);
+        const gone = await this.#keys(collection, own, partition, where, shard);
+        // Where it meets no row, all that it may delete on the source is hidden behind newer ones.
+        if (doubt !== undefined && gone.length > 0) throw held(event, doubt);
+        deleted += await this.#delete(collection, own, partition, gone);
       }
       this.#o.applied(collection.id, 0, deleted);
       deps.report.info(`Delete by predicate on ${event.vchannel} of ${qualifiedName(collection)}: ${deleted} rows`);
@@ -116,14 +120,15 @@ export class PredicateDeletes {
     return one !== undefined && there.includes(one.name) ? [one.name] : [];
   }
 
-  async #delete(
+  /** Of the rows on the target that it meets, by page. */
+  async #keys(
     collection: Collection,
     { target }: CollectionState,
     partition: string | undefined,
     where: string,
     shard: number,
-  ): Promise<number> {
-    const { setup: { sink }, deps, signal } = this.#o;
+  ): Promise<Keys[]> {
+    const { setup: { sink }, signal } = this.#o;
     const key = primaryKey(collection.schema)!;
     const selection = { where, outputFields: [key.name], ...partition === undefined ? {} : { partition } };
     const gone: Keys[] = [];
@@ -132,12 +137,35 @@ export class PredicateDeletes {
       const some = keysOfShard(keys, shard, collection.vchannels.length);
       if (some.values.length > 0) gone.push(some);
     }
+    return gone;
+  }
+
+  /** Not while its pages are read. */
+  async #delete(
+    collection: Collection,
+    { target }: CollectionState,
+    partition: string | undefined,
+    gone: readonly Keys[],
+  ): Promise<number> {
+    const { setup: { sink }, deps, signal } = this.#o;
     deps.crash("inside_barrier");
-    // Not while its pages are read.
     for (const keys of gone) await sink.remove({ collectionId: collection.id, target, partition, keys }, signal);
     deps.crash("inside_barrier");
     return gone.reduce((sum, { values }) => sum + values.length, 0);
   }
+}
+
+/** Why the source may have an older row of a key, which would show again where the newest goes alone; undefined: it has none. */
+function doubtOf(collection: Collection, { plainInserts, importsDone }: CollectionState): string | undefined {
+  const { schema, properties } = collection;
+  const name = qualifiedName(collection);
+  const ownKeys = schema.autoID || primaryKey(schema)!.autoID;
+  // 2.6 and later: clients may give keys there, too.
+  if (ownKeys && properties["allow_insert_auto_id"] !== "true") return undefined;
+  if (importsDone.length > 0) return `an import into ${name} may have brought keys that were there already`;
+  if (plainInserts === 0n) return undefined;
+  return `rows of ${name} came by insert, not by upsert: where the source had one of the same key already, it has both, and the ` +
+    "older one would show again where it meets the newest alone";
 }
 
 /** Which shard of its collection a vchannel is, as the source chooses one by the key. */

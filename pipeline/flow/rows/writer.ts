@@ -87,6 +87,7 @@ export class RowWriter {
       }));
     });
     own.duplicates += BigInt(batch.duplicates);
+    if (own.plainInserts !== undefined) own.plainInserts += BigInt(batch.plain);
     applied(collectionId, inserted, deleted);
   }
 

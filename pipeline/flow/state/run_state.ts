@@ -84,6 +84,8 @@ export interface CollectionState {
   segmentsBegun: bigint[];
   rows: bigint;
   duplicates: bigint;
+  /** Rows that the log brought without a delete of their key right before them. Undefined: the state is of a version that did not count. */
+  plainInserts?: bigint | undefined;
   /** Partition -> the target's words, where it refused to make it in this run. Not saved: the next one asks again. */
   partitionsRefused: Map<string, string>;
   /** Source partitions that were dropped on the target by a barrier. */
@@ -223,6 +225,7 @@ export function newCollectionState(
     segmentsBegun: [],
     rows: 0n,
     duplicates: 0n,
+    plainInserts: 0n,
     partitionsRefused: new Map(),
     partitionsDropped: [],
     broadcastsDone: [],

@@ -70,6 +70,7 @@ Deno.test("foldEvents makes an upsert one row, and its delete no request", () =>
   const batch = foldEvents([insert(1n, [1n, 10n]), remove(1n, 1n, 2n), insert(1n, [1n, 11n])], target);
   assert.deepEqual(plain(batch), { removes: [[1n, [2n]]], writes: [[1n, [[1n, 11n]]]] });
   assert.equal(batch.duplicates, 0);
+  assert.equal(batch.plain, 1, "the second one comes behind a delete");
   assert.deepEqual([batch.writes[0]!.sourceRows, batch.writes[0]!.superseded], [2, 1]);
 });
 
@@ -88,6 +89,7 @@ Deno.test("foldEvents counts a key inserted twice, in one message or two, and ke
   const batch = foldEvents([insert(1n, [1n, 10n], [1n, 11n]), insert(1n, [1n, 12n]), insert(2n, [1n, 13n])], target);
   assert.deepEqual(plain(batch), { removes: [], writes: [[1n, [[1n, 12n]]], [2n, [[1n, 13n]]]] });
   assert.equal(batch.duplicates, 2);
+  assert.equal(batch.plain, 2);
 });
 
 Deno.test("foldEvents takes the key alone where there is a partition key", () => {

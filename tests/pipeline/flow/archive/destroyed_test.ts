@@ -34,7 +34,7 @@ Deno.test("a restore of any moment has the rows that truncations and deletes by 
   const life = fc.record({ steps: fc.array(step, { maxLength: 10 }), dies: fc.nat(25) });
   await fc.assert(
     fc.asyncProperty(fc.array(life, { minLength: 1, maxLength: 3 }), async (lives) => {
-      const source = new FakeSource(PCHANNELS);
+      const source = new FakeSource(PCHANNELS, { autoId: true });
       const vault = createMemoryStore();
       const pipeline = new FakePipeline(source, { vaults: { vault } });
       source.create("a", ...PCHANNELS);

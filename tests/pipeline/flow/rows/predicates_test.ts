@@ -8,8 +8,9 @@ import { FakeSource } from "../../../fakes/source.ts";
 
 const PCHANNELS = ["p_0", "p_1"];
 
-function setup() {
-  const source = new FakeSource(PCHANNELS);
+/** `autoId`: no key comes twice but by a fault. */
+function setup({ autoId = true } = {}) {
+  const source = new FakeSource(PCHANNELS, { autoId });
   const replica = new FakeRowSink("replica");
   const pipeline = new FakePipeline(source, { rows: [replica] });
   source.create("a", ...PCHANNELS);
@@ -76,6 +77,35 @@ Deno.test("PredicateDeletes holds a collection with a key that was inserted twic
     /1 keys of default.a were inserted while they/,
   );
   assert.deepEqual([...replica.rows.get("a")!], [[7n, 9n]]);
+});
+
+Deno.test("PredicateDeletes holds a collection whose rows came by insert, where it meets any: the source may have older rows of their keys", async () => {
+  const { source, replica, pipeline } = setup({ autoId: false });
+  const blocked = () => pipeline.saved("replica")!.collections.get(101n)!.blocked;
+  source.insert("a", [7n, 3n]);
+  await pipeline.once();
+  source.insert("a", [7n, 9n], [8n, 1n]);
+  for (const shard of [0, 1]) source.deleteAbove("a", 20n, shard);
+  await pipeline.once();
+  assert.equal(blocked(), undefined);
+  for (const shard of [0, 1]) source.deleteAbove("a", 5n, shard);
+  await pipeline.once();
+  assert.match(blocked()!, /rows of default.a came by insert, not by upsert: where the source had one of the same key/);
+  assert.deepEqual([...replica.rows.get("a")!], [[7n, 9n], [8n, 1n]]);
+});
+
+Deno.test("PredicateDeletes meets rows of clients' own keys that came by upsert", async () => {
+  const { source, replica, pipeline } = setup({ autoId: false });
+  await pipeline.once();
+  for (const value of [3n, 9n, 1n, 8n]) {
+    source.delete("a", 6n, 7n);
+    source.insert("a", [6n, value], [7n, 9n - value]);
+    source.tick();
+  }
+  for (const shard of [0, 1]) source.deleteAbove("a", 5n, shard);
+  await pipeline.once();
+  assert.deepEqual([...source.rows.get("a")!], [[7n, 1n]]);
+  assertEqual(source, replica);
 });
 
 type Step =
