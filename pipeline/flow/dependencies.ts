@@ -32,6 +32,8 @@ import type { CrashPoints } from "./state/crash_points.ts";
 export interface FollowRequest {
   readonly pchannel: string;
   readonly from: ResumePoint;
+  /** Whoever reads has everything up to this tick, though groups of before are wanted, too. */
+  readonly passed?: HybridTs;
   readonly topicId: string | undefined;
   readonly select: (event: LogEvent) => boolean;
   readonly gate?: CreditGate;

@@ -17,6 +17,8 @@ import { VchannelBook } from "./vchannel_book.ts";
 export interface FollowOptions {
   readonly pchannel: string;
   readonly from: ResumePoint;
+  /** Whoever reads has everything up to this tick, though groups of before are wanted, too. Default: the resume point's. */
+  readonly passed?: HybridTs;
   /** Identity that the topic must have; undefined accepts any. */
   readonly topicId: string | undefined;
   /** False for events that nobody wants: their bytes are let go at once. Default: all. */
@@ -63,7 +65,10 @@ export async function* followPchannel(
   signal: AbortSignal,
 ): AsyncGenerator<TickGroup, void, void> {
   const { pchannel, from, gate } = options;
-  const orderer = new TickOrderer(pchannel, from, { records: options.records ?? false });
+  const orderer = new TickOrderer(pchannel, from, {
+    records: options.records ?? false,
+    passed: options.passed ?? from.tick,
+  });
   const context: DecodeContext = { pchannel, queue: log.queue, vchannels: new VchannelBook(options.vchannelOf) };
   const read = reader(options, context);
   const seen = { ...orderer.counts };

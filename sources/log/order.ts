@@ -36,6 +36,11 @@ export interface OrderCounts {
 export interface TickOrdererOptions {
   /** Keep the raw records and hand them out with the groups. */
   readonly records?: boolean;
+  /**
+   * Whoever reads has everything up to this tick, whose record may lie before the resume point: of groups below the resume
+   * point's tick none is handed out, of those below this one all.
+   */
+  readonly passed?: HybridTs;
 }
 
 const NO_RECORDS: readonly LogRecord[] = [];
@@ -48,6 +53,7 @@ export class TickOrderer {
   readonly pchannel: string;
   readonly #from: ResumePoint;
   readonly #keepRecords: boolean;
+  readonly #passed: HybridTs;
   readonly #duplicates = new Duplicates();
   readonly #txns = new TxnBuffer();
   /** The last tick read; 0 before the first. */
@@ -70,6 +76,7 @@ export class TickOrderer {
     this.#from = from;
     this.#last = { offset: from.offset, open: false };
     this.#keepRecords = options.records ?? false;
+    this.#passed = options.passed ?? from.tick;
   }
 
   /** Bytes of the values that are kept and not in any group yet. */
@@ -157,6 +164,7 @@ export class TickOrderer {
    * there: what came later with a timestamp of before the last tick would be discarded.
    */
   atEnd({ offset, sinceMs, complete }: Omit<LogEnd, "waiting">): TickGroup {
+    this.#discardPassed();
     let waiting: HybridTs | undefined;
     for (const { ts } of this.#open) {
       if (ts > this.#from.tick && (waiting === undefined || ts < waiting)) waiting = ts;
@@ -169,7 +177,10 @@ export class TickOrderer {
 
   #add(event: LogEvent): void {
     // A record whose time nobody knows counts as the next thing that happened, so that no resume point passes it.
-    if (event.kind === "block" && event.ts === 0n) event = { ...event, ts: this.tick + 1n };
+    if (event.kind === "block" && event.ts === 0n) {
+      const { tick } = this;
+      event = { ...event, ts: (tick > this.#passed ? tick : this.#passed) + 1n };
+    }
     const late = event.ts < this.#tick && (event.generation === 2 || this.#streaming);
     if (late && !(this.#told && event.txnId !== undefined)) {
       // Written by a node that no longer owns the channel, or that is older than the cluster: Milvus itself discards it.
@@ -183,6 +194,26 @@ export class TickOrderer {
     if (event.generation === 1 && event.ts <= this.#tick && this.#caughtUp) this.counts.late++;
     this.#open.push(event);
     if (!this.#keepRecords) this.#heldBytes += event.bytes;
+  }
+
+  /**
+   * Reading began behind the tick that was passed if there is none up to the log's end. Then what is older came too late, as it
+   * would have without the restart in between. Not what belongs to a transaction: it counts with its commit, which may follow.
+   */
+  #discardPassed(): void {
+    if (this.#told || this.#tick >= this.#passed) return;
+    const kept: Waiting[] = [];
+    for (const item of this.#open) {
+      if (item.ts >= this.#passed || item.kind === "txn" || item.txnId !== undefined || item.generation === 1) {
+        kept.push(item);
+        continue;
+      }
+      this.counts.discarded++;
+      if (!this.#keepRecords) this.#heldBytes -= item.bytes;
+    }
+    if (kept.length === this.#open.length) return;
+    this.#open = kept;
+    this.#last = { offset: this.#last.offset, open: true };
   }
 
   #release(offset: Position, tick: HybridTs): TickGroup | undefined {

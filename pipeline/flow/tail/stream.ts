@@ -254,6 +254,7 @@ export class TailStream {
       const request = {
         pchannel,
         from: { offset, tick },
+        passed: begun,
         topicId: topicIds.get(pchannel),
         select,
         gate: reader,

@@ -389,3 +389,40 @@ Deno.test("TickOrderer.promise releases as a tick would, whoever knows it", () =
   assert.deepEqual([group.tick, shown(group.events), group.resume], [8n, ["insert@5#100"], { offset: 101n, tick: 8n }]);
   assert.deepEqual(shown(run(orderer, entries([tick(9n, 2)], 102n))[0]!.events), ["insert@9#101"]);
 });
+
+Deno.test("TickOrderer.atEnd waits for nothing of before the tick that its reader has passed, but for what a commit may follow", () => {
+  // A node that lost its channel, or a producer's retry, wrote behind the last tick; reading begins there again.
+  const begun = (log: readonly ((offset: bigint) => Decoded)[], options = {}) => {
+    const orderer = new TickOrderer(P, { offset: 100n, tick: 0n }, { passed: 7n, ...options });
+    run(orderer, entries(log));
+    const { resume, end } = orderer.atEnd({ offset: 100n + BigInt(log.length), sinceMs: 0, complete: undefined });
+    return { orderer, resume: resume.offset, waiting: end?.waiting };
+  };
+  const late = begun([insert(5n, 0n, 2), remove(6n, 0n, 2)]);
+  assert.deepEqual([late.resume, late.waiting, late.orderer.counts.discarded, late.orderer.heldBytes], [
+    102n,
+    undefined,
+    2,
+    0,
+  ]);
+  assert.deepEqual(shown(run(late.orderer, entries([insert(9n, 0n, 2), tick(9n, 2)], 102n))[0]!.events), [
+    "insert@9#102",
+  ]);
+  assert.deepEqual(begun([insert(5n, 0n, 2), insert(8n, 0n, 2)]).waiting, 8n);
+  assert.deepEqual(begun([insert(5n)]).waiting, 5n, "generation 1 releases what is late");
+  const txn = begun([step("begin", 5n, 1n), insert(6n, 0n, 2, 1n)]).orderer;
+  const [group] = run(txn, entries([step("commit", 8n, 1n), tick(9n, 2)], 102n));
+  assert.deepEqual(shown(group!.events), ["insert@8#101"]);
+});
+
+Deno.test("TickOrderer puts what has no time behind all that its reader has passed, where it was told no tick yet", () => {
+  const orderer = new TickOrderer(P, { offset: 100n, tick: 0n }, { passed: 7n });
+  const unknown = (offset: bigint): LogEvent => ({
+    ...head(offset, 0n, 2),
+    kind: "block",
+    collectionId: 1n,
+    type: 2,
+    reason: "A record of type Insert cannot be decoded",
+  });
+  assert.deepEqual(shown(run(orderer, entries([unknown, tick(9n, 2)]))[0]!.events), ["block@8#100"]);
+});

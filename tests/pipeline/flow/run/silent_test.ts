@@ -93,10 +93,20 @@ Deno.test("run has no lag while nothing is written, and goes on from the end of 
   assert.deepEqual(replica.rows, source.rows);
   // Retention takes what nobody needs.
   source.log.deleteRecords("p_1", latest);
+  // What came too late is told by the tick that was passed: nothing says it again behind the position.
+  const passed = position()!.tick;
+  const told: (bigint | undefined)[] = [];
+  pipeline.override = {
+    follow: (request, signal) => {
+      if (request.pchannel === "p_1") told.push(request.passed);
+      return source.follow(request, signal);
+    },
+  };
   source.insert("quiet", [3n, 3n]);
   source.tick();
   await pipeline.start({ kind: "once" }).result;
   assert.deepEqual(replica.rows, source.rows);
+  assert.deepEqual(told, [passed]);
 });
 
 Deno.test("run --once of a backup with a log archive ends where the logs end", async () => {
