@@ -14,8 +14,9 @@ import {
   serviceClient,
   StorageSharedKeyCredential,
 } from "./azure_client.ts";
+import { withinAnswer } from "./answer_limit.ts";
 import { azureCode, azureError, azureStatus, isAzureRefusal, isNoBlob, isNoContainer } from "./azure_error.ts";
-import { putBlob, unquoted } from "./azure_upload.ts";
+import { type AzureTarget, putBlob, unquoted } from "./azure_upload.ts";
 import { createServerClock } from "./clock.ts";
 import type { CustomerKey } from "./customer_key.ts";
 import { createGate } from "./gate.ts";
@@ -32,6 +33,8 @@ export type { AzureLogin, AzureStoreOptions } from "./azure_client.ts";
 
 const DELETES_AT_ONCE = 16;
 const LIST_PAGE = 5000;
+/** So long the service may take for what it is asked, ms: a block of 16 MiB over a slow line. */
+const ANSWER_MS = 600_000;
 /** A copy across accounts reads by a signature that must outlive it. */
 const SIGNATURE_HOURS = 24;
 
@@ -104,7 +107,8 @@ export function createAzureStore(options: AzureStoreOptions): ObjectStore {
     }
   };
   const blob = (client: ContainerClient, key: string): BlockBlobClient => client.getBlockBlobClient(full(key));
-  const abort = (signal: AbortSignal | undefined) => signal === undefined ? {} : { abortSignal: signal };
+  const answer = <T>(signal: AbortSignal | undefined, send: (abortSignal: AbortSignal) => Promise<T>): Promise<T> =>
+    withinAnswer(signal, options.answerMs ?? ANSWER_MS, send);
   const paging = (continuationToken: string | undefined) => ({
     maxPageSize: options.listPage ?? LIST_PAGE,
     ...(continuationToken === undefined ? {} : { continuationToken }),
@@ -114,7 +118,10 @@ export function createAzureStore(options: AzureStoreOptions): ObjectStore {
     validateKey(key);
     return request(key, signal, async (client) => {
       try {
-        const found = await blob(client, key).getProperties({ ...abort(signal), ...reading });
+        const found = await answer(
+          signal,
+          (abortSignal) => blob(client, key).getProperties({ abortSignal, ...reading }),
+        );
         clock.heard(found.date);
         if (isFolder(found.metadata)) return undefined;
         return {
@@ -137,7 +144,8 @@ export function createAzureStore(options: AzureStoreOptions): ObjectStore {
     putOptions: PutOptions,
     signal: AbortSignal | undefined,
   ): Promise<ObjectInfo> => {
-    const by = <T>(send: (target: BlockBlobClient) => Promise<T>) => each((client) => send(blob(client, key)));
+    const by: AzureTarget["by"] = (send) =>
+      each((client) => answer(signal, (abortSignal) => send(blob(client, key), abortSignal)));
     return putBlob({ key, by, reading, scope }, body, putOptions, limits, signal);
   };
 
@@ -157,7 +165,8 @@ export function createAzureStore(options: AzureStoreOptions): ObjectStore {
       return await request(key, signal, async (client) => {
         try {
           const count = range === undefined ? undefined : range.end - range.start;
-          const found = await download(blob(client, key), range?.start ?? 0, count, signal, reading);
+          const start = range?.start ?? 0;
+          const found = await answer(signal, (slow) => download(blob(client, key), start, count, slow, reading));
           return await readBody(bodyOf(found), found.contentLength, signal);
         } catch (thrown) {
           if (azureCode(thrown) === "InvalidRange") return new Uint8Array();
@@ -167,7 +176,11 @@ export function createAzureStore(options: AzureStoreOptions): ObjectStore {
     },
     async *stream(key, signal) {
       validateKey(key);
-      const found = await request(key, signal, (client) => download(blob(client, key), 0, undefined, signal, reading));
+      const found = await request(
+        key,
+        signal,
+        (client) => answer(signal, (slow) => download(blob(client, key), 0, undefined, slow, reading)),
+      );
       try {
         yield* readChunks(bodyOf(found), found.contentLength, signal);
       } catch (thrown) {
@@ -225,7 +238,8 @@ export function createAzureStore(options: AzureStoreOptions): ObjectStore {
       try {
         return await request(key, signal, async (client) => {
           const target = blob(client, key);
-          const poller = await target.beginCopyFromURL(url, { ...abort(signal), intervalInMs: 500 });
+          const abort = signal === undefined ? {} : { abortSignal: signal };
+          const poller = await target.beginCopyFromURL(url, { ...abort, intervalInMs: 500 });
           const stop = () => poller.stopPolling();
           signal?.addEventListener("abort", stop, { once: true });
           try {
@@ -261,14 +275,12 @@ export function createAzureStore(options: AzureStoreOptions): ObjectStore {
       async function* pages() {
         let continuationToken: string | undefined;
         do {
-          const page = await request(undefined, signal, (client) => {
-            const listing = client.listBlobsFlat({
-              prefix: listPrefix(prefix, below),
-              includeMetadata: true,
-              ...abort(signal),
-            });
-            return onePage(listing.byPage(paging(continuationToken)));
-          });
+          const page = await request(undefined, signal, (client) =>
+            answer(signal, (abortSignal) => {
+              const from = listPrefix(prefix, below);
+              const listing = client.listBlobsFlat({ prefix: from, includeMetadata: true, abortSignal });
+              return onePage(listing.byPage(paging(continuationToken)));
+            }));
           yield page.segment.blobItems
             .filter(({ name, metadata, deleted }) => !name.endsWith("/") && !isFolder(metadata) && deleted !== true)
             .map((found): ObjectInfo => ({
@@ -287,10 +299,11 @@ export function createAzureStore(options: AzureStoreOptions): ObjectStore {
       const names = new Set<string>();
       let continuationToken: string | undefined;
       do {
-        const page = await request(undefined, signal, (client) => {
-          const listing = client.listBlobsByHierarchy("/", { prefix: listPrefix(prefix, below), ...abort(signal) });
-          return onePage(listing.byPage(paging(continuationToken)));
-        });
+        const page = await request(undefined, signal, (client) =>
+          answer(signal, (abortSignal) => {
+            const listing = client.listBlobsByHierarchy("/", { prefix: listPrefix(prefix, below), abortSignal });
+            return onePage(listing.byPage(paging(continuationToken)));
+          }));
         for (const { name } of page.segment.blobPrefixes ?? []) names.add(name.slice(0, -1).split("/").at(-1)!);
         continuationToken = page.continuationToken || undefined;
       } while (continuationToken !== undefined);
@@ -304,7 +317,8 @@ export function createAzureStore(options: AzureStoreOptions): ObjectStore {
           const key = keys[next++]!;
           await request(key, signal, async (client) => {
             try {
-              await blob(client, key).delete({ deleteSnapshots: "include", ...abort(signal) });
+              const target = blob(client, key);
+              await answer(signal, (abortSignal) => target.delete({ deleteSnapshots: "include", abortSignal }));
             } catch (thrown) {
               if (!isNoBlob(thrown)) throw thrown;
             }

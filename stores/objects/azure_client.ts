@@ -53,6 +53,8 @@ export interface AzureStoreOptions {
   /** Of streams; smaller values are for tests. */
   blockBytes?: number;
   blocksMax?: number;
+  /** A request without an answer for so long has failed, ms; a smaller value is for tests. */
+  answerMs?: number;
   /** Objects that one answer of a listing holds; a smaller value is for tests. */
   listPage?: number;
 }

@@ -19,7 +19,7 @@ const TAKEN = /^(BlobAlreadyExists|ConditionNotMet|TargetConditionNotMet|Invalid
 export interface AzureTarget {
   readonly key: string;
   /** One request to the blob. */
-  by<T>(send: (target: BlockBlobClient) => Promise<T>): Promise<T>;
+  by<T>(send: (target: BlockBlobClient, abortSignal: AbortSignal) => Promise<T>): Promise<T>;
   /** What goes with reads. */
   readonly reading: { readonly customerProvidedKey?: CpkInfo };
   /** What goes with writes. */
@@ -41,31 +41,32 @@ export async function putBlob(
   { memory, blockBytes = BLOCK_BYTES, blocksMax = BLOCKS_MAX }: AzureUploadLimits,
   signal: AbortSignal | undefined,
 ): Promise<ObjectInfo> {
-  const abort = (signal: AbortSignal | undefined) => signal === undefined ? {} : { abortSignal: signal };
   const mark = crypto.randomUUID();
   const common = {
-    ...abort(signal),
     ...scope,
     ...(putOptions.ifAbsent ? { conditions: { ifNoneMatch: "*" }, metadata: { [MARK]: mark } } : {}),
   };
   /** The client tries again by itself: what is there already may be what a try wrote whose answer was lost. */
   const unlessOwn = async <T>(
-    send: (target: BlockBlobClient) => Promise<T>,
+    send: (target: BlockBlobClient, abortSignal: AbortSignal) => Promise<T>,
   ): Promise<T | BlobGetPropertiesResponse> => {
     try {
       return await by(send);
     } catch (thrown) {
       if (putOptions.ifAbsent !== true || !TAKEN.test(azureCode(thrown))) throw thrown;
-      const found = await by((target) => target.getProperties({ ...abort(signal), ...reading })).catch(() => undefined);
+      const found = await by((target, abortSignal) => target.getProperties({ abortSignal, ...reading })).catch(() =>
+        undefined
+      );
       if (found?.metadata?.[MARK] !== mark) throw thrown;
       return found;
     }
   };
   const headers = putOptions.contentType === undefined ? {} : { blobContentType: putOptions.contentType };
   const whole = async (bytes: Uint8Array, md5 = md5Of(bytes)) => {
-    const done = await unlessOwn((target) =>
+    const done = await unlessOwn((target, abortSignal) =>
       target.upload(bytes, bytes.length, {
         ...common,
+        abortSignal,
         transactionalContentMD5: md5,
         blobHTTPHeaders: { ...headers, blobContentMD5: md5 },
       })
@@ -87,12 +88,14 @@ export async function putBlob(
       ids.push(id);
       size += BigInt(bytes.length);
       const sum = { transactionalContentMD5: digest ?? md5Of(bytes) };
-      await by((target) => target.stageBlock(id, bytes, bytes.length, { ...abort(signal), ...scope, ...sum }));
+      await by((target, abortSignal) => target.stageBlock(id, bytes, bytes.length, { abortSignal, ...scope, ...sum }));
     },
   });
   if (only !== undefined) return only;
   const blobHTTPHeaders = { ...headers, blobContentMD5: new Uint8Array(meter.digest()) };
-  const done = await unlessOwn((target) => target.commitBlockList(ids, { ...common, blobHTTPHeaders }));
+  const done = await unlessOwn((target, abortSignal) =>
+    target.commitBlockList(ids, { ...common, abortSignal, blobHTTPHeaders })
+  );
   return infoOf(key, size, done);
 }
 

@@ -1,4 +1,5 @@
 /** Requests to the JSON API of Google Cloud Storage. */
+import { withinAnswer } from "./answer_limit.ts";
 import type { ServerClock } from "./clock.ts";
 import type { CustomerKey } from "./customer_key.ts";
 import { answerOf, GcsLoginFailed, gcsStatus } from "./gcs_error.ts";
@@ -49,23 +50,19 @@ export function createGcsApi(
     }
     const headers = new Headers(request.headers);
     if (authorization !== undefined) headers.set("authorization", authorization);
-    const slow = new AbortController();
-    const timer = setTimeout(() => slow.abort(new DOMException("No answer came", "TimeoutError")), ANSWER_MS);
-    try {
+    return await withinAnswer(request.signal, ANSWER_MS, async (signal) => {
       const response = await fetch(url, {
         method: request.method,
         headers,
         redirect: "manual",
         client,
-        signal: request.signal === undefined ? slow.signal : AbortSignal.any([slow.signal, request.signal]),
+        signal,
         ...(request.body === undefined ? {} : { body: request.body as BodyInit }),
       });
       clock?.heard(response.headers.get("date"));
       if (response.ok || request.also?.includes(response.status)) return response;
       throw await answerOf(response);
-    } finally {
-      clearTimeout(timer);
-    }
+    });
   };
   const authorization = async () => {
     try {

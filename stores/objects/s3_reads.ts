@@ -3,6 +3,7 @@
  * time of node's. All other requests are node's, and so are those through a proxy, to an authority of one's own (beside which the
  * runtime's client trusts the public ones) or without a check of the certificate.
  */
+import { withinAnswer } from "./answer_limit.ts";
 import { namesProxies } from "./proxy.ts";
 import type { S3StoreOptions } from "./s3_options.ts";
 
@@ -61,15 +62,13 @@ function readUrl({ method, protocol, hostname, port, path, query }: SignedReques
 
 async function read(url: URL, request: SignedRequest, client: Deno.HttpClient, signal: AbortSignal | undefined) {
   const { host: _host, ...headers } = request.headers;
-  const slow = new AbortController();
-  const timer = setTimeout(() => slow.abort(new DOMException("No answer came", "TimeoutError")), ANSWER_MS);
-  try {
+  return await withinAnswer(signal, ANSWER_MS, async (signal) => {
     const answer = await fetch(url, {
       // As it is kept: an object that says of itself to be compressed is not unpacked.
       headers: { ...headers, "accept-encoding": "identity" },
       redirect: "manual",
       client,
-      signal: signal === undefined ? slow.signal : AbortSignal.any([slow.signal, signal]),
+      signal,
     });
     // What an error says is read by the client, which would wait for the rest of it for ever.
     const body = answer.ok ? answer.body : new Response(await answer.bytes()).body;
@@ -79,7 +78,5 @@ async function read(url: URL, request: SignedRequest, client: Deno.HttpClient, s
       headers: Object.fromEntries(answer.headers),
       body: body ?? new ReadableStream({ type: "bytes", start: (controller) => controller.close() }),
     };
-  } finally {
-    clearTimeout(timer);
-  }
+  });
 }

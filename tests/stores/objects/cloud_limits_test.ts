@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { createAzureStore } from "../../../stores/objects/azure.ts";
+import { withRetry } from "../../../stores/objects/retry.ts";
 import { createGcsStore } from "../../../stores/objects/gcs.ts";
 
 const bytesOf = (length: number) => Uint8Array.from({ length }, (_, i) => (i * 37) % 251);
@@ -63,6 +64,42 @@ Deno.test("createAzureStore writes a stream in blocks up to the last byte that t
   await assert.rejects(store.put("larger", chunks(bytesOf(5000))), { code: "refused", message: /larger than 50 B/ });
   assert.equal(blobs.has("/account/c/larger"), false);
   assert.ok(staged.size <= 5, `${staged.size} blocks were sent`);
+  await store.close();
+  await http.shutdown();
+});
+
+Deno.test("createAzureStore does not wait for ever for an answer: what is asked again is, a stream fails as unreachable", async () => {
+  const over = Promise.withResolvers<void>();
+  let silent: (request: Request) => boolean = () => false;
+  let asked = 0;
+  const http = serve(async (request) => {
+    await request.bytes().catch(() => {});
+    if (silent(request)) {
+      asked++;
+      await over.promise;
+    }
+    return new Response(null, { status: 201, headers: { etag: '"e"', "last-modified": new Date(0).toUTCString() } });
+  });
+  const store = withRetry(
+    createAzureStore({
+      endpoint: `http://127.0.0.1:${http.addr.port}/account`,
+      container: "c",
+      prefix: "",
+      login: { kind: "key", account: "account", key: btoa("key") },
+      tls: { ca: undefined, insecure: false },
+      maxConcurrency: 8,
+      blockBytes: 10,
+      answerMs: 50,
+    }),
+    { sleep: () => Promise.resolve() },
+  );
+  silent = () => asked === 0;
+  await store.put("k", bytesOf(10));
+  assert.equal(asked, 1);
+  silent = ({ url }) => new URL(url).searchParams.get("comp") === "block";
+  const fails = { code: "unreachable", retriable: true, message: /No answer came$/ };
+  await assert.rejects(store.put("k", chunks(bytesOf(50))), fails);
+  over.resolve();
   await store.close();
   await http.shutdown();
 });
