@@ -307,7 +307,9 @@ export class RowTail implements TailConsumer {
 
   async #run(state: LaneState, work: LaneWork): Promise<void> {
     const { deps } = this.#o;
-    if (work.kind !== "discard") {
+    const stopped = this.#notCarried.get(state.collectionId); // Perhaps since this was prepared.
+    if (work.kind !== "discard" && stopped === "held") this.#hold(state, work.items);
+    if (work.kind !== "discard" && stopped === undefined) {
       const own = this.#o.targets.state(state.collectionId);
       const name = own === undefined ? `collection ${state.collectionId}` : `${own.source.db}.${own.source.name}`;
       if (!this.#appliedOnce) deps.crash("before_first_batch");

@@ -141,7 +141,7 @@ function rows(type: MessageType.Insert | MessageType.Delete, record: LogRecord, 
     const { ts: _provisional, defect, vchannel: _provisionalToo, segmentId, ...insert } = readInsert(body);
     const partitions = header?.$typeName === InsertMessageHeaderSchema.typeName ? header.partitions : [];
     const announced = partitions.reduce((sum, { rows }) => sum + rows, 0n);
-    const missing = shortOf(announced, insert.rows);
+    const missing = shortOf(announced, insert.rows) ?? strangeTo(collectionId, insert.collectionId);
     if (missing !== undefined) return block(head, type, `An insert ${missing}`, collectionId);
     if (insert.rows === 0) return NO_ROWS;
     // Different provisional timestamps do not matter here: the time tick is the timestamp of every row.
@@ -161,7 +161,7 @@ function rows(type: MessageType.Insert | MessageType.Delete, record: LogRecord, 
     return { ...event, predicate: { plan: predicate.slice(), partitionId } };
   }
   const announced = header?.$typeName === DeleteMessageHeaderSchema.typeName ? header.rows : 0n;
-  const missing = shortOf(announced, keys.values.length);
+  const missing = shortOf(announced, keys.values.length) ?? strangeTo(collectionId, id);
   if (missing !== undefined) return block(head, type, `A delete ${missing}`, collectionId);
   if (keys.values.length === 0) return NO_ROWS;
   return { ...head, kind: "delete", msgId, collectionId: id, partitionId, partitionName, keys };
@@ -171,6 +171,12 @@ function rows(type: MessageType.Insert | MessageType.Delete, record: LogRecord, 
 function shortOf(announced: bigint, rows: number): string | undefined {
   if (announced === 0n || announced === BigInt(rows)) return undefined;
   return `says ${announced} rows in its header but has ${rows}`;
+}
+
+/** Why a body cannot be its header's: it names another collection. */
+function strangeTo(collectionId: bigint, named: bigint): string | undefined {
+  if (collectionId <= 0n || collectionId === named) return undefined;
+  return `is of collection ${collectionId} by its header but of ${named} by its body`;
 }
 
 function change(type: number, record: LogRecord, head: Head): Decoded {

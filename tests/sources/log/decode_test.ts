@@ -329,7 +329,7 @@ Deno.test("decodeRecord blocks rows of generation 2 that are not as many as thei
   // Three rows of collection 100.
   const threeRows = "CGQSCAhlEAMiAggJ";
   const threeKeys = payload(DeleteMessageHeaderSchema, { collectionId: 100n, rows: 3n }).toBase64();
-  for (const value of [new Uint8Array(0), null, insert({ numRows: 2n, timestamps: [TS, TS] })]) {
+  for (const value of [new Uint8Array(0), null, insert({ collectionID: 100n, numRows: 2n, timestamps: [TS, TS] })]) {
     const event = said("2", value, threeRows);
     assert.ok(event.kind === "block", event.kind);
     assert.deepEqual([event.collectionId, event.vchannel], [100n, V]);
@@ -340,6 +340,10 @@ Deno.test("decodeRecord blocks rows of generation 2 that are not as many as thei
     assert.ok(event.kind === "block", event.kind);
     assert.match(event.reason, /A delete says 3 rows in its header but has 0 /);
   }
+  const other = said("2", insert(), threeRows);
+  assert.ok(other.kind === "block", other.kind);
+  assert.deepEqual([other.collectionId, other.vchannel], [100n, V]);
+  assert.match(other.reason, /of collection 100 by its header but of 77 by its body/);
   // A header that counts nothing says nothing.
   assert.equal(said("2", insert(), "").kind, "insert");
   assert.equal(said("3", new Uint8Array(0), "").kind, "skip");
@@ -347,7 +351,7 @@ Deno.test("decodeRecord blocks rows of generation 2 that are not as many as thei
 
 Deno.test("decodeRecord blocks the vchannel of a record of generation 2 whose version is not that of its type", () => {
   const said = (version: string, type: string) =>
-    decode(insert(), [
+    decode(insert({ collectionID: 100n }), [
       ["_v", text(version)],
       ["_t", text(type)],
       ["_tt", text("3gg498oqzuo0")],

@@ -5,6 +5,9 @@ import { RowTail } from "../../../../pipeline/flow/rows/tail.ts";
 import { Waits } from "../../../../pipeline/waits.ts";
 import type { RowTailOptions } from "../../../../pipeline/flow/rows/tail_options.ts";
 import type { TickGroup } from "../../../../pipeline/model/mod.ts";
+import { FakePipeline } from "../../../fakes/pipeline.ts";
+import { FakeRowSink } from "../../../fakes/row_sink.ts";
+import { FakeSource } from "../../../fakes/source.ts";
 
 Deno.test("RowTail needs no group from before its own point: a stream that began earlier takes no position back", () => {
   const tail = new RowTail({ state: newSinkState(), targets: { later: new Set() } } as unknown as RowTailOptions);
@@ -53,6 +56,34 @@ Deno.test("RowTail holds the collection that an unreadable change on the control
   assert.deepEqual(said, ["default.a: Files were replaced", "Type 950 is not known"]);
   assert.equal(own.blocked, "Files were replaced");
   assert.equal(tail.cares(7n), true, "what it lacks is kept for the next run");
+});
+
+Deno.test("RowTail writes no row that stands behind what holds its collection, also where one tick brings both", async () => {
+  const source = new FakeSource(["p_0"]);
+  const replica = new FakeRowSink("replica");
+  const pipeline = new FakePipeline(source, { rows: [replica] });
+  source.create("items", "p_0");
+  source.insert("items", [1n, 1n]);
+  await pipeline.once();
+  assert.deepEqual([...replica.rows.get("items")!], [[1n, 1n]]);
+  source.insert("items", [2n, 2n]);
+  const reason = "A record of type 950 is not known";
+  pipeline.override = {
+    follow: async function* (request, signal) {
+      for await (const group of source.follow(request, signal)) {
+        const events = group.events.flatMap((
+          event,
+        ) => [{ ...event, kind: "block" as const, type: 950, reason }, event]);
+        yield { ...group, events };
+      }
+    },
+  };
+  const { blocked } = await pipeline.once();
+  assert.equal(blocked.length, 1);
+  assert.deepEqual([...replica.rows.get("items")!], [[1n, 1n]], "nothing of behind the block");
+  pipeline.override = {};
+  await pipeline.once();
+  assert.deepEqual(replica.rows, source.rows, "a version that can read it goes on before it");
 });
 
 for (
