@@ -115,7 +115,8 @@ export type CollectionLookup =
   | { readonly state: "live"; readonly collection: Collection; readonly revision?: bigint }
   /** Creating: ask again; dropping: its metadata is still there but it is doomed. */
   | { readonly state: "creating" | "dropping"; readonly name: string; readonly dbId: bigint }
-  | { readonly state: "unknown" };
+  /** `droppedAt`: it was there at the moment that a backup is restored to, and nobody saw what it was. */
+  | { readonly state: "unknown"; readonly droppedAt?: HybridTs };
 
 /** The cut of one vchannel: base rows have ts <= `ts`, the tail starts at `offset` (inclusive) and takes ts > `ts`. */
 export interface Cut {

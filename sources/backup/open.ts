@@ -42,7 +42,14 @@ export function catalogAt(source: Pick<BackupSource, "history">, ts: HybridTs): 
 
 /** The metadata of the moment to which a backup is restored: its base's files under the catalog of that moment. */
 export function metaAt(source: Pick<BackupSource, "history" | "snapshot" | "backup">, ts: HybridTs): MetaSource {
-  return snapshotMeta({ ...source.snapshot, catalog: catalogAt(source, ts) }, source.backup.name);
+  const { history: { base, notes, dropped }, backup: { name, manifest } } = source;
+  // Of what failed in the base the backup itself says so.
+  const seen = new Set(manifest?.failed.map(({ id }) => id));
+  for (const { collections } of [base, ...notes.map(({ catalog }) => catalog)]) {
+    for (const { id } of collections) seen.add(id);
+  }
+  const unseen = new Map([...dropped].filter(([id, at]) => at > ts && !seen.has(id)));
+  return snapshotMeta({ ...source.snapshot, catalog: catalogAt(source, ts) }, name, unseen);
 }
 
 /** Opens a backup for a restore; closes the store in the end. Throws as `readBackup` does. */
@@ -104,8 +111,8 @@ export function checkMoment(source: Pick<BackupSource, "restorable" | "backup">,
   );
 }
 
-/** Metadata that never changes. */
-function snapshotMeta(snapshot: Snapshot, name: string): MetaSource {
+/** Metadata that never changes. `unseen`: collections of which it knows only when they were dropped, later. */
+function snapshotMeta(snapshot: Snapshot, name: string, unseen: ReadonlyMap<bigint, HybridTs> = new Map()): MetaSource {
   return {
     snapshot: () => Promise.resolve(snapshot),
     async *watch(_revision, signal) {
@@ -115,7 +122,9 @@ function snapshotMeta(snapshot: Snapshot, name: string): MetaSource {
     },
     async lookup(collectionId) {
       const collection = snapshot.catalog.collections.find(({ id }) => id === collectionId);
-      return collection === undefined ? { state: "unknown" } : { state: "live", collection };
+      if (collection !== undefined) return { state: "live", collection };
+      const droppedAt = unseen.get(collectionId);
+      return droppedAt === undefined ? { state: "unknown" } : { state: "unknown", droppedAt };
     },
     async check() {
       const count = snapshot.catalog.collections.length;

@@ -148,3 +148,38 @@ for (const { what, make, generations = [1, 2] as const, untold = [] } of CHANGES
     });
   }
 }
+
+Deno.test("a restore to a moment of a collection that came and went while no run archives says which it lacks, to later ones it is silent", async () => {
+  const world = new World(["p_0", "p_1"], { store: createMemoryStore(), seed: 3 });
+  const vault = createMemoryStore();
+  const pipeline = new FakePipeline(world, { vaults: { vault } });
+  pipeline.override = { baseDeletes: "log_and_files", now: () => msOfHybrid(world.now) };
+  world.create("default", "anchor", "p_0", "p_1");
+  world.tick();
+  await pipeline.once();
+  const brief = world.create("default", "brief", "p_0", "p_1");
+  world.insert(brief, brief.collection.partitions[0]!.name, [[1n, 1n]]);
+  world.tick();
+  const there = world.now;
+  world.drop(brief, true);
+  while (world.pending.length > 0) world.pending.shift()!();
+  world.tick();
+  await pipeline.once();
+  const saidAt = async (ts: HybridTs) => {
+    const backup = await openBackupSource(vault, "b");
+    const target = new ExactRowSink("target");
+    const restore = new FakePipeline(world, { rows: [target] });
+    restore.override = {
+      meta: metaAt(backup, ts),
+      log: backup.log!,
+      follow: world.followOf(backup.log!),
+      binlogs: backup.binlogs,
+    };
+    await restore.start({ kind: "until", ts }, { restore: `${ts}` }).result;
+    assert.deepEqual([...target.collections.keys()], ["default/anchor"]);
+    return restore.warnings.filter((line) => line.startsWith(`Collection ${brief.collection.id}, `));
+  };
+  const [said, ...more] = await saidAt(there);
+  assert.match(said!, /is not restored: no run that wrote the backup saw it/);
+  assert.deepEqual([more.length, await saidAt(world.now)], [0, []]);
+});

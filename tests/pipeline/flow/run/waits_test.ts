@@ -121,7 +121,9 @@ Deno.test("awaitedCollection shows a collection that the source has not finished
   const lookup = () =>
     Promise.resolve(creating ? { state: "creating" as const } : { state: "live" as const, collection: made });
   const meta = { lookup } as unknown as MetaSource;
-  const found = awaitedCollection({ meta, waits }, 7n, new AbortController().signal);
+  const never = () => assert.fail("nothing is to be said");
+  const report = { warn: never, info: never, ddl: never, blocked: never };
+  const found = awaitedCollection({ meta, report, waits }, 7n, new AbortController().signal);
   await until("it is shown", () => waits.list().length > 0);
   assert.deepEqual(waits.list().map(({ component, collection }) => [component, collection]), [
     ["sources.meta", "collection 7"],
