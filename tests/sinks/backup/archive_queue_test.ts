@@ -4,8 +4,9 @@ import { positionsOf, pulsarPosition, woodpeckerPosition } from "../../../pipeli
 import { createLogArchive } from "../../../sinks/backup/archive.ts";
 import { checkArchive, createArchiveLog } from "../../../sources/backup/mod.ts";
 import { createMemoryStore } from "../../../stores/mod.ts";
+import { hungAfterMs } from "../../stack/patience.ts";
 
-const signal = AbortSignal.timeout(60_000);
+const signal = AbortSignal.timeout(hungAfterMs());
 const AT = 470597853918265344n;
 
 const PLACES: Readonly<Record<Exclude<Queue, "rocksmq" | "files">, readonly Position[]>> = {

@@ -3,9 +3,10 @@ import assert from "node:assert/strict";
 import { parseRunState } from "../../../pipeline/flow/state/run_state.ts";
 import { checkArchive, createArchiveLog } from "../../../sources/backup/mod.ts";
 import { createFileStore, decodeManifest } from "../../../stores/mod.ts";
+import { hungAfterMs } from "../../stack/patience.ts";
 
 const FOLDER = new URL("../../samples/before_queues/", import.meta.url);
-const signal = AbortSignal.timeout(60_000);
+const signal = AbortSignal.timeout(hungAfterMs());
 const AT = 470597853918265344n;
 
 Deno.test("parseRunState goes on with a state that does not name its queue: it is Kafka's", async () => {
