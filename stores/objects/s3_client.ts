@@ -73,6 +73,8 @@ function clientConfig(options: S3StoreOptions, credentials: S3Keys | undefined):
       // Without the second, the first is a line in the client's log, and a request that gets no answer lasts for ever.
       requestTimeout: options.answerMs ?? ANSWER_MS,
       throwOnRequestTimeout: true,
+      // Of a body that stands still, such as that of a listing.
+      socketTimeout: options.answerMs ?? ANSWER_MS,
       ...(options.agents ?? { httpAgent: pool, httpsAgent: https }),
       logger: { trace: silent, debug: silent, info: silent, warn: silent, error: silent },
     },

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { withRetry } from "../../../stores/objects/retry.ts";
 import { FakeS3, s3Refusal } from "./fake_s3.ts";
 
 const bytesOf = (length: number) => Uint8Array.from({ length }, (_, i) => (i * 37) % 251);
@@ -116,6 +117,22 @@ Deno.test("createS3Store does not wait for ever for an answer: the request is se
   await store.put("k", bytesOf(10));
   assert.equal(asked, 2);
   over.resolve();
+  await store.close();
+});
+
+Deno.test("withRetry over createS3Store lists again where a listing stands still in its middle", async () => {
+  let asked = 0;
+  await using s3 = new FakeS3({
+    answer: (_, { searchParams }) => {
+      if (!searchParams.has("list-type") || ++asked > 1) return undefined;
+      const begun = new TextEncoder().encode('<?xml version="1.0"?><ListBucketResult><KeyCount>1</KeyCount>');
+      return new Response(new ReadableStream({ start: (to) => to.enqueue(begun) }));
+    },
+  });
+  const store = withRetry(s3.store({ answerMs: 50 }), { sleep: () => Promise.resolve() });
+  await store.put("k", bytesOf(10));
+  assert.deepEqual((await Array.fromAsync(store.list(""))).map(({ key }) => key), ["k"]);
+  assert.equal(asked, 2);
   await store.close();
 });
 
