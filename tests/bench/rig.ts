@@ -1,5 +1,5 @@
 /** What every figure needs: servers, a collection of the usual rows, and what a process has used so far. */
-import { attachStack, PyMilvus, type StackControl, startStack } from "../stack/mod.ts";
+import { attachStack, type MilvusSettings, PyMilvus, type StackControl, startStack } from "../stack/mod.ts";
 
 /** Source and target of a stack, driven from outside. */
 export interface Rig {
@@ -22,10 +22,13 @@ const FIELDS = [
 ];
 const INDEXES = [{ field: "vec", name: "vec", params: { index_type: "FLAT", metric_type: "L2" } }];
 
-/** Runs `work` against the stack that `TIDEMARK_STACK_ENV` names, or one of its own that is stopped afterwards. */
-export async function withRig(work: (rig: Rig) => Promise<void>): Promise<void> {
+/**
+ * Runs `work` against the stack that `TIDEMARK_STACK_ENV` names, or one of its own that is stopped afterwards. `target`: what
+ * the milvus.yaml of its own says beside the usual.
+ */
+export async function withRig(work: (rig: Rig) => Promise<void>, target: MilvusSettings = {}): Promise<void> {
   if (Deno.env.get("TIDEMARK_STACK_ENV")) return await measure(await attachStack(), work);
-  await using stack = await startStack("full", { without: ["lite"], isMeasured: true, log: note });
+  await using stack = await startStack("full", { without: ["lite"], isMeasured: true, target, log: note });
   await measure(stack, work);
 }
 

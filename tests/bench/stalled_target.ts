@@ -73,5 +73,6 @@ if (import.meta.main) {
       ],
       notes: [`${rows} rows of a key and a float vector of ${DIM} dimensions, two shards; default settings.`],
     });
-  });
+    // A Milvus whose session in etcd ends meanwhile (after 30 s by default) does not go on: it exits.
+  }, { "common.session.ttl": 2 * seconds + 60 });
 }

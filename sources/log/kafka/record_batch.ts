@@ -99,6 +99,11 @@ export function assertWhole(batch: RecordBatch, topic: string): void {
   );
 }
 
+/** Nothing that is read of it is a view of its payload then. */
+export function isCompressed(batch: RecordBatch): boolean {
+  return (batch.attributes & CODEC) !== 0;
+}
+
 export function isControl(batch: RecordBatch): boolean {
   return (batch.attributes & CONTROL) !== 0;
 }

@@ -22,9 +22,18 @@ import { type FetchAnswer, parseFetchResponse } from "./fetch_response.ts";
 import { beginsAsInsert, isInsert } from "../gen1/is_insert.ts";
 import { kafkaError } from "./errors.ts";
 import { Expansion } from "./expansion.ts";
-import { assertWhole, frontOfOnly, isControl, type OtherCodec, readBatches, recordsOf } from "./record_batch.ts";
+import {
+  assertWhole,
+  frontOfOnly,
+  isCompressed,
+  isControl,
+  type OtherCodec,
+  readBatches,
+  recordsOf,
+} from "./record_batch.ts";
 import type { KafkaClientOptions } from "./options.ts";
 import { RETENTION_KEYS, retentionOf } from "./retention.ts";
+import { Scratch } from "./scratch.ts";
 import type { KafkaLogConfig } from "./spec.ts";
 import type { TopicTailOptions } from "../outage.ts";
 import { measureOf } from "../stretches.ts";
@@ -296,6 +305,7 @@ class KafkaTopic implements TopicPort {
   readonly #options: KafkaLogOptions;
   readonly #withoutInserts: boolean;
   readonly #expansion = new Expansion();
+  readonly #scratch = new Scratch();
 
   constructor(
     client: KafkaClientOptions,
@@ -356,7 +366,8 @@ class KafkaTopic implements TopicPort {
   #page(bytes: Pieces, offset: bigint, highWatermark: bigint): LogFetch {
     const records: LogRecord[] = [];
     let next = offset;
-    for (const batch of readBatches(bytes)) {
+    for (const found of readBatches(bytes)) {
+      const batch = isCompressed(found) ? { ...found, payload: this.#scratch.gathered(found.payload) } : found;
       assertWhole(batch, this.topic);
       const { firstOffset } = batch;
       const end = batch.lastOffset + 1n;
