@@ -20,6 +20,7 @@ const RECENT_MS = 60_000;
 /** SegmentLevel.L0. */
 const L0 = 1;
 const TIMESTAMP_FIELD = 1n;
+const LOGICAL_BITS = 18n;
 
 /** `nowMs`: the time of reading by the source's clock. Only segments of live collections and partitions count. */
 export function findTorn(
@@ -45,7 +46,9 @@ export function findTorn(
     if (segment.class === "deletes" && empty) {
       signs.push({ segmentId: segment.id, what: "is L0 and lacks the key of its delta logs", fatal: true });
     }
-    if (segment.class === "rows" && segment.manifestPath === "") signs.push(...filesDisagree(segment, collection));
+    if (segment.class === "rows" && segment.manifestPath === "") {
+      signs.push(...filesDisagree(segment, collection, nowMs));
+    }
   }
   return signs;
 }
@@ -70,7 +73,7 @@ function halfDropped(segment: SegmentReading, byId: ReadonlyMap<bigint, SegmentR
   return `is compacted from ${dropped.id}, which is Dropped, and ${alive.id}, which is not`;
 }
 
-function filesDisagree(segment: SegmentReading, collection: Collection): TornSign[] {
+function filesDisagree(segment: SegmentReading, collection: Collection, nowMs: number): TornSign[] {
   const sign = (what: string, fatal: boolean): TornSign => ({ segmentId: segment.id, what, fatal });
   const partial = segment.state === "growing" || segment.state === "sealed";
   const state = segment.state[0]!.toUpperCase() + segment.state.slice(1);
@@ -104,7 +107,27 @@ function filesDisagree(segment: SegmentReading, collection: Collection): TornSig
   if (segment.state === "flushed" && rows !== segment.rows && signs.length === 0) {
     signs.push(sign(`is Flushed with ${segment.rows} rows but its binlogs hold ${rows}`, false));
   }
+  const lacking = isNew(segment.id, nowMs) ? fieldsWithoutFiles(segment, collection.schema.fields) : [];
+  // Rows of before a field was added have none for good. A segment that is being made may just lack them yet.
+  if (lacking.length > 0) signs.push(sign(`is new and lacks the binlog keys of fields ${lacking.join(", ")}`, false));
   return signs;
+}
+
+/** Ids are timestamps of the source's clock. */
+function isNew(id: bigint, nowMs: number): boolean {
+  return Math.abs(nowMs - Number(id >> LOGICAL_BITS)) < RECENT_MS;
+}
+
+/** Their values would be taken for null, or for the default. */
+function fieldsWithoutFiles(
+  { binlogs, storageVersion }: SegmentReading,
+  fields: readonly FieldSchema[],
+): bigint[] {
+  const packed = storageVersion >= 2n;
+  // Of a group that does not say its fields nobody knows which they are.
+  if (packed && binlogs.some(({ childFields }) => childFields.length === 0)) return [];
+  const there = new Set(binlogs.flatMap(({ fieldId, childFields }) => packed ? childFields : [fieldId]));
+  return fields.map(({ fieldID }) => fieldID).filter((id) => !there.has(id));
 }
 
 /** Fields that were added to the schema after rows were written have fewer rows. */

@@ -76,9 +76,10 @@ export function logRecord(
   fieldID: bigint,
   binlogs: readonly MessageInitShape<typeof BinlogSchema>[],
   partition = PARTITION,
+  childFields: bigint[] = [],
 ): MetaRecord {
   return record(
     `datacoord-meta/${kind}/${COLLECTION}/${partition}/${id}/${fieldID}`,
-    toBinary(FieldBinlogSchema, create(FieldBinlogSchema, { fieldID, binlogs: [...binlogs] })),
+    toBinary(FieldBinlogSchema, create(FieldBinlogSchema, { fieldID, binlogs: [...binlogs], childFields })),
   );
 }
