@@ -6,11 +6,12 @@ import { binlogRecords, collectionRecord, segmentRecord } from "./records_of.ts"
 import { ROOTS } from "./vectors.ts";
 
 const never = new AbortController().signal;
+const AT = { ...ROOTS, takenAtMs: 1_735_689_600_000 };
 const whole = decodeSnapshot(
   [collectionRecord(), segmentRecord(1n), ...binlogRecords(1n, { 0: 10n, 1: 10n, 100: 10n, 101: 10n })],
-  ROOTS,
+  AT,
 );
-const torn = decodeSnapshot([collectionRecord(), segmentRecord(1n)], ROOTS);
+const torn = decodeSnapshot([collectionRecord(), segmentRecord(1n)], AT);
 
 function settling() {
   const slept: number[] = [];
