@@ -109,6 +109,8 @@ export class FakeLog implements LogSource {
     { withoutInserts = false }: TailOptions = {},
   ): AsyncIterable<LogFetch> {
     let id = topicId;
+    /** What is written to other topics is no answer. */
+    let answerAt: number | undefined;
     while (true) {
       signal.throwIfAborted();
       if (this.#closed) throw new TidemarkError("aborted", "The log source was closed");
@@ -130,10 +132,15 @@ export class FakeLog implements LogSource {
       }
       const records = held.records.filter((record) => record.offset >= offset).slice(0, this.#maxRecords);
       if (records.length === 0) {
-        if (await this.#change(signal, this.#waitMs)) continue;
+        const now = performance.now();
+        if (this.#waitMs !== undefined) answerAt ??= now + this.#waitMs;
+        const left = answerAt === undefined ? undefined : answerAt - now;
+        if ((left === undefined || left > 0) && await this.#change(signal, left)) continue;
+        answerAt = undefined;
         yield { records, highWatermark: held.next, next: offset };
         continue;
       }
+      answerAt = undefined;
       this.fetches.set(topic, (this.fetches.get(topic) ?? 0) + 1);
       this.read.set(topic, [...this.read.get(topic) ?? [], ...records.map((record) => record.offset)]);
       offset = records.at(-1)!.offset + 1n;

@@ -40,6 +40,7 @@ export abstract class WorldCluster implements PipelineSource {
   readonly said: string[] = [];
   /** vchannel and partition -> the segment that takes its rows. */
   protected readonly growing = new Map<string, bigint>();
+  protected readonly silent = new Set<string>();
   protected readonly checkpoints = new Map<string, StoredPosition>();
   protected ms = FIRST_MS;
   protected ids = 100n;
@@ -99,6 +100,11 @@ export abstract class WorldCluster implements PipelineSource {
     return [...this.things.values()];
   }
 
+  /** Of its metadata. */
+  get revision(): bigint {
+    return this.#revision;
+  }
+
   find(db: string, name: string): Thing | undefined {
     return this.live.find(({ collection }) => collection.dbName === db && collection.name === name);
   }
@@ -154,10 +160,11 @@ export abstract class WorldCluster implements PipelineSource {
     return { [Symbol.dispose]: () => clearInterval(timer) };
   }
 
-  /** A message on each channel to a collection that nobody knows. */
+  /** A message on each channel, unless it is {@link silent}, to a collection that nobody knows. */
   #neighbour(): void {
     const place = placeOf({ dbName: "neighbours", name: "other", id: 1n });
     for (const pchannel of this.pchannels) {
+      if (this.silent.has(pchannel)) continue;
       const [vchannel, segment] = [`${pchannel}_1v0`, ++this.ids];
       this.nodes.write(pchannel, { ...place, kind: "create_segment", vchannel, segment, tt: this.next() });
     }

@@ -8,6 +8,9 @@ import { Mortal } from "./mortal.ts";
 import type { Thing } from "./thing.ts";
 import { World } from "./world.ts";
 
+/** A pchannel on which nothing is ever written behind what its collection was made with. */
+const SILENT = "p_silent";
+
 export type Step = (world: World) => void;
 
 export interface Life {
@@ -37,7 +40,7 @@ export function of<T>(
   take: (world: World, thing: Thing, value: T) => void,
 ): fc.Arbitrary<Step> {
   return fc.tuple(fc.nat(11), arbitrary).map(([n, value]) => (world) => {
-    const { live } = world;
+    const live = world.live.filter(({ collection }) => !collection.pchannels.includes(SILENT));
     if (live.length > 0) take(world, live[n % live.length]!, value);
   });
 }
@@ -82,6 +85,11 @@ export const collections: fc.Arbitrary<Step> = fc.oneof(
 export const aliases: fc.Arbitrary<Step> = fc.oneof(
   of(fc.constantFrom("k", "l", "a"), (world, thing, alias) => thing.busy || world.alias(thing, alias)),
   of(fc.constant(0), (world, thing) => thing.busy || world.unalias(thing)),
+);
+/** Of generation 2 the log tells of them. */
+export const alterations: fc.Arbitrary<Step> = fc.oneof(
+  of(fc.constant(0), (world, thing) => world.addColumn(thing)),
+  of(fc.nat(9), (world, thing, n) => world.setProperties(thing, { "collection.ttl.seconds": `${100 + n}` })),
 );
 export const truncations: fc.Arbitrary<Step> = of(fc.constant(0), (world, thing) => world.truncate(thing));
 export const imports: fc.Arbitrary<Step> = fc.oneof(
@@ -151,6 +159,7 @@ export async function lived(
       world.create("default", "a", "p_0", "p_1");
       world.create("default", "anchor", "p_0", "p_1");
       if (more) world.create("default", "b", "p_1");
+      if (generation === 2 && chance % 8 === 0) world.createSilent("silent", SILENT);
       if (begun ?? chance % 2 === 0) await copy.pipeline.once();
       for (const life of all) await live(copy, world, life);
       await end(copy, world);
@@ -219,10 +228,11 @@ export async function end({ pipeline, targets }: Copy, world: World): Promise<vo
 /** The target has the source's collections, and of each its partitions, rows and aliases. */
 function assertSame(world: World, target: ExactRowSink, warnings: readonly string[]): void {
   const wanted = world.live.map((thing) => {
-    const { dbName, name, aliases, partitions } = thing.collection;
+    const { dbName, name, aliases, partitions, schema, properties } = thing.collection;
+    const columns = schema.fields.map((field) => field.name);
     return [
       `${dbName}/${name}`,
-      content([...world.rowsOf(thing)], partitions.map((one) => one.name), aliases),
+      { ...content([...world.rowsOf(thing)], partitions.map((one) => one.name), aliases), columns, properties },
     ] as const;
   });
   const found = [...target.collections].map(([key, { actual }]) => {
@@ -230,7 +240,9 @@ function assertSame(world: World, target: ExactRowSink, warnings: readonly strin
     const rows = [...target.rowsOf({ db, name })].map(([place, all]) =>
       [place, new Map([...all].map(([its, row]) => [its, BigInt(row.value as never)]))] as const
     );
-    return [key, content(rows as never, actual.partitions, actual.aliases)] as const;
+    const { schema, properties } = actual;
+    const columns = schema.fields.map((field) => field.name);
+    return [key, { ...content(rows as never, actual.partitions, actual.aliases), columns, properties }] as const;
   });
   const text = (all: typeof wanted | typeof found) => Object.fromEntries([...all].sort(([a], [b]) => a < b ? -1 : 1));
   assert.deepEqual(

@@ -58,6 +58,14 @@ export abstract class WorldStructure extends WorldRows {
     return thing;
   }
 
+  /** On a channel of its own, on which nothing is written any more. */
+  createSilent(name: string, pchannel: string): void {
+    this.grow(pchannel);
+    this.create("default", name, pchannel);
+    this.nodes.tick(pchannel, this.now);
+    this.silent.add(pchannel);
+  }
+
   change(thing: Thing, more: Partial<Collection>): void {
     this.say(`change of ${thing.id}: ${Object.keys(more)}`);
     thing.collection = { ...thing.collection, ...more };

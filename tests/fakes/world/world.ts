@@ -92,7 +92,8 @@ export class World extends WorldStructure {
     for (const thing of this.live) {
       // A copy that begins between two channels of a change that destroys rows holds the collection, which is known and open.
       if (this.generation === 2 && thing.busy) continue;
-      const { deeds, collection: { vchannels } } = thing;
+      const { deeds, collection: { vchannels, pchannels } } = thing;
+      if (pchannels.some((pchannel) => this.silent.has(pchannel))) continue;
       vchannels.forEach((vchannel, shard) => {
         const from = this.checkpoints.get(vchannel)?.ts ?? 0n;
         const destroyed = deeds.filter(({ key, shard: its }) => key === undefined && its === shard);

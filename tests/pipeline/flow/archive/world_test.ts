@@ -1,4 +1,7 @@
-/** Backups of a source that imports, forgets its imports, flushes and truncates: every moment on offer is restored as it was. */
+/**
+ * Backups of a source that imports, forgets its imports, flushes, truncates, renames and gives columns: every moment on offer is
+ * restored as it was.
+ */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { TidemarkError } from "../../../../pipeline/errors.ts";
@@ -8,15 +11,18 @@ import { createMemoryStore, type MemoryStore } from "../../../../stores/mod.ts";
 import { ExactRowSink } from "../../../fakes/exact_row_sink.ts";
 import { FakePipeline, until } from "../../../fakes/pipeline.ts";
 import {
+  alterations,
   type Copy,
   deliveries,
   imports,
   live,
   lives,
+  of,
   truncations,
   upkeep,
   writes,
 } from "../../../fakes/world/lives.ts";
+import type { Thing } from "../../../fakes/world/thing.ts";
 import { World } from "../../../fakes/world/world.ts";
 
 function archived() {
@@ -42,10 +48,11 @@ async function newest(vault: MemoryStore): Promise<string> {
   return backups.filter(({ state }) => state === "complete").map(({ name }) => name).sort().at(-1)!;
 }
 
-type Rows = Record<string, string[]>;
+/** Database and name -> columns and rows. */
+type Content = Record<string, { readonly columns: readonly string[]; readonly rows: readonly string[] }>;
 
 /** What the backup has of every collection at a moment. */
-async function restored(world: World, vault: MemoryStore, name: string, ts: HybridTs): Promise<Rows> {
+async function restored(world: World, vault: MemoryStore, name: string, ts: HybridTs): Promise<Content> {
   const backup = await openBackupSource(vault, name);
   const target = new ExactRowSink("target");
   const pipeline = new FakePipeline(world, { rows: [target] });
@@ -56,18 +63,42 @@ async function restored(world: World, vault: MemoryStore, name: string, ts: Hybr
     binlogs: backup.binlogs,
   };
   await pipeline.start({ kind: "until", ts }, { restore: `${ts}` }).result;
-  return Object.fromEntries(world.live.map(({ collection: { name } }) => {
-    const rows = target.rowsOf({ db: "default", name }).get("_default") ?? new Map();
-    return [name, [...rows].map(([key, { value }]) => `${key}=${value}`).sort()];
+  return Object.fromEntries([...target.collections].map(([key, { actual: { schema } }]) => {
+    const [db, name] = key.split("/") as [string, string];
+    const rows = target.rowsOf({ db, name }).get("_default") ?? new Map();
+    const columns = schema.fields.map((field) => field.name);
+    return [key, { columns, rows: [...rows].map(([its, { value }]) => `${its}=${value}`).sort() }];
   }));
 }
 
-function wanted(world: World, ts: HybridTs): Rows {
-  return Object.fromEntries(world.live.map((thing) => {
-    const rows = world.rowsOf(thing, ts).get("_default")!;
-    return [thing.collection.name, [...rows].map(([key, value]) => `${key}=${value}`).sort()];
+interface Moment {
+  readonly ts: HybridTs;
+  readonly revision: bigint;
+  /** As they are then. Their rows of a moment are known only later, where imports have to come. */
+  readonly things: readonly Thing[];
+}
+
+function momentOf(world: World): Moment {
+  return { ts: world.now, revision: world.revision, things: world.live.map((thing) => ({ ...thing })) };
+}
+
+/** Of before its base's snapshot a backup has the rows, and no names or columns of before that. */
+function comparable(content: Content, old: boolean): unknown {
+  return old ? Object.values(content).map(({ rows }) => rows.join(" ")).sort() : content;
+}
+
+function wanted(world: World, ts: HybridTs, things: readonly Thing[] = world.live): Content {
+  return Object.fromEntries(things.map((thing) => {
+    const { dbName, name, schema } = thing.collection;
+    const rows = [...world.rowsOf(thing, ts).get("_default")!].map(([key, value]) => `${key}=${value}`).sort();
+    return [`${dbName}/${name}`, { columns: schema.fields.map((field) => field.name), rows }];
   }));
 }
+
+const renames = of(
+  fc.constantFrom("a", "b", "c", "d"),
+  (world, thing, name) => world.rename(thing, name === "d" ? "other" : "default", name),
+);
 
 /** A base waits for the imports that are under way, and for the checkpoints to pass them, and for what has not reached every channel: all end some time. */
 function completing(world: World): Disposable {
@@ -94,18 +125,20 @@ Deno.test("a restore of any moment of the newest backup has the rows of then, im
     { weight: 2, arbitrary: imports },
     { weight: 1, arbitrary: upkeep },
     { weight: 1, arbitrary: truncations },
+    { weight: 1, arbitrary: renames },
+    { weight: 1, arbitrary: alterations },
     { weight: 1, arbitrary: deliveries },
   );
   await fc.assert(
     fc.asyncProperty(lives(step, { most: 3, phases: 40 }), async (all) => {
       const { world, vault, later, copy } = archived();
-      const past: HybridTs[] = [];
+      const past: Moment[] = [];
       using _completing = completing(world);
       const noted = (take: (world: World) => void) => (of: World) => {
         take(of);
         of.tick();
         // Between the copies of a truncation a moment has some of its rows and some not.
-        if (of.live.every(({ busy }) => !busy)) past.push(of.now);
+        if (of.live.every(({ busy }) => !busy)) past.push(momentOf(of));
       };
       for (const { before, during, dies } of all) {
         await live(copy, world, {
@@ -120,12 +153,13 @@ Deno.test("a restore of any moment of the newest backup has the rows of then, im
       const { upTo, blocked } = await copy.pipeline.once();
       assert.deepEqual(blocked, [], world.said.join("\n"));
       const name = await newest(vault);
-      const { restorable } = await openBackupSource(vault, name);
-      const offered = past.filter((ts) => ts >= restorable!.from.ts && ts <= restorable!.to.ts).slice(-MOMENTS);
-      for (const ts of [...offered, upTo]) {
+      const { restorable, snapshot } = await openBackupSource(vault, name);
+      const offered = past.filter(({ ts }) => ts >= restorable!.from.ts && ts <= restorable!.to.ts).slice(-MOMENTS);
+      for (const { ts, revision, things } of [...offered, { ...momentOf(world), ts: upTo }]) {
+        const old = revision < snapshot.revision;
         assert.deepEqual(
-          await restored(world, vault, name, ts),
-          wanted(world, ts),
+          comparable(await restored(world, vault, name, ts), old),
+          comparable(wanted(world, ts, things), old),
           [`${name} at ${ts}`, ...world.said, ...copy.pipeline.warnings].join("\n"),
         );
       }

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { createMemoryStore } from "../../../../stores/mod.ts";
 import {
   aliases,
+  alterations,
   collections,
   copyOf,
   deliveries,
@@ -19,7 +20,7 @@ Deno.test("run brings partitions that are dropped and made again under their nam
 });
 
 Deno.test("run brings collections, partitions and aliases whose names change hands, wherever it is killed", async () => {
-  await lived([collections, partitions, aliases, truncations, deliveries, deliveries], { numRuns: 25 });
+  await lived([collections, partitions, aliases, alterations, truncations, deliveries, deliveries], { numRuns: 25 });
 });
 
 Deno.test("run brings what two targets have of a log that goes from generation 1 to 2 and to more channels", async () => {
