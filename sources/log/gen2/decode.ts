@@ -1,6 +1,6 @@
 /** One record of generation 2 (streaming WAL, Milvus 2.6 and 3.0): what it is stands in its properties. */
 import { fromBinary } from "@bufbuild/protobuf";
-import type { BlockEvent, DdlEvent, LogRecord } from "../../../pipeline/model/mod.ts";
+import type { BlockEvent, DdlEvent, LogEvent, LogRecord } from "../../../pipeline/model/mod.ts";
 import {
   BeginTxnMessageHeaderSchema,
   BroadcastHeaderSchema,
@@ -52,7 +52,8 @@ export function decodeGen2(record: LogRecord, context: DecodeContext): Decoded {
     if (headerText(record, "_ct") !== undefined) {
       return unreadable(block(head, type, SPLIT, collectionOf(head.vchannel)));
     }
-    return decodeAs(type, record, head, txn?.keepaliveMilliseconds ?? 0n);
+    const said = decodeAs(type, record, head, txn?.keepaliveMilliseconds ?? 0n);
+    return said.kind === "insert" || said.kind === "delete" ? astray(said, type, head, context) ?? said : said;
   } catch (thrown) {
     const detail = thrown instanceof Error ? thrown.message : String(thrown);
     return block(
@@ -171,6 +172,19 @@ function rows(type: MessageType.Insert | MessageType.Delete, record: LogRecord, 
 function shortOf(announced: bigint, rows: number): string | undefined {
   if (announced === 0n || announced === BigInt(rows)) return undefined;
   return `says ${announced} rows in its header but has ${rows}`;
+}
+
+/** Rows on no vchannel of their collection would reach nobody: they hold it, and all of the pchannel where its vchannel is not known. */
+function astray(
+  { collectionId, vchannel }: LogEvent,
+  type: number,
+  head: Head,
+  { vchannels }: DecodeContext,
+): BlockEvent | undefined {
+  const owner = collectionOf(vchannel);
+  if (vchannel !== "" && (owner === NOBODY || owner === collectionId)) return undefined;
+  const reason = `Rows of collection ${collectionId} ${vchannel === "" ? "name no vchannel" : `are on ${vchannel}`}`;
+  return block({ ...head, vchannel: vchannels.of(collectionId) }, type, reason, collectionId);
 }
 
 /** Why a body cannot be its header's: it names another collection. */

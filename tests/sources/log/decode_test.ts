@@ -349,7 +349,28 @@ Deno.test("decodeRecord blocks rows of generation 2 that are not as many as thei
   assert.equal(said("3", new Uint8Array(0), "").kind, "skip");
 });
 
+Deno.test("decodeRecord holds the collection whose rows are on no vchannel of it in generation 2, and all where it is not known", () => {
+  const said = (named: string | undefined, known: string | undefined) => {
+    const vchannels = new VchannelBook(() => known);
+    const headers: [string, Uint8Array][] = [["_v", text("1")], ["_t", text("2")], ["_tt", text("3gg498oqzuo0")]];
+    if (named !== undefined) headers.push(["_vc", text(named)]);
+    return decodeRecord(record(insert(), headers), { pchannel: P, vchannels });
+  };
+  assert.equal(said(V, undefined).kind, "insert");
+  for (
+    const [named, reason] of [[undefined, /name no vchannel/], [`${P}_5v0`, /collection 77 are on .*_5v0/]] as const
+  ) {
+    for (const known of [V, undefined]) {
+      const event = said(named, known);
+      assert.ok(event.kind === "block", event.kind);
+      assert.deepEqual([event.collectionId, event.vchannel], [77n, known ?? ""]);
+      assert.match(event.reason, reason);
+    }
+  }
+});
+
 Deno.test("decodeRecord blocks the vchannel of a record of generation 2 whose version is not that of its type", () => {
+  const V = `${P}_100v0`;
   const said = (version: string, type: string) =>
     decode(insert({ collectionID: 100n }), [
       ["_v", text(version)],
