@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import type { PyMilvus } from "../../stack/pymilvus.ts";
 import { eventually } from "../../stack/eventually.ts";
+import { patience } from "../../stack/patience.ts";
 import { assertSame, assertSameRows } from "./comparison.ts";
 import { type Servers, small, withServers } from "./servers.ts";
 import { TidemarkSetup } from "./tidemark_process.ts";
@@ -117,10 +118,10 @@ Deno.test("run brings imports that complete while it follows and while it is sto
   });
 });
 
-/** The source's number of rows when it has not changed for 3 s. */
+/** The source's number of rows when it has not changed for 3 s, more on a busy machine. */
 async function stable(server: PyMilvus, name: string): Promise<number> {
   let last = -1;
-  for (let same = 0; same < 6;) {
+  for (let same = 0; same < 6 * patience();) {
     const now = await count(server, name);
     same = now === last ? same + 1 : 0;
     last = now;

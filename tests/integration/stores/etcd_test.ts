@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { TidemarkError } from "../../../pipeline/errors.ts";
 import { connectEtcd, type EtcdWatchBatch } from "../../../stores/etcd.ts";
 import { eventually } from "../../stack/eventually.ts";
+import { patience } from "../../stack/patience.ts";
 import { freePort } from "../../stack/free_port.ts";
 import { etcdctl, makeCertificates, OwnEtcd } from "./etcd_process.ts";
 
@@ -44,10 +45,11 @@ Deno.test("EtcdClient.lease holds its keys until it is disposed and fires lost w
   await server.start();
   await using etcd = connectEtcd({ endpoints: [server.address] });
   {
-    await using lease = await etcd.lease(3);
+    const seconds = Math.ceil(3 * patience());
+    await using lease = await etcd.lease(seconds);
     await etcd.put("held", "x", lease.id);
     // Longer than it lives without being kept.
-    await new Promise((resolve) => setTimeout(resolve, 4_500));
+    await new Promise((resolve) => setTimeout(resolve, seconds * 1500));
     assert.notEqual(await etcd.get("held"), undefined);
     assert.equal(lease.lost.aborted, false);
   }

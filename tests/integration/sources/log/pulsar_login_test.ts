@@ -3,6 +3,7 @@ import { TidemarkError } from "../../../../pipeline/errors.ts";
 import type { LogSource } from "../../../../pipeline/model/mod.ts";
 import { openPulsarLog, pulsarLogSpec } from "../../../../sources/log/mod.ts";
 import { eventually } from "../../../stack/eventually.ts";
+import { patience } from "../../../stack/patience.ts";
 import { PulsarStandalone } from "../../../stack/pulsar/standalone.ts";
 import { makeToken } from "../../../stack/pulsar/token.ts";
 import { makeCertificates } from "../../stores/etcd_process.ts";
@@ -138,8 +139,9 @@ Deno.test({
     });
     await t.step("a token of a file that is renewed while it reads, though the old one expires", async () => {
       const file = `${certs}/token`;
+      const seconds = Math.ceil(6 * patience());
       const renew = () =>
-        Deno.writeTextFile(file, `${makeToken(SECRET, "reader", Math.floor(Date.now() / 1000) + 6)}\n`);
+        Deno.writeTextFile(file, `${makeToken(SECRET, "reader", Math.floor(Date.now() / 1000) + seconds)}\n`);
       await renew();
       const renewing = setInterval(() => void renew(), 1000);
       const source = await open(own.address, { token_file: file });
@@ -154,7 +156,10 @@ Deno.test({
       })();
       reading.catch(() => {});
       try {
-        await eventually("the first token has expired, and a challenge was answered", () => Date.now() > begun + 9000);
+        await eventually(
+          "the first token has expired, and a challenge was answered",
+          () => Date.now() > begun + seconds * 1500,
+        );
         await write("second");
         await eventually("the record behind it is read", () => found.length === 2);
         assert.deepEqual(found, ["first", "second"]);
