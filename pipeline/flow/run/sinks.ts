@@ -138,9 +138,18 @@ export class RunSinks {
           ? rows.late.bring(slots, { ends: false }, tail.signal)
           : undefined;
         await tail.read([...members, ...keepers.filter(isOn)], followed, collections, late);
-        if (late === undefined || reading.aborted) break;
-        collections = (await late)?.catalog.collections ?? collections;
-        followed = followed.union(this.#followed(collections));
+        if (reading.aborted) break;
+        if (late !== undefined) {
+          collections = (await late)?.catalog.collections ?? collections;
+          followed = followed.union(this.#followed(collections));
+          continue;
+        }
+        // The moment may have been far when the run began: what was made since then may be on channels that nobody reads yet.
+        if (kind !== "until") break;
+        ({ catalog: { collections } } = await deps.meta.snapshot(reading));
+        const made = selectedPchannels(deps, collections.filter(({ createTs }) => createTs <= end.ts!));
+        if (made.isSubsetOf(followed)) break;
+        followed = followed.union(made);
       }
     } finally {
       await tail[Symbol.asyncDispose]();
