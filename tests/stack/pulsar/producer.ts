@@ -7,11 +7,13 @@ import {
   BaseCommand_Type as Type,
   CompressionType,
   MessageMetadataSchema,
+  ServerError,
   SingleMessageMetadataSchema,
 } from "../../../pipeline/proto/gen/pulsar_api_pb.ts";
 import { crc32cOfBytes } from "../../../sources/log/crc32c.ts";
 import type { Command } from "../../../sources/log/pulsar/connection.ts";
 import { encodeFrame, FrameSplitter, parseFrame } from "../../../sources/log/pulsar/frame.ts";
+import { hungAfterMs } from "../patience.ts";
 
 export interface ProducedMessage {
   readonly value: Uint8Array | null;
@@ -41,11 +43,19 @@ export class PulsarProducer implements AsyncDisposable {
   readonly #splitter = new FrameSplitter();
   readonly #answers = new Map<string, PromiseWithResolvers<Written>>();
   readonly #closed = Promise.withResolvers<void>();
+  readonly #topic: string;
+  /** Entries without a receipt, by their sequence. */
+  readonly #unstored = new Map<bigint, { readonly command: Command; readonly rest: Uint8Array }>();
   #name = "";
   #sequence = 0n;
+  #requests = 0n;
+  /** The broker does not take what is sent. */
+  #lost = false;
+  #opening: Promise<void> | undefined;
 
-  private constructor(socket: Socket) {
+  private constructor(socket: Socket, topic: string) {
     this.#socket = socket;
+    this.#topic = topic;
     socket.on("data", (chunk: Buffer) => {
       for (const bytes of this.#splitter.split(chunk)) this.#onFrame(bytes);
     });
@@ -60,18 +70,51 @@ export class PulsarProducer implements AsyncDisposable {
   /** `topic`: its full name. */
   static async open(address: string, topic: string, token?: string): Promise<PulsarProducer> {
     const [host, port] = address.split(":");
-    const producer = new PulsarProducer(connect({ host: host!, port: parseInt(port!, 10), noDelay: true }));
-    await producer.#ask("connected", {
-      type: Type.CONNECT,
-      connect: {
-        clientVersion: "test",
-        protocolVersion: 19,
-        ...(token === undefined ? {} : { authMethodName: "token", authData: Buffer.from(token) }),
-      },
-    });
-    await producer.#ask("1", { type: Type.LOOKUP, lookupTopic: { topic, requestId: 1n } });
-    await producer.#ask("2", { type: Type.PRODUCER, producer: { topic, producerId: PRODUCER, requestId: 2n } });
-    return producer;
+    const producer = new PulsarProducer(connect({ host: host!, port: parseInt(port!, 10), noDelay: true }), topic);
+    try {
+      await producer.#ask("connected", {
+        type: Type.CONNECT,
+        connect: {
+          clientVersion: "test",
+          protocolVersion: 19,
+          ...(token === undefined ? {} : { authMethodName: "token", authData: Buffer.from(token) }),
+        },
+      });
+      await producer.#open();
+      return producer;
+    } catch (error) {
+      await producer[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  async #open(): Promise<void> {
+    const topic = this.#topic;
+    const [lookup, open] = [++this.#requests, ++this.#requests];
+    await this.#ask(`${lookup}`, { type: Type.LOOKUP, lookupTopic: { topic, requestId: lookup } });
+    await this.#ask(`${open}`, { type: Type.PRODUCER, producer: { topic, producerId: PRODUCER, requestId: open } });
+  }
+
+  /** As every client of Pulsar does where the broker lets go of a topic for a while: opens it again and sends what is not stored. */
+  #openAgain(): void {
+    this.#lost = true;
+    this.#opening ??= this.#reopen().catch((error) => void this.#socket.destroy(error));
+  }
+
+  async #reopen(): Promise<void> {
+    const since = performance.now();
+    while (this.#lost) {
+      this.#lost = false;
+      try {
+        await this.#open();
+      } catch (error) {
+        if (this.#socket.destroyed || performance.now() - since > hungAfterMs()) throw error;
+        this.#lost = true;
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    }
+    this.#opening = undefined;
+    for (const { command, rest } of this.#unstored.values()) this.#socket.write(encodeFrame(command, rest));
   }
 
   /** The places of the messages. */
@@ -133,17 +176,24 @@ export class PulsarProducer implements AsyncDisposable {
     view.setUint16(0, 0x0e01);
     view.setUint32(2, crc32cOfBytes(covered));
     rest.set(covered, 6);
-    return this.#ask(`sent ${sequenceId}`, {
+    const command: Command = {
       type: Type.SEND,
       send: { producerId: PRODUCER, sequenceId, numMessages: entry.length },
-    }, rest);
+    };
+    this.#unstored.set(sequenceId, { command, rest });
+    const answer = Promise.withResolvers<Written>();
+    this.#answers.set(`sent ${sequenceId}`, answer);
+    // While it is opened again, it goes with the others.
+    if (this.#opening === undefined) this.#socket.write(encodeFrame(command, rest));
+    return answer.promise;
   }
 
-  #ask(key: string, command: Command, rest?: Uint8Array): Promise<Written> {
+  async #ask(key: string, command: Command): Promise<Written> {
+    if (this.#socket.destroyed) throw new Error("The connection was closed");
     const answer = Promise.withResolvers<Written>();
     this.#answers.set(key, answer);
-    this.#socket.write(encodeFrame(command, rest));
-    return answer.promise;
+    this.#socket.write(encodeFrame(command));
+    return await answer.promise;
   }
 
   #onFrame(bytes: Uint8Array): void {
@@ -160,22 +210,34 @@ export class PulsarProducer implements AsyncDisposable {
       case Type.CONNECTED:
         return done("connected");
       case Type.LOOKUP_RESPONSE:
-        return done("1");
+        return done(`${command.lookupTopicResponse!.requestId}`);
       case Type.PRODUCER_SUCCESS:
         this.#name = command.producerSuccess!.producerName;
-        return done("2");
+        return done(`${command.producerSuccess!.requestId}`);
       case Type.SEND_RECEIPT: {
         const { sequenceId, messageId } = command.sendReceipt!;
+        this.#unstored.delete(sequenceId);
         return done(`sent ${sequenceId}`, { ledger: messageId!.ledgerId, entry: messageId!.entryId, batch: 0 });
       }
       case Type.PING:
         this.#socket.write(encodeFrame({ type: Type.PONG, pong: {} }));
         return;
-      case Type.ERROR:
-      case Type.SEND_ERROR:
-      case Type.CLOSE_PRODUCER: {
-        const error = command.error ?? command.sendError;
-        this.#socket.destroy(new Error(error?.message ?? "The broker closed the producer"));
+      case Type.CLOSE_PRODUCER:
+        return this.#openAgain();
+      case Type.ERROR: {
+        const { requestId, error, message } = command.error!;
+        const asked = this.#answers.get(`${requestId}`);
+        this.#answers.delete(`${requestId}`);
+        asked?.reject(new Error(message));
+        // Nobody who comes back changes that.
+        const isLasting = asked === undefined || error === ServerError.ProducerBlockedQuotaExceededException;
+        if (isLasting) this.#socket.destroy(new Error(message));
+        return;
+      }
+      case Type.SEND_ERROR: {
+        const { error, message } = command.sendError!;
+        if (error === ServerError.PersistenceError) return this.#openAgain();
+        this.#socket.destroy(new Error(message));
       }
     }
   }

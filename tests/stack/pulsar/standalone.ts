@@ -167,8 +167,20 @@ export class PulsarStandalone implements AsyncDisposable {
     return text === "" ? undefined : JSON.parse(text);
   }
 
+  /** A server that was killed and started again does not see its own bookie for moments, and creates nothing then. */
   async createTopic(topic: string): Promise<void> {
-    await this.rest("PUT", `persistent/public/default/${topic}`);
+    let refused: unknown;
+    await eventually(`the topic ${topic} is created`, async () => {
+      refused = undefined;
+      try {
+        await this.rest("PUT", `persistent/public/default/${topic}`);
+      } catch (error) {
+        if (error instanceof Error && error.message.includes("Not enough non-faulty bookies")) throw error;
+        refused = error;
+      }
+      return true;
+    });
+    if (refused !== undefined) throw refused;
   }
 
   async deleteTopic(topic: string): Promise<void> {
