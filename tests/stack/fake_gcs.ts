@@ -1,4 +1,4 @@
-/** fake-gcs-server, an emulator of Google Cloud Storage: a server of a test's own, with its data in memory. */
+/** fake-gcs-server, an emulator of Google Cloud Storage: a server of a test's own. */
 import { installOnce } from "./cache.ts";
 import { runCommand } from "./command.ts";
 import { isReady } from "./component.ts";
@@ -29,9 +29,11 @@ export async function installFakeGcs(log: (line: string) => void = () => {}, sig
 export interface FakeGcsOptions {
   /** Folder with ca.pem, server.pem and server-key.pem: https. */
   readonly tlsDir?: string;
+  /** Folder of the buckets; default: its data is in memory. */
+  readonly folder?: string;
 }
 
-export async function startFakeGcs({ tlsDir }: FakeGcsOptions = {}): Promise<FakeGcs> {
+export async function startFakeGcs({ tlsDir, folder }: FakeGcsOptions = {}): Promise<FakeGcs> {
   const program = await installFakeGcs();
   const port = freePort();
   const scheme = tlsDir === undefined ? "http" : "https";
@@ -41,7 +43,8 @@ export async function startFakeGcs({ tlsDir }: FakeGcsOptions = {}): Promise<Fak
     : ["-cert-location", `${tlsDir}/server.pem`, "-private-key-location", `${tlsDir}/server-key.pem`];
   const child = new Deno.Command(program, {
     args: [
-      ...["-scheme", scheme, "-host", "127.0.0.1", "-port", String(port), "-backend", "memory"],
+      ...["-scheme", scheme, "-host", "127.0.0.1", "-port", String(port)],
+      ...(folder === undefined ? ["-backend", "memory"] : ["-backend", "filesystem", "-filesystem-root", folder]),
       ...["-external-url", endpoint, "-public-host", `127.0.0.1:${port}`, "-log-level", "error"],
       ...tls,
     ],

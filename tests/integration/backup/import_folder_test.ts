@@ -1,10 +1,11 @@
-/** Restores by the bulk import of a target whose own storage is a folder. */
+/** Restores by the bulk import of targets whose own storage is no S3: a folder, Azure, Google. */
 import assert from "node:assert/strict";
 import { PyMilvus, startStack } from "../../stack/mod.ts";
 import { assertSame } from "../pipeline/comparison.ts";
 import { withServers } from "../pipeline/servers.ts";
 import { TidemarkSetup } from "../pipeline/tidemark_process.ts";
 import { folderVault, s3Vault, untilBased, untilRestorable, type Vault, vaultSink } from "./backup_pipeline.ts";
+import { CLOUD_FILES, cloudTarget } from "./cloud_target.ts";
 import { fill, more, moveCuts } from "./import_content.ts";
 import { assertImported, assertSameBothWays, importedRows, leftOver, restoreByImport } from "./import_setup.ts";
 import { RestoreSetup, settled } from "./restore_setup.ts";
@@ -105,3 +106,20 @@ Deno.test("backup restore by import into a target whose storage is a folder, fro
     assert.deepEqual(await leftOver(env, target), []);
   });
 });
+
+const SAMPLES = new URL("../../samples", import.meta.url).pathname;
+
+for (const [kind, files] of Object.entries(CLOUD_FILES)) {
+  Deno.test(`backup restore by import into a target whose storage is of type ${kind}`, async () => {
+    await using target = await cloudTarget(kind, files);
+    const backup = { name: "milvus-backup-0.5.16", storage: { type: "file", path: SAMPLES } };
+    const at = { env: target.env, backup, target: target.server, together: true };
+    const report = await assertSameBothWays({ ...at, sink: { storage: target.files.storage } }, PREFIX, [
+      "peer_sample",
+    ]);
+    assert.equal(importedRows(report), 1094, report.stderr);
+    const keys = await target.files.keys();
+    assert.ok(keys.some((key) => key.startsWith("insert_log/")), "the target keeps its files elsewhere");
+    assert.deepEqual(keys.filter((key) => key.startsWith("tidemark_import/")), []);
+  });
+}
