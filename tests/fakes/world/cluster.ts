@@ -30,6 +30,8 @@ export abstract class WorldCluster implements PipelineSource {
   #generation: 1 | 2 = 1;
   protected readonly written: WorldLog;
   protected readonly chance: (of: number) => boolean;
+  /** Whether a node still has the last rows in memory when it writes a checkpoint; left out: never. */
+  protected readonly keeps: ((of: number) => boolean) | undefined;
   /** Others write to the channels all the time, so that ticks come; without them a run has to wait a second for silence. */
   readonly #neighbours: boolean;
   readonly #changes = new Changes();
@@ -42,13 +44,16 @@ export abstract class WorldCluster implements PipelineSource {
   protected readonly growing = new Map<string, bigint>();
   protected readonly silent = new Set<string>();
   protected readonly checkpoints = new Map<string, StoredPosition>();
+  /** vchannel -> the time of its checkpoint, where what has that time is in memory only. */
+  protected readonly inMemory = new Map<string, HybridTs>();
   protected ms = FIRST_MS;
   protected ids = 100n;
   #revision = 1n;
 
   /**
    * `store`: where its segments have files; left out, nobody copies them. `build` makes the messages of generation 2; `seed` decides
-   * what its nodes do by chance. `retries`: messages of generation 1 are written twice now and then, too.
+   * what its nodes do by chance. `retries`: messages of generation 1 are written twice now and then, too, and checkpoints of generation
+   * 2 have the time of rows that are in memory only.
    */
   constructor(
     readonly pchannels: readonly string[],
@@ -64,6 +69,7 @@ export abstract class WorldCluster implements PipelineSource {
     this.binlogs = this.files.binlogs;
     this.chance = chanceOf(seed);
     this.written = new WorldLog(build, this.chance, retries ? chanceOf(seed + 1) : undefined);
+    this.keeps = retries ? chanceOf(seed + 2) : undefined;
     this.#neighbours = !this.chance(4);
     for (const pchannel of pchannels) this.log.createTopic(pchannel);
   }
@@ -246,7 +252,7 @@ export abstract class WorldCluster implements PipelineSource {
       clusterId: "1",
       catalog: this.#catalog(),
       segments: this.files.segments,
-      checkpoints: this.checkpoints,
+      checkpoints: new Map(this.checkpoints),
       droppedChannels: [],
       imports: this.live.flatMap(({ imports }) => imports.map(({ task }) => task)),
       unsettled: this.live.filter(({ busy }) => this.#tells && busy).map(({ id }) => ({
@@ -254,6 +260,7 @@ export abstract class WorldCluster implements PipelineSource {
         collectionId: id,
         typeName: "TruncateCollection",
       })),
+      streaming: this.generation === 2 ? { version: 2n } : undefined,
       serverVersion: "2.6.0",
       takenAtMs: Date.now(),
     };

@@ -95,20 +95,31 @@ export class World extends WorldStructure {
       const { deeds, collection: { vchannels, pchannels } } = thing;
       if (pchannels.some((pchannel) => this.silent.has(pchannel))) continue;
       vchannels.forEach((vchannel, shard) => {
-        const from = this.checkpoints.get(vchannel)?.ts ?? 0n;
+        const before = this.checkpoints.get(vchannel);
+        const [from, kept] = [before?.ts ?? 0n, this.inMemory.get(vchannel)];
         const destroyed = deeds.filter(({ key, shard: its }) => key === undefined && its === shard);
         const rows = deeds.filter((deed) =>
-          deed.shard === shard && deed.value !== undefined && deed.ts > from && deed.imported !== true &&
+          deed.shard === shard && deed.value !== undefined && (deed.ts > from || deed.ts === kept) &&
+          deed.imported !== true &&
           // A truncation takes what is in memory, too.
           !destroyed.some(({ ts, partition }) => ts > deed.ts && (partition === ALL || partition === deed.partition))
         );
-        for (const [partition, own] of Map.groupBy(rows, (deed) => deed.partition)) {
+        const newest = rows.at(-1)?.ts;
+        // A node that has started again writes the time of the oldest row that it still has in memory, and a place before it.
+        const keeps = this.generation === 2 && newest !== undefined && thing.imports.length === 0 &&
+          this.keeps?.(4) === true;
+        const filed = keeps ? rows.filter(({ ts }) => ts < newest) : rows;
+        for (const [partition, own] of Map.groupBy(filed, (deed) => deed.partition)) {
           if (!thing.collection.partitions.some((one) => one.id === partition)) continue;
           const all = own.map(({ ts, key, value }) => [ts, key!, value!] as const);
           this.files.add(++this.ids, thing.collection, vchannel, partition, all, {});
         }
         const offset = this.#flushed(thing, shard);
-        this.checkpoints.set(vchannel, { channel: vchannel, offset, ts: this.now });
+        const start = thing.collection.startOffsets.get(pchannels[shard]!)!;
+        const place = keeps ? { offset: before?.offset ?? start, ts: newest } : { offset, ts: this.now };
+        this.checkpoints.set(vchannel, { channel: vchannel, ...place });
+        if (keeps) this.inMemory.set(vchannel, newest);
+        else this.inMemory.delete(vchannel);
       });
     }
     this.tick();
