@@ -102,7 +102,11 @@ Deno.test("run goes through a target that limits its rate, and says why it is sl
         extra: { limits: { batch_size: "64KiB" } },
       });
       // All of it before the run: a source that takes the rows slowly would keep the target below its limit.
-      await source.call("insert_generated", { name, start: 0, count: 2000, batch: 100 });
+      for (let start = 0; start < 2500; start += 500) {
+        await source.call("insert_generated", { name, start, count: 500, batch: 100 });
+        // A request has all of a tick of the source's, which come every 200 ms, and the first request is let through whatever it holds.
+        await new Promise((resolve) => setTimeout(resolve, 500));
+      }
       const run = setup.start(["run"]);
       const status = await untilStatus(
         setup,
