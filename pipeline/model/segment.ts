@@ -20,6 +20,8 @@ export interface StoredPosition {
   /** Whose position it is, where the metadata says it (2.6 and later). */
   readonly queue?: Queue;
   readonly ts: HybridTs;
+  /** Of a checkpoint: a streaming node wrote it (2.6 and later). */
+  readonly streamed?: boolean;
 }
 
 /** One file of a segment. */

@@ -42,8 +42,6 @@ export interface Snapshot {
   readonly unusable?: ReadonlyMap<bigint, string>;
   /** Those of them whose segments are all here and can be read: it is the files that do not tell all. The log does. */
   readonly followable?: ReadonlySet<bigint>;
-  /** Of a source with streaming nodes, as all are from 2.6 on. */
-  readonly streaming?: { readonly version: bigint } | undefined;
   /** Server version of a registered session, empty where unknown, for example `2.3.5`. */
   readonly serverVersion: string;
   /** Unix ms when the read began, by the reader's clock. */

@@ -83,7 +83,7 @@ function positionOf(
     }
     // A truncation left nothing of before: there the state is known, and its record is not to come for this channel alone.
     const truncated = collection.truncated?.get(vchannel) ?? 0n;
-    const complete = checkpoint.ts === collection.createTs ? checkpoint.ts : completeTo(snapshot, checkpoint);
+    const complete = checkpoint.ts === collection.createTs ? checkpoint.ts : completeTo(checkpoint);
     return { offset: checkpoint.offset, ts: truncated > complete ? truncated : complete };
   }
   const unusable = snapshot.unusable?.get(collection.id);
@@ -110,17 +110,15 @@ function positionOf(
  * @example
  * ```ts
  * import assert from "node:assert/strict";
- * import { FakeSource } from "../../tests/fakes/source.ts";
  * import { completeTo } from "./cut.ts";
  *
- * const taken = await new FakeSource(["dml_0"]).meta.snapshot(AbortSignal.timeout(1000));
  * const checkpoint = { channel: "dml_0_7v0", offset: 4n, ts: 100n };
- * assert.equal(completeTo(taken, checkpoint), 100n);
- * assert.equal(completeTo({ ...taken, streaming: { version: 2n } }, checkpoint), 99n);
+ * assert.equal(completeTo(checkpoint), 100n);
+ * assert.equal(completeTo({ ...checkpoint, streamed: true }), 99n);
  * ```
  */
-export function completeTo({ streaming }: Pick<Snapshot, "streaming">, { ts, queue }: StoredPosition): HybridTs {
-  return streaming !== undefined || queue !== undefined ? ts - 1n : ts;
+export function completeTo({ ts, streamed }: StoredPosition): HybridTs {
+  return streamed === true ? ts - 1n : ts;
 }
 
 /**

@@ -82,7 +82,7 @@ export function importGate(snapshot: Snapshot, collections: readonly Collection[
 function isAhead(snapshot: Snapshot, collection: Collection, segment: Segment | undefined): boolean {
   if (segment === undefined) return false;
   const checkpoint = snapshot.checkpoints.get(segment.vchannel);
-  const cut = checkpoint === undefined ? collection.createTs : completeTo(snapshot, checkpoint);
+  const cut = checkpoint === undefined ? collection.createTs : completeTo(checkpoint);
   const [rows, start] = [importedAt(segment), segment.startPosition?.ts ?? 0n];
   return (rows > start ? rows : start) > cut;
 }

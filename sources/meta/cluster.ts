@@ -20,6 +20,8 @@ import { CLOCK_KEYS, damagedKey, idOf } from "./keys.ts";
 export interface StreamingReading {
   /** 1: streaming log (2.6.0), 2: DDL in the log (2.6.5). */
   readonly version: bigint;
+  /** The revision that brought it: with it the streaming nodes took the channels over. */
+  readonly since?: bigint;
   /** Empty where there is none. */
   readonly controlChannel: string;
   /** DDL that not every channel has acknowledged yet. */
@@ -56,12 +58,12 @@ export class ClusterKeys {
   #versions = new Map<string, string>();
   #clockNs = 0n;
   readonly unsettled: UnsettledChange[] = [];
-  #streaming: { version: bigint; controlChannel: string; pendingBroadcasts: bigint[] } | undefined;
+  #streaming: { version: bigint; since?: bigint; controlChannel: string; pendingBroadcasts: bigint[] } | undefined;
 
   /** Takes one key below the meta root; others are left alone. Throws `damaged`. */
-  apply(key: string, value: Uint8Array): void {
+  apply(key: string, value: Uint8Array, createRevision?: bigint): void {
     if (key.startsWith("session/")) this.#applySession(key.slice("session/".length), value);
-    if (key.startsWith("streamingcoord-meta/")) this.#applyStreaming(key, value);
+    if (key.startsWith("streamingcoord-meta/")) this.#applyStreaming(key, value, createRevision);
   }
 
   /** Takes one key relative to the kv root. */
@@ -100,12 +102,13 @@ export class ClusterKeys {
     }
   }
 
-  #applyStreaming(key: string, value: Uint8Array): void {
+  #applyStreaming(key: string, value: Uint8Array, createRevision: bigint | undefined): void {
     const streaming = this.#streaming ??= { version: 0n, controlChannel: "", pendingBroadcasts: [] };
     // Early 2.6 wrote some keys with a slash at the end.
     const name = key.replace(/\/$/, "");
     if (name === "streamingcoord-meta/version") {
       streaming.version = decodeValue(StreamingVersionSchema, value, key).version;
+      if (createRevision !== undefined) streaming.since = createRevision;
     } else if (name === "streamingcoord-meta/cchannel") {
       streaming.controlChannel = `${decodeValue(CChannelMetaSchema, value, key).pchannel}_vcchan`;
     } else if (name.startsWith(BROADCAST)) {

@@ -6,6 +6,9 @@ import type { PositionForms } from "../../pipeline/model/mod.ts";
 export interface MetaRecord {
   readonly key: string;
   readonly value: Uint8Array;
+  /** Of the cluster's etcd; undefined where the records are a file's. */
+  readonly createRevision?: bigint;
+  readonly modRevision?: bigint;
 }
 
 export interface MetaRoots {

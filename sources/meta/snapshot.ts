@@ -67,15 +67,15 @@ export class SnapshotReader {
    * Takes one record, in any order; keys that are not needed are left alone. Throws `damaged` for what concerns more than the
    * files and channels of one collection.
    */
-  add({ key, value }: MetaRecord): void {
+  add({ key, value, createRevision, modRevision }: MetaRecord): void {
     if (key.startsWith(this.#metaRoot)) {
       const name = key.slice(this.#metaRoot.length);
       if (name.startsWith("datacoord-meta/") && !name.startsWith("datacoord-meta/import-")) {
         this.#damaged.guard(name, () => this.segments.apply(name, value));
-        this.#damaged.guard(name, () => this.#channels.apply(name, value));
+        this.#damaged.guard(name, () => this.#channels.apply(name, value, modRevision));
       } else {
         this.catalog.apply(name, value);
-        this.#cluster.apply(name, value);
+        this.#cluster.apply(name, value, createRevision);
         this.#indexFiles.apply(name, value);
       }
     } else if (key.startsWith(this.#kvRoot)) {
@@ -88,7 +88,7 @@ export class SnapshotReader {
     const { databases, aliases, collections, catalog } = readCatalog(this.catalog);
     const allSegments = readSegments(this.segments, collections, this.#damaged.note);
     const live = new Map<bigint, Collection>(catalog.collections.map((collection) => [collection.id, collection]));
-    const channels = this.#channels.read(collections);
+    const channels = this.#channels.read(collections, this.#cluster.streaming);
     const clockMs = this.#cluster.clockMs;
     const takenAtMs = this.options.takenAtMs ?? Math.max(
       clockMs ?? 0,

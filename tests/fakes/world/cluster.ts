@@ -260,7 +260,6 @@ export abstract class WorldCluster implements PipelineSource {
         collectionId: id,
         typeName: "TruncateCollection",
       })),
-      streaming: this.generation === 2 ? { version: 2n } : undefined,
       serverVersion: "2.6.0",
       takenAtMs: Date.now(),
     };

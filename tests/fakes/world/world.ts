@@ -117,7 +117,7 @@ export class World extends WorldStructure {
         const offset = this.#flushed(thing, shard);
         const start = thing.collection.startOffsets.get(pchannels[shard]!)!;
         const place = keeps ? { offset: before?.offset ?? start, ts: newest } : { offset, ts: this.now };
-        this.checkpoints.set(vchannel, { channel: vchannel, ...place });
+        this.checkpoints.set(vchannel, { channel: vchannel, ...place, streamed: this.generation === 2 });
         if (keeps) this.inMemory.set(vchannel, newest);
         else this.inMemory.delete(vchannel);
       });

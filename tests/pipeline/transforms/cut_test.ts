@@ -70,12 +70,9 @@ function failsWith(code: string): (error: unknown) => boolean {
 Deno.test("makeCuts leaves to the log what has the time of a streaming node's checkpoint: it may be in memory only", () => {
   const cutOf = (change: Partial<Snapshot>) =>
     makeCuts(snapshot(change), [{ ...collection, vchannels: ["a_1v0"] }])[0]!;
-  const checkpoint = (ts: bigint) =>
-    new Map([["a_1v0", { channel: "a_1v0", offset: 70n, queue: "woodpecker" as const, ts }]]);
+  const checkpoint = (ts: bigint) => new Map([["a_1v0", { channel: "a_1v0", offset: 70n, streamed: true, ts }]]);
   assert.deepEqual(cutOf({}).ts, 400n);
   assert.deepEqual(cutOf({ checkpoints: checkpoint(400n) }), { ...cutOf({}), ts: 399n });
-  // Releases before 2.6.8 do not say whose place it is.
-  assert.equal(cutOf({ streaming: { version: 1n } }).ts, 399n);
   // Nothing is older than the collection.
   assert.equal(cutOf({ checkpoints: checkpoint(100n) }).ts, 100n);
 });
@@ -85,7 +82,8 @@ Deno.test("importGate waits for a streaming node's checkpoint until it is later 
   const imported = segment(7n, { startPosition: { channel: "a", offset: 50n, ts: 400n }, commitTimestamp: 400n });
   const waits = (change: Partial<Snapshot>) =>
     importGate(snapshot({ segments: [imported], imports: [task], ...change }), [collection]).length;
-  assert.deepEqual([waits({}), waits({ streaming: { version: 2n } })], [0, 1]);
+  const checkpoints = new Map([...snapshot().checkpoints].map(([name, at]) => [name, { ...at, streamed: true }]));
+  assert.deepEqual([waits({}), waits({ checkpoints })], [0, 1]);
 });
 
 Deno.test("makeCuts takes the checkpoint, or the creation where there is none yet", () => {

@@ -2,11 +2,17 @@ import assert from "node:assert/strict";
 import { create, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { TidemarkError } from "../../../pipeline/errors.ts";
-import { BroadcastTaskSchema, BroadcastTaskState } from "../../../pipeline/proto/gen/streaming_pb.ts";
+import { WALName } from "../../../pipeline/proto/gen/common_pb.ts";
+import { MsgPositionSchema } from "../../../pipeline/proto/gen/msg_pb.ts";
+import {
+  BroadcastTaskSchema,
+  BroadcastTaskState,
+  StreamingVersionSchema,
+} from "../../../pipeline/proto/gen/streaming_pb.ts";
 import { decodeSnapshot } from "../../../sources/meta/snapshot.ts";
 import type { MetaRecord } from "../../../sources/meta/keys.ts";
 import { makeCuts } from "../../../pipeline/transforms/mod.ts";
-import { binlogRecords, collectionRecord, logRecord, record, segmentRecord } from "./records_of.ts";
+import { binlogRecords, collectionRecord, logRecord, record, segmentRecord, VCHANNEL } from "./records_of.ts";
 import { ROOTS, vectorReading, vectorRecords } from "./vectors.ts";
 
 const VECTORS = ["meta-v22", "meta-v23", "meta-v24", "meta-v25", "meta-v26"];
@@ -157,6 +163,36 @@ Deno.test("decodeSnapshot skips segments of partitions that are not live", () =>
     "none",
     "its partition is not live",
   ]]);
+});
+
+Deno.test("decodeSnapshot tells a streaming node's checkpoint from one that was there before the upgrade", () => {
+  const key = `${ROOTS.metaRoot}/datacoord-meta/channel-cp/${VCHANNEL}`;
+  const checkpoint = (modRevision: bigint | undefined, wal = WALName.Unknown): MetaRecord => ({
+    key,
+    value: toBinary(
+      MsgPositionSchema,
+      create(MsgPositionSchema, { channelName: VCHANNEL, msgID: new Uint8Array(8), timestamp: 400n, WALName: wal }),
+    ),
+    ...modRevision === undefined ? {} : { modRevision },
+  });
+  const version = {
+    ...record(
+      "streamingcoord-meta/version",
+      toBinary(StreamingVersionSchema, create(StreamingVersionSchema, { version: 2n })),
+    ),
+    createRevision: 50n,
+    modRevision: 90n,
+  };
+  const isStreamed = (...records: MetaRecord[]) =>
+    decode(collectionRecord(), ...records).checkpoints.get(VCHANNEL)!.streamed ?? false;
+  assert.equal(isStreamed(checkpoint(40n)), false);
+  assert.equal(isStreamed(version, checkpoint(40n)), false);
+  // It was written again after the node began: the version's own last change does not count.
+  assert.equal(isStreamed(version, checkpoint(60n)), true);
+  assert.equal(isStreamed(checkpoint(60n), version), true, "in any order");
+  assert.equal(isStreamed(version, checkpoint(undefined)), true, "a file of records has no revisions");
+  // From 2.6.8 on it says whose place it is.
+  assert.equal(isStreamed(version, checkpoint(40n, WALName.Kafka)), true);
 });
 
 Deno.test("decodeSnapshot keeps checkpoints of dropped collections out, as 2.3.5 leaves them unmarked", () => {
