@@ -3,6 +3,8 @@ import { installOnce } from "../cache.ts";
 import { runCommand } from "../command.ts";
 import { VERSIONS } from "../versions.ts";
 
+export const INSTALL_JAVA = "Install Maven and Java 17 (Debian: apt-get install maven openjdk-17-jdk-headless).";
+
 const HERE = import.meta.dirname!;
 
 /** A Java class path. */
@@ -23,7 +25,7 @@ export async function installPulsar(signal?: AbortSignal): Promise<string> {
     ], {
       purpose: `Installing Pulsar ${version}`,
       log: `${dir}.log`,
-      missing: "Install Maven and Java 17 (Debian: apt-get install maven openjdk-17-jdk-headless).",
+      missing: INSTALL_JAVA,
       ...(signal === undefined ? {} : { signal }),
     });
   });

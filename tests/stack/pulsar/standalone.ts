@@ -2,9 +2,10 @@
  * A Pulsar of one test's own: broker, bookie and metadata in one process, that it may stop, kill and configure. Ports and folder
  * are its own.
  */
+import { runCommand } from "../command.ts";
 import { eventually } from "../eventually.ts";
 import { freePort } from "../free_port.ts";
-import { installPulsar } from "./install.ts";
+import { INSTALL_JAVA, installPulsar } from "./install.ts";
 import { PulsarProducer } from "./producer.ts";
 
 export interface StandaloneOptions {
@@ -35,17 +36,22 @@ export class PulsarStandalone implements AsyncDisposable {
   readonly dir: string;
   readonly #java: readonly string[];
   readonly #options: StandaloneOptions;
+  readonly #classpath: string;
   #process: Deno.ChildProcess | undefined;
+  /** Its last server was killed. */
+  #hasDead = false;
 
   private constructor(
     dir: string,
     [port, web]: readonly number[],
+    classpath: string,
     java: readonly string[],
     options: StandaloneOptions,
   ) {
     this.dir = dir;
     this.address = `127.0.0.1:${port}`;
     this.admin = `http://127.0.0.1:${web}`;
+    this.#classpath = classpath;
     this.#java = java;
     this.#options = options;
   }
@@ -107,13 +113,14 @@ export class PulsarStandalone implements AsyncDisposable {
       ...["--config", `${dir}/standalone.conf`, "-nfw", "-nss", "--bookkeeper-port", String(bookie)],
       ...["--metadata-dir", `${dir}/meta`, "--bookkeeper-dir", `${dir}/bookie`, "--advertised-address", "127.0.0.1"],
     ];
-    const it = new PulsarStandalone(dir, [port, web], java, options);
+    const it = new PulsarStandalone(dir, [port, web], classpath, java, options);
     await it.up();
     return it;
   }
 
   /** Starts it on the data that it has. */
   async up(): Promise<void> {
+    if (this.#hasDead) await this.#forgetDead();
     const log = `${this.dir}/log`;
     // A shell, so that the output goes to a file without this process reading it.
     const child = new Deno.Command("sh", {
@@ -138,12 +145,14 @@ export class PulsarStandalone implements AsyncDisposable {
     child.kill("SIGCONT");
     child.kill(signal);
     await child.status;
+    this.#hasDead = signal === "SIGKILL";
   }
 
   /** The same server on new disks, empty: ids of ledgers begin anew. */
   async rebuild(): Promise<void> {
     await this.down("SIGKILL");
     for (const folder of ["meta", "bookie"]) await Deno.remove(`${this.dir}/${folder}`, { recursive: true });
+    this.#hasDead = false;
     await this.up();
   }
 
@@ -253,6 +262,15 @@ export class PulsarStandalone implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.down("SIGKILL");
     await Deno.remove(this.dir, { recursive: true }).catch(() => {});
+  }
+
+  /** What a cluster's metadata do by themselves once a session has expired. */
+  async #forgetDead(): Promise<void> {
+    await runCommand("java", [
+      ...["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", this.#classpath],
+      ...[`${import.meta.dirname!}/ForgetDead.java`, `${this.dir}/meta`],
+    ], { purpose: "Removing what the killed Pulsar held", log: `${this.dir}/forget.log`, missing: INSTALL_JAVA });
+    this.#hasDead = false;
   }
 
   async #namespaceAnswers(): Promise<boolean> {
