@@ -1,8 +1,8 @@
-/** A topic's reader that gets no answers: said once, waited out, and said to be over once. */
+/** A topic's reader that gets no answers: said, waited out, and said to be over once. */
 import { pause } from "../../pipeline/pause.ts";
 import { backoffDelay } from "./backoff.ts";
 
-/** A topic's reader stopped getting answers, or gets them again. */
+/** A topic's reader stopped getting answers, gets none for another reason than before, or gets them again. */
 export interface LogState {
   readonly topic: string;
   readonly state: "up" | "down";
@@ -11,7 +11,7 @@ export interface LogState {
 }
 
 export interface TopicTailOptions {
-  /** Called once per change of state, not per failed attempt. */
+  /** Called once per change of state or reason, not per failed attempt. */
   readonly onState?: (state: LogState) => void;
   /** 0 to 1, for the jitter of back-off. */
   readonly random?: () => number;
@@ -22,7 +22,8 @@ export interface TopicTailOptions {
 export class Outage {
   readonly #topic: string;
   readonly #options: TopicTailOptions;
-  #down = false;
+  /** Why it is down; undefined: it is up. */
+  #reason: string | undefined;
 
   constructor(topic: string, options: TopicTailOptions) {
     this.#topic = topic;
@@ -30,19 +31,21 @@ export class Outage {
   }
 
   over(): void {
-    if (this.#down) this.#say(false, "");
+    if (this.#reason !== undefined) this.#say(undefined);
   }
 
   /** Waits before the next attempt. `failures`: in a row before this one. Rejects with the signal's reason. */
   async wait(failures: number, reason: string, signal: AbortSignal): Promise<void> {
     const { random = Math.random, sleep = pause } = this.#options;
     // A single failure is normal: sessions end with every outage and heal with the next call, topics move to other brokers.
-    if (failures > 0 && !this.#down) this.#say(true, reason);
+    // A broker that is back may still be in the way, by something else.
+    if (failures > 0 && this.#reason !== reason) this.#say(reason);
     await sleep(backoffDelay(failures, random), signal);
   }
 
-  #say(down: boolean, reason: string): void {
-    this.#down = down;
-    this.#options.onState?.({ topic: this.#topic, state: down ? "down" : "up", reason });
+  #say(reason: string | undefined): void {
+    this.#reason = reason;
+    const state = reason === undefined ? "up" : "down";
+    this.#options.onState?.({ topic: this.#topic, state, reason: reason ?? "" });
   }
 }

@@ -75,7 +75,7 @@ export class PulsarClient {
     signal: AbortSignal,
   ): Promise<Subscription> {
     const options = {
-      topic: this.#full(this.#partitioned.get(topic) ?? topic),
+      topic: this.fullName(this.#partitioned.get(topic) ?? topic),
       subscription: this.#name(),
       start,
       permits,
@@ -98,12 +98,13 @@ export class PulsarClient {
     permits: Permits,
     signal: AbortSignal,
   ): Promise<Subscribed> {
-    const connection = await this.#lookup(this.#full(topic), signal);
-    const options = { topic: this.#full(topic), subscription: this.#name(), start, permits };
+    const connection = await this.#lookup(this.fullName(topic), signal);
+    const options = { topic: this.fullName(topic), subscription: this.#name(), start, permits };
     return { connection, subscription: await Subscription.open(connection, options, signal) };
   }
 
-  #full(topic: string): string {
+  /** `persistent://tenant/namespace/topic` */
+  fullName(topic: string): string {
     return `persistent://${this.#config.tenant}/${this.#config.namespace}/${topic}`;
   }
 
@@ -132,7 +133,7 @@ export class PulsarClient {
     const requestId = connection.newId();
     const { partitionMetadataResponse: answer } = await connection.request(requestId, {
       type: Type.PARTITIONED_METADATA,
-      partitionMetadata: { topic: this.#full(topic), requestId },
+      partitionMetadata: { topic: this.fullName(topic), requestId },
     }, signal);
     if (answer!.response === MetadataLookup.Failed) throw new BrokerError(answer!.error, answer!.message);
     const { partitions } = answer!;

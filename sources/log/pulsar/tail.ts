@@ -259,7 +259,12 @@ export class PulsarTail {
       return { records: [], next: this.#next, highWatermark: this.#next };
     }
     if (performance.now() - reading.quiet > this.#o.timeoutMs) {
-      throw new ConnectionError(`The log goes on to ${format(end)}, but nothing comes behind ${format(this.#next)}`);
+      // Brokers without apache/pulsar 23368 come to that where they opened a topic while its bookies were away.
+      const { client, topic } = this.#o;
+      throw new ConnectionError(
+        `The log goes on to ${format(end)}, but the broker sends nothing behind ${format(this.#next)}. ` +
+          `Where that lasts, let it open the topic anew: pulsar-admin topics unload ${client.fullName(topic)}`,
+      );
     }
     return undefined;
   }

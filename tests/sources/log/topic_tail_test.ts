@@ -96,6 +96,18 @@ Deno.test("TopicTail repeats a failed fetch at the same offset and says once tha
   assert.deepEqual(delays.map(Math.round), [300, 480, 768, 1229]);
 });
 
+Deno.test("TopicTail says why it is down now, where that is something else than before", async () => {
+  const [refused, busy] = [new Error("connect ECONNREFUSED"), new Error("busy")];
+  const { states } = await read(new Port([two, refused, refused, busy, busy, two, refused, refused, two]));
+  assert.deepEqual(states.map(({ state, reason }) => [state, reason]), [
+    ["down", "connect ECONNREFUSED"],
+    ["down", "busy"],
+    ["up", ""],
+    ["down", "connect ECONNREFUSED"],
+    ["up", ""],
+  ]);
+});
+
 Deno.test("TopicTail keeps quiet about a single failure", async () => {
   const { states } = await read(new Port([two, protocolError("INVALID_FETCH_SESSION_EPOCH"), two]));
   assert.deepEqual(states, []);

@@ -93,7 +93,8 @@ Deno.test("openKafkaLog survives a broker that is killed, stopped and hung, with
     await complete;
     assert.deepEqual(offsets, Array.from({ length: 400 }, (_, i) => BigInt(i)));
     assert.ok(states.includes("down") && states.at(-1) === "up", states.join());
-    assert.deepEqual(states, states.map((_, i) => i % 2 === 0 ? "down" : "up"));
+    const changes = states.filter((state, i) => state !== states[i - 1]);
+    assert.deepEqual(changes, changes.map((_, i) => i % 2 === 0 ? "down" : "up"));
   } finally {
     stop.abort();
     await assert.rejects(reading, { name: "AbortError" });

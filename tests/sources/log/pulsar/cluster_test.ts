@@ -4,7 +4,7 @@ import { TidemarkError } from "../../../../pipeline/errors.ts";
 import type { LogRecord, LogSource, Position } from "../../../../pipeline/model/mod.ts";
 import { pulsarPlace } from "../../../../pipeline/positions/mod.ts";
 import { BaseCommand_Type as Type, ServerError } from "../../../../pipeline/proto/gen/pulsar_api_pb.ts";
-import { openPulsarLog, pulsarLogSpec } from "../../../../sources/log/mod.ts";
+import { type LogState, openPulsarLog, pulsarLogSpec } from "../../../../sources/log/mod.ts";
 import { testLogSource } from "../../../conformance/log.ts";
 import { PulsarCluster } from "../../../fakes/pulsar_cluster.ts";
 
@@ -174,4 +174,33 @@ Deno.test("openPulsarLog gives up where brokers send a question in circles", asy
   } finally {
     await source.close();
   }
+});
+
+Deno.test("openPulsarLog says what to do where a broker sends nothing of what it has, and goes on when it does", async () => {
+  await using cluster = new PulsarCluster();
+  cluster.createTopic("a");
+  cluster.append("a", numbered(5));
+  let stands = true;
+  // What it may send, it does not hear.
+  cluster.intercept = ({ command }) => stands && command.type === Type.FLOW ? { type: Type.PONG, pong: {} } : undefined;
+  const states: LogState[] = [];
+  const config = pulsarLogSpec.parse({ type: "pulsar", address: cluster.address, request_timeout_ms: "1s" });
+  const source = await openPulsarLog(config, {
+    onState: (state) => {
+      states.push(state);
+      stands = false;
+    },
+    sleep: () => Promise.resolve(),
+  });
+  try {
+    const { earliest } = await source.bounds("a", never);
+    assert.deepEqual(await take(source, "a", earliest, 5), texts(5));
+  } finally {
+    await source.close();
+  }
+  assert.deepEqual(states.map(({ topic, state }) => [topic, state]), [["a", "down"], ["a", "up"]]);
+  assert.match(
+    states[0]!.reason,
+    /^The log goes on to 1:4:1, but the broker sends nothing behind 1:0:0\. Where that lasts, .*topics unload persistent:\/\/public\/default\/a$/,
+  );
 });
