@@ -26,9 +26,9 @@ const NOTHING: ManifestFiles = { manifest: undefined, groups: [], deltas: [], st
  */
 export async function readManifest(segment: Segment, locate: LocatePath, signal?: AbortSignal): Promise<ManifestFiles> {
   const pointer = pointerOf(segment);
+  const hasRows = segment.rows > 0n && (segment.state === "flushed" || segment.state === "flushing");
   if (pointer.version <= 0n) {
-    const complete = segment.state === "flushed" || segment.state === "flushing";
-    if (complete && segment.rows > 0n) {
+    if (hasRows) {
       throw damaged(
         `Segment ${segment.id}`,
         `has ${segment.rows} rows and a manifest of version ${pointer.version}: none`,
@@ -48,7 +48,11 @@ export async function readManifest(segment: Segment, locate: LocatePath, signal?
   }
   const manifest = parseManifest(bytes, what);
   const named = fileAt(path, BigInt(bytes.length), 0n);
-  return { manifest: named, ...filesOf(segment, manifest, pointer.base, what) };
+  const files = filesOf(segment, manifest, pointer.base, what);
+  if (hasRows && files.groups.every((group) => group.files.length === 0)) {
+    throw damaged(what, `names no file of rows where metadata says ${segment.rows}`);
+  }
+  return { manifest: named, ...files };
 }
 
 function filesOf(

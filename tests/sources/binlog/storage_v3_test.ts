@@ -100,6 +100,22 @@ Deno.test("readSegment takes the version that metadata says, not the highest, an
   });
 });
 
+Deno.test("A manifest that names no file of rows is damaged where metadata says that there are rows", async () => {
+  const store = await genuineStore();
+  const key = `${BASE}/_metadata/manifest-2.avro`;
+  const segment = segmentAt({ ver: 2, base_path: BASE });
+  for (const groups of [[], [{ columns: ["0", "1", "100", "101", "102"], files: [] }]]) {
+    await store.put(key, oldest(groups));
+    await assert.rejects(rowsOf(store, segment), { code: "damaged", message: /names no file of rows .* says 80/ });
+    const { findings } = await createBinlogSource({ store, root: "" }).verify(21n, [segment], signal);
+    assert.deepEqual(
+      findings.filter(({ kind }) => kind === "unreadable").map(({ path }) => path),
+      [key],
+    );
+    assert.deepEqual(await rowsOf(store, { ...segment, state: "growing", rows: 0n }), []);
+  }
+});
+
 Deno.test("createBinlogSource.verify confirms the files of a manifest, finds its deletes and what is missing", async () => {
   const store = await genuineStore();
   const source = createBinlogSource({ store, root: "" });
