@@ -151,6 +151,10 @@ function describe(source: ByteSource, metadata: Thrift, what: string): ParquetTa
     groups.push({ firstRow: rows, rows: count });
     rows += count;
   }
+  // A footer whose list of row groups is short would lose their rows: nobody counts the deletes of a file once more.
+  if (toCount(metadata.num_rows, what) !== rows) {
+    throw damaged(what, `has ${rows} rows in its row groups where its footer says ${metadata.num_rows}`);
+  }
   const columns = leavesOf(metadata.schema).map((leaf, index): ParquetColumn => ({
     index,
     name: leaf.name,

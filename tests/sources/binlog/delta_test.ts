@@ -127,3 +127,14 @@ Deno.test("readDeltaFile names a file of deletes by predicate, and takes no plan
     );
   }
 });
+
+Deno.test("readDeltaFile calls a file damaged whose row groups hold fewer rows than its footer counts", async () => {
+  const file = stringParquet(Array.from({ length: 1000 }, (_, i) => `{"pk":${i},"ts":2,"pkType":5}`));
+  assert.equal((await marks(envelopeOf(2, file))).length, 1000);
+  // num_rows, the third field of the footer: 1000 as a varint becomes 1001.
+  const footer = file.length - 8 - new DataView(file.buffer, file.byteOffset).getUint32(file.length - 8, true);
+  const at = file.findIndex((_, i) => i >= footer && file[i] === 0x16 && file[i + 1] === 0xd0 && file[i + 2] === 0x0f);
+  assert.ok(at > 0);
+  file[at + 1] = 0xd2;
+  await assert.rejects(marks(envelopeOf(2, file)), { code: "damaged", message: /has 1000 rows .* footer says 1001/ });
+});
