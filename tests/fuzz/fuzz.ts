@@ -60,7 +60,8 @@ async function oneProcess(
     ],
     stdin: "null",
     stdout: "piped",
-    stderr: "null",
+    // Why it could not begin, for instance.
+    stderr: "inherit",
   }).spawn();
   const finds: string[] = [];
   let at = first;

@@ -53,8 +53,10 @@ export async function runStep(step: Step, signal?: AbortSignal): Promise<StepOut
     }
   };
   const kill = () => {
-    end("SIGTERM");
-    setTimeout(() => end("SIGKILL"), 5000);
+    // Deno says which tests were pending.
+    end("SIGINT");
+    setTimeout(() => end("SIGTERM"), 2000);
+    setTimeout(() => end("SIGKILL"), 7000);
   };
   stop.addEventListener("abort", kill, { once: true });
   if (stop.aborted) kill();

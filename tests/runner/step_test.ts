@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFailures } from "./failures.ts";
 import { runStep } from "./step.ts";
 
 const sleeps = (ms: number) => ["deno", "eval", `console.log("begun"); setTimeout(() => {}, ${ms})`];
@@ -20,4 +21,20 @@ Deno.test("a step that is stopped from outside says so", async () => {
   stop.abort();
   const { ok, reason } = await step;
   assert.deepEqual({ ok, reason }, { ok: false, reason: "was stopped" });
+});
+
+Deno.test("a run of tests that hangs and is stopped says which tests were pending", async () => {
+  const file = await Deno.makeTempFile({ suffix: "_test.ts" });
+  try {
+    await Deno.writeTextFile(
+      file,
+      'Deno.test("it hangs", async () => { setInterval(() => {}, 1000); await new Promise(() => {}); });\n',
+    );
+    const command = ["deno", "test", "--no-config", "--no-check", "--reporter=dot", file];
+    const { ok, output } = await runStep({ name: "hangs", command, limitSecs: 3 });
+    assert.equal(ok, false);
+    assert.match(readFailures(output).join("\n"), /tests were pending:\n +it hangs => \S+:1:6$/);
+  } finally {
+    await Deno.remove(file);
+  }
 });
