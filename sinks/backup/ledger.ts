@@ -5,7 +5,7 @@
  */
 import type { ObjectStore } from "../../pipeline/model/mod.ts";
 import { formatJson } from "../../pipeline/json.ts";
-import { ledgerFolder, type ManifestObject, readJsonObject } from "../../stores/mod.ts";
+import { ledgerFolder, type ManifestObject, readJsonObject, readText } from "../../stores/mod.ts";
 
 export interface CopyLedger {
   get(path: string): ManifestObject | undefined;
@@ -27,7 +27,7 @@ export async function openLedger(store: ObjectStore, name: string, signal?: Abor
   const objects = new Map<string, ManifestObject>();
   let part = 0;
   for await (const { key } of store.list(folder, signal)) {
-    const text = new TextDecoder().decode(await store.get(key, undefined, signal));
+    const text = await readText(store, key, signal);
     for (const item of readJsonObject(text, key).list("objects")) {
       objects.set(item.text("path"), { path: item.text("path"), size: item.int("size"), sum: item.text("sum") });
     }

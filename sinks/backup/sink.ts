@@ -10,6 +10,7 @@ import {
   logFolder,
   manifestKey,
   metaKey,
+  readText,
   removalKey,
   type TokenBucket,
   validateBackupName,
@@ -120,7 +121,7 @@ async function stateOf(store: ObjectStore, name: string, signal: AbortSignal): P
 async function manifestOf(store: ObjectStore, name: string, signal: AbortSignal): Promise<BackupManifest | undefined> {
   const key = manifestKey(name);
   if (await store.head(key, signal) === undefined) return undefined;
-  return decodeManifest(new TextDecoder().decode(await store.get(key, undefined, signal)), key);
+  return decodeManifest(await readText(store, key, signal), key);
 }
 
 async function bytesBelow(store: ObjectStore, prefix: string, signal: AbortSignal): Promise<bigint> {

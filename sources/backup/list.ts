@@ -1,7 +1,7 @@
 /** What backups a storage holds. */
 import { toTidemarkError } from "../../pipeline/errors.ts";
 import type { HybridTs, ObjectInfo, ObjectStore } from "../../pipeline/model/mod.ts";
-import { backupFolder, manifestKey, metaKey, readJsonObject, removalKey } from "../../stores/mod.ts";
+import { backupFolder, manifestKey, metaKey, readJsonObject, readText, removalKey } from "../../stores/mod.ts";
 
 export interface BackupSummary {
   readonly name: string;
@@ -78,7 +78,7 @@ async function complete(
   { key, modifiedMs }: ObjectInfo,
   signal: AbortSignal | undefined,
 ): Promise<BackupSummary> {
-  const json = readJsonObject(new TextDecoder().decode(await store.get(key, undefined, signal)), key);
+  const json = readJsonObject(await readText(store, key, signal), key);
   const own = json.object("tidemark");
   if (own !== undefined && await store.head(manifestKey(name), signal) === undefined) {
     const problem = "its tidemark.json is missing, without which it cannot be restored to a moment";

@@ -19,6 +19,7 @@ import {
   type MetaFile,
   metaKey,
   readJsonObject,
+  readText,
   removalKey,
 } from "../../stores/mod.ts";
 import { whereBackupsAre } from "./where.ts";
@@ -41,7 +42,7 @@ const LEVEL_FILES = ["backup_meta", "collection_meta", "partition_meta", "segmen
 export async function readBackup(store: ObjectStore, name: string, signal?: AbortSignal): Promise<OpenedBackup> {
   const text = async (key: string): Promise<string | undefined> => {
     if (await store.head(key, signal) === undefined) return undefined;
-    return new TextDecoder().decode(await store.get(key, undefined, signal));
+    return await readText(store, key, signal);
   };
   if (await store.head(metaKey(name, "backup_meta"), signal) === undefined) throw await absent(store, name, signal);
   const full = await text(metaKey(name, "full_meta"));
@@ -131,7 +132,7 @@ function isNumber(text: string): boolean {
 /** By its own word in the metadata that milvus-backup reads as well. */
 async function isOwn(store: ObjectStore, name: string, signal: AbortSignal | undefined): Promise<boolean> {
   const key = metaKey(name, "backup_meta");
-  const json = readJsonObject(new TextDecoder().decode(await store.get(key, undefined, signal)), key);
+  const json = readJsonObject(await readText(store, key, signal), key);
   return json.object("tidemark") !== undefined;
 }
 

@@ -9,6 +9,7 @@ import type { Alteration, HybridTs, LoggedAlteration, ObjectStore } from "../../
 import { CollectionSchemaSchema } from "../../pipeline/proto/gen/schema_pb.ts";
 import { schemaFromBytes } from "./catalog_journal.ts";
 import { readJsonObject } from "./json_reader.ts";
+import { readText } from "./text.ts";
 
 /** An object of the journal, by its key alone. */
 export interface AlterationKey {
@@ -53,7 +54,7 @@ export async function readAlterations(
 ): Promise<Map<bigint, LoggedAlteration[]>> {
   const all: LoggedAlteration[] = [];
   for await (const { key, collectionId, ts } of listAlterations(store, name, signal)) {
-    const text = new TextDecoder().decode(await store.get(key, undefined, signal));
+    const text = await readText(store, key, signal);
     all.push({ collectionId, ts, alteration: decodeAlteration(text, key) });
   }
   return Map.groupBy(all.sort((a, b) => a.ts < b.ts ? -1 : 1), ({ collectionId }) => collectionId);

@@ -10,6 +10,7 @@ import { type CollectionSchema, CollectionSchemaSchema } from "../../pipeline/pr
 import { readJsonObject } from "./json_reader.ts";
 import { decodeFullMeta } from "./meta_decode.ts";
 import { encodeMeta } from "./meta_encode.ts";
+import { readText } from "./text.ts";
 
 export interface CatalogEntry {
   readonly revision: bigint;
@@ -94,7 +95,7 @@ export async function readCatalogJournal(
 ): Promise<CatalogEntry[]> {
   const entries: CatalogEntry[] = [];
   for await (const { key } of store.list(catalogFolder(name), signal)) {
-    entries.push(decodeCatalogEntry(new TextDecoder().decode(await store.get(key, undefined, signal)), key));
+    entries.push(decodeCatalogEntry(await readText(store, key, signal), key));
   }
   return entries;
 }

@@ -7,6 +7,7 @@ import { joinPages, openParquet, type ParquetPage } from "../parquet.ts";
 import { type Checksum, checksumOf } from "./checksum.ts";
 import { archiveFolder, archiveSequence, logFolder } from "./layout.ts";
 import { decodeFacts, decodeRow, logColumns, type LogFileFacts } from "./log_format.ts";
+import { decodeText } from "./text.ts";
 
 export interface LogFileEntry {
   readonly key: string;
@@ -115,10 +116,9 @@ function recordsOf(
     ColumnOf<BigInt64Array>,
     ...ColumnOf<Uint8Array[]>[],
   ];
-  const decoder = new TextDecoder();
   const texts = new Map<string, string>();
   const text = (bytes: Uint8Array): string => {
-    const found = decoder.decode(bytes);
+    const found = decodeText(bytes, key);
     const known = texts.get(found);
     if (known !== undefined) return known;
     texts.set(found, found);
@@ -129,7 +129,7 @@ function recordsOf(
     return column.values[row]!;
   };
   const placeOf = (stored: bigint | Uint8Array): Position =>
-    typeof stored === "bigint" ? stored : restorePosition(decoder.decode(stored), queue, key);
+    typeof stored === "bigint" ? stored : restorePosition(decodeText(stored, key), queue, key);
   return Array.from({ length: rows }, (_, row) => {
     const header = present(headers, row);
     return decodeRow(
@@ -139,7 +139,7 @@ function recordsOf(
         time_ms: time.values[row]!,
         vchannel: text(vchannel!.values[row]!),
         type: text(type!.values[row]!),
-        headers: header === null ? null : decoder.decode(header),
+        headers: header === null ? null : decodeText(header, key),
         value: present(value, row),
       },
       pchannel,

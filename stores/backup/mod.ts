@@ -14,3 +14,4 @@ export * from "./meta.ts";
 export * from "./meta_decode.ts";
 export * from "./meta_encode.ts";
 export * from "./silence_journal.ts";
+export * from "./text.ts";

@@ -5,6 +5,7 @@
 import { formatJson } from "../../pipeline/json.ts";
 import type { HybridTs, ObjectStore, Silence } from "../../pipeline/model/mod.ts";
 import { readJsonObject } from "./json_reader.ts";
+import { readText } from "./text.ts";
 
 export const silenceFolder = (name: string): string => `${name}/silent/`;
 
@@ -27,7 +28,7 @@ export async function readSilences(
 ): Promise<Map<string, Silence>> {
   const silences = new Map<string, Silence>();
   for await (const { key } of store.list(silenceFolder(name), signal)) {
-    const json = readJsonObject(new TextDecoder().decode(await store.get(key, undefined, signal)), key);
+    const json = readJsonObject(await readText(store, key, signal), key);
     silences.set(json.text("pchannel"), { tick: json.int("tick"), ts: json.int("ts") });
   }
   return silences;

@@ -1,4 +1,4 @@
-import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
 import { formatJson, parseJson } from "../../../pipeline/json.ts";
 import type { ColumnBatch } from "../../../pipeline/model/mod.ts";
 import {
@@ -55,6 +55,18 @@ Deno.test("backupBinlogs gives the 1094 live rows of a genuine backup, with thei
 function column(batch: ColumnBatch, name: string) {
   return batch.columns.find((item) => item.name === name)!.data;
 }
+
+Deno.test("readBackup takes a name that a damaged byte is in for no other name", async () => {
+  const store = await copyOfSample();
+  const key = `${NAME}/meta/full_meta.json`;
+  const bytes = await store.get(key);
+  const at = new TextDecoder("latin1").decode(bytes).indexOf('"collection_name":"') + '"collection_name":"'.length;
+  bytes[at] = bytes[at]! | 0x80;
+  await store.put(key, bytes);
+  const said = /full_meta\.json is not the text that it should be: it has bytes that are no UTF-8/;
+  await rejects(readBackup(store, NAME), { code: "damaged", message: said });
+  await rejects(verifyBackup(store, NAME, { deep: false }, signal), { code: "damaged", message: said });
+});
 
 Deno.test("backupSnapshot of a backup that knows no cut lets every row pass and has one channel per shard", async () => {
   const backup = await readBackup(samples(), NAME);
