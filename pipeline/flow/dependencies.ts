@@ -68,6 +68,8 @@ export type DescribeRecord = (record: LogRecord) => {
   readonly vchannel: string;
   readonly type: string;
   readonly collectionId: bigint | undefined;
+  /** Of a change of partitions. */
+  readonly partitionIds?: readonly bigint[];
   /** What its collection became by it. */
   readonly alteration?: Alteration;
 };

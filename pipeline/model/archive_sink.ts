@@ -181,7 +181,7 @@ export interface BackupSession {
    */
   noteCatalog(revision: bigint, catalog: Catalog, signal: AbortSignal, since?: HybridTs): Promise<void>;
   /**
-   * Keeps when collections were dropped, by their log: the catalogs count by the writer's clock. Durable when it resolves.
+   * Keeps when collections and partitions were dropped, by their log: the catalogs count by the writer's clock. Durable when it resolves.
    * Call it before the record of the drop is appended; the same one may be noted again.
    */
   noteDrops(drops: ReadonlyMap<bigint, HybridTs>, signal: AbortSignal): Promise<void>;

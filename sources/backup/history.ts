@@ -7,6 +7,7 @@
 import {
   type Catalog,
   type Collection,
+  hybridFromMs,
   type HybridTs,
   type LoggedAlteration,
   type Partition,
@@ -21,11 +22,18 @@ export interface CatalogHistory {
   readonly base: Catalog;
   /** What was noted after it, by revision. */
   readonly notes: readonly CatalogEntry[];
-  /** When collections were dropped, where their log says so. */
+  /** When collections and partitions were dropped, where their log says so, by id. */
   readonly dropped: ReadonlyMap<bigint, HybridTs>;
   /** What collections became, where their log says so, in the order of time. */
   readonly alterations: ReadonlyMap<bigint, readonly LoggedAlteration[]>;
+  /** Of a moment before, the base lacks what was dropped when it was made; 0 where nothing was. */
+  readonly baseLacksTo: HybridTs;
+  /** Those of `dropped` that are in no catalog, and in the base neither as failed. */
+  readonly unseen: ReadonlyMap<bigint, HybridTs>;
 }
+
+/** By how much the source's clock and that of who made the base are thought to differ, at most. */
+const CLOCKS_APART_MS = 60_000;
 
 /** What the log says. */
 type Logged = Pick<CatalogHistory, "dropped" | "alterations">;
@@ -33,9 +41,10 @@ type Logged = Pick<CatalogHistory, "dropped" | "alterations">;
 /** Reads what was noted after the base. A collection whose base failed stays out: the log alone does not bring its rows. */
 export async function readHistory(
   { store, name, manifest }: OpenedBackup,
-  { catalog, revision }: Snapshot,
+  snapshot: Snapshot,
   signal?: AbortSignal,
 ): Promise<CatalogHistory> {
+  const { catalog, revision } = snapshot;
   if (manifest === undefined) return catalogHistory(catalog, [], { dropped: new Map(), alterations: new Map() });
   const failed = new Set(manifest.failed.map(({ id }) => id));
   const notes = (await readCatalogJournal(store, name, signal)).filter((note) => note.revision > revision);
@@ -43,8 +52,26 @@ export async function readHistory(
     ...note,
     catalog: { ...note.catalog, collections: note.catalog.collections.filter(({ id }) => !failed.has(id)) },
   }));
-  const dropped = await readDrops(store, name, signal);
-  return catalogHistory(catalog, kept, { dropped, alterations: await readAlterations(store, name, signal) });
+  const drops = await readDrops(store, name, signal);
+  const dropped = new Map([...drops].map(([id, { first }]) => [id, first]));
+  const history = catalogHistory(catalog, kept, { dropped, alterations: await readAlterations(store, name, signal) });
+  const unseen = new Map([...history.unseen].filter(([id]) => !failed.has(id)));
+  const before = baseIsAfter(snapshot);
+  const lasts = [...unseen.keys()].map((id) => ({ id, ts: drops.get(id)!.last })).filter(before);
+  return { ...history, unseen, baseLacksTo: lasts.reduce((max, { ts }) => ts > max ? ts : max, 0n) };
+}
+
+/**
+ * Whether something that is in no catalog was dropped before the base was made, or made and dropped later while nobody looked:
+ * what was made later has a larger id than all that the base has. Where that says nothing, the time has to.
+ */
+function baseIsAfter(
+  { catalog: { collections }, segments, takenAtMs }: Snapshot,
+): (drop: { readonly id: bigint; readonly ts: HybridTs }) => boolean {
+  const ids = [...collections, ...collections.flatMap(({ partitions }) => partitions), ...segments].map(({ id }) => id);
+  const newest = ids.reduce((max, id) => id > max ? id : max, 0n);
+  const made = hybridFromMs(takenAtMs + CLOCKS_APART_MS);
+  return ({ id, ts }) => id < newest || ts <= made;
 }
 
 /**
@@ -68,7 +95,10 @@ export function catalogHistory(
     for (const id of now) there.add(id);
     return note.ts < last ? { ...note, ts: last } : note;
   });
-  return { base, notes: counted, dropped, alterations };
+  const all = [base, ...notes.map(({ catalog }) => catalog)].flatMap(({ collections }) => collections);
+  const seen = new Set(all.flatMap((collection) => [collection.id, ...partitionIds(collection)]));
+  const unseen = new Map([...dropped].filter(([id]) => !seen.has(id)));
+  return { base, notes: counted, dropped, alterations, baseLacksTo: 0n, unseen };
 }
 
 /** The catalog as it was at `ts`. */

@@ -42,14 +42,8 @@ export function catalogAt(source: Pick<BackupSource, "history">, ts: HybridTs): 
 
 /** The metadata of the moment to which a backup is restored: its base's files under the catalog of that moment. */
 export function metaAt(source: Pick<BackupSource, "history" | "snapshot" | "backup">, ts: HybridTs): MetaSource {
-  const { history: { base, notes, dropped }, backup: { name, manifest } } = source;
-  // Of what failed in the base the backup itself says so.
-  const seen = new Set(manifest?.failed.map(({ id }) => id));
-  for (const { collections } of [base, ...notes.map(({ catalog }) => catalog)]) {
-    for (const { id } of collections) seen.add(id);
-  }
-  const unseen = new Map([...dropped].filter(([id, at]) => at > ts && !seen.has(id)));
-  return snapshotMeta({ ...source.snapshot, catalog: catalogAt(source, ts) }, name, unseen);
+  const unseen = new Map([...source.history.unseen].filter(([, at]) => at > ts));
+  return snapshotMeta({ ...source.snapshot, catalog: catalogAt(source, ts) }, source.backup.name, unseen);
 }
 
 /** Opens a backup for a restore; closes the store in the end. Throws as `readBackup` does. */

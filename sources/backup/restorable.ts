@@ -30,7 +30,8 @@ export interface Restorable {
  * A moment is exact if the archive of every pchannel that a collection is on at that moment reaches it. Milvus stops the ticks
  * of a pchannel with its last collection, so the archive of that one ends some moments before the drop itself, or before it
  * was noted where nobody read the record of it. Between the two the collection can still have been written to: no tick says
- * that what is there is all, so these moments are a gap.
+ * that what is there is all, so these moments are a gap. The files of the base may be complete to some moments before it was made:
+ * what was dropped between the two is neither in them nor in its catalog, so the range begins behind these drops.
  */
 export function restorableRange(
   exactFrom: HybridTs | undefined,
@@ -43,7 +44,8 @@ export function restorableRange(
   const gaps = [...byPchannel(history)].flatMap(([pchannel, own]) =>
     unreached(pchannel, own, reach.get(pchannel) ?? 0n, furthest)
   );
-  let from = exactFrom;
+  const { baseLacksTo } = history;
+  let from = exactFrom > baseLacksTo ? exactFrom : baseLacksTo;
   let to = furthest;
   const between: Span[] = [];
   for (const gap of merged(gaps)) {
@@ -74,7 +76,8 @@ interface Span {
  * pchannel -> the history of the collections on it, and of those that ever bore the name of one: what changed nothing of them
  * is left out.
  */
-function byPchannel({ base, notes, dropped, alterations }: CatalogHistory): Map<string, CatalogHistory> {
+function byPchannel(history: CatalogHistory): Map<string, CatalogHistory> {
+  const { base, notes, alterations } = history;
   const pchannelsOf = new Map<string, Set<string>>();
   const all = [base, ...notes.map(({ catalog }) => catalog)].flatMap(({ collections }) => collections);
   const namesOf = (collection: Collection) => [
@@ -117,12 +120,7 @@ function byPchannel({ base, notes, dropped, alterations }: CatalogHistory): Map<
       kept.push({ ...note, catalog: { ...note.catalog, collections } });
       before = collections;
     }
-    return [pchannel, {
-      base: { ...base, collections: first.get(pchannel) ?? [] },
-      notes: kept,
-      dropped,
-      alterations,
-    }];
+    return [pchannel, { ...history, base: { ...base, collections: first.get(pchannel) ?? [] }, notes: kept }];
   }));
 }
 

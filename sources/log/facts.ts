@@ -12,6 +12,8 @@ export interface RecordFacts {
   /** `insert`, `delete`, `tick`, `skip`, `unknown`, or the name of the DDL operation. */
   readonly type: string;
   readonly collectionId: bigint | undefined;
+  /** Of a change of partitions. */
+  readonly partitionIds?: readonly bigint[];
   /** What its collection became by it. */
   readonly alteration?: Alteration;
 }
@@ -28,9 +30,13 @@ export function recordFacts(record: LogRecord): RecordFacts {
       return { ts: first.ts, vchannel: first.vchannel, type: first.kind, collectionId: first.collectionId };
     }
     case "ddl": {
-      const { ts, vchannel, operation: type, collectionId } = said;
+      const { ts, vchannel, operation: type, collectionId, partitionIds } = said;
       const alteration = alterationOf(said);
-      return { ts, vchannel, type, collectionId, ...alteration === undefined ? {} : { alteration } };
+      return {
+        ...{ ts, vchannel, type, collectionId },
+        ...partitionIds.length === 0 ? {} : { partitionIds },
+        ...alteration === undefined ? {} : { alteration },
+      };
     }
     case "block":
       return {

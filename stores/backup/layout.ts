@@ -10,7 +10,7 @@
  *     <name>/tidemark.json                                              cuts, checksums, versions, those segments
  *     <name>/log/<pchannel>/<sequence>.parquet                          the log archive
  *     <name>/catalog/<revision>.json                                    the catalog after each change
- *     <name>/dropped/<collection>-<timestamp>.json                      when a collection was dropped, by the log
+ *     <name>/dropped/<id>-<timestamp>.json                              when a collection or partition was dropped, by the log
  *     <name>/altered/<collection>-<timestamp>.json                      what a collection became by a change, by the log
  *     <name>/silent/<pchannel>.json                                     up to when nothing more was written to a pchannel
  *     <name>/_ledger/<number>.json                                      what is copied so far; gone when the base is done

@@ -500,7 +500,7 @@ export function testArchiveSink(name: string, harness: ArchiveSinkHarness): void
     deepStrictEqual(await readLog(await store(), "b2", 115n), range(115n, 135n));
     const to = await store();
     deepStrictEqual((await readCatalogJournal(to, "b2")).map(({ revision }) => revision), [6n]);
-    deepStrictEqual(await readDrops(to, "b2"), new Map([[92n, T0 + 2n]]));
+    deepStrictEqual(await readDrops(to, "b2"), new Map([[92n, { first: T0 + 2n, last: T0 + 3n }]]));
     deepStrictEqual([...await readAlterations(to, "b2")], [[91n, [
       { collectionId: 91n, ts: T0 + 3n, alteration },
       { collectionId: 91n, ts: T0 + 4n, alteration: { name: "newer" } },

@@ -74,6 +74,7 @@ export class WorldLog {
     const event = this.#decode(record, undefined as never) as LogEvent | { readonly kind: "tick"; readonly ts: bigint };
     if (event.kind === "tick") return { ts: event.ts, vchannel: "", type: "tick", collectionId: undefined };
     const type = event.kind === "ddl" ? event.operation : event.kind;
-    return { ts: event.ts, vchannel: event.vchannel, type, collectionId: event.collectionId };
+    const { ts, vchannel, collectionId } = event;
+    return { ts, vchannel, type, collectionId, ...event.kind === "ddl" ? { partitionIds: event.partitionIds } : {} };
   };
 }

@@ -1,7 +1,7 @@
 /** Changes of structure that are made while the archiving run is down: every moment on both sides is restored as it was. */
 import assert from "node:assert/strict";
-import { type HybridTs, msOfHybrid } from "../../../../pipeline/model/mod.ts";
-import { metaAt, openBackupSource } from "../../../../sources/backup/mod.ts";
+import { type HybridTs, isoOfHybrid, msOfHybrid } from "../../../../pipeline/model/mod.ts";
+import { type BackupSource, checkMoment, metaAt, openBackupSource } from "../../../../sources/backup/mod.ts";
 import { createMemoryStore } from "../../../../stores/mod.ts";
 import { ExactRowSink } from "../../../fakes/exact_row_sink.ts";
 import { FakePipeline } from "../../../fakes/pipeline.ts";
@@ -132,18 +132,71 @@ for (const { what, make, generations = [1, 2] as const, untold = [] } of CHANGES
       moment();
       await pipeline.once();
       for (const [ts, state] of moments) {
-        const backup = await openBackupSource(vault, "b");
-        const target = new ExactRowSink("target");
-        const restore = new FakePipeline(world, { rows: [target] });
-        restore.override = {
-          meta: metaAt(backup, ts),
-          log: backup.log!,
-          follow: world.followOf(backup.log!),
-          binlogs: backup.binlogs,
-        };
-        const { blocked } = await restore.start({ kind: "until", ts }, { restore: `${ts}` }).result;
-        assert.deepEqual(blocked, []);
-        assert.deepEqual(targetState(target), state, `at ${msOfHybrid(ts) - msOfHybrid(moments[0]![0])} ms`);
+        const restored = await restoredTo(world, await openBackupSource(vault, "b"), ts);
+        assert.deepEqual(restored, state, `at ${msOfHybrid(ts) - msOfHybrid(moments[0]![0])} ms`);
+      }
+    });
+  }
+}
+
+/** The whole of it. */
+async function restoredTo(world: World, backup: BackupSource, ts: HybridTs): Promise<State> {
+  const target = new ExactRowSink("target");
+  const restore = new FakePipeline(world, { rows: [target] });
+  restore.override = {
+    meta: metaAt(backup, ts),
+    log: backup.log!,
+    follow: world.followOf(backup.log!),
+    binlogs: backup.binlogs,
+  };
+  const { blocked } = await restore.start({ kind: "until", ts }, { restore: `${ts}` }).result;
+  assert.deepEqual(blocked, []);
+  return targetState(target);
+}
+
+for (const generation of [1, 2] as const) {
+  for (const what of ["collection", "partition"] as const) {
+    Deno.test(`a backup offers no moment before the drop of a ${what} that its base has seen, whose rows it lacks (generation ${generation})`, async () => {
+      const world = new World(["p_0", "p_1"], { store: createMemoryStore(), seed: 3 });
+      world.generation = generation;
+      const vault = createMemoryStore();
+      const pipeline = new FakePipeline(world, { vaults: { vault } });
+      pipeline.override = { baseDeletes: "log_and_files", now: () => msOfHybrid(world.now) };
+      const a = world.create("default", "a", "p_0", "p_1");
+      const anchor = world.create("default", "anchor", "p_0", "p_1");
+      world.partition(anchor, "old");
+      const write = (value: bigint) => {
+        for (const thing of world.live) {
+          for (const { name } of thing.collection.partitions) {
+            world.insert(thing, name, [1n, 2n, 3n].map((key) => [key, value] as const));
+          }
+        }
+        world.tick();
+      };
+      write(1n);
+      // The files of the base are complete to here.
+      world.flush();
+      write(2n);
+      const moments: [HybridTs, State][] = [[world.now, stateOf(world)]];
+      if (what === "collection") world.drop(a, true);
+      else world.dropPartition(anchor, "old", true);
+      while (world.pending.length > 0) world.pending.shift()!();
+      world.tick();
+      moments.push([world.now, stateOf(world)]);
+      write(3n);
+      moments.push([world.now, stateOf(world)]);
+      await pipeline.once();
+      const backup = await openBackupSource(vault, "b");
+      const { from } = backup.restorable!;
+      const [before, after, last] = moments as [typeof moments[0], typeof moments[0], typeof moments[0]];
+      assert.ok(backup.backup.manifest!.exactFrom < before[0] && before[0] < from.ts && from.ts <= after[0]);
+      assert.throws(() => checkMoment(backup, before[0]), {
+        code: "usage",
+        message: new RegExp(`any moment from ${isoOfHybrid(from.ts)} to `),
+      });
+      for (const [ts, state] of [[from.ts, after[1]], after, last] as const) {
+        checkMoment(backup, ts);
+        assert.deepEqual(await restoredTo(world, backup, ts), state, `at ${ts}`);
       }
     });
   }
