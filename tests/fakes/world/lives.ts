@@ -18,13 +18,19 @@ export interface Life {
   /** Each so many phases behind the one before. */
   readonly during: readonly (readonly [number, Step])[];
   readonly dies: number;
+  /** A bit for each target that refuses whatever would change it. Default: none does. */
+  readonly refusing?: number;
 }
 
-export function lives(step: fc.Arbitrary<Step>, { most = 4, phases = 80 } = {}): fc.Arbitrary<Life[]> {
+export function lives(
+  step: fc.Arbitrary<Step>,
+  { most = 4, phases = 80, refusing }: { most?: number; phases?: number; refusing?: fc.Arbitrary<number> } = {},
+): fc.Arbitrary<Life[]> {
   const life = fc.record({
     before: fc.array(step, { maxLength: 10 }),
     during: fc.array(fc.tuple(fc.nat(12), step), { maxLength: 8 }),
     dies: fc.oneof(fc.nat(phases), fc.nat(15)),
+    ...refusing === undefined ? {} : { refusing },
   });
   return fc.array(life, { minLength: 1, maxLength: most });
 }
@@ -131,6 +137,8 @@ export interface LivedOptions {
   /** In which the log begins. Default: 2. */
   readonly generation?: 1 | 2;
   readonly targets?: number;
+  /** Whether some or all targets refuse whatever would change them, for whole lives. */
+  readonly refusing?: boolean;
   /** Whether the base is complete before the first life. Default: by chance. */
   readonly begun?: boolean;
   /** Makes the messages of generation 2. Default: the tests' own. */
@@ -140,14 +148,15 @@ export interface LivedOptions {
 /** Writes and `steps` on some collections, whatever lives the copy of them has. */
 export async function lived(
   steps: readonly fc.Arbitrary<Step>[],
-  { numRuns, seed, generation = 2, targets = 1, begun, build }: LivedOptions,
+  { numRuns, seed, generation = 2, targets = 1, refusing = false, begun, build }: LivedOptions,
 ): Promise<void> {
   const step = fc.oneof(
     { weight: 4, arbitrary: writes },
     ...steps.map((arbitrary) => ({ weight: 1, arbitrary })),
   );
+  const some = refusing ? { refusing: fc.oneof(fc.constant(0), fc.nat(2 ** targets - 1)) } : {};
   await fc.assert(
-    fc.asyncProperty(lives(step), fc.boolean(), fc.nat(), async (all, more, chance) => {
+    fc.asyncProperty(lives(step, some), fc.boolean(), fc.nat(), async (all, more, chance) => {
       const world = new World(["p_0", "p_1"], {
         seed: chance,
         // What a seed has found once is not to change.
@@ -168,7 +177,11 @@ export async function lived(
   );
 }
 
-export async function live({ pipeline, targets }: Copy, world: World, { before, during, dies }: Life): Promise<void> {
+export async function live(
+  { pipeline, targets }: Copy,
+  world: World,
+  { before, during, dies, refusing = 0 }: Life,
+): Promise<void> {
   for (const step of before) step(world);
   let left = dies;
   let died: Promise<void> | undefined;
@@ -189,9 +202,12 @@ export async function live({ pipeline, targets }: Copy, world: World, { before, 
   };
   pipeline.override = { ...pipeline.override, crash: pass };
   pipeline.saving = pass;
-  for (const { mortal } of targets) mortal.passing = pass;
+  for (const [i, { mortal }] of targets.entries()) {
+    mortal.passing = pass;
+    mortal.refuses = (refusing >> i & 1) === 1;
+  }
   using _ticking = world.ticking();
-  world.said.push("run");
+  world.said.push(refusing === 0 ? "run" : `run, refused by targets ${refusing.toString(2)}`);
   const run = pipeline.start({ kind: "once" });
   await run.result.catch((error) => assert.ok(died !== undefined, error));
   await died;
@@ -203,6 +219,7 @@ async function settle(pipeline: FakePipeline, targets: Copy["targets"]): Promise
   await Promise.resolve();
   for (const { mortal } of targets) {
     mortal.gone = false;
+    mortal.refuses = false;
     mortal.passing = () => {};
   }
   pipeline.override = { ...pipeline.override, crash: () => {} };

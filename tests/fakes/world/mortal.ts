@@ -1,10 +1,17 @@
-/** A target that may die, or be slow, before and behind each request to it. */
+/** A target that may die, or be slow, before and behind each request to it, or refuse what would change it. */
 import { TidemarkError } from "../../../pipeline/errors.ts";
 import type { DdlGate, RowSink } from "../../../pipeline/model/mod.ts";
+
+/** Requests that change what it holds. */
+const CHANGES = new Set<string>(
+  ["write", "remove", "truncate", "dropCollection", "dropPartition"] satisfies (keyof RowSink)[],
+);
 
 export class Mortal {
   /** Nobody asks it for anything any more. */
   gone = false;
+  /** What would change it is refused, so that all that is written to it is held. */
+  refuses = false;
   /** Told before and behind each request. */
   passing: () => void = () => {};
   /** Awaited before each write. */
@@ -21,6 +28,9 @@ export class Mortal {
           this.#pass();
           if (name === "write" || name === "remove") await this.beforeWrite();
           this.#check();
+          if (this.refuses && CHANGES.has(String(name))) {
+            throw new TidemarkError("refused", "The target takes nothing now");
+          }
           const done = await found.apply(
             of,
             args.map((arg) => typeof arg === "function" ? this.#gate(arg as DdlGate) : arg),

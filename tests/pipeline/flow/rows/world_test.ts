@@ -29,6 +29,11 @@ Deno.test("run brings what two targets have of a log that goes from generation 1
   await lived([collections, partitions, deliveries, upgrade, more], { numRuns: 15, generation: 1, targets: 2 });
 });
 
+Deno.test("run brings what targets refused for whole lives, one of them or all, with everything held", async () => {
+  const changes = [collections, partitions, aliases, alterations, truncations, deliveries, deliveries];
+  await lived(changes, { numRuns: 10, targets: 2, refusing: true });
+});
+
 Deno.test("run does not make a partition again that it has dropped, though the metadata still names it", async () => {
   const world = new World(["p_0", "p_1"]);
   world.generation = 2;
