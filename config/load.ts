@@ -11,6 +11,7 @@ import { type PipelineConfig, pipelineSpec } from "./schema.ts";
 import { readSecretFiles, type ReadText } from "./secret_files.ts";
 import { type Environment, expandVariables } from "./variables.ts";
 import { parseYaml } from "./yaml.ts";
+import { plural } from "../pipeline/units/mod.ts";
 
 export interface LoadOptions {
   /** Default: the process' environment. */
@@ -87,7 +88,7 @@ export function loadCheckedConfig(
 
 /** One error for all problems, already without secrets. */
 export function configError(problems: readonly Problem[], redact: Redactor): TidemarkError {
-  const count = problems.length === 1 ? "one problem" : `${problems.length} problems`;
+  const count = plural(problems.length, "one problem", `${problems.length} problems`);
   return new TidemarkError(
     "config",
     redact(`The configuration has ${count}:\n${problems.map((problem) => `  ${formatProblem(problem)}`).join("\n")}`),

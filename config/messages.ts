@@ -4,6 +4,7 @@ import { type ConfigNode, keyPosition, nodeAt, valuePosition } from "./document.
 import { nearest } from "./nearest.ts";
 import type { Problem } from "./problem.ts";
 import { allowedKeys, chooseOption, isSecretAt, schemaAt, shapeOf, unwrap } from "./schema_walk.ts";
+import { plural } from "../pipeline/units/mod.ts";
 
 type Schema = z.core.$ZodType;
 type Issue = z.core.$ZodIssue;
@@ -218,7 +219,7 @@ function bound(origin: string, comparison: string, limit: number | bigint): stri
       : `expected ${comparison} ${limit} characters`;
   }
   if (origin === "array" || origin === "set") {
-    return `expected ${comparison} ${limit} ${limit === 1 ? "entry" : "entries"}`;
+    return `expected ${comparison} ${limit} ${plural(limit, "entry", "entries")}`;
   }
   return `expected ${comparison} ${limit}`;
 }

@@ -1,6 +1,7 @@
 /** The first configuration of somebody who has none: what was found, and what was not with where it stands. */
 import { leavesOutTransactions } from "../sources/log/mod.ts";
 import type { FoundCluster } from "../sources/meta/mod.ts";
+import { plural } from "../pipeline/units/mod.ts";
 
 export interface InitAnswers {
   readonly etcd: readonly string[];
@@ -29,7 +30,7 @@ export function initFile(cluster: FoundCluster, answers: InitAnswers): InitFile 
     "# Written by `tidemark init`. Every key: docs/configuration.md",
     `# Source: Milvus ${
       cluster.version === "" ? lineOf(cluster.generation) : cluster.version
-    }, ${cluster.collections.length} collections${
+    }, ${cluster.collections.length} ${plural(cluster.collections.length, "collection")}${
       cluster.version === "" ? "; no server of it is registered, so it may be stopped" : ""
     }`,
     "pipeline: my-copy # the name under which the state is kept",

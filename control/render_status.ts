@@ -12,7 +12,7 @@ import {
   type RunStatus,
   type WaitStatus,
 } from "../pipeline/model/mod.ts";
-import { formatDuration, formatSize } from "../pipeline/units/mod.ts";
+import { formatDuration, formatSize, plural } from "../pipeline/units/mod.ts";
 import { clip, table } from "./table.ts";
 
 /** Collections in the block; more are summed up in a line. */
@@ -32,23 +32,33 @@ export function renderStatus(status: RunStatus, width: number): string[] {
       ...shown.map(collectionRow),
     ], { right: [2, 3, 4, 5], indent: 2 }));
     const rest = status.collections.length - shown.length;
-    if (rest > 0) lines.push(`  and ${rest} more ${rest === 1 ? "collection" : "collections"}`);
+    if (rest > 0) lines.push(`  and ${rest} more ${plural(rest, "collection")}`);
   }
   const blocked = status.collections.filter((item) => item.blockedReason !== undefined && item.blockedReason !== "");
   for (const { db, name, blockedReason } of blocked.slice(0, REASONS)) {
     lines.push(`  blocked  ${db}.${name}: ${oneLine(blockedReason!)}`);
   }
-  if (blocked.length > REASONS) lines.push(`  and ${blocked.length - REASONS} more blocked collections`);
+  if (blocked.length > REASONS) {
+    lines.push(`  and ${blocked.length - REASONS} more blocked ${plural(blocked.length - REASONS, "collection")}`);
+  }
   const partly = status.collections.filter(({ refusedRows }) => refusedRows !== undefined);
   for (const { db, name, refusedRows } of partly.slice(0, REASONS)) {
     lines.push(`  refused  ${refusedRowsText(`${db}.${name}`, refusedRows!)}`);
   }
-  if (partly.length > REASONS) lines.push(`  and ${partly.length - REASONS} more collections with refused rows`);
+  if (partly.length > REASONS) {
+    lines.push(
+      `  and ${partly.length - REASONS} more ${plural(partly.length - REASONS, "collection")} with refused rows`,
+    );
+  }
   const agreed = status.collections.flatMap(({ db, name, agreed }) =>
     agreed.filter(isWorthALine).map((one) => `  agreed   ${db}.${name}: ${oneLine(agreedText(one))}`)
   );
   lines.push(...agreed.slice(0, REASONS));
-  if (agreed.length > REASONS) lines.push(`  and ${agreed.length - REASONS} more columns that a target does not take`);
+  if (agreed.length > REASONS) {
+    lines.push(
+      `  and ${agreed.length - REASONS} more ${plural(agreed.length - REASONS, "column")} that a target does not take`,
+    );
+  }
   for (const { name, state, reason } of status.sinks) {
     if (state === "held") lines.push(`  held     ${name}: ${oneLine(reason)}`);
   }
@@ -61,10 +71,17 @@ export function renderStatus(status: RunStatus, width: number): string[] {
     );
   }
   if (status.channels.length > channels.length) {
-    lines.push(`  and ${status.channels.length - channels.length} more channels with less lag`);
+    const rest = status.channels.length - channels.length;
+    lines.push(`  and ${rest} more ${plural(rest, "channel")} with less lag`);
   }
   for (const wait of status.waits.slice(0, WAITS)) lines.push(`  waiting  ${waitText(wait, status.at)}`);
-  if (status.waits.length > WAITS) lines.push(`  and ${status.waits.length - WAITS} more that wait (--json has all)`);
+  if (status.waits.length > WAITS) {
+    lines.push(
+      `  and ${status.waits.length - WAITS} more that ${
+        plural(status.waits.length - WAITS, "waits", "wait")
+      } (--json has all)`,
+    );
+  }
   for (const bases of status.bases) lines.push(baseLine(bases, status.at));
   for (const warning of status.warnings.slice(-3)) lines.push(`  warning  ${oneLine(warning)}`);
   if (status.lastError !== undefined) lines.push(`  error    ${oneLine(status.lastError)}`);
@@ -126,7 +143,7 @@ function headline(status: RunStatus): string {
   const { done, total } = totals(status);
   const parts = [`${status.pipeline}: ${status.phase}`];
   if (status.phase === "base" && total > 0n) {
-    parts.push(`${count(done)} of ${count(total)} rows (${done * 100n / total} %)`);
+    parts.push(`${count(done)} of ${count(total)} ${plural(total, "row")} (${done * 100n / total} %)`);
   }
   if (status.rates.rowsPerSec >= 0.5) parts.push(`${rate(status.rates.rowsPerSec)} rows/s`);
   if (status.rates.bytesPerSec >= 1024) parts.push(`${formatSize(Math.round(status.rates.bytesPerSec))}/s`);
@@ -219,7 +236,7 @@ export function refusedRowsText(collection: string, { held, deadLetters, keys, r
 }
 
 function rowsText(rows: number): string {
-  return rows === 1 ? "1 row" : `${count(rows)} rows`;
+  return `${count(rows)} ${plural(rows, "row")}`;
 }
 
 function oneLine(text: string): string {

@@ -177,7 +177,7 @@ const SCENES: { readonly [Row in Change]: () => void | Promise<void> } = {
 
   create_collection: async () => {
     const { pipeline, replica } = occupied("fail");
-    await assert.rejects(pipeline.once(), /default\.a exists on replica already \(1 rows\)/);
+    await assert.rejects(pipeline.once(), /default\.a exists on replica already \(1 row\)/);
     assert.deepEqual(replica.rows.get("a"), new Map([[9n, 90n]]));
   },
   replace_collection: async () => {

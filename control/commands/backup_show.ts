@@ -1,6 +1,6 @@
 /** `backup show NAME`. */
 import { EXIT } from "../../pipeline/errors.ts";
-import { formatSize } from "../../pipeline/units/mod.ts";
+import { formatSize, plural } from "../../pipeline/units/mod.ts";
 import { showBackup, type ShownBackup } from "../../sources/backup/mod.ts";
 import { placeOfBackup, type PlaceOptions, withPlaces } from "../backup_places.ts";
 import type { CommandContext } from "../context.ts";
@@ -18,6 +18,10 @@ export async function backupShowCommand(context: CommandContext, name: string, o
   });
 }
 
+function many(number: number | bigint, one: string): string {
+  return `${count(number)} ${plural(number, one)}`;
+}
+
 function render(shown: ShownBackup): string[] {
   const kept = shown.collections.reduce((sum, { keptSegments }) => sum + keptSegments, 0);
   const rewritten = shown.collections.reduce((sum, { rewrittenSegments }) => sum + rewrittenSegments, 0);
@@ -30,16 +34,26 @@ function render(shown: ShownBackup): string[] {
     ["restorable", restorableMoments(shown.restorable, "the base only")],
     [
       "base",
-      `${count(shown.collections.length)} collections, ${count(shown.segments)} segments, ${
-        count(shown.rows)
-      } rows in files, ${formatSize(shown.bytes)}, ${count(shown.objects)} objects`,
+      `${many(shown.collections.length, "collection")}, ${many(shown.segments, "segment")}, ${
+        many(shown.rows, "row")
+      } in files, ${formatSize(shown.bytes)}, ${many(shown.objects, "object")}`,
     ],
     ...(shown.encryption === undefined ? [] : [["encrypted", encryptionText(shown.encryption)] as [string, string]]),
-    ...(kept === 0
-      ? []
-      : [["storage V3", `${count(kept)} segments are kept whole; only Tidemark restores them`] as [string, string]]),
+    ...(kept === 0 ? [] : [
+      [
+        "storage V3",
+        `${count(kept)} ${plural(kept, "segment is", "segments are")} kept whole; only Tidemark restores ${
+          plural(kept, "it", "them")
+        }`,
+      ] as [string, string],
+    ]),
     ...(rewritten === 0 ? [] : [
-      ["storage V3", `${count(rewritten)} segments are written as storage V2, which milvus-backup restores, too`] as [
+      [
+        "storage V3",
+        `${count(rewritten)} ${
+          plural(rewritten, "segment is", "segments are")
+        } written as storage V2, which milvus-backup restores, too`,
+      ] as [
         string,
         string,
       ],
@@ -49,8 +63,8 @@ function render(shown: ShownBackup): string[] {
       : []),
     ...(shown.archive === undefined
       ? []
-      : [["log", `${count(shown.archiveFiles)} files, ${formatSize(shown.archiveBytes)}`] as [string, string]]),
-    ["access", `${shown.users} users, ${shown.roles} roles`],
+      : [["log", `${many(shown.archiveFiles, "file")}, ${formatSize(shown.archiveBytes)}`] as [string, string]]),
+    ["access", `${many(shown.users, "user")}, ${many(shown.roles, "role")}`],
     ["databases", shown.databases.join(", ")],
   ];
   return [
@@ -72,7 +86,11 @@ function render(shown: ShownBackup): string[] {
     ...restorableGaps(shown.restorable),
     ...shown.failed.map(({ name, reason }) => `missing  ${name}: ${reason}`),
     ...(shown.dirtyFiles > 0
-      ? [`${count(shown.dirtyFiles)} files of the source were not named by its metadata; they are not in the backup`]
+      ? [
+        `${count(shown.dirtyFiles)} ${
+          plural(shown.dirtyFiles, "file of the source was", "files of the source were")
+        } not named by its metadata; ${plural(shown.dirtyFiles, "it is", "they are")} not in the backup`,
+      ]
       : []),
     ...shown.warnings.map((warning) => `warning  ${warning}`),
   ];

@@ -1,6 +1,6 @@
 /** `backup verify NAME`. */
 import { EXIT } from "../../pipeline/errors.ts";
-import { formatSize } from "../../pipeline/units/mod.ts";
+import { formatSize, plural } from "../../pipeline/units/mod.ts";
 import { verifyBackup, type VerifyReport } from "../../sources/backup/mod.ts";
 import { placeOfBackup, type PlaceOptions, withPlaces } from "../backup_places.ts";
 import type { CommandContext } from "../context.ts";
@@ -32,7 +32,9 @@ export async function backupVerifyCommand(
         const now = context.terminal.now().getTime();
         if (now - said < 2000) return;
         said = now;
-        context.log.info(`${count(objects)} of ${count(ofObjects)} objects, ${formatSize(bytes)} read`);
+        context.log.info(
+          `${count(objects)} of ${count(ofObjects)} ${plural(ofObjects, "object")}, ${formatSize(bytes)} read`,
+        );
       },
     }, context.stop);
     printResult(context, report, () => render(report));
@@ -47,12 +49,16 @@ function render(report: VerifyReport): string[] {
     `${report.name}: ${report.ok ? "good" : "NOT good"}; ${count(report.found)} found, ${
       count(report.delayed)
     } delayed, ` +
-    `${count(report.lost)} lost, ${count(report.damaged)} damaged; ${count(read.objects)} objects read (${
-      formatSize(read.bytes)
-    })` +
+    `${count(report.lost)} lost, ${count(report.damaged)} damaged; ${count(read.objects)} ${
+      plural(read.objects, "object")
+    } read (${formatSize(read.bytes)})` +
     (report.unchecked > 0 ? `, ${count(report.unchecked)} without a checksum` : "") +
-    (report.rows === undefined ? "" : `, ${count(report.rows)} rows decoded`) +
-    (report.rewrittenSegments === 0 ? "" : `; ${count(report.rewrittenSegments)} segments of storage V3 written as V2`),
+    (report.rows === undefined ? "" : `, ${count(report.rows)} ${plural(report.rows, "row")} decoded`) +
+    (report.rewrittenSegments === 0
+      ? ""
+      : `; ${count(report.rewrittenSegments)} ${
+        plural(report.rewrittenSegments, "segment")
+      } of storage V3 written as V2`),
     report.contentsRead
       ? `Restorable: ${restorableMoments(report.restorable, "the base only")}`
       : "Encrypted, and its key is not at hand: sizes and checksums were compared as it is stored, contents were not looked into",

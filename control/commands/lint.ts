@@ -3,6 +3,7 @@ import { formatProblem, type LoadedConfig, loadServerConfig } from "../../config
 import { EXIT } from "../../pipeline/errors.ts";
 import { printResult } from "../print.ts";
 import type { Terminal } from "../terminal.ts";
+import { plural } from "../../pipeline/units/mod.ts";
 
 /** Problems go to stdout, one a line as `file:line:col: message`; the verdict to stderr. */
 export function lintCommand(
@@ -22,7 +23,7 @@ export function lintCommand(
     () => problems.map((problem) => loaded.redact(formatProblem(problem))),
   );
   if (problems.length > 0) {
-    context.terminal.err(`${problems.length} ${problems.length === 1 ? "problem" : "problems"}\n`);
+    context.terminal.err(`${problems.length} ${plural(problems.length, "problem")}\n`);
     return EXIT.config;
   }
   if (!context.json) context.terminal.err(`${files.join(" + ")}: no problems\n`);

@@ -3,7 +3,7 @@ import { encryptedSinks, flowDependencies } from "../../config/mod.ts";
 import { EXIT } from "../../pipeline/errors.ts";
 import { type LoadChoice, noCrashPoints, type Plan, type PlannedCollection, planRun } from "../../pipeline/flow/mod.ts";
 import { agreedText, type DdlStep, isoOfHybrid } from "../../pipeline/model/mod.ts";
-import { formatSize } from "../../pipeline/units/mod.ts";
+import { formatSize, plural } from "../../pipeline/units/mod.ts";
 import type { CommandContext } from "../context.ts";
 import { flowReport } from "../flow_report.ts";
 import { printResult } from "../print.ts";
@@ -53,7 +53,7 @@ export function renderPlan(plan: Plan): string[] {
   if (plan.notSelected.length > 0) lines.push(`Not selected: ${plan.notSelected.join(", ")}`);
   const { length } = plan.problems;
   if (length > 0) {
-    lines.push(`A run would stop at ${length} ${length === 1 ? "problem" : "problems"}:`);
+    lines.push(`A run would stop at ${length} ${plural(length, "problem")}:`);
     lines.push(...plan.problems.map((problem) => `  ! ${problem}`));
   }
   return lines;
@@ -77,14 +77,16 @@ function details(item: PlannedCollection): string[] {
   for (const one of item.overLong) {
     lines.push(
       `  ! ${one.field}: texts of up to ${count(one.longest)} bytes in ${count(one.files)} ${
-        one.files === 1 ? "file" : "files"
+        plural(one.files, "file")
       }, max_length is ${
         count(one.limit)
       }: a target with the same limit refuses such rows, and transforms.bad_rows says what becomes of them`,
     );
   }
   for (const sink of item.sinks) {
-    const there = sink.exists ? `exists with ${count(sink.rowsThere)} rows` : "does not exist yet";
+    const there = sink.exists
+      ? `exists with ${count(sink.rowsThere)} ${plural(sink.rowsThere, "row")}`
+      : "does not exist yet";
     lines.push(`  ${sink.sink}: ${sink.target.db}.${sink.target.name} ${there}`);
     lines.push(...sink.agreed.map((one) => `    ! ${agreedText(one)}`));
     lines.push(...sink.steps.map((step) => `    ${stepText(step)}`));
@@ -104,7 +106,9 @@ function loading({ by, reason, byRows }: LoadChoice): string[] {
   if (by === "rows") return [`    written by rows, not imported: ${reason}`];
   return [
     `    imported by the target itself: ${reason}`,
-    ...byRows.map(({ reason, segments }) => `    ${count(segments)} segments of it written by rows: ${reason}`),
+    ...byRows.map(({ reason, segments }) =>
+      `    ${count(segments)} ${plural(segments, "segment")} of it written by rows: ${reason}`
+    ),
   ];
 }
 

@@ -6,6 +6,7 @@ import type { CommandContext } from "../context.ts";
 import { flowReport } from "../flow_report.ts";
 import { printResult } from "../print.ts";
 import { count } from "../render_status.ts";
+import { plural } from "../../pipeline/units/mod.ts";
 
 export interface ReplayOptions {
   /** One file, by its name or path; undefined: all. */
@@ -40,8 +41,12 @@ export async function replayCommand(context: CommandContext, { file }: ReplayOpt
 /** Pure. */
 export function renderReplay({ letters, written, refused, superseded }: ReplayReport): string[] {
   return [
-    `${count(letters)} dead letters: ${count(written)} written, ${count(refused.length)} still refused, ` +
-    `${count(superseded)} passed over because their keys were written or deleted since`,
+    `${count(letters)} ${plural(letters, "dead letter")}: ${count(written)} written, ${
+      count(refused.length)
+    } still refused, ` +
+    `${count(superseded)} passed over because ${
+      plural(superseded, "its key was", "their keys were")
+    } written or deleted since`,
     ...refused.slice(0, NAMES).map(({ collection, key, reason }) =>
       `refused  ${collection} key ${keyOf(key)}: ${reason}`
     ),

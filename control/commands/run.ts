@@ -15,6 +15,7 @@ import { printResult } from "../print.ts";
 import { showProgress } from "../progress.ts";
 import { refusedRowsText } from "../render_status.ts";
 import { parseMoment } from "../time.ts";
+import { plural } from "../../pipeline/units/mod.ts";
 
 export interface RunCommandOptions {
   readonly once: boolean;
@@ -103,9 +104,9 @@ export function completeText({ upTo, blocked, refusedRows, held }: RunResult, ca
   if (blocked.length > 0 && carried === 0) return `Nothing is complete up to ${moment}: every collection is blocked`;
   const rows = refusedRows.reduce((sum, { held, deadLetters }) => sum + held + deadLetters, 0);
   const but = [
-    ...blocked.length === 0 ? [] : [`${blocked.length} that are blocked`],
+    ...blocked.length === 0 ? [] : [`${blocked.length} that ${plural(blocked.length, "is", "are")} blocked`],
     ...held.map(({ sink }) => `the backup ${sink}, which is held`),
-    ...rows === 0 ? [] : [`${rows} ${rows === 1 ? "row" : "rows"} that the target refused`],
+    ...rows === 0 ? [] : [`${rows} ${plural(rows, "row")} that the target refused`],
   ];
   return `Complete up to ${moment} on all channels${but.length === 0 ? "" : `, but for ${but.join(" and ")}`}`;
 }

@@ -3,7 +3,7 @@ import { flowDependencies } from "../../config/mod.ts";
 import { EXIT, TidemarkError } from "../../pipeline/errors.ts";
 import { type CollectionVerdict, noCrashPoints, type VerifyReport, verifyRun } from "../../pipeline/flow/mod.ts";
 import { agreedText, isoOfHybrid } from "../../pipeline/model/mod.ts";
-import { parseDuration } from "../../pipeline/units/mod.ts";
+import { parseDuration, plural } from "../../pipeline/units/mod.ts";
 import type { CommandContext } from "../context.ts";
 import { flowReport } from "../flow_report.ts";
 import { printResult } from "../print.ts";
@@ -73,7 +73,11 @@ function remarks(item: CollectionVerdict): string[] {
       } not found by key; deleted ${count(extra)} extra`,
     );
     if (left > 0) {
-      lines.push(`${source}: left ${count(left)} extra rows: with on_existing: merge they may be somebody else's`);
+      lines.push(
+        `${source}: left ${count(left)} extra ${plural(left, "row")}: with on_existing: merge ${
+          plural(left, "it", "they")
+        } may be somebody else's`,
+      );
     }
   }
   if (keyValues !== null) {
@@ -92,9 +96,19 @@ function remarks(item: CollectionVerdict): string[] {
     );
   }
   if (item.expired > 0) {
-    lines.push(`${source}: ${count(item.expired)} rows are past their time to live on one side or both, left out`);
+    lines.push(
+      `${source}: ${count(item.expired)} ${
+        plural(item.expired, "row is past its", "rows are past their")
+      } time to live on one side or both, left out`,
+    );
   }
-  if (item.changing > 0) lines.push(`${source}: ${count(item.changing)} keys changed meanwhile and were left out`);
+  if (item.changing > 0) {
+    lines.push(
+      `${source}: ${count(item.changing)} ${
+        plural(item.changing, "key changed meanwhile and was", "keys changed meanwhile and were")
+      } left out`,
+    );
+  }
   return lines;
 }
 
@@ -105,10 +119,12 @@ function conclusion({ equal, collections }: VerifyReport): string {
   const compared = collections.filter(({ expectedRows }) => expectedRows !== null).length;
   const rows = collections.reduce((sum, { heldRows }) => sum + heldRows, 0);
   const parts = [
-    ...rows === 0 ? [] : [`${count(rows)} held ${rows === 1 ? "row" : "rows"}`],
-    ...compared === collections.length
-      ? []
-      : [`${collections.length - compared} of ${collections.length} collections, not compared`],
+    ...rows === 0 ? [] : [`${count(rows)} held ${plural(rows, "row")}`],
+    ...compared === collections.length ? [] : [
+      `${collections.length - compared} of ${collections.length} ${
+        plural(collections.length, "collection")
+      }, not compared`,
+    ],
   ];
   return compared === 0 ? "Nothing was compared" : `Equal but for ${parts.join(" and ")}`;
 }

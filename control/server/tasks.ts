@@ -15,6 +15,7 @@ import { keepSecrets, maskProblems } from "./masks.ts";
 import { TaskRunner } from "./runner.ts";
 import type { RunEnvironment } from "./run_environment.ts";
 import type { Worker } from "./worker.ts";
+import { plural } from "../../pipeline/units/mod.ts";
 
 export interface TasksOptions {
   readonly file: ServerFile;
@@ -107,7 +108,7 @@ export class Tasks {
       problems.push(...await this.#o.access.check(given));
     }
     if (problems.length === 0) return checked;
-    const many = problems.length === 1 ? "one problem" : `${problems.length} problems`;
+    const many = plural(problems.length, "one problem", `${problems.length} problems`);
     throw new Fault(422, "config", `The configuration has ${many}`, { problems });
   }
 

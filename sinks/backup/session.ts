@@ -50,6 +50,7 @@ import { type CopiedSegment, copySegmentFiles } from "./segment_copy.ts";
 import { createSlots } from "./slots.ts";
 import type { BackupSinkConfig } from "./spec.ts";
 import { createSegmentRewriter } from "./storage_v2/rewriter.ts";
+import { plural } from "../../pipeline/units/mod.ts";
 
 export interface SessionOptions {
   readonly store: ObjectStore;
@@ -372,7 +373,9 @@ async function reconcileObjects(
   if (missing !== undefined) {
     throw new TidemarkError(
       "damaged",
-      `${wanted.size} files of backup ${name} are missing or too short, first ${missing}`,
+      `${wanted.size} ${plural(wanted.size, "file")} of backup ${name} ${
+        plural(wanted.size, "is", "are")
+      } missing or too short, first ${missing}`,
       {
         hint: "Something else writes into the backup's folder: find it, then run again.",
       },

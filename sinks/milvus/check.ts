@@ -7,6 +7,7 @@ import { METHOD, type MilvusClient, type Request } from "./client.ts";
 import { databasesRefused } from "./database_right.ts";
 import { isMissingRight } from "./fault.ts";
 import { featuresOf } from "./features.ts";
+import { plural } from "../../pipeline/units/mod.ts";
 
 const TIMEOUT_MS = 10_000;
 
@@ -46,7 +47,9 @@ export async function checkTarget(
 
   try {
     const listed = await unless(["unsupported"], client.call(METHOD.listDatabases, {}, request("list the databases")));
-    const count = listed === undefined ? "no databases (older than 2.2.9)" : `${listed.dbNames.length} databases`;
+    const count = listed === undefined
+      ? "no databases (older than 2.2.9)"
+      : `${listed.dbNames.length} ${plural(listed.dbNames.length, "database")}`;
     lines.push({ what: `${what} login`, ok: "ok", detail: user === undefined ? count : `as ${user}, ${count}` });
   } catch (thrown) {
     const error = toTidemarkError(thrown);

@@ -17,6 +17,7 @@ import type { Remover } from "./remove.ts";
 import { isolateRows } from "./refused_rows.ts";
 import { unfitRows, unfitText } from "./row_check.ts";
 import { columnHead, type Mutation, mutationSize, spliceMutation } from "./splice.ts";
+import { plural } from "../../pipeline/units/mod.ts";
 
 export interface WriterOptions {
   readonly client: Pick<MilvusClient, "call" | "send" | "patience">;
@@ -126,7 +127,11 @@ export function createWriter(
     const body = spliceMutation({ ...mutation, columns: withStructs(mutation.columns, way.collection.structs) });
     const { target, rows } = mutation;
     const verb = way.mode === "replace" ? "upsert" : way.mode;
-    const request = { what: `${verb} ${rows} rows into ${targetText(target)}`, db: target.db, signal };
+    const request = {
+      what: `${verb} ${rows} ${plural(rows, "row")} into ${targetText(target)}`,
+      db: target.db,
+      signal,
+    };
     let { mode } = way;
     const result = await client.patience.persist(async (_tried, last) => {
       if (last?.code === "unreachable") {
@@ -160,7 +165,7 @@ function refuseUnfit({ columns, rows, target }: Mutation, { limits }: DescribedC
   const words = unfitText(unfit[0]!);
   throw new TidemarkError(
     "refused",
-    `The target would refuse ${unfit.length} rows for ${targetText(target)}: ${words}`,
+    `The target would refuse ${unfit.length} ${plural(unfit.length, "row")} for ${targetText(target)}: ${words}`,
     {
       cause: new ServerAnswer("status", 0, 0, words),
     },

@@ -21,6 +21,7 @@ import {
   readLogFile,
   readSilences,
 } from "../../stores/mod.ts";
+import { plural } from "../../pipeline/units/mod.ts";
 
 export interface ArchiveLogOptions {
   readonly store: ObjectStore;
@@ -105,7 +106,11 @@ export function createArchiveLog({ store, name, queue }: ArchiveLogOptions): Log
     async check(signal) {
       const what = `log archive of backup ${name}`;
       const topics = await source.topics(signal);
-      return [{ what, ok: topics.length > 0 ? "ok" : "warn", detail: `${topics.length} pchannels` }];
+      return [{
+        what,
+        ok: topics.length > 0 ? "ok" : "warn",
+        detail: `${topics.length} ${plural(topics.length, "pchannel")}`,
+      }];
     },
     async close() {},
   };

@@ -19,6 +19,7 @@ import { type CatalogHistory, catalogOf, readHistory } from "./history.ts";
 import { type OpenedBackup, readBackup } from "./read.ts";
 import { type Restorable, restorableRange } from "./restorable.ts";
 import { backupCuts, backupSnapshot } from "./snapshot.ts";
+import { plural } from "../../pipeline/units/mod.ts";
 
 export interface BackupSource {
   readonly backup: OpenedBackup;
@@ -88,7 +89,7 @@ export function checkMoment(source: Pick<BackupSource, "restorable" | "backup">,
     throw new TidemarkError(
       "usage",
       `Backup ${name} cannot be restored to ${isoOfHybrid(ts)}: the log of ${first}${
-        others.length === 0 ? "" : ` and ${others.length} others`
+        others.length === 0 ? "" : ` and ${others.length} ${plural(others.length, "other")}`
       } ends before it, and that it was dropped is known only behind ${gap.to.iso}`,
       {
         hint: `Choose a moment before ${gap.from.iso} or after ${gap.to.iso}, as \`tidemark backup show\` names them.`,
@@ -125,7 +126,9 @@ function snapshotMeta(snapshot: Snapshot, name: string, unseen: ReadonlyMap<bigi
       return [{
         what: `backup ${name}`,
         ok: "ok",
-        detail: `${count} collections, ${snapshot.segments.length} segments`,
+        detail: `${count} ${plural(count, "collection")}, ${snapshot.segments.length} ${
+          plural(snapshot.segments.length, "segment")
+        }`,
       }];
     },
     async close() {},

@@ -9,6 +9,7 @@ import { ClusterKeys } from "./cluster.ts";
 import { CLOCK_KEYS, type MetaRoots } from "./keys.ts";
 import { findQueueInUse, type QueueInUse } from "./queue_in_use.ts";
 import { emptyCatalog } from "./roots.ts";
+import { plural } from "../../pipeline/units/mod.ts";
 
 const SKEW_WARN_MS = 5_000;
 
@@ -65,8 +66,9 @@ export async function checkEtcd(
     const { catalog } = readCatalog(keys);
     return {
       ok: catalog.collections.length === 0 ? "warn" : "ok",
-      detail:
-        `${catalog.databases.length} databases, ${catalog.collections.length} collections below ${roots.metaRoot}/`,
+      detail: `${catalog.databases.length} ${
+        plural(catalog.databases.length, "database")
+      }, ${catalog.collections.length} ${plural(catalog.collections.length, "collection")} below ${roots.metaRoot}/`,
     };
   });
   await attempt("source version", async () => {

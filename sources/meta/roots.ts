@@ -5,6 +5,7 @@ import type { EtcdClient } from "../../stores/mod.ts";
 import { readCatalog } from "./catalog.ts";
 import { CatalogKeys } from "./catalog_keys.ts";
 import type { MetaRoots } from "./keys.ts";
+import { plural } from "../../pipeline/units/mod.ts";
 
 const MAX_DEPTH = 4;
 const MAX_PROBES = 300;
@@ -87,7 +88,7 @@ export function likeliestFirst(roots: readonly FoundRoot[]): FoundRoot[] {
 
 function rootText({ root, collections, since }: FoundRoot): string {
   if (since === undefined) return `${root}/ (no collections)`;
-  return `${root}/ (${collections} ${collections === 1 ? "collection" : "collections"}, the oldest of ${
+  return `${root}/ (${collections} ${plural(collections, "collection")}, the oldest of ${
     isoOfHybrid(since).slice(0, 10)
   })`;
 }

@@ -6,6 +6,7 @@ import type { Collection, FieldFiles } from "../../pipeline/model/mod.ts";
 import type { FieldSchema } from "../../pipeline/proto/gen/schema_pb.ts";
 import { entriesOf } from "./segment_files.ts";
 import type { SegmentReading } from "./segments.ts";
+import { plural } from "../../pipeline/units/mod.ts";
 
 export interface TornSign {
   readonly segmentId: bigint;
@@ -79,7 +80,7 @@ function filesDisagree(segment: SegmentReading, collection: Collection, nowMs: n
   const state = segment.state[0]!.toUpperCase() + segment.state.slice(1);
   if (segment.binlogs.length === 0) {
     return segment.rows > 0n && !partial
-      ? [sign(`is ${state} with ${segment.rows} rows and has no binlog key`, true)]
+      ? [sign(`is ${state} with ${segment.rows} ${plural(segment.rows, "row")} and has no binlog key`, true)]
       : [];
   }
   const packed = segment.storageVersion >= 2n;
@@ -105,7 +106,9 @@ function filesDisagree(segment: SegmentReading, collection: Collection, nowMs: n
     ];
   });
   if (segment.state === "flushed" && rows !== segment.rows && signs.length === 0) {
-    signs.push(sign(`is Flushed with ${segment.rows} rows but its binlogs hold ${rows}`, false));
+    signs.push(
+      sign(`is Flushed with ${segment.rows} ${plural(segment.rows, "row")} but its binlogs hold ${rows}`, false),
+    );
   }
   const lacking = isNew(segment.id, nowMs) ? fieldsWithoutFiles(segment, collection.schema.fields) : [];
   // Rows of before a field was added have none for good. A segment that is being made may just lack them yet.

@@ -12,7 +12,7 @@ Deno.test("restorableMoments names the range and the first gap in it", () => {
   assert.equal(restorableMoments(range(gap("C", "D")), ""), "any moment from A to Z, except C to D");
   assert.equal(
     restorableMoments(range(gap("C", "D"), gap("E", "F"), gap("G", "H")), ""),
-    "any moment from A to Z, except C to D, and 2 gaps more",
+    "any moment from A to Z, except C to D, and 2 more gaps",
   );
 });
 

@@ -47,7 +47,7 @@ Deno.test("run copies and backs up all but the collections whose channel lost wh
       const first = await setup.once(3);
       assert.match(first.stdout, new RegExp(`blocked  default\\.${lost}: `));
       assert.match(first.stdout, words);
-      assert.match(first.stdout, /Complete up to .*, but for 1 that are blocked/);
+      assert.match(first.stdout, /Complete up to .*, but for 1 that is blocked/);
       await assertSame({ server: source, name: kept }, { server: target, name: kept });
       const [backup] = await listBackups(store);
       assert.deepEqual((await showBackup(store, backup!.name)).failed.map(({ name }) => name), [`default.${lost}`]);

@@ -23,6 +23,7 @@ import type { LeftOutCollection } from "./left_out.ts";
 import { type LogDeletes, refuseWrongRoot, Slots, unreadableDeletes } from "../base/mod.ts";
 import type { FlowDependencies } from "../dependencies.ts";
 import type { RunProgress } from "../state/mod.ts";
+import { plural } from "../../units/mod.ts";
 
 /** What goes into a base, decided once; a resumed base keeps its cuts. */
 export interface BasePlan {
@@ -137,8 +138,12 @@ export class ArchiveBase {
     const missing = [...this.#failed, ...this.#o.leftOut].map(({ id, name, reason }) => ({ id, name, reason }));
     const report = await session.finishBase(this.#done, missing, signal);
     deps.report.info(
-      `Backup ${report.name}: ${report.objects} objects, ${report.bytes} bytes, ${report.sharedBytes} of them shared with the base before; ${this.#counts()}` +
-        (report.removed.length === 0 ? "" : `; ${report.removed.length} files of replaced segments removed`),
+      `Backup ${report.name}: ${report.objects} ${
+        plural(report.objects, "object")
+      }, ${report.bytes} bytes, ${report.sharedBytes} of them shared with the base before; ${this.#counts()}` +
+        (report.removed.length === 0
+          ? ""
+          : `; ${report.removed.length} ${plural(report.removed.length, "file")} of replaced segments removed`),
     );
   }
 
@@ -340,9 +345,9 @@ export class ArchiveBase {
       present += copy.presentFiles;
       deletes += copy.ownDeletes;
     }
-    return `${
-      files - present
-    } files copied, ${present} there from before, ${deletes} deletes added that the metadata did not name`;
+    return `${files - present} ${plural(files - present, "file")} copied, ${present} there from before, ${deletes} ${
+      plural(deletes, "delete")
+    } added that the metadata did not name`;
   }
 
   #gone(collection: Collection): void {

@@ -1,6 +1,7 @@
 /** A file that is not there: gone with a compaction, or is the whole root another one, or another cluster's? */
 import { TidemarkError } from "../../errors.ts";
 import type { BinlogSource, CheckLine, MetaSource, Segment, Snapshot } from "../../model/mod.ts";
+import { plural } from "../../units/mod.ts";
 
 /** Segments whose files are asked for, of as many collections as there are. */
 const ASKED = 8;
@@ -51,7 +52,7 @@ export async function checkFiles(
   }));
   const there = found.filter((is) => is).length;
   const what = "binlogs of the metadata";
-  const count = `${segments.length} ${segments.length === 1 ? "segment" : "segments"} that`;
+  const count = `${segments.length} ${plural(segments.length, "segment")} that`;
   if (there > 0) return [{ what, ok: "ok", detail: `Files of ${there} of ${count} it names are there` }];
   const { store, key } = binlogs.object(named(segments.at(-1)!)[0]!);
   return [{

@@ -9,6 +9,7 @@ import { type FoundSegment, type ImportPlan, planImport, portionsOf } from "./pl
 import { runImports } from "./tasks.ts";
 import { ImportTrouble } from "./trouble.ts";
 import type { ImportUnit } from "../state/mod.ts";
+import { plural } from "../../units/mod.ts";
 
 /**
  * Imports what can be imported of `segments`. Returns what is left of each of the imported ones: the rows, by index, that must
@@ -55,9 +56,9 @@ export async function importSegments(
   const rows = units.reduce((sum, unit) => sum + unit.rows, 0n);
   const count = units.reduce((sum, unit) => sum + unit.segments.length, 0);
   deps.report.info(
-    `${name}: the target imports ${rows} rows of ${count} segments, in ${units.length} ${
-      units.length === 1 ? "portion" : "portions"
-    }`,
+    `${name}: the target imports ${rows} ${plural(rows, "row")} of ${count} ${
+      plural(count, "segment")
+    }, in ${units.length} ${plural(units.length, "portion")}`,
   );
   const began = deps.now();
   show();
@@ -82,7 +83,7 @@ export async function importSegments(
     signal,
   );
   show();
-  deps.report.info(`${name}: ${rows} rows imported in ${((deps.now() - began) / 1000).toFixed(1)} s`);
+  deps.report.info(`${name}: ${rows} ${plural(rows, "row")} imported in ${((deps.now() - began) / 1000).toFixed(1)} s`);
   await removeFolder(bulk, own.importFolder, signal);
   own.importFolder = "";
   await progress.save();
@@ -127,7 +128,9 @@ function sayByRows(deps: FlowDependencies, name: string, { byRows }: ImportPlan,
   for (const [reason, count] of byRows) {
     deps.report.warn(
       `by rows ${name} ${reason}`,
-      `${name}: ${count} of ${segments} segments are written by rows, not imported: ${reason}`,
+      `${name}: ${count} of ${segments} ${plural(segments, "segment")} ${
+        plural(count, "is", "are")
+      } written by rows, not imported: ${reason}`,
     );
   }
 }

@@ -4,6 +4,7 @@ import type { BulkImport, ImportRequest, ImportState, TargetName } from "../../m
 import type { CrashPoints, ImportUnit } from "../state/mod.ts";
 import { ImportTrouble } from "./trouble.ts";
 import { pause } from "../../pause.ts";
+import { plural } from "../../units/mod.ts";
 
 export interface ImportTasksOptions {
   readonly bulk: BulkImport;
@@ -78,7 +79,9 @@ async function runImport(options: ImportTasksOptions, unit: ImportUnit, signal: 
     throw new ImportTrouble(
       new TidemarkError(
         "refused",
-        `The target took ${state.rows} rows from ${unit.inserts} for ${name} (import ${unit.task}), expected ${unit.rows}`,
+        `The target took ${state.rows} ${
+          plural(state.rows, "row")
+        } from ${unit.inserts} for ${name} (import ${unit.task}), expected ${unit.rows}`,
         {
           hint: state.rows === 0n
             ? `It found no files there: \`storage\` of the sink must be the bucket or folder that the target itself reads; it is ${bulk.store.location}.`

@@ -7,6 +7,7 @@ import type { LaneItem } from "./lane_work.ts";
 import type { RowTailOptions } from "./tail_options.ts";
 import { Held } from "./held.ts";
 import { passTo, pchannelOf } from "../tail/mod.ts";
+import { plural } from "../../units/mod.ts";
 
 export interface LaneIdentity {
   readonly vchannel: string;
@@ -58,9 +59,9 @@ export class RowDdl {
       const own = this.#o.targets.state(BigInt(id!));
       if (this.#isDropped(BigInt(id!), missing)) return new Unfinished("Its collection was dropped");
       const name = own === undefined ? `collection ${id}` : `${own.source.db}.${own.source.name}`;
-      const reason = `The ${NAMES[what] ?? what} of ${name} has reached ${
-        members - missing.length
-      } of its ${members} channels where this run ends (not yet ${missing.join(", ")}): it is not applied`;
+      const reason = `The ${NAMES[what] ?? what} of ${name} has reached ${members - missing.length} of its ${members} ${
+        plural(members, "channel")
+      } where this run ends (not yet ${missing.join(", ")}): it is not applied`;
       const hint = "The next run goes on before it and applies it once it has reached all of them.";
       if (cut) return new Unfinished(reason);
       if (what !== "drop") return new Held(new TidemarkError("unsupported", reason, { hint }));
@@ -193,7 +194,7 @@ export class RowDdl {
     const collection = targets.live(task.collectionId);
     if (own === undefined || collection === undefined || own.importsDone.includes(task.id)) return;
     const rows = await loadImport(deps, { task, collection, own, setup, upTo, from }, signal);
-    deps.report.info(`Import ${task.id} of ${qualifiedName(collection)}: ${rows} rows loaded`);
+    deps.report.info(`Import ${task.id} of ${qualifiedName(collection)}: ${rows} ${plural(rows, "row")} loaded`);
     const before = own.importsUpTo ?? {};
     const later = [...upTo].filter(([pchannel, ts]) => ts > (before[pchannel] ?? 0n));
     own.importsUpTo = { ...before, ...Object.fromEntries(later) };

@@ -6,6 +6,7 @@ import { type Consent, verdictOf } from "../../transforms/mod.ts";
 import { Slots } from "../base/mod.ts";
 import { Held } from "./held.ts";
 import type { CollectionState, SinkState } from "../state/mod.ts";
+import { plural } from "../../units/mod.ts";
 
 /** How many collections of the target are asked for at once. */
 const LOOKUPS = 16;
@@ -21,7 +22,7 @@ export async function makeRoom(
 ): Promise<"merged" | "replaced"> {
   const consents = [`on_existing: ${setup.onExisting}`] as Consent[];
   if (verdictOf("replace_collection", "foreign", consents) === "taken") {
-    deps.report.info(`Replaces ${target.db}.${target.name} (${rows} rows) on ${setup.sink.name}`);
+    deps.report.info(`Replaces ${target.db}.${target.name} (${rows} ${plural(rows, "row")}) on ${setup.sink.name}`);
     await setup.sink.dropCollection(target, signal);
     return "replaced";
   }
@@ -29,7 +30,7 @@ export async function makeRoom(
   throw new Held(
     new TidemarkError(
       "target_not_empty",
-      `${target.db}.${target.name} exists on ${setup.sink.name} already (${rows} rows), so ${
+      `${target.db}.${target.name} exists on ${setup.sink.name} already (${rows} ${plural(rows, "row")}), so ${
         qualifiedName(collection)
       } cannot be copied there`,
       {

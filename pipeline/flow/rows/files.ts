@@ -2,6 +2,7 @@
 import { TidemarkError } from "../../errors.ts";
 import { type Collection, type FileReport, qualifiedName, type Segment, type Snapshot } from "../../model/mod.ts";
 import type { FlowDependencies } from "../dependencies.ts";
+import { plural } from "../../units/mod.ts";
 
 export interface CollectionFiles extends FileReport {
   /** vchannel of each segment that metadata knows, Dropped ones included. */
@@ -48,9 +49,9 @@ export async function filesOf(
   if (dirty.length > 0) {
     deps.report.warn(
       `dirty ${collection.id}`,
-      `${
-        qualifiedName(collection)
-      }: ${dirty.length} insert files in the bucket that the metadata does not name were left out (see plan)`,
+      `${qualifiedName(collection)}: ${dirty.length} insert ${
+        plural(dirty.length, "file")
+      } in the bucket that the metadata does not name ${plural(dirty.length, "was", "were")} left out (see plan)`,
     );
   }
   return {

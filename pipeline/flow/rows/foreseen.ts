@@ -5,6 +5,7 @@ import { type CollectionState, newCollectionState, newSinkState, type SinkState 
 import { wantedDatabases } from "./databases.ts";
 import { routedCatalog } from "./rbac.ts";
 import { whoseCollection, whoseTarget } from "./whose.ts";
+import { plural } from "../../units/mod.ts";
 
 /** Whose is what is there of a collection. `own`: undefined where nothing of it was copied yet. */
 export function foreseeWhose(
@@ -42,10 +43,10 @@ export async function foreseeDatabases(
   );
   if (made.length === 0) return [];
   const words = await sink.databasesRefused?.(signal);
-  const which = made.length === 1 ? `The database ${made[0]} is` : `The databases ${made.join(", ")} are`;
+  const which = `The ${plural(made.length, `database ${made[0]} is`, `databases ${made.join(", ")} are`)}`;
   return words === undefined ? [] : [
     `${which} not on ${sink.name}, and its user may not create ${
-      made.length === 1 ? "it" : "them"
+      plural(made.length, "it", "them")
     }: ${words}. Create what is missing there, or grant the user CreateDatabase`,
   ];
 }

@@ -19,6 +19,7 @@ import { untilQueryable } from "./queryable.ts";
 import type { CollectionState, RunProgress, SinkState } from "../state/mod.ts";
 import { Held } from "./held.ts";
 import type { Targets } from "./targets.ts";
+import { plural } from "../../units/mod.ts";
 
 export interface RowLegOptions {
   readonly deps: FlowDependencies;
@@ -134,7 +135,9 @@ export class RowLeg {
     if (logDeletes.beyondLog.length > 0 && deps.baseDeletes !== "files") {
       deps.report.warn(
         "deletes beyond the log",
-        `The log no longer reaches back to the oldest row of ${logDeletes.beyondLog.length} channels; for these the deletes come from the delta files alone`,
+        `The log no longer reaches back to the oldest row of ${logDeletes.beyondLog.length} ${
+          plural(logDeletes.beyondLog.length, "channel")
+        }; there the deletes come from the delta files alone`,
       );
     }
     let next = 0;

@@ -17,6 +17,7 @@ import { pause } from "../../pause.ts";
 import { RowTail } from "./tail.ts";
 import type { RowTailOptions } from "./tail_options.ts";
 import { placeOf, type TailConsumer, type TailMember } from "../tail/mod.ts";
+import { plural } from "../../units/mod.ts";
 
 export interface RowMemberOptions extends Omit<RowTailOptions, "acknowledged"> {
   readonly databases: Databases;
@@ -177,9 +178,9 @@ export class RowMember implements TailMember {
       deps.report.info(
         `${
           collection === undefined ? task.collectionId : qualifiedName(collection)
-        }: the source has forgotten an import whose ${task.rows} rows are to be brought (${
-          task.rowsAt === undefined ? `segment ${task.id}` : `time ${task.rowsAt}`
-        })`,
+        }: the source has forgotten an import whose ${task.rows} ${
+          plural(task.rows, "row is", "rows are")
+        } to be brought (${task.rowsAt === undefined ? `segment ${task.id}` : `time ${task.rowsAt}`})`,
       );
     }
   }

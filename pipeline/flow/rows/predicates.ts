@@ -24,6 +24,7 @@ import { predicateFilter, shardOf } from "../../transforms/mod.ts";
 import type { CollectionState } from "../state/mod.ts";
 import { Held } from "./held.ts";
 import type { RowTailOptions } from "./tail_options.ts";
+import { plural } from "../../units/mod.ts";
 
 const ALL_PARTITIONS = -1n;
 
@@ -70,7 +71,11 @@ export class PredicateDeletes {
         deleted += await this.#delete(collection, own, partition, gone);
       }
       this.#o.applied(collection.id, 0, deleted);
-      deps.report.info(`Delete by predicate on ${event.vchannel} of ${qualifiedName(collection)}: ${deleted} rows`);
+      deps.report.info(
+        `Delete by predicate on ${event.vchannel} of ${qualifiedName(collection)}: ${deleted} ${
+          plural(deleted, "row")
+        }`,
+      );
     });
   }
 
@@ -83,13 +88,17 @@ export class PredicateDeletes {
     if (own.refusedRows.size > 0) {
       throw held(
         event,
-        `${own.refusedRows.size} rows of ${name} that the target refused may be among those that it meets`,
+        `${own.refusedRows.size} ${
+          plural(own.refusedRows.size, "row")
+        } of ${name} that the target refused may be among those that it meets`,
       );
     }
     if (own.duplicates > 0n) {
       throw held(
         event,
-        `${own.duplicates} keys of ${name} were inserted while they were there: the source has older rows of them, ` +
+        `${own.duplicates} ${plural(own.duplicates, "key")} of ${name} ${
+          plural(own.duplicates, "was inserted while it was there", "were inserted while they were there")
+        }: the source has older rows of ${plural(own.duplicates, "it", "them")}, ` +
           "which would show again where it meets the newest alone",
       );
     }

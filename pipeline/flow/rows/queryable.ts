@@ -7,6 +7,7 @@ import type { BaseRows } from "../base/mod.ts";
 import type { FlowDependencies } from "../dependencies.ts";
 import { ImportTrouble } from "../imports/mod.ts";
 import { pause } from "../../pause.ts";
+import { plural } from "../../units/mod.ts";
 
 const POLL_MS = 300;
 /** A number that stays wrong for so long is wrong. */
@@ -54,7 +55,9 @@ export async function untilQueryable(
       const mayBeExpired = rows >= 0n && rows < wanted && deps.now() - beganMs >= ttlMs;
       if (mayBeExpired && deps.now() - since >= EXPIRED_MS) {
         deps.report.info(
-          `${target.db}.${target.name}: ${rows} of ${wanted} rows are left, the others are past their time to live`,
+          `${target.db}.${target.name}: ${rows} of ${wanted} rows ${
+            plural(rows, "is", "are")
+          } left, the others are past their time to live`,
         );
         break;
       }
@@ -62,7 +65,7 @@ export async function untilQueryable(
       const waiter = { component: `sinks.${sink.name}`, collection: qualifiedName(collection), aside: true };
       const shown = rows < 0n
         ? "The target loads what it imported"
-        : `The target shows ${rows} of ${wanted} imported rows`;
+        : `The target shows ${rows} of ${wanted} imported ${plural(wanted, "row")}`;
       if (waiting !== undefined) waiting.say(shown);
       else if (deps.now() - began >= SLOW_MS) waiting = open.use(deps.waits.begin(waiter, shown));
       await pause(POLL_MS, signal);
@@ -87,7 +90,7 @@ async function countOf(
 }
 
 function wrongNumber(collection: Collection, { db, name }: TargetName, rows: bigint, wanted: bigint): ImportTrouble {
-  const found = rows < 0n ? "is not loaded" : `has ${rows} rows`;
+  const found = rows < 0n ? "is not loaded" : `has ${rows} ${plural(rows, "row")}`;
   return new ImportTrouble(
     new TidemarkError(
       "refused",

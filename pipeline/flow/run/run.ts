@@ -16,7 +16,7 @@ import {
 } from "../state/mod.ts";
 import type { OpenWait } from "../../waits.ts";
 import type { FlowDependencies, RunOptions, RunResult } from "../dependencies.ts";
-import { formatSize } from "../../units/mod.ts";
+import { formatSize, plural } from "../../units/mod.ts";
 import { pause } from "../../pause.ts";
 import { RowSinks } from "../rows/mod.ts";
 import {
@@ -318,7 +318,9 @@ class Run {
         if (first === undefined && (unsettled === undefined || deps.now() >= settledBy)) return snapshot;
         const reason = first === undefined
           ? untilSettled(unsettled!)
-          : `The run waits for ${more.length + 1} imports before it can begin: ${first.detail}`;
+          : `The run waits for ${more.length + 1} ${
+            plural(more.length + 1, "import")
+          } before it can begin: ${first.detail}`;
         if (wait === undefined) wait = deps.waits.begin({ component: "sources.meta" }, reason);
         else wait.say(reason);
         deps.report.warn(first === undefined ? "unsettled" : "imports", reason);

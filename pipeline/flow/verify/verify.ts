@@ -24,6 +24,7 @@ import { cutsOfFiles, endOfLog, reachedState } from "./moment.ts";
 import { Views } from "./view.ts";
 import { NOTHING_REPAIRED, repairCollection, type Repaired } from "./repair.ts";
 import { touchedInFiles, touchedInLog } from "./touched.ts";
+import { plural } from "../../units/mod.ts";
 
 export interface VerifyOptions {
   /** Only counts; otherwise keys and content too. */
@@ -282,7 +283,7 @@ function heldText(rows: number, status: RefusedRowsStatus | undefined): string {
   const { held, deadLetters, keys, reason } = status;
   const what = deadLetters === 0 ? "held" : held === 0 ? "put aside" : "held or put aside";
   const more = held + deadLetters > keys.length ? ", …" : "";
-  return `${rows} ${rows === 1 ? "row that the target refused is" : "rows that the target refused are"} ${what}, ` +
+  return `${rows} ${plural(rows, "row that the target refused is", "rows that the target refused are")} ${what}, ` +
     `no difference: key ${keys.join(", ")}${more}; ${reason}`;
 }
 

@@ -15,6 +15,7 @@ import { beyondLimits } from "./limits.ts";
 import { type AutoIdPolicy, schemaDifferences, schemaToCreate, widened } from "./schema.ts";
 import type { Action } from "./action.ts";
 import { foreignThing, pairsText, type PlannedStep, type StepDetails } from "./step.ts";
+import { plural } from "../../../pipeline/units/mod.ts";
 
 export type { Action } from "./action.ts";
 export type { PlannedStep } from "./step.ts";
@@ -141,7 +142,9 @@ class Plan {
     const { source, target } = this.#wanted;
     const unknown = unknownToTarget(this.#schema, this.#options.features);
     const shards = this.#options.shards ?? source.shards;
-    const sentence = `Create collection ${this.#where} (${this.#schema.fields.length} fields, ${shards} shards)`;
+    const sentence = `Create collection ${this.#where} (${this.#schema.fields.length} ${
+      plural(this.#schema.fields.length, "field")
+    }, ${shards} ${plural(shards, "shard")})`;
     if (unknown.length > 0) {
       const reason = `Milvus ${this.#options.features.version} on the target does not know ${unknown.join(", ")}`;
       this.add("create_collection", sentence, { do: "impossible", reason });

@@ -8,6 +8,7 @@ import type { DumpClient } from "./client.ts";
 import type { DumpKeys } from "./keys.ts";
 import { leavesOutTransactions } from "./releases.ts";
 import { DumpTail } from "./tail.ts";
+import { plural } from "../../../pipeline/units/mod.ts";
 
 export interface DumpLogOptions extends TopicTailOptions {
   readonly client: DumpClient;
@@ -115,7 +116,11 @@ class DumpLog implements LogSource {
     try {
       const version = await client.version(signal);
       topics = await keys.topics(signal);
-      lines.push({ what, ok: "ok", detail: `reached, version ${version}, ${topics.length} channels` });
+      lines.push({
+        what,
+        ok: "ok",
+        detail: `reached, version ${version}, ${topics.length} ${plural(topics.length, "channel")}`,
+      });
       if (leavesOutTransactions(version)) {
         lines.push({
           what: `${what} transactions`,

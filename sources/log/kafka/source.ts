@@ -38,6 +38,7 @@ import type { KafkaLogConfig } from "./spec.ts";
 import type { TopicTailOptions } from "../outage.ts";
 import { measureOf } from "../stretches.ts";
 import { type TopicPort, TopicTail } from "../topic_tail.ts";
+import { plural } from "../../../pipeline/units/mod.ts";
 
 export interface KafkaLogOptions extends TopicTailOptions {
   /** Offsets that the log does not hold between two records: legal in Kafka, unexpected on Milvus' topics. */
@@ -175,7 +176,7 @@ class KafkaLog implements LogSource {
       return [{ what, ok: "fail", detail: sentence(thrown), code: thrown.code }];
     }
     const login = this.#config.sasl === undefined ? "no login" : `logged in as ${this.#config.sasl.username}`;
-    lines.push({ what, ok: "ok", detail: `reached, ${login}, ${topics.length} topics` });
+    lines.push({ what, ok: "ok", detail: `reached, ${login}, ${topics.length} ${plural(topics.length, "topic")}` });
     const pchannels = topics.filter((topic) => PCHANNEL.test(topic));
     if (pchannels.length === 0) {
       lines.push({

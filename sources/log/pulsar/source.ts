@@ -27,6 +27,7 @@ import type { LastAnswer } from "./subscription.ts";
 import { beginningOf, endOf } from "./ends.ts";
 import { PulsarTail } from "./tail.ts";
 import { formatWitness, judgeWitness, messageAt, parseWitness, type WitnessStand } from "./witness.ts";
+import { plural } from "../../../pipeline/units/mod.ts";
 
 export interface PulsarLogOptions extends TopicTailOptions {
   /** Told of the values of each page, in bytes; what was read twice counts twice. */
@@ -141,7 +142,11 @@ class PulsarLog implements LogSource {
       ? "logged in by token"
       : "logged in by certificate";
     const lines: CheckLine[] = [
-      { what, ok: "ok", detail: `reached, ${login}, ${topics.length} topics in ${tenant}/${namespace}` },
+      {
+        what,
+        ok: "ok",
+        detail: `reached, ${login}, ${topics.length} ${plural(topics.length, "topic")} in ${tenant}/${namespace}`,
+      },
     ];
     const pchannels = topics.filter((topic) => PCHANNEL.test(topic));
     if (pchannels.length === 0) {

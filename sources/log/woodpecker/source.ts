@@ -21,6 +21,7 @@ import { ObjectSegment } from "./object_segment.ts";
 import type { SegmentReader } from "./segment.ts";
 import { SegmentSizes } from "./sizes.ts";
 import { kept, WoodpeckerTail } from "./tail.ts";
+import { plural } from "../../../pipeline/units/mod.ts";
 
 export interface WoodpeckerLogOptions {
   readonly store: ObjectStore;
@@ -143,7 +144,7 @@ class WoodpeckerLog implements Omit<LogSource, "close"> {
       names = await logs.names(signal);
       return {
         ok: names.length === 0 ? "warn" : "ok",
-        detail: `${names.length} logs below ${await logs.prefix(signal)}/ in etcd`,
+        detail: `${names.length} ${plural(names.length, "log")} below ${await logs.prefix(signal)}/ in etcd`,
       };
     });
     if (!found) return lines;

@@ -129,7 +129,7 @@ async function assertChain(vault: Vault, name: string): Promise<void> {
 
 /** Of the line with which a run says that its base is done. */
 export function copiedFiles({ stderr }: ExitReport): { copied: number; present: number; own: number } {
-  const found = /(\d+) files copied, (\d+) there from before, (\d+) deletes added/.exec(stderr);
+  const found = /(\d+) files? copied, (\d+) there from before, (\d+) deletes? added/.exec(stderr);
   assert.ok(found !== null, `no base was finished:\n${stderr}`);
   return { copied: Number(found[1]), present: Number(found[2]), own: Number(found[3]) };
 }

@@ -101,10 +101,10 @@ export async function assertSameBothWays(
  * a segment: rows of the cut's own millisecond are written one by one.
  */
 export function assertImported({ stderr }: ExitReport, names: readonly string[]): void {
-  for (const name of names) assert.match(stderr, new RegExp(`\\b${name}: [1-9]\\d* rows imported in`));
+  for (const name of names) assert.match(stderr, new RegExp(`\\b${name}: [1-9]\\d* rows? imported in`));
 }
 
 /** Rows of which the report says that they were imported. */
 export function importedRows({ stderr }: ExitReport): number {
-  return [...stderr.matchAll(/: (\d+) rows imported in/g)].reduce((sum, [, rows]) => sum + Number(rows), 0);
+  return [...stderr.matchAll(/: (\d+) rows? imported in/g)].reduce((sum, [, rows]) => sum + Number(rows), 0);
 }

@@ -58,7 +58,7 @@ Deno.test("PredicateDeletes holds a collection of which the target refused rows,
   await pipeline.once();
   assert.match(
     pipeline.saved("replica")!.collections.get(101n)!.blocked!,
-    /1 rows of default.a that the target refused/,
+    /: 1 row of default.a that the target refused/,
   );
   assert.deepEqual([...replica.rows.get("a")!], [[6n, 9n]]);
   // Written now, they are met.
@@ -74,7 +74,7 @@ Deno.test("PredicateDeletes holds a collection with a key that was inserted twic
   await pipeline.once();
   assert.match(
     pipeline.saved("replica")!.collections.get(101n)!.blocked!,
-    /1 keys of default.a were inserted while they/,
+    /: 1 key of default.a was inserted while it was/,
   );
   assert.deepEqual([...replica.rows.get("a")!], [[7n, 9n]]);
 });

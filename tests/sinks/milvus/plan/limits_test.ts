@@ -24,7 +24,7 @@ Deno.test("planCollection makes a collection with as many shards as the sink say
     const { action, sentence } = made("2.6.19", { shards: 3 }, shards);
     assert.ok(action.do === "create_collection");
     assert.equal(action.shards, expected);
-    assert.match(sentence, new RegExp(`, ${expected} shards\\)$`));
+    assert.match(sentence, new RegExp(`, ${expected} ${expected === 1 ? "shard" : "shards"}\\)$`));
   }
 });
 
