@@ -74,6 +74,10 @@ export interface Collection {
    * Channels that were never truncated are not in it; undefined: none was.
    */
   readonly truncatedAt?: ReadonlyMap<string, HybridTs>;
+  /**
+   * Why its metadata cannot be read; undefined: it can. Then of all that is here only ids, names and vchannels can be believed.
+   */
+  readonly damaged?: string;
 }
 
 export interface Grant {

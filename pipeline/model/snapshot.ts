@@ -36,7 +36,7 @@ export interface Snapshot {
   /** Some channels may have passed it, others not: a copy does not begin in the middle of it. Undefined: there is none. */
   readonly unsettled?: readonly UnsettledChange[];
   /**
-   * Live collections whose segments or channels cannot be read from this metadata, which stayed so when it was read again:
+   * Live collections of which something cannot be read from this metadata, which stayed so when it was read again:
    * id -> a sentence that says why and what helps. What the snapshot holds of them is not whole.
    */
   readonly unusable?: ReadonlyMap<bigint, string>;

@@ -1,5 +1,6 @@
 /** The catalog that the keys describe: live objects joined, everything else with the reason why it is not live. */
 import { create } from "@bufbuild/protobuf";
+import { TidemarkError } from "../../pipeline/errors.ts";
 import type {
   Catalog,
   Collection,
@@ -21,6 +22,7 @@ import { LoadStatus, LoadType } from "../../pipeline/proto/gen/query_coord_pb.ts
 import { type CollectionSchema, CollectionSchemaSchema } from "../../pipeline/proto/gen/schema_pb.ts";
 import { type AliasReading, readAliases } from "./aliases.ts";
 import { type CatalogKeys, DEFAULT_DB } from "./catalog_keys.ts";
+import { reasonOf } from "./damaged_catalog.ts";
 import { propertiesOf } from "./decode.ts";
 import { damagedKey, DELETED, type Stored } from "./keys.ts";
 import type { NotLiveReading } from "./readings.ts";
@@ -66,14 +68,21 @@ export function readDatabases(keys: CatalogKeys): DatabasesReading {
 
 /** Ids of all collections that any key speaks of, by id. */
 export function collectionIds(keys: CatalogKeys): bigint[] {
-  const ids = new Set([...keys.collectionsV1.keys(), ...keys.collectionsV2.collectionIds()]);
+  const ids = new Set([
+    ...keys.collectionsV1.keys(),
+    ...keys.collectionsV2.collectionIds(),
+    ...keys.damaged.collectionIds,
+  ]);
   for (const children of [keys.partitions, keys.fields, keys.functions, keys.structArrays]) {
     for (const id of children.collectionIds()) ids.add(id);
   }
   return [...ids].sort((a, b) => a < b ? -1 : 1);
 }
 
-/** Throws `damaged` for a live collection that contradicts itself. */
+/**
+ * A live collection that contradicts itself, or of which a key is damaged, is `damaged`. Throws `damaged` where it is its record
+ * and the name is known from nowhere: which one it is, and whether it is selected, nobody can say.
+ */
 export function readCollection(
   keys: CatalogKeys,
   id: bigint,
@@ -81,6 +90,8 @@ export function readCollection(
   aliases: AliasReading,
 ): CollectionReading {
   const found = collectionInfo(keys, id);
+  const nameless = found === undefined || found.info === DELETED ? keys.damaged.ofRecord(id) : undefined;
+  if (nameless !== undefined) throw nameless;
   const none = { id, name: "", dbId: 0n, collection: undefined, vchannels: [], truncated: new Map() };
   if (found === undefined) {
     // From 2.6.5 on children are written before the collection, so this can be a creation in progress.
@@ -118,29 +129,52 @@ export function readCollection(
   }
   const database = databases.live.get(dbId);
   if (database === undefined) return dead("dropping", `its database ${dbId} is not live`);
-  const children = childrenOf(keys, info);
+  const { notLive, ...parts } = partsOf(keys, info);
   return {
     ...reading,
     state: "live",
-    notLive: children.notLive,
+    notLive,
     collection: {
       id,
       dbId,
       dbName: database.name,
       name,
-      schema: children.schema,
-      ...channelsOf(info, keys.positions),
+      ...parts,
       createTs: info.createTime,
       ...([...reading.truncated.values()].some((ts) => ts > 0n) ? { truncated: reading.truncated } : {}),
       consistency: info.consistencyLevel,
       properties: propertiesOf(info.properties),
-      partitions: children.partitions,
       aliases: aliases.byCollection.get(id) ?? [],
-      indexes: indexesOf(keys, id, children.schema),
+      indexes: indexesOf(keys, id, parts.schema),
       load: loadOf(keys, id),
       ...truncations(reading.truncated),
     },
   };
+}
+
+type Parts =
+  & Pick<Collection, "schema" | "partitions" | "shards" | "vchannels" | "pchannels" | "startOffsets" | "damaged">
+  & Pick<CollectionReading, "notLive">;
+
+function partsOf(keys: CatalogKeys, info: CollectionInfo): Parts {
+  const damage = keys.damaged.of(info.ID);
+  try {
+    if (damage !== undefined) throw damage;
+    return { ...childrenOf(keys, info), ...channelsOf(info, keys.positions) };
+  } catch (thrown) {
+    if (!(thrown instanceof TidemarkError) || thrown.code !== "damaged") throw thrown;
+    const { virtualChannelNames: vchannels } = info;
+    return {
+      schema: info.schema!,
+      partitions: [],
+      shards: vchannels.length,
+      vchannels,
+      pchannels: vchannels.map((vchannel) => vchannel.replace(/_\d+v\d+$/, "")),
+      startOffsets: new Map(),
+      notLive: [],
+      damaged: reasonOf(thrown),
+    };
+  }
 }
 
 function truncations(all: ReadonlyMap<string, HybridTs>): Pick<Collection, "truncatedAt"> {
@@ -176,7 +210,7 @@ export function catalogOf(
   };
 }
 
-/** Reads everything in `keys`. Throws `damaged`. */
+/** Reads everything in `keys`. Throws `damaged` as {@link readCollection} does. */
 export function readCatalog(keys: CatalogKeys): {
   readonly databases: DatabasesReading;
   readonly aliases: AliasReading;

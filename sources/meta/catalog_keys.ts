@@ -21,6 +21,7 @@ import {
 import type { FieldSchema, FunctionSchema, StructArrayFieldSchema } from "../../pipeline/proto/gen/schema_pb.ts";
 import type { PositionForms } from "../../pipeline/model/mod.ts";
 import { kafkaPositions } from "../../pipeline/positions/mod.ts";
+import { DamagedCatalog } from "./damaged_catalog.ts";
 import { decodeStored, decodeValue, mustMatch } from "./decode.ts";
 import { ImportKeys } from "./imports.ts";
 import { damagedKey, DELETED, idOf, partsOf, type Stored } from "./keys.ts";
@@ -89,6 +90,7 @@ export class CatalogKeys {
   readonly aliases = new Map<string, StoredAlias>();
   readonly rbac = new RbacKeys();
   readonly imports = new ImportKeys();
+  readonly damaged = new DamagedCatalog();
   /** Root-coord keys seen, the deleted ones too: none means a wrong root. */
   rootCoordKeys = 0;
   #touched: Touched = newTouched();
@@ -106,9 +108,14 @@ export class CatalogKeys {
 
   /**
    * Takes one key, relative to the meta root; `value` undefined = the key was removed. Keys that are not of the catalog are
-   * left alone. Throws `damaged` for a value that is not what its key says.
+   * left alone. A value that is not what its key says is in `damaged`, and what was there before stays; throws `damaged`
+   * where it is of no one collection.
    */
   apply(key: string, value: Uint8Array | undefined): void {
+    this.damaged.guard(key, () => this.#apply(key, value));
+  }
+
+  #apply(key: string, value: Uint8Array | undefined): void {
     if (key.startsWith("root-coord/")) this.#applyRootCoord(key, value);
     else if (key.startsWith("field-index/")) this.#applyIndex(key, value);
     else if (key.startsWith("querycoord-collection-loadinfo/")) this.#applyLoad(key, value);

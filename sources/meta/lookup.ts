@@ -1,4 +1,5 @@
 /** One collection, read from etcd at once. */
+import { TidemarkError } from "../../pipeline/errors.ts";
 import type { CollectionLookup } from "../../pipeline/model/mod.ts";
 import type { EtcdClient } from "../../stores/mod.ts";
 import { readAliases } from "./aliases.ts";
@@ -44,6 +45,8 @@ export async function lookupCollection(
     take(`querycoord-replica/${collectionId}/`),
   ]);
   const reading = readCollection(keys, collectionId, readDatabases(keys), readAliases(keys));
+  const damaged = reading.collection?.damaged;
+  if (damaged !== undefined) throw new TidemarkError("damaged", damaged);
   switch (reading.state) {
     case "live":
       return { state: "live", collection: reading.collection!, revision: revision! };

@@ -30,7 +30,7 @@ export interface MetaReading extends Snapshot {
   /** The cluster's clock as saved, some seconds ahead; unix ms. */
   readonly clockMs: number | undefined;
   readonly torn: readonly TornSign[];
-  /** Collections, live or not, of whose segments or channels a key does not hold what Milvus keeps there: id -> which, and why. */
+  /** Collections, live or not, of which a key does not hold what Milvus keeps there: id -> which, and why. */
   readonly damaged: ReadonlyMap<bigint, string>;
 }
 
@@ -64,8 +64,8 @@ export class SnapshotReader {
   }
 
   /**
-   * Takes one record, in any order; keys that are not needed are left alone. Throws `damaged` for what concerns more than the
-   * files and channels of one collection.
+   * Takes one record, in any order; keys that are not needed are left alone. Throws `damaged` for what concerns more than one
+   * collection.
    */
   add({ key, value, createRevision, modRevision }: MetaRecord): void {
     if (key.startsWith(this.#metaRoot)) {
@@ -96,7 +96,10 @@ export class SnapshotReader {
     );
     // dropped_at is by the cluster's clock, so recency is measured by it where it is known.
     const nowMs = clockMs !== undefined && Math.abs(clockMs - takenAtMs) < CLOCK_TRUST_MS ? clockMs : takenAtMs;
-    const damaged = this.#damaged.reasons;
+    const damaged = new Map([
+      ...catalog.collections.flatMap(({ id, damaged }) => damaged === undefined ? [] : [[id, damaged] as const]),
+      ...this.#damaged.reasons,
+    ]);
     const beyond = byPredicate(allSegments, live);
     const { v1, v2 } = { v1: this.catalog.collectionsV1, v2: this.catalog.collectionsV2 };
     return {

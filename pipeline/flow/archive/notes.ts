@@ -1,6 +1,14 @@
 /** What an archive says of the source's catalog, which the log alone does not tell. */
-import { toTidemarkError } from "../../errors.ts";
-import type { BackupSession, Catalog, HybridTs, ResumePoint, Snapshot } from "../../model/mod.ts";
+import { TidemarkError, toTidemarkError } from "../../errors.ts";
+import {
+  type BackupSession,
+  type Catalog,
+  type Collection,
+  type HybridTs,
+  qualifiedName,
+  type ResumePoint,
+  type Snapshot,
+} from "../../model/mod.ts";
 import type { FlowDependencies } from "../dependencies.ts";
 import { dropsBehind, pchannelOf } from "../tail/mod.ts";
 import type { SinkState } from "../state/mod.ts";
@@ -16,16 +24,18 @@ export interface DropSearch {
 }
 
 export class ArchiveNotes {
-  readonly #deps: Pick<FlowDependencies, "log" | "describeRecord">;
+  readonly #deps: Pick<FlowDependencies, "log" | "describeRecord" | "report">;
   readonly #state: Pick<SinkState, "collections">;
   /** The source's, as it was seen last. */
   #catalog: Catalog | undefined;
+  /** Each collection as it was seen last while its metadata could be read. */
+  readonly #whole = new Map<bigint, Collection>();
   readonly #found = new Set<bigint>();
   /** Silent pchannel -> how often it was looked at in vain since it ticked. */
   readonly #tries = new Map<string, number>();
 
   constructor(
-    deps: Pick<FlowDependencies, "log" | "describeRecord">,
+    deps: Pick<FlowDependencies, "log" | "describeRecord" | "report">,
     state: Pick<SinkState, "collections">,
   ) {
     this.#deps = deps;
@@ -34,6 +44,9 @@ export class ArchiveNotes {
 
   see(catalog: Catalog): void {
     this.#catalog = catalog;
+    for (const collection of catalog.collections) {
+      if (collection.damaged === undefined) this.#whole.set(collection.id, collection);
+    }
     for (const pchannel of catalog.collections.flatMap(({ pchannels }) => pchannels)) this.#tries.delete(pchannel);
   }
 
@@ -72,14 +85,31 @@ export class ArchiveNotes {
     }
   }
 
-  /** Keeps the catalog of a revision: only what this archive has records of, so that it promises no more. */
+  /**
+   * Keeps the catalog of a revision: only what this archive has records of, so that it promises no more. Throws `damaged` where
+   * nothing can be said of one of these: it would be restored as something else, or not at all.
+   */
   async note(
     session: BackupSession,
     at: Pick<Snapshot, "revision" | "catalog">,
     signal: AbortSignal,
     since?: HybridTs,
   ): Promise<void> {
-    const collections = at.catalog.collections.filter(({ id }) => this.#state.collections.has(id));
+    const collections = at.catalog.collections.flatMap((collection) => {
+      const { id, damaged } = collection;
+      if (!this.#state.collections.has(id)) return [];
+      const known = damaged === undefined ? collection : this.#whole.get(id);
+      if (known === undefined) throw new TidemarkError("damaged", damaged!);
+      if (damaged !== undefined) {
+        this.#deps.report.warn(
+          `damaged ${id}`,
+          `The backup goes on with the log of ${
+            qualifiedName(known)
+          }, whose definition is noted as it was before: ${damaged}`,
+        );
+      }
+      return [known];
+    });
     await session.noteCatalog(at.revision, { ...at.catalog, collections }, signal, since);
   }
 }

@@ -8,6 +8,7 @@ import {
   type Snapshot,
 } from "../../model/mod.ts";
 import { AwaitedImports, type RowsEnd } from "./awaited_imports.ts";
+import { refuseDamaged } from "./damaged.ts";
 import type { TailShared } from "./tail_shared.ts";
 import type { SourceImport } from "../imports/mod.ts";
 import { pchannelOf } from "../tail/mod.ts";
@@ -33,6 +34,7 @@ export class RowCatalog {
   async changed(change: CatalogChange): Promise<void> {
     const { deps, targets } = this.#o;
     targets.update(change.catalog, change.revision);
+    const seen = new Map(change.catalog.collections.map((collection) => [collection.id, collection]));
     for (const id of change.changed) {
       const collection = targets.live(id);
       if (collection === undefined || !this.#selected(collection)) continue;
@@ -40,6 +42,7 @@ export class RowCatalog {
         if (this.#shared.notCarried.has(id)) return;
         const known = targets.state(id);
         if (known?.phase === "base") return;
+        refuseDamaged(seen.get(id) ?? collection);
         if (known === undefined && this.#nameBusy(collection)) return;
         await this.#bring(collection);
       });

@@ -4,6 +4,7 @@
  */
 import { equals } from "@bufbuild/protobuf";
 import { type TidemarkError, toTidemarkError } from "../../errors.ts";
+import { refuseDamaged } from "./damaged.ts";
 import { type Catalog, type Collection, type HybridTs, qualifiedName, type Snapshot } from "../../model/mod.ts";
 import { forgottenSegment, planStep, type StepPlan } from "../../transforms/mod.ts";
 import { type BaseJob, copyBase, refuseWrongRoot, type Slots } from "../base/mod.ts";
@@ -130,6 +131,8 @@ export class RowSteps {
   /** Its definition, partitions, indexes and load state, where they changed since the last step. */
   async #shape(collection: Collection, own: CollectionState): Promise<void> {
     const { targets, save } = this.#o;
+    // Partitions that cannot be read are not gone.
+    refuseDamaged(collection);
     const files = filesState(own, collection);
     const truncated = [...collection.truncated ?? []].filter(([vchannel, ts]) =>
       ts > (files.truncated[vchannel] ?? 0n)

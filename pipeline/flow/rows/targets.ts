@@ -11,6 +11,7 @@ import {
   forget,
   type TargetName,
 } from "../../model/mod.ts";
+import { liveOf, refuseDamaged } from "./damaged.ts";
 import type { FlowDependencies, RowSinkSetup } from "../dependencies.ts";
 import { Beside } from "./beside.ts";
 import { verdictOf } from "../../transforms/mod.ts";
@@ -67,10 +68,10 @@ export class Targets {
     this.beside = new Beside({ deps, setup, state, changed, again });
   }
 
-  /** `catalog` as of `revision` of the metadata. What is known to be newer stays. */
+  /** `catalog` as of `revision` of the metadata. What is known to be newer stays, and what was known of one that is damaged. */
   update(catalog: Catalog, revision: bigint): void {
     this.#catalog = catalog;
-    this.#live = new Map(catalog.collections.map((collection) => [collection.id, collection]));
+    this.#live = liveOf(catalog, this.#live);
     for (const [id, learned] of this.#learned) {
       if (learned.revision > revision) this.#live.set(id, learned.collection);
       else this.#learned.delete(id);
@@ -129,6 +130,7 @@ export class Targets {
     underWay: Set<bigint>,
   ): Promise<CollectionState | undefined> {
     const { deps, setup, state, save, signal } = this.#o;
+    refuseDamaged(collection);
     const target = this.wantedName(collection);
     const source = { db: collection.dbName, name: collection.name };
     let own = state.collections.get(collection.id);

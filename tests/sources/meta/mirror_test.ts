@@ -58,6 +58,21 @@ Deno.test("CatalogMirror tells of a collection when it becomes usable and when i
   assert.equal(mirror.apply(6n, [{ key: "root-coord/collection/100", value: TOMBSTONE }]), undefined);
 });
 
+Deno.test("CatalogMirror tells of a collection that a key damages, its record included, and of its being whole again", () => {
+  for (const key of ["root-coord/collection/100", "root-coord/fields/100/100"]) {
+    const mirror = new CatalogMirror(new CatalogKeys());
+    mirror.apply(1n, [put(collectionRecord())]);
+    const broken = mirror.apply(2n, [{ key, value: new Uint8Array([0x0a, 0xff]) }])!;
+    const [{ name, damaged }] = broken.catalog.collections as [typeof broken.catalog.collections[0]];
+    assert.deepEqual([broken.changed, broken.gone, name], [[100n], [], "c"]);
+    assert.match(damaged!, new RegExp(`${key} does not hold`));
+    const mended = mirror.apply(3n, [
+      key.includes("fields") ? { key, value: undefined } : put(collectionRecord()),
+    ])!;
+    assert.deepEqual([mended.changed, mended.catalog.collections[0]!.damaged], [[100n], undefined]);
+  }
+});
+
 Deno.test("CatalogMirror tells of an import once, when it completes", () => {
   const mirror = new CatalogMirror(new CatalogKeys());
   const task = (code: number) => ({

@@ -108,6 +108,27 @@ Deno.test("decodeSnapshot holds a damaged segment or channel against its collect
   assert.throws(() => decode(collectionRecord(), broken("s/abc/101/7")), damaged(/s.abc.101.7 does not hold/));
 });
 
+Deno.test("decodeSnapshot holds a damaged part of a collection's definition against it alone, and refuses a record without a name", () => {
+  const parts = ["fields/100/100", "partitions/100/101", "functions/100/1", "struct-array-fields/100/103"];
+  const keys = [...parts.map((part) => `root-coord/${part}`), "field-index/100/7", "querycoord-replica/100/8"];
+  for (const key of [...keys, "querycoord-collection-loadinfo/100", "querycoord-partition-loadinfo/100/101"]) {
+    const { unusable, followable, damaged, catalog } = decode(
+      collectionRecord(),
+      record(key, new Uint8Array([0x0a, 0xff])),
+    );
+    assert.match(unusable!.get(100n)!, new RegExp(`${key} does not hold`));
+    assert.deepEqual([followable!.size, damaged.size], [0, 1]);
+    const [{ name, vchannels, pchannels, damaged: why }] = catalog.collections as [typeof catalog.collections[0]];
+    assert.deepEqual([name, vchannels, pchannels, why], ["c", [VCHANNEL], ["p_0"], unusable!.get(100n)]);
+  }
+  const nobody = decode(collectionRecord(), record("root-coord/fields/555/100", new Uint8Array([0x0a, 0xff])));
+  assert.deepEqual([nobody.unusable!.size, nobody.catalog.collections[0]!.damaged], [0, undefined]);
+  assert.throws(
+    () => decode(record("root-coord/collection/100", new Uint8Array([0x0a, 0xff]))),
+    damaged(/collection.100 does not hold/),
+  );
+});
+
 Deno.test("decodeSnapshot refuses a file without id and path, but only where it would be read", () => {
   const nameless = logRecord("binlog", 1n, 100n, [{ entriesNum: 10n }]);
   assert.match(
