@@ -94,7 +94,11 @@ class DumpLog implements LogSource {
     }, signal);
     this.#tails.set(tail, own);
     try {
-      yield* tail.pages();
+      for await (const page of tail.pages()) {
+        // More was there than that end says: whoever stands behind it would hear that it lost its place.
+        if (own.ended !== undefined && page.next > own.ended.bounds.latest) own.ended = undefined;
+        yield page;
+      }
     } finally {
       this.#tails.delete(tail);
       tail.close();

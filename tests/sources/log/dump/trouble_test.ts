@@ -214,6 +214,21 @@ Deno.test("createDumpLog moves the start to read again from with the source's ow
   assert.ok(resume.tick > 13n);
 });
 
+Deno.test("createDumpLog gives no end any more that a reader of the channel has gone beyond", async () => {
+  await using own = await rig();
+  const reading = own.log.tail(TOPIC, 1n, undefined, never)[Symbol.asyncIterator]();
+  own.server.append(TOPIC, [written({ at: 1n, tick: 11n, safe: 0n }), tick(2n, 12n)]);
+  // Its end is found where nothing else comes.
+  while (((await reading.next()).value as LogFetch).records.length > 0);
+  assert.equal((await own.log.bounds(TOPIC, never)).latest, 2n);
+  own.server.append(TOPIC, [written({ at: 9n, tick: 21n, safe: 2n }), tick(10n, 22n)]);
+  let page: LogFetch;
+  do page = (await reading.next()).value; while (page.records.length === 0);
+  const { latest } = await own.log.bounds(TOPIC, never);
+  assert.ok(latest >= page.next, `it ends at ${latest}, and ${page.next} was reached`);
+  await reading.return!();
+});
+
 Deno.test("createDumpLog stops at what comes behind a promise that nothing of before it would", async () => {
   await using own = await rig();
   own.server.append(TOPIC, [tick(0n, 10n), written({ at: 1n, tick: 1000n }), tick(2n, 1001n)]);
