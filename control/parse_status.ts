@@ -47,6 +47,7 @@ export function parseStatus(json: Json): RunStatus | undefined {
       lagMs: float(item.lagMs),
       recordsPerSec: float(item.recordsPerSec),
       ...(item.neededMs === undefined ? {} : { neededMs: float(item.neededMs) }),
+      ...(item.idleMs === undefined ? {} : { idleMs: float(item.idleMs) }),
       ...(item.retention === undefined ? {} : { retention: retention(item.retention) }),
       ...(item.behind === undefined ? {} : { behind: behind(item.behind) }),
     })),

@@ -5,9 +5,10 @@ import {
   type BasesStatus,
   type ChannelStatus,
   type CollectionStatus,
+  hybridFromMs,
+  type HybridTs,
   isoOfHybrid,
   lossMs,
-  msOfHybrid,
   type RefusedRowsStatus,
   type RunStatus,
   type WaitStatus,
@@ -251,27 +252,46 @@ export function renderStatusFoot(status: RunStatus, now: Date): string[] {
   return [
     `  started     ${age(status.startedAt)}`,
     `  checkpoint  ${age(status.checkpointAt)}`,
-    ...(safe === undefined ? [] : [`  complete to ${isoOfHybrid(safe)} on all channels`]),
+    ...(safe === undefined ? [] : [
+      `  complete to ${isoOfHybrid(safe)} on all channels${exceptions(status)}`,
+    ]),
   ];
 }
 
 /** What the source has stamped is in its log after so long, if it is written at all. */
 const WRITTEN_MS = 1000;
+/** By how much this machine's clock and the source's are thought to differ, at most, where no tick tells the source's. */
+const CLOCKS_APART_MS = 60_000;
 
 /**
  * Everything up to here is on the sinks, on all channels. One on which nothing is written stays at its last tick, though nothing
- * is behind: it is complete as far as the others were a while ago.
+ * is behind: it is complete up to a while before its log was found at its end, by the source's clock, of which the newest tick of
+ * any channel tells.
  */
-function completeTo({ channels, checkpointAt }: RunStatus): bigint | undefined {
-  const at = Date.parse(checkpointAt);
+function completeTo({ channels, checkpointAt }: RunStatus): HybridTs | undefined {
   const known = channels.filter(({ tick }) => tick > 0n);
-  const moving = known.filter(({ tick, lagMs }) => !(msOfHybrid(tick) + lagMs + WRITTEN_MS < at));
-  const least = (some: typeof known) => some.map(({ tick }) => tick).reduce((a, b) => a < b ? a : b);
-  if (known.length === 0 || moving.length === 0) return known.length === 0 ? undefined : least(known);
-  if (moving.length === known.length) return least(known);
-  // It was looked at so long ago.
-  const lookedMs = known.reduce((max, one) => moving.includes(one) ? max : Math.max(max, one.lagMs), 0);
-  const passed = least(moving) - (BigInt(Math.ceil(WRITTEN_MS + lookedMs)) << 18n);
-  const standing = least(known);
-  return passed > standing ? passed : standing;
+  if (known.length === 0) return undefined;
+  const newest = known.map(({ tick }) => tick).reduce(later);
+  const at = hybridFromMs(Math.max(0, Date.parse(checkpointAt) || 0));
+  return known.map(({ tick, idleMs }) =>
+    idleMs === undefined
+      ? tick
+      : [before(newest, WRITTEN_MS + idleMs), before(at, CLOCKS_APART_MS + WRITTEN_MS + idleMs)].reduce(later, tick)
+  ).reduce((a, b) => a < b ? a : b);
+}
+
+function later(a: HybridTs, b: HybridTs): HybridTs {
+  return a > b ? a : b;
+}
+
+function before(ts: HybridTs, ms: number): HybridTs {
+  return ts - (BigInt(Math.ceil(ms)) << 18n);
+}
+
+/** Of what the channels say nothing: its rows are behind, wherever they stand. */
+function exceptions({ collections }: RunStatus): string {
+  const held = collections.some(({ phase, refusedRows }) => phase === "blocked" || (refusedRows?.held ?? 0) > 0);
+  const copied = collections.some(({ phase }) => phase === "base" || phase === "pending");
+  const what = [...held ? ["held"] : [], ...copied ? ["still copied"] : []];
+  return what.length === 0 ? "" : `, but for what is ${what.join(" or ")}`;
 }

@@ -60,6 +60,8 @@ export interface ChannelStatus {
   readonly recordsPerSec: number;
   /** For how long what a restart would read first has been in the log, at most; more than the lag while a collection is held. */
   readonly neededMs?: number | undefined;
+  /** How long ago its log was found to hold nothing that not every sink has; left out where it may hold something. */
+  readonly idleMs?: number | undefined;
   /** How long the queue keeps its records; left out until it was asked, or where it cannot be. */
   readonly retention?: LogRetention | undefined;
   /** How far the queue itself says that the log goes on; left out until it was asked, or where it does not answer. */

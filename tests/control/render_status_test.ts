@@ -167,36 +167,52 @@ Deno.test("renderStatusFoot says what is safe on all channels", () => {
     lagMs: 0,
     recordsPerSec: 0,
   }));
-  assert.deepEqual(renderStatusFoot(status({ channels }), new Date("2026-11-21T12:00:00Z")), [
+  assert.deepEqual(renderStatusFoot(status({ channels, collections: [] }), new Date("2026-11-21T12:00:00Z")), [
     "  started     2026-11-21T11:00:00.000Z (1h ago)",
     "  checkpoint  2026-11-21T11:59:59.000Z (1s ago)",
     "  complete to 2026-11-21T11:59:03.000Z on all channels",
   ]);
 });
 
-Deno.test("renderStatusFoot takes a channel on which nothing is written for as complete as the others were a while ago", () => {
-  const channel = (iso: string, lagMs: number) => ({
+Deno.test("renderStatusFoot takes a channel on which nothing is written for as complete as the source's clock says that it is", () => {
+  const channel = (iso: string, idleMs?: number) => ({
     pchannel: iso,
     position: "1",
     tick: hybridFromMs(Date.parse(`2026-11-21T${iso}Z`)),
-    lagMs,
+    lagMs: 0,
     recordsPerSec: 0,
+    idleMs,
   });
   const complete = (...channels: ReturnType<typeof channel>[]) =>
-    renderStatusFoot(status({ channels }), new Date("2026-11-21T12:00:00Z"))[2]!.trim();
-  const silent = channel("11:40:00", 500);
-  assert.equal(complete(silent, channel("11:59:58", 1000)), "complete to 2026-11-21T11:59:56.500Z on all channels");
+    renderStatusFoot(status({ channels, collections: [] }), new Date("2026-11-21T12:00:00Z"))[2]!.trim();
   assert.equal(
-    complete(silent, channel("11:41:00", 1_139_000)),
-    "complete to 2026-11-21T11:40:58.500Z on all channels",
+    complete(channel("11:40:00", 500), channel("11:59:58")),
+    "complete to 2026-11-21T11:59:56.500Z on all channels",
   );
-  // Nobody says how late it is.
-  assert.equal(complete(silent), "complete to 2026-11-21T11:40:00.000Z on all channels");
-  // Behind, not silent.
+  // Three of them at their ends: each is complete to what the newest tick of all says.
   assert.equal(
-    complete(channel("11:40:00", 1_199_000), channel("11:59:58", 1000)),
+    complete(channel("11:40:00", 500), channel("11:41:00", 2000), channel("11:59:58", 100)),
+    "complete to 2026-11-21T11:59:55.000Z on all channels",
+  );
+  // No tick tells the time: this machine's clock does, with a margin.
+  assert.equal(complete(channel("11:40:00", 500)), "complete to 2026-11-21T11:58:57.500Z on all channels");
+  // Behind, not silent, or nobody looked, or a held sink has not all of it.
+  assert.equal(
+    complete(channel("11:40:00"), channel("11:59:58", 0)),
     "complete to 2026-11-21T11:40:00.000Z on all channels",
   );
+});
+
+Deno.test("renderStatusFoot says that something is held or still copied, which is not complete with the channels", () => {
+  const channels = [{ pchannel: "p", position: "1", tick: hybridFromMs(1), lagMs: 0, recordsPerSec: 0 }];
+  const foot = (...collections: RunStatus["collections"]) =>
+    renderStatusFoot(status({ channels, collections }), new Date("2026-11-21T12:00:00Z"))[2]!.replace(/.*channels/, "");
+  const going = collection({ phase: "tail" });
+  const refusedRows = { held: 1, deadLetters: 0, keys: ["1"], reason: "long" };
+  assert.equal(foot(going), "");
+  assert.equal(foot(going, collection({ phase: "blocked" })), ", but for what is held");
+  assert.equal(foot({ ...going, refusedRows }), ", but for what is held");
+  assert.equal(foot(going, collection({ phase: "base" })), ", but for what is still copied");
 });
 
 Deno.test("parseStatus gives back what formatJson wrote, 64-bit values exact, however the integers were parsed", () => {
@@ -207,6 +223,7 @@ Deno.test("parseStatus gives back what formatJson wrote, 64-bit values exact, ho
       tick: 470597784452279573n,
       lagMs: 1.5,
       recordsPerSec: 0.25,
+      idleMs: 2.5,
     }],
     bases: [{ sink: "v", triedAt: "2026-11-21T11:58:00.000Z", goodAt: "", failures: 3, error: "e" }],
     warnings: ["w"],

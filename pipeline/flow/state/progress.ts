@@ -228,13 +228,16 @@ export class RunProgress {
         if (!this.#held.has(name) && (followed === undefined || own < followed)) followed = own;
       }
       const lagMs = this.#lagMs(pchannel, followed, now);
+      const end = this.#ends.get(pchannel);
+      const isIdle = end !== undefined && reached !== undefined && end.tick <= reached;
       const heldTick = held.get(pchannel);
       const records = (this.#records.get(pchannel) ?? []).filter((item) => item.at >= now - RATE_WINDOW_MS);
       return {
         pchannel,
         position: positionsOf(this.#state.queue).format(slowest?.offset ?? 0n),
-        tick: slowest?.tick ?? 0n,
+        tick: reached ?? 0n,
         lagMs,
+        ...isIdle ? { idleMs: Math.max(0, now - end.at) } : {},
         neededMs: Math.max(
           this.#lagMs(pchannel, reached, now),
           heldTick === undefined ? 0 : now - msOfHybrid(heldTick),

@@ -120,3 +120,22 @@ Deno.test("RunProgress counts a held backup in what the log must still hold, not
   progress.goesOn("vault");
   assert.equal(lag(), 7_200_000);
 });
+
+Deno.test("RunProgress says how far all sinks are, and that a channel is idle only once all of them have what its log holds", () => {
+  const { clock, state, read, progress } = rig(T0);
+  const vault = newSinkState();
+  vault.positions.set(CHANNEL, { offset: 90n, tick: hybridFromMs(T0 - 7_200_000) });
+  state.sinks.set("vault", vault);
+  const shown = () => {
+    const { tick, idleMs, position } = progress.status().channels[0]!;
+    return [tick, idleMs, position];
+  };
+  read(T0, { end: END });
+  clock.ms += 300;
+  assert.deepEqual(shown(), [hybridFromMs(T0 - 7_200_000), undefined, "90"]);
+  // None of what came since belongs to the archive: its position stays.
+  progress.whole("vault", CHANNEL, hybridFromMs(T0));
+  assert.deepEqual(shown(), [hybridFromMs(T0), 300, "90"]);
+  read(T0 + 300);
+  assert.equal(shown()[1], undefined);
+});
