@@ -35,7 +35,7 @@ export abstract class WorldCluster implements PipelineSource {
   /** Others write to the channels all the time, so that ticks come; without them a run has to wait a second for silence. */
   readonly #neighbours: boolean;
   readonly #changes = new Changes();
-  protected readonly files: WorldFiles;
+  readonly files: WorldFiles;
   /** Whether its metadata tells of changes that have not reached every channel; else a copy may begin in the middle of one. */
   readonly #tells: boolean;
   /** What was done, for people. */
@@ -43,7 +43,7 @@ export abstract class WorldCluster implements PipelineSource {
   /** vchannel and partition -> the segment that takes its rows. */
   protected readonly growing = new Map<string, bigint>();
   protected readonly silent = new Set<string>();
-  protected readonly checkpoints = new Map<string, StoredPosition>();
+  readonly checkpoints = new Map<string, StoredPosition>();
   /** vchannel -> the time of its checkpoint, where what has that time is in memory only. */
   protected readonly inMemory = new Map<string, HybridTs>();
   protected ms = FIRST_MS;

@@ -226,13 +226,18 @@ async function settle(pipeline: FakePipeline, targets: Copy["targets"]): Promise
   pipeline.saving = () => {};
 }
 
-/** What is still under way happens, and the copy is brought to it and compared with the source. */
-export async function end({ pipeline, targets }: Copy, world: World): Promise<void> {
+/** What is still under way happens. */
+export function finish(world: World): void {
   while (world.pending.length > 0) world.pending.shift()!();
   for (const thing of world.live) {
     while (thing.transactions.size > 0) world.finish(thing, "commit");
     while (thing.imports.some(({ task }) => task.state === "pending")) world.complete(thing, false);
   }
+}
+
+/** What is still under way happens, and the copy is brought to it and compared with the source. */
+export async function end({ pipeline, targets }: Copy, world: World): Promise<void> {
+  finish(world);
   // An import that comes into a base waits for the checkpoints to pass it.
   if (world.generation === 2) world.flush();
   world.tick();
@@ -243,7 +248,7 @@ export async function end({ pipeline, targets }: Copy, world: World): Promise<vo
 }
 
 /** The target has the source's collections, and of each its partitions, rows and aliases. */
-function assertSame(world: World, target: ExactRowSink, warnings: readonly string[]): void {
+export function assertSame(world: World, target: ExactRowSink, warnings: readonly string[]): void {
   const wanted = world.live.map((thing) => {
     const { dbName, name, aliases, partitions, schema, properties } = thing.collection;
     const columns = schema.fields.map((field) => field.name);
