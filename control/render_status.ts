@@ -207,7 +207,7 @@ function phaseOf({ phase, imports, refusedRows }: CollectionStatus): string {
 function behindOf({ behind }: ChannelStatus): string {
   const { records, bytes } = behind ?? {};
   const parts = [
-    ...(records === undefined || records === 0 ? [] : [`${records} records`]),
+    ...(records === undefined || records === 0 ? [] : [`${records} ${plural(records, "record")}`]),
     ...(bytes === undefined || bytes === 0 ? [] : [`about ${formatSize(bytes)}`]),
   ];
   return parts.length === 0 ? "" : `, ${parts.join(", ")} to read`;

@@ -9,6 +9,7 @@ import {
   type Snapshot,
 } from "../pipeline/model/mod.ts";
 import { positionsOf } from "../pipeline/positions/mod.ts";
+import { plural } from "../pipeline/units/mod.ts";
 
 /** What keeps the log of a queue for longer. */
 const RETENTION: Readonly<Record<Queue, string>> = {
@@ -66,7 +67,7 @@ export async function checkRetention(
         });
       } else {
         const behind = distance(offset, latest);
-        const records = behind === undefined ? "" : ` (${behind} records behind the end)`;
+        const records = behind === undefined ? "" : ` (${behind} ${plural(behind, "record")} behind the end)`;
         lines.push({
           what,
           ok: "ok",

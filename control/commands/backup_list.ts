@@ -1,6 +1,6 @@
 /** `backup list`. */
 import { EXIT, toTidemarkError } from "../../pipeline/errors.ts";
-import { formatSize } from "../../pipeline/units/mod.ts";
+import { formatSize, plural } from "../../pipeline/units/mod.ts";
 import {
   type BackupSummary,
   listBackups,
@@ -99,7 +99,7 @@ function render(found: readonly Listed[], { withPlace, withMoments }: Columns): 
       formatSize(backup.bytes),
       backup.hasLog ? "yes" : "no",
       ...(withMoments ? [restorableMoments(backup.restorable, "the base only")] : []),
-      backup.failed > 0 ? `${backup.failed} collections missing` : backup.problem,
+      backup.failed > 0 ? `${backup.failed} ${plural(backup.failed, "collection")} missing` : backup.problem,
     ]),
   ], { right: numbers });
 }

@@ -153,3 +153,63 @@ Deno.test("PredicateDeletes leaves the source's rows on the target wherever the 
     { numRuns: 40 },
   );
 });
+
+/** Milvus itself, plainly: every row that was inserted stays until something deletes it, and of a key the newest is seen. */
+class ManyVersions {
+  #rows: (readonly [key: bigint, value: bigint])[] = [];
+
+  insert(...rows: (readonly [bigint, bigint])[]): void {
+    this.#rows.push(...rows);
+  }
+
+  deleteWhere(meets: (key: bigint, value: bigint) => boolean): void {
+    this.#rows = this.#rows.filter(([key, value]) => !meets(key, value));
+  }
+
+  get seen(): Map<bigint, bigint> {
+    return new Map(this.#rows);
+  }
+}
+
+type Work = Step | { readonly do: "insert"; readonly keys: readonly number[]; readonly value: number };
+
+const anyWork: fc.Arbitrary<Work> = fc.oneof(
+  { weight: 9, arbitrary: anyStep },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant("insert" as const), keys, value }) },
+);
+
+function work(source: FakeSource, model: ManyVersions, step: Work): void {
+  if (step.do === "insert") {
+    source.insert("a", ...step.keys.map((key) => [BigInt(key), BigInt(step.value)] as const));
+  } else take(source, step);
+  if (step.do === "write" || step.do === "delete") model.deleteWhere((key) => step.keys.includes(Number(key)));
+  if (step.do === "write" || step.do === "insert") {
+    model.insert(...step.keys.map((key) => [BigInt(key), BigInt(step.value)] as const));
+  }
+  if (step.do === "predicate") {
+    const { above, shard } = step;
+    model.deleteWhere((key, value) => value > BigInt(above) && shardOf(key, PCHANNELS.length) === shard);
+  }
+}
+
+Deno.test("PredicateDeletes brings what a Milvus of many versions shows, or holds the collection, whatever keys are inserted twice and wherever the run is killed", async () => {
+  const life = fc.record({ steps: fc.array(anyWork, { maxLength: 8 }), dies: fc.nat(25) });
+  let [exact, held] = [0, 0];
+  await fc.assert(
+    fc.asyncProperty(fc.array(life, { minLength: 1, maxLength: 3 }), async (lives) => {
+      const { source, replica, pipeline } = setup({ autoId: false });
+      const model = new ManyVersions();
+      for (const { steps, dies } of lives) {
+        for (const step of steps) work(source, model, step);
+        await onceUnlessKilled(source, pipeline, dies, replica);
+      }
+      await pipeline.once();
+      if (pipeline.saved("replica")!.collections.get(101n)!.blocked !== undefined) return void held++;
+      const sorted = (rows: ReadonlyMap<bigint, bigint>) => [...rows].sort(([a], [b]) => a < b ? -1 : 1);
+      assert.deepEqual(sorted(replica.rows.get("a")!), sorted(model.seen));
+      if (lives.some(({ steps }) => steps.some((step) => step.do === "predicate"))) exact++;
+    }),
+    { numRuns: 150 },
+  );
+  assert.ok(exact > 0 && held > 0, `${exact} exact, ${held} held`);
+});
