@@ -177,7 +177,7 @@ export interface BackupSession {
   /**
    * Keeps the catalog as it is after a change, because the log does not tell of partitions, indexes, aliases, properties.
    * Durable when it resolves. Call it for each CatalogChange of the run, also before the base is finished. It counts from now,
-   * or from `since`; the same revision may be noted again.
+   * or from `since`; the same revision may be noted again. A collection that is `damaged` is noted as it was noted last.
    */
   noteCatalog(revision: bigint, catalog: Catalog, signal: AbortSignal, since?: HybridTs): Promise<void>;
   /**

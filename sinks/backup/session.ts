@@ -45,6 +45,7 @@ import { adoptLogFiles } from "./adopt.ts";
 import { createLogArchive } from "./archive.ts";
 import { createEtagTrust, readBack } from "./copy.ts";
 import { openLedger } from "./ledger.ts";
+import { NotedBefore } from "./noted_before.ts";
 import { previousBase } from "./previous.ts";
 import { type CopiedSegment, copySegmentFiles } from "./segment_copy.ts";
 import { createSlots } from "./slots.ts";
@@ -124,6 +125,7 @@ export async function openSession(options: SessionOptions, signal: AbortSignal):
     ) => offset);
     return offsets.length === 0 ? undefined : offsets.reduce((min, offset) => offset < min ? offset : min);
   };
+  const before = new NotedBefore(store, name);
   const archive = createLogArchive({
     store,
     name,
@@ -188,7 +190,8 @@ export async function openSession(options: SessionOptions, signal: AbortSignal):
     isDurable: (pchannel) => archive.isDurable(pchannel),
     gap: (pchannel, from, to, reason) => archive.gap(pchannel, { from, to, reason }),
     async noteCatalog(revision, catalog, signal, since = hybridFromMs(now())) {
-      const entry = encodeCatalogEntry(name, { revision, ts: since, catalog });
+      const whole = await before.instead(catalog, signal);
+      const entry = encodeCatalogEntry(name, { revision, ts: since, catalog: whole });
       await store.put(catalogKey(name, revision), utf8(entry), {}, signal);
     },
     async noteDrops(drops, signal) {

@@ -1,5 +1,5 @@
 /** What an archive says of the source's catalog, which the log alone does not tell. */
-import { TidemarkError, toTidemarkError } from "../../errors.ts";
+import { toTidemarkError } from "../../errors.ts";
 import {
   type BackupSession,
   type Catalog,
@@ -86,8 +86,8 @@ export class ArchiveNotes {
   }
 
   /**
-   * Keeps the catalog of a revision: only what this archive has records of, so that it promises no more. Throws `damaged` where
-   * nothing can be said of one of these: it would be restored as something else, or not at all.
+   * Keeps the catalog of a revision: only what this archive has records of, so that it promises no more. What can no longer be
+   * read is noted as it was.
    */
   async note(
     session: BackupSession,
@@ -98,8 +98,8 @@ export class ArchiveNotes {
     const collections = at.catalog.collections.flatMap((collection) => {
       const { id, damaged } = collection;
       if (!this.#state.collections.has(id)) return [];
-      const known = damaged === undefined ? collection : this.#whole.get(id);
-      if (known === undefined) throw new TidemarkError("damaged", damaged!);
+      // What was seen by a run before this one the session knows.
+      const known = damaged === undefined ? collection : this.#whole.get(id) ?? collection;
       if (damaged !== undefined) {
         this.#deps.report.warn(
           `damaged ${id}`,

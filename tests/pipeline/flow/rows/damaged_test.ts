@@ -28,6 +28,11 @@ function setup(options: FakePipelineOptions) {
   pipeline.override = {
     meta: {
       ...meta,
+      snapshot: async (signal) => {
+        const { catalog, ...rest } = await meta.snapshot(signal);
+        const unusable = new Map(state.damaged === undefined ? [] : [[b.id, state.damaged]]);
+        return { ...rest, catalog: seen(catalog), unusable };
+      },
       async *watch(revision, signal) {
         for await (const change of meta.watch(revision, signal)) yield { ...change, catalog: seen(change.catalog) };
       },
@@ -82,13 +87,21 @@ Deno.test("ArchiveNotes notes a collection whose metadata can no longer be read 
   damage();
   source.insert("b", [10n, 10n]);
   source.insert("a", [2n, 2n]);
-  const ts = await archived();
+  await archived();
   await run.stop();
+  // Another run has seen nothing else of it, and goes on as well.
+  const again = pipeline.start();
+  source.insert("b", [11n, 11n]);
+  source.create("c", "p_0");
+  source.insert("c", [3n, 3n]);
+  const ts = await archived();
+  await again.stop();
   assert.match(pipeline.warnings.join(), /log of default\.b, whose definition is noted as it was before: The etcd key/);
   const notes = (await readCatalogJournal(vault, "b")).flatMap(({ catalog }) => catalog.collections);
   assert.deepEqual([...new Set(notes.map(({ name, schema }) => `${name} ${schema.fields.length}`))].sort(), [
     "a 2",
     "b 2",
+    "c 2",
   ]);
   assert.deepEqual(await restoreFake(source, vault, ts), source.rows);
 });
