@@ -19,8 +19,8 @@ export function decompressZstd(payload: Uint8Array, size: number): Uint8Array {
     const bytes = decompressSmall(payload, size);
     if (bytes !== undefined) return bytes;
   }
-  // The length is known: one piece, and nothing is put together.
-  return zstdDecompressSync(payload, { chunkSize: Math.max(MIN_CHUNK, size), maxOutputLength: Math.max(1, size) });
+  // The length is known: one piece, and nothing is put together. One that is full has a second one made behind it.
+  return zstdDecompressSync(payload, { chunkSize: Math.max(MIN_CHUNK, size + 1), maxOutputLength: Math.max(1, size) });
 }
 
 /** Undefined where it does not become `size` bytes: what is wrong with it is the platform's to say. */
