@@ -18,7 +18,7 @@ export interface Life {
   /** Each so many phases behind the one before. */
   readonly during: readonly (readonly [number, Step])[];
   readonly dies: number;
-  /** A bit for each target that refuses whatever would change it. Default: none does. */
+  /** A bit for each target that refuses whatever would change it, in a life that is not killed. Default: none does. */
   readonly refusing?: number;
 }
 
@@ -155,6 +155,7 @@ export async function lived(
     ...steps.map((arbitrary) => ({ weight: 1, arbitrary })),
   );
   const some = refusing ? { refusing: fc.oneof(fc.constant(0), fc.nat(2 ** targets - 1)) } : {};
+  let held = 0;
   await fc.assert(
     fc.asyncProperty(lives(step, some), fc.boolean(), fc.nat(), async (all, more, chance) => {
       const world = new World(["p_0", "p_1"], {
@@ -170,20 +171,22 @@ export async function lived(
       if (more) world.create("default", "b", "p_1");
       if (generation === 2 && chance % 8 === 0) world.createSilent("silent", SILENT);
       if (begun ?? chance % 2 === 0) await copy.pipeline.once();
-      for (const life of all) await live(copy, world, life);
+      for (const life of all) held += await live(copy, world, life);
       await end(copy, world);
     }),
     { numRuns: Number(Deno.env.get("LIVES") ?? numRuns), ...seed === undefined ? {} : { seed } },
   );
+  assert.ok(!refusing || held > 0, "no life was refused anything");
 }
 
+/** How many collections were held when it ended; 0 where it was killed. */
 export async function live(
   { pipeline, targets }: Copy,
   world: World,
   { before, during, dies, refusing = 0 }: Life,
-): Promise<void> {
+): Promise<number> {
   for (const step of before) step(world);
-  let left = dies;
+  let left = refusing === 0 ? dies : Infinity;
   let died: Promise<void> | undefined;
   const queue = [...during];
   let wait = queue[0]?.[0] ?? 0;
@@ -209,10 +212,11 @@ export async function live(
   using _ticking = world.ticking();
   world.said.push(refusing === 0 ? "run" : `run, refused by targets ${refusing.toString(2)}`);
   const run = pipeline.start({ kind: "once" });
-  await run.result.catch((error) => assert.ok(died !== undefined, error));
+  const ended = await run.result.catch((error) => assert.ok(died !== undefined, error));
   await died;
   await settle(pipeline, targets);
   for (const [, step] of queue) step(world);
+  return ended?.blocked.length ?? 0;
 }
 
 async function settle(pipeline: FakePipeline, targets: Copy["targets"]): Promise<void> {
