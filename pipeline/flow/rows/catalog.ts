@@ -39,6 +39,7 @@ export class RowCatalog {
       const collection = targets.live(id);
       if (collection === undefined || !this.#selected(collection)) continue;
       await this.#shared.guard(collection.id, qualifiedName(collection), async () => {
+        if (this.#shared.notCarried.get(id) === "unselected") this.#sayPassedOver(collection);
         if (this.#shared.notCarried.has(id)) return;
         const known = targets.state(id);
         if (known?.phase === "base") return;
@@ -142,6 +143,16 @@ export class RowCatalog {
     if (own === undefined) return;
     await this.isThere(collection.id);
     await targets.reconcileAll(collection, false);
+  }
+
+  /** It came into the selection by a new name: what it held before can only come by a base. */
+  #sayPassedOver(collection: Collection): void {
+    this.#o.deps.report.warn(
+      `passed over ${collection.id}`,
+      `${
+        qualifiedName(collection)
+      } is selected since it got its name: this run has passed over its rows, and the next start copies it`,
+    );
   }
 
   #selected(collection: Collection): boolean {

@@ -22,7 +22,7 @@ import { lane } from "./lane.ts";
 import { inConflict, type LaneItem, type LaneState, type LaneWork, splitGroup, type Ticket } from "./lane_work.ts";
 import { collectionOf, pchannelOf, placeOf, startsOf, type TailConsumer } from "../tail/mod.ts";
 import { RowCatalog } from "./catalog.ts";
-import { type NotCarried, standsStill } from "./tail_shared.ts";
+import { type NotCarried, notCarriedFrom, standsStill } from "./tail_shared.ts";
 import { RowDdl, Unfinished } from "./ddl.ts";
 import { RowWriter } from "./writer.ts";
 import type { SinkState } from "../state/mod.ts";
@@ -81,7 +81,7 @@ export class RowTail implements TailConsumer {
         return this.catalog.nameIsFree();
       },
     );
-    for (const id of options.targets.later) this.#notCarried.set(id, "later");
+    for (const [id, why] of notCarriedFrom(options)) this.#notCarried.set(id, why);
     for (const own of options.state.collections.values()) {
       if (options.targets.later.has(own.id)) continue;
       if (own.phase === "dropped") this.#notCarried.set(own.id, "gone");
@@ -249,7 +249,7 @@ export class RowTail implements TailConsumer {
     const { deps, targets, signal } = this.#o;
     const id = state.collectionId;
     const own = targets.state(id);
-    if (this.#notCarried.get(id) === "later") return;
+    if (["later", "unselected"].includes(this.#notCarried.get(id) ?? "")) return;
     if (own?.phase === "dropped") return this.#leave(id);
     const known = targets.live(id);
     const found = known === undefined ? await awaitedCollection(deps, id, signal) : undefined;
@@ -260,7 +260,7 @@ export class RowTail implements TailConsumer {
       return;
     }
     if (found !== undefined) targets.learn(collection, found.revision);
-    if (!deps.selects(collection.dbName, collection.name) && own === undefined) return this.#leave(id);
+    if (!deps.selects(collection.dbName, collection.name) && own === undefined) return this.#leave(id, "unselected");
     const carried = collection;
     await this.#guard(id, qualifiedName(carried), async () => {
       const made = await targets.ensure(carried, "tail", false);
@@ -272,8 +272,8 @@ export class RowTail implements TailConsumer {
     });
   }
 
-  #leave(id: bigint): void {
-    if (!this.#notCarried.has(id)) this.#notCarried.set(id, "gone");
+  #leave(id: bigint, why: NotCarried = "gone"): void {
+    if (!this.#notCarried.has(id)) this.#notCarried.set(id, why);
   }
 
   #prepare(state: LaneState, queue: readonly LaneItem[]): { work: LaneWork; used: number } {

@@ -2,12 +2,23 @@
 import type { HybridTs, ResumePoint } from "../../model/mod.ts";
 import type { Barriers } from "./barriers.ts";
 import type { LaneItem } from "./lane_work.ts";
+import type { RowTailOptions } from "./tail_options.ts";
 
 /**
- * Why the events of a collection are only acknowledged. `gone`: it was dropped, or is not selected; `held`: it goes on from
- * its own resume points with the next run; `later`: its base, whose cuts are its resume points, is still to come or goes on.
+ * Why the events of a collection are only acknowledged. `gone`: it was dropped, or is not made; `unselected`: this run
+ * has passed over what it holds; `held`: it goes on from its own resume points with the next run; `later`: its base, whose cuts
+ * are its resume points, is still to come or goes on.
  */
-export type NotCarried = "gone" | "held" | "later";
+export type NotCarried = "gone" | "unselected" | "held" | "later";
+
+/** Collections that a run does not carry from its first record on, whatever becomes of their names. */
+export function* notCarriedFrom({ deps, state, targets }: RowTailOptions): Generator<[bigint, NotCarried]> {
+  for (const { id, dbName, name } of targets.catalog.collections) {
+    // Its rows lie before where the log is read from, or are passed over: under no name can this run bring it whole.
+    if (!deps.selects(dbName, name) && !state.collections.has(id)) yield [id, "unselected"];
+  }
+  for (const id of targets.later) yield [id, "later"];
+}
 
 /** Whether its own resume points stay where they are. */
 export function standsStill(stopped: NotCarried | undefined): boolean {

@@ -10,7 +10,8 @@ import { FakeRowSink } from "../../../fakes/row_sink.ts";
 import { FakeSource } from "../../../fakes/source.ts";
 
 Deno.test("RowTail needs no group from before its own point: a stream that began earlier takes no position back", () => {
-  const tail = new RowTail({ state: newSinkState(), targets: { later: new Set() } } as unknown as RowTailOptions);
+  const targets = { later: new Set(), catalog: { collections: [] } };
+  const tail = new RowTail({ state: newSinkState(), targets } as unknown as RowTailOptions);
   const at = (tick: bigint) => tail.needs({ pchannel: "p", tick } as TickGroup);
   tail.startsAt("p", { offset: 8n, tick: 80n });
   assert.deepEqual([79n, 80n, 81n].map(at), [false, false, true]);
@@ -119,6 +120,7 @@ for (
       state,
       targets: {
         later: new Set<bigint>(),
+        catalog: { collections: [] },
         state: () => own,
         live: () => collection,
         ensure: () => Promise.resolve(own),

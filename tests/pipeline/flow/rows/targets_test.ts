@@ -257,3 +257,31 @@ for (const seed of SEEDS) {
     }
   });
 }
+
+for (const seen of [true, false]) {
+  Deno.test(`run says that the next start copies what a new name selects, where rows passed by ${seen ? "in it" : "before it"}`, async () => {
+    const { source, replica, pipeline } = setup();
+    pipeline.override = { selects: (_db, name) => name !== "a" };
+    source.create("a", "p_0");
+    source.create("c", "p_0");
+    source.insert("a", [1n, 10n]);
+    await pipeline.once();
+    using _ticking = source.ticking();
+    const run = pipeline.start();
+    if (seen) source.insert("a", [2n, 20n]);
+    source.insert("c", [1n, 10n]);
+    await until("c is there", () => replica.rows.get("c")?.size === 1);
+    source.rename("a", "b");
+    source.insert("b", [3n, 30n]);
+    source.insert("c", [2n, 20n]);
+    await until("both are read", () => replica.rows.get("c")?.size === 2);
+    await until("it is said", () => pipeline.warnings.length > 0);
+    assert.equal(replica.rows.has("b"), false);
+    await run.stop();
+    assert.deepEqual(pipeline.warnings, [
+      "default.b is selected since it got its name: this run has passed over its rows, and the next start copies it",
+    ]);
+    await pipeline.once();
+    assert.deepEqual(replica.rows, source.rows);
+  });
+}
