@@ -15,7 +15,7 @@ import { seeded } from "../pipeline/random_workload.ts";
 import { recordedPipeline, recordedSource } from "./recorded_pipeline.ts";
 
 /** `1 2 3`, or `1-20`. */
-const SEEDS = setting("WORLD_SEEDS", "2 3", "1-20").split(" ").flatMap((part) => {
+const SEEDS = setting("WORLD_SEEDS", "2 5", "1-20").split(" ").flatMap((part) => {
   const [from, to = from] = part.split("-").map(Number) as [number, number?];
   return Array.from({ length: to - from + 1 }, (_, i) => from + i);
 });
